@@ -1,0 +1,34 @@
+# An existing .venv keeps its interpreter.
+PYTHON ?= $(if $(wildcard .venv/setup.json),.venv/bin/python,python3)
+
+# The demo and the tests talk to nobody outside this machine, and not to a robot's nodes on it.
+export ROS_AUTOMATIC_DISCOVERY_RANGE = LOCALHOST
+export ROS_DOMAIN_ID = 87
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup:  ## make .venv (PYTHON=interpreter, TORCH_INDEX=index that has the torch you want)
+	@TORCH_INDEX=$(TORCH_INDEX) $(PYTHON) tools/setup_venv.py
+
+demo: setup  ## simulate, reconstruct live over ROS 2, write demo/
+	.venv/bin/rehdr demo -o demo
+
+test: setup  ## run the tests
+	.venv/bin/python -m pytest test
+
+lint: setup  ## check style
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+
+bench: setup  ## measure decoding, voxel grids, network and node on this machine
+	.venv/bin/rehdr benchmark events
+	.venv/bin/rehdr benchmark voxels
+	.venv/bin/rehdr benchmark network
+	.venv/bin/rehdr benchmark node
+
+clean:  ## remove .venv and everything built
+	rm -rf .venv build install log demo *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help setup demo test lint bench clean

@@ -1,0 +1,75 @@
+"""What comes in, a packet of encoded events, and what it decodes to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+_COLUMNS = {"t": np.int64, "x": np.uint16, "y": np.uint16, "p": np.uint8}
+
+
+@dataclass(frozen=True, eq=False)
+class Packet:
+    """One event_camera_msgs/msg/EventPacket: same fields, no ROS.
+
+    `stamp_ns` is header.stamp as int64 ns of ROS time, `time_base` is in ns where the encoding uses it,
+    `data` is any contiguous bytes-like object (EventPacket.events) and is never written to.
+    """
+
+    stamp_ns: int
+    width: int
+    height: int
+    seq: int
+    time_base: int
+    encoding: str
+    data: bytes | bytearray | memoryview | np.ndarray
+    is_bigendian: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """Events as a structure of arrays, all of shape (N,).
+
+    t: int64 ns; x, y: uint16 pixels; p: uint8, 1 = ON, 0 = OFF. Arrays of other integer types are converted.
+    Raises ValueError where the four are not one-dimensional and of one length.
+    """
+
+    t: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    p: np.ndarray
+
+    def __post_init__(self) -> None:
+        for name, dtype in _COLUMNS.items():
+            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype))
+        shapes = {self.t.shape, self.x.shape, self.y.shape, self.p.shape}
+        if len(shapes) != 1 or self.t.ndim != 1:
+            raise ValueError(f"t, x, y and p must be one-dimensional and of one length, not {shapes}")
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+    def __getitem__(self, which: slice | np.ndarray) -> Events:
+        """The events of a slice (views), of a boolean mask or of an index array (copies)."""
+        return Events(self.t[which], self.x[which], self.y[which], self.p[which])
+
+    def shifted(self, offset_ns: int) -> Events:
+        """The same events, `offset_ns` later."""
+        return Events(self.t + np.int64(offset_ns), self.x, self.y, self.p) if offset_ns else self
+
+    @classmethod
+    def empty(cls) -> Events:
+        """No events."""
+        return cls(*(np.empty(0, dtype) for dtype in _COLUMNS.values()))
+
+    @classmethod
+    def concatenate(cls, parts: Iterable[Events]) -> Events:
+        """All events of `parts`, in the order given."""
+        parts = list(parts)
+        if not parts:
+            return cls.empty()
+        if len(parts) == 1:
+            return parts[0]
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS))

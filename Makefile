@@ -1,5 +1,5 @@
 # An existing .venv keeps its interpreter.
-PYTHON ?= $(if $(wildcard .venv/setup.json),.venv/bin/python,python3)
+PYTHON ?= $(or $(wildcard .venv/bin/python),python3)
 
 # The demo and the tests talk to nobody outside this machine, and not to a robot's nodes on it.
 export ROS_AUTOMATIC_DISCOVERY_RANGE = LOCALHOST

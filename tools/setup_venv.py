@@ -58,7 +58,7 @@ def set_up():
     torch_index = os.environ.get("TORCH_INDEX") or done.get("torch_index", "")
     check_same(done, ros)
 
-    packages = digest(ROS_WHEELS, torch_index, "setup.py", "setup.cfg", "constraints.txt")
+    packages = digest("setup.py", "setup.cfg", "constraints.txt", also=[ROS_WHEELS, torch_index])
     messages = digest("constraints.txt", "package.xml", "CMakeLists.txt", "msg", "interfaces")
     steps = (
         ("environment", [VERSION, ros], "making .venv", lambda: make_environment(ros)),
@@ -96,11 +96,13 @@ def sourced_ros():
 
 
 def check_same(done, ros):
+    if VENV.exists() and not STATE.exists():
+        fail(f"{VENV} was not made by setup: move it away")
     if done and done["environment"] != [VERSION, ros]:
         python, other = done["environment"]
         fail(
-            f".venv was made with Python {python} and ROS from {other}, this is Python {VERSION} and ROS from "
-            f"{ros}: run `make clean` first, or use the shell and the PYTHON it was made with"
+            f".venv was made with Python {python} and ROS 2 from {other}, this is Python {VERSION} and ROS 2 "
+            f"from {ros}: run `make clean` first, or use the shell and the PYTHON it was made with"
         )
 
 
@@ -115,8 +117,8 @@ def check_machine(ros, done):
     wheels_fit = sys.platform == "linux" and os.uname().machine == "x86_64" and VERSION in PYPI_PYTHONS
     if ros == PYPI and not wheels_fit:
         fail(
-            f"PyPI has ROS 2 only for x86-64 Linux with Python {', '.join(PYPI_PYTHONS)}; this is "
-            f"{os.uname().machine} with {VERSION}: source a ROS 2 installation, or choose another with PYTHON=..."
+            f"PyPI has ROS 2 only for x86-64 Linux with Python {', '.join(PYPI_PYTHONS)}, this is "
+            f"{os.uname().machine} with {VERSION}: source a ROS 2 installation, or choose with PYTHON=..."
         )
     free = shutil.disk_usage(ROOT).free
     if "packages" not in done and free < FREE_BYTES:
@@ -124,10 +126,13 @@ def check_machine(ros, done):
 
 
 def make_environment(ros):
-    shutil.rmtree(VENV, ignore_errors=True)
+    if VENV.exists():
+        shutil.rmtree(VENV)
+    VENV.mkdir()
+    STATE.write_text("{}")  # it is ours, even where this ends too early
     system = [] if ros == PYPI else ["--system-site-packages"]
     # The base interpreter: an unfinished .venv may be the one that runs this.
-    subprocess.run([sys._base_executable, "-m", "venv", *system, VENV], check=True)
+    run([sys._base_executable, "-m", "venv", *system, VENV])
 
 
 def install_packages(ros, torch_index, done):
@@ -140,7 +145,8 @@ def install_packages(ros, torch_index, done):
         numpy = subprocess.check_output([PYTHON, "-c", "import numpy; print(numpy.__version__)"], text=True)
         extra = [f"numpy=={numpy.strip()}"]
     index = ["--extra-index-url", torch_index] if torch_index else []
-    run([*pip, "install", "--use-pep517", *index, *extra, "-e", ".[train,test]"], show=re.compile("ownloading .*MB"))
+    install = [*pip, "install", "--use-pep517", *index, *extra, "-e", ".[train,test]"]
+    run(install, show=r"Downloading .*(MB|GB)")
     done["torch_index"] = torch_index
 
 
@@ -164,50 +170,48 @@ def build_messages(ros):
     (SITE / "rehdr_ros" / "__init__.py").unlink()
     for generated in SITE.glob("rehdr_ros-*.egg-info"):
         shutil.rmtree(generated)
-    for folder in ("config", "launch"):
-        link = VENV / "share" / "rehdr_ros" / folder
-        if not link.is_symlink():
-            link.symlink_to(ROOT / folder)
 
 
 def build_package(ros, source):
     cmake = VENV / "bin" / "cmake" if ros == PYPI else "cmake"
     environment = {**os.environ, "ROS_VERSION": "2"}
     with tempfile.TemporaryDirectory() as build:
-        configure = [cmake, "-S", source, "-B", build, "-DBUILD_TESTING=OFF", f"-DPython3_EXECUTABLE={PYTHON}"]
-        prefix = [f"-DCMAKE_INSTALL_PREFIX={VENV}", f"-DCMAKE_PREFIX_PATH={VENV}"]
-        run([*configure, *prefix], env=environment)
+        options = {
+            "BUILD_TESTING": "OFF",
+            "CMAKE_INSTALL_PREFIX": VENV,
+            "CMAKE_PREFIX_PATH": VENV,
+            "Python3_EXECUTABLE": PYTHON,
+        }
+        define = [f"-D{name}={value}" for name, value in options.items()]
+        run([cmake, "-S", source, "-B", build, *define], env=environment)
         run([cmake, "--build", build, "--parallel", str(os.cpu_count())], env=environment)
         run([cmake, "--install", build, "--component", "Unspecified"], env=environment)
 
 
 def run(command, show=None, env=None):
-    """Logs a command's output; shows its lines that match, and its end where it fails."""
+    """Logs a command's output; shows its lines that match, and its last ones where it fails."""
     command = [str(word) for word in command]
     lines = ["$ " + " ".join(command) + "\n"]
-    with subprocess.Popen(
-        command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    ) as process, open(LOG, "a") as log:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with open(LOG, "a") as log, subprocess.Popen(command, cwd=ROOT, env=env, **pipes) as process:
         log.write(lines[0])
         for line in process.stdout:
             lines.append(line)
             log.write(line)
-            if show and show.search(line):
+            if show and re.search(show, line):
                 print("     ", line.strip(), flush=True)
     if process.returncode:
         sys.stderr.writelines(lines[-20:])
-        fail(f"`{Path(command[0]).name} ...` ended with {process.returncode}; its whole output is in {LOG}")
+        fail(f"`{' '.join(command[:4])} ...` ended with {process.returncode}; the whole output is in {LOG}")
 
 
-def digest(*parts):
-    """Of values, and of the contents of files and folders named from the root."""
-    total = hashlib.sha256()
-    for part in parts:
-        path = ROOT / part if isinstance(part, str) and part else None
-        files = sorted(path.rglob("*")) if path and path.is_dir() else [path]
-        for file in files:
-            total.update(file.read_bytes() if file and file.is_file() else repr(part).encode())
-    return total.hexdigest()[:16]
+def digest(*names, also=None):
+    """Of the files and folders named, and of a value."""
+    total = hashlib.sha256(repr(also).encode())
+    for path in (ROOT / name for name in names):
+        for file in [path] if path.is_file() else sorted(filter(Path.is_file, path.rglob("*"))):
+            total.update(str(file.relative_to(ROOT)).encode() + file.read_bytes())
+    return total.hexdigest()
 
 
 def say(number, text):

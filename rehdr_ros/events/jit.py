@@ -22,6 +22,9 @@ def sealed(array: np.ndarray) -> np.ndarray:
     numba compiles a kernel anew for every combination of layout, alignment and mutability, which would stall
     a stream for half a second each; inputs that are all of one kind are compiled for once.
     """
-    view = np.require(array, requirements=("C", "A")).view()
-    view.flags.writeable = False
-    return view
+    if not (array.flags.c_contiguous and array.flags.aligned):
+        array = array.copy()
+    if array.flags.writeable:
+        array = array.view()
+        array.flags.writeable = False
+    return array

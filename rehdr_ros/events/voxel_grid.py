@@ -11,7 +11,7 @@ from .packet import Events
 def voxel_grid(
     events: Events, t0: int, t1: int, bins: int, height: int, width: int, out: np.ndarray | None = None
 ) -> np.ndarray:
-    """Sum the polarities (+1 ON, -1 OFF) of the events in (t0, t1] into a grid: float32 (bins, height, width).
+    """Sum the polarities (+1 ON, -1 OFF) of the events in (t0, t1] into a float32 (bins, height, width) grid.
 
     An event at time t is shared linearly by the two bins around (bins - 1) (t - t0) / (t1 - t0), as in Zhu
     et al., "Unsupervised Event-Based Learning of Optical Flow, Depth, and Egomotion" (CVPR 2019); a single

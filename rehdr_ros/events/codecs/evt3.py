@@ -16,7 +16,7 @@ ADDR_Y, ADDR_X, VECT_BASE_X, VECT_12, VECT_8, TIME_LOW, TIME_HIGH = 0, 2, 3, 4, 
 CONTINUED_4, TRIGGER, OTHERS, CONTINUED_12 = 7, 10, 14, 15
 ON = 1 << 11
 
-# What crosses a packet's border, as indices of an int64 array; what is not known is UNKNOWN. HIGH counts wraps.
+# What crosses a packet's border, as indices of an int64 array; HIGH counts its wraps, unknown is UNKNOWN.
 HIGH, TIME, ROW, BASE, POLARITY, LOCKED, EXPECTED, FIRST = range(8)
 UNKNOWN = -1
 GLITCH = 10  # a TIME_HIGH that steps back by no more than this is a glitch of the sensor, by more a wrap

@@ -11,8 +11,8 @@ class Decoder:
     """Streaming decoder of one encoding: packets in their order -> events in sensor time.
 
     `counters` (since construction) tells what was lost: events `out_of_bounds` and `unsynchronized` (their
-    time, row or vector base was not known yet), `unknown_words`, `truncated` packets (no whole number of words)
-    and `lost_packets` (gaps in seq). Damaged data is skipped and counted; it never raises.
+    time, row or vector base was not known yet), `unknown_words`, `truncated` packets (a part of a word at the
+    end) and `lost_packets` (gaps in seq). Damaged data is skipped and counted; it never raises.
     """
 
     word: np.dtype

@@ -1,0 +1,20 @@
+"""One image of the ordinary camera."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """`image`: uint8, uint16 or float32, (H, W) or (H, W, 3) in RGB.
+
+    `stamp_ns`: the start of its exposure, in ns. `exposure`: exposure time in s, None where unknown.
+    """
+
+    stamp_ns: int
+    image: np.ndarray
+    frame_id: str = ""
+    exposure: float | None = None

@@ -1,0 +1,86 @@
+"""The pixels of sensor_msgs/msg/Image <-> arrays in RGB order. No ROS."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+
+class _Layout(NamedTuple):
+    dtype: type
+    channels: int
+    to_rgb: int | None = None  # OpenCV conversion; None: the channels are grey, or RGB with or without alpha
+    from_rgb: int | None = None
+
+
+_LAYOUTS = {
+    "mono8": _Layout(np.uint8, 1),
+    "mono16": _Layout(np.uint16, 1),
+    "32FC1": _Layout(np.float32, 1),
+    "rgb8": _Layout(np.uint8, 3),
+    "32FC3": _Layout(np.float32, 3),
+    "bgr8": _Layout(np.uint8, 3, cv2.COLOR_BGR2RGB, cv2.COLOR_RGB2BGR),
+    "rgba8": _Layout(np.uint8, 4, None, cv2.COLOR_RGB2RGBA),
+    "bgra8": _Layout(np.uint8, 4, cv2.COLOR_BGRA2RGB, cv2.COLOR_RGB2BGRA),
+    # The letters are the mosaic's first two rows; OpenCV's short names (BayerBG, ...) start one pixel on.
+    "bayer_rggb8": _Layout(np.uint8, 1, cv2.COLOR_BayerRGGB2RGB),
+    "bayer_bggr8": _Layout(np.uint8, 1, cv2.COLOR_BayerBGGR2RGB),
+    "bayer_gbrg8": _Layout(np.uint8, 1, cv2.COLOR_BayerGBRG2RGB),
+    "bayer_grbg8": _Layout(np.uint8, 1, cv2.COLOR_BayerGRBG2RGB),
+}
+
+
+def decode_image(
+    encoding: str, height: int, width: int, step: int, data: bytes | np.ndarray, is_bigendian: bool = False
+) -> np.ndarray:
+    """The image of an Image message: uint8, uint16 or float32, (H, W) for grey, else (H, W, 3) in RGB.
+
+    A view of `data` where its layout permits. Raises ValueError, saying what is expected, for an unknown
+    encoding and for sizes that do not fit each other.
+    """
+    layout = _layout(encoding)
+    pixel = layout.channels * np.dtype(layout.dtype).itemsize
+    octets = np.frombuffer(data, np.uint8)
+    if min(height, width) < 1 or step < width * pixel or len(octets) != height * step:
+        raise ValueError(
+            f"{encoding} of {width}x{height} needs at least 1x1 pixels, step >= {width * pixel} and "
+            f"height * step = {height * step} bytes, not step {step} and {len(octets)} bytes"
+        )
+    dtype = np.dtype(layout.dtype).newbyteorder(">" if is_bigendian else "<")
+    strides = (step, pixel, dtype.itemsize)
+    image = np.ndarray((height, width, layout.channels), dtype, octets, strides=strides)
+    image = image.astype(layout.dtype, copy=False)
+    if layout.channels == 1:
+        image = image[:, :, 0]
+    if layout.to_rgb is not None:
+        return cv2.cvtColor(np.ascontiguousarray(image), layout.to_rgb)
+    return image[:, :, :3] if layout.channels == 4 else image
+
+
+def encode_image(image: np.ndarray, encoding: str) -> tuple[int, np.ndarray]:
+    """The step (bytes a row) and the data (uint8, one-dimensional, little-endian) of an Image message.
+
+    `image` is as from decode_image: the encoding's dtype, (H, W) for grey, (H, W, 3) in RGB for colour; alpha
+    becomes opaque. The data is a view of `image` where its layout permits. Raises ValueError, saying what is
+    expected, for an unknown encoding (Bayer mosaics are only decoded), dtype or shape.
+    """
+    layout = _layout(encoding)
+    if encoding.startswith("bayer"):
+        raise ValueError(f"images are not encoded as {encoding}, only decoded")
+    grey = layout.channels == 1
+    if image.dtype != layout.dtype or image.ndim != (2 if grey else 3) or (not grey and image.shape[2] != 3):
+        expected = f"{np.dtype(layout.dtype)} {'(H, W)' if grey else '(H, W, 3)'}"
+        raise ValueError(f"{encoding} needs {expected}, not {image.dtype} {image.shape}")
+    image = np.ascontiguousarray(image, np.dtype(layout.dtype).newbyteorder("<"))
+    if layout.from_rgb is not None:
+        image = cv2.cvtColor(image, layout.from_rgb)
+    return image.strides[0], image.reshape(-1).view(np.uint8)
+
+
+def _layout(encoding: str) -> _Layout:
+    try:
+        return _LAYOUTS[encoding]
+    except KeyError:
+        raise ValueError(f"unknown image encoding {encoding!r}; known: {', '.join(_LAYOUTS)}") from None

@@ -1,0 +1,250 @@
+"""rosbag2 recordings (mcap, sqlite3), read and written without ROS."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from rosbags.rosbag2 import Reader, ReaderError, StoragePlugin, Writer, WriterError
+from rosbags.serde import SerdeError
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+
+from ..events import Packet
+from .errors import RecordingError
+from .frame import Frame
+from .image_message import decode_image, encode_image
+
+EVENTS = "event_camera_msgs/msg/EventPacket"
+IMAGE = "sensor_msgs/msg/Image"
+
+_EVENT_PACKET = """std_msgs/Header header
+uint32 height
+uint32 width
+uint64 seq
+uint64 time_base
+string encoding
+bool is_bigendian
+uint8[] events
+"""
+_DERIVED = {"ground_truth", "hdr", "tonemapped"}  # images under these names are not the camera's own
+
+
+class Topic(NamedTuple):
+    """What a bag tells of a topic: its message type and how many messages it holds."""
+
+    type: str
+    count: int
+
+
+class BagRecording:
+    """The events and frames of a rosbag2: a folder, or one of its .mcap or .db3 files.
+
+    Topics that are not named are found by their type; of several images the camera's own come first, then the
+    names decide. `topics`: all topics, name -> Topic. `events_topics`, `image_topics`: the candidates in that
+    order. `events_topic`, `image_topic`: the choice, None where there is no candidate.
+    Every iteration opens the bag anew and streams it, so that several may go on at once.
+    Raises RecordingError for a path that is no readable bag and for a named topic that is not there.
+    """
+
+    def __init__(
+        self, path: str | Path, events_topic: str | None = None, image_topic: str | None = None
+    ) -> None:
+        self.path = Path(path)
+        self._types = _typestore()
+        self._files = _storage_files(self.path)
+        self.topics: dict[str, Topic] = {}
+        for file in self._files:
+            with self._reader(file) as reader:
+                for name, info in sorted(reader.topics.items()):
+                    count = info.msgcount + (self.topics[name].count if name in self.topics else 0)
+                    self.topics[name] = Topic(info.msgtype or "", count)
+        self.events_topics = self._candidates(EVENTS)
+        self.image_topics = sorted(
+            self._candidates(IMAGE), key=lambda name: bool(_DERIVED & set(name.split("/")))
+        )
+        self.events_topic = self._choose(events_topic, EVENTS, self.events_topics)
+        self.image_topic = self._choose(image_topic, IMAGE, self.image_topics)
+
+    @property
+    def encoding(self) -> str | None:
+        """The encoding of the events, None where there is no packet."""
+        if self.events_topic is None:
+            return None
+        packet = next(self._stream({self.events_topic}), None)
+        return packet.encoding if packet else None
+
+    def messages(self) -> Iterator[Packet | Frame]:
+        """The packets and the frames, in the bag's order. Raises RecordingError where a topic is missing."""
+        return self._stream(
+            {self._require(EVENTS, self.events_topic), self._require(IMAGE, self.image_topic)}
+        )
+
+    def packets(self) -> Iterator[Packet]:
+        """The packets alone. Raises RecordingError where there is no events topic."""
+        return self._stream({self._require(EVENTS, self.events_topic)})
+
+    def frames(self, topic: str | None = None) -> Iterator[Frame]:
+        """The frames of `topic`, by default of the chosen one. Raises RecordingError where it is missing."""
+        return self._stream({self._require(IMAGE, self._choose(topic, IMAGE, self.image_topics))})
+
+    def _stream(self, topics: set[str]) -> Iterator[Any]:
+        for file in self._files:
+            with self._reader(file) as reader:
+                connections = [connection for connection in reader.connections if connection.topic in topics]
+                if not connections:
+                    continue
+                for connection, _, raw in reader.messages(connections):
+                    yield self._convert(raw, connection.msgtype, connection.topic)
+
+    def _convert(self, raw: bytes, msgtype: str, topic: str) -> Packet | Frame:
+        try:
+            message = self._types.deserialize_cdr(raw, msgtype)
+            return _packet(message) if msgtype == EVENTS else _frame(message)
+        except (ValueError, SerdeError) as error:
+            raise RecordingError(f"{self.path}, {topic}: {_one_line(error)}") from error
+
+    @contextmanager
+    def _reader(self, file: Path) -> Iterator[Reader]:
+        try:
+            with Reader(file) as reader:
+                yield reader
+        except (ReaderError, OSError) as error:
+            raise RecordingError(f"{file} is not a readable rosbag2: {_one_line(error)}") from error
+
+    def _candidates(self, msgtype: str) -> list[str]:
+        return [name for name, topic in self.topics.items() if topic.type == msgtype]
+
+    def _choose(self, name: str | None, msgtype: str, candidates: list[str]) -> str | None:
+        if name is None:
+            return candidates[0] if candidates else None
+        if name not in candidates:
+            raise RecordingError(f"{self.path} has no topic {name} of type {msgtype}; {self._inventory()}")
+        return name
+
+    def _require(self, msgtype: str, topic: str | None) -> str:
+        if topic is None:
+            raise RecordingError(f"{self.path} has no topic of type {msgtype}; {self._inventory()}")
+        return topic
+
+    def _inventory(self) -> str:
+        return "it has " + (", ".join(f"{name} ({t.type})" for name, t in self.topics.items()) or "no topics")
+
+
+class BagWriter:
+    """Writes a new rosbag2 folder with mcap storage, that `ros2 bag` reads. A context manager.
+
+    A message is logged at its stamp. `types`: message classes by their type name, for `write`.
+    Raises RecordingError where `path` exists; left by an exception, the bag stays without index and metadata.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._typestore = _typestore()
+        self.types: dict[str, type] = self._typestore.types
+        self._connections: dict[str, Any] = {}
+        try:
+            self._writer = Writer(Path(path), version=8, storage_plugin=StoragePlugin.MCAP)
+        except WriterError as error:
+            raise RecordingError(str(error)) from None
+
+    def __enter__(self) -> BagWriter:
+        self._writer.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._writer.__exit__(*exception)
+
+    def write_packet(self, topic: str, packet: Packet, frame_id: str) -> None:
+        """Write an EventPacket."""
+        message = self.types[EVENTS](
+            header=self._header(packet.stamp_ns, frame_id),
+            height=packet.height,
+            width=packet.width,
+            seq=packet.seq,
+            time_base=packet.time_base,
+            encoding=packet.encoding,
+            is_bigendian=packet.is_bigendian,
+            events=np.frombuffer(packet.data, np.uint8),
+        )
+        self.write(topic, EVENTS, message, packet.stamp_ns)
+
+    def write_image(self, topic: str, stamp_ns: int, frame_id: str, image: np.ndarray, encoding: str) -> None:
+        """Write an Image; `image` and `encoding` as for encode_image, which raises ValueError."""
+        step, data = encode_image(image, encoding)
+        message = self.types[IMAGE](
+            header=self._header(stamp_ns, frame_id),
+            height=image.shape[0],
+            width=image.shape[1],
+            encoding=encoding,
+            is_bigendian=0,
+            step=step,
+            data=data,
+        )
+        self.write(topic, IMAGE, message, stamp_ns)
+
+    def write(self, topic: str, msgtype: str, message: Any, stamp_ns: int) -> None:
+        """Write any message of `types`. Raises RecordingError where `topic` already has another type."""
+        connection = self._connections.get(topic)
+        if connection is None:
+            connection = self._writer.add_connection(topic, msgtype, typestore=self._typestore)
+            self._connections[topic] = connection
+        elif connection.msgtype != msgtype:
+            raise RecordingError(f"{topic} is of type {connection.msgtype}, not {msgtype}")
+        self._writer.write(connection, stamp_ns, self._typestore.serialize_cdr(message, msgtype))
+
+    def _header(self, stamp_ns: int, frame_id: str) -> Any:
+        stamp = self.types["builtin_interfaces/msg/Time"](*divmod(int(stamp_ns), 1_000_000_000))
+        return self.types["std_msgs/msg/Header"](stamp=stamp, frame_id=frame_id)
+
+
+def _packet(message: Any) -> Packet:
+    return Packet(
+        _stamp_ns(message.header),
+        message.width,
+        message.height,
+        message.seq,
+        message.time_base,
+        message.encoding,
+        message.events,
+        message.is_bigendian,
+    )
+
+
+def _frame(message: Any) -> Frame:
+    shape = message.height, message.width, message.step
+    image = decode_image(message.encoding, *shape, message.data, message.is_bigendian)
+    return Frame(_stamp_ns(message.header), image, message.header.frame_id)
+
+
+def _stamp_ns(header: Any) -> int:
+    return header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
+
+
+def _typestore() -> Typestore:
+    store = get_typestore(Stores.LATEST)
+    if EVENTS not in store.types:
+        store.register(get_types_from_msg(_EVENT_PACKET, EVENTS))
+    return store
+
+
+def _storage_files(path: Path) -> list[Path]:
+    """What to open: the bag itself, or its files one by one where no metadata says how they are stored."""
+    if not path.exists():
+        raise RecordingError(f"{path} does not exist")
+    if path.is_file():
+        return [path]
+    metadata = path / "metadata.yaml"
+    if metadata.exists() and not re.search(r"storage_identifier: *(\"\"|'')? *$", metadata.read_text(), re.M):
+        return [path]
+    files = sorted(file for file in path.iterdir() if file.suffix in (".mcap", ".db3"))
+    if not files:
+        raise RecordingError(f"{path} is not a rosbag2: no metadata.yaml, no .mcap and no .db3 file in it")
+    return files
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,140 @@
+"""Checkpoints: our own (.safetensors, configuration inside) and the authors' (.pth), never unpickled."""
+
+import json
+import pickle
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from rehdr_ros.network.rehdr import Rehdr, RehdrConfig
+
+SHIPPED = Path(__file__).parent / "weights"
+
+# The authors' names, in order of application, and ours.
+_RENAME = (
+    (r"^head_ev\.", "event_head."),
+    (r"^head_img\.", "image_head."),
+    (r"^ev_encoders\.", "event_encoders."),
+    (r"^img_encoders\.(\d+)\.conv\.", r"image_encoders.\1.block."),
+    (r"^img_encoders\.", "image_encoders."),
+    (r"\.recurrent_block\.Gates\.", ".recurrent.gates."),
+    (r"\.recurrent_block\.(reset|update)_gate\.", r".recurrent.\1."),
+    (r"\.recurrent_block\.out_gate\.", ".recurrent.candidate."),
+    (r"\.fusion\.alise2\.", ".fusion.joint."),
+    (r"\.fusion\.alise\.", ".fusion.projection."),
+    (r"\.fusion\.bn1\.", ".fusion.joint_norm."),
+    (r"\.fusion\.bn2\.", ".fusion.output_norm."),
+    (r"\.fusion\.out\.", ".fusion.mix."),
+    (r"\.att\.conv_du\.0\.", ".attention.squeeze."),
+    (r"\.att\.conv_du\.2\.", ".attention.excite."),
+    (r"\.sam\.conv1\.", ".mask.features."),
+    (r"\.sam\.conv2\.", ".mask.image."),
+    (r"\.sam\.conv3\.", ".mask.gate."),
+    (r"^resblocks\.", "bottleneck."),
+    (r"^pred\.", "prediction."),
+    (r"\.transposed_conv2d\.", ".up."),
+    (r"\.conv_block\.", ".residual."),
+    (r"\.conv2d\.", ".conv."),
+    (r"\.norm_layer\.", ".norm."),
+    (r"\.identity\.", ".shortcut."),
+    (r"\.conv_([12])\.", r".conv\1."),
+    (r"\.bn([12])\.", r".norm\1."),
+)
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that is missing, damaged or of another network; the message says which and why."""
+
+
+def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Rehdr:
+    """Load a network in evaluation mode, float32.
+
+    path: a shipped name ("rehdr_t"), our `.safetensors` or the authors' `.pth` ({'params': state_dict} or
+    a bare state_dict). Raises CheckpointError.
+    """
+    path = resolve(path)
+    try:
+        if path.suffix == ".safetensors":
+            config, state = _read_ours(path)
+        else:
+            config, state = _read_published(path)
+        network = Rehdr(config)
+        network.load_state_dict({name: value.float() for name, value in state.items()})
+    except (OSError, RuntimeError, SafetensorError, pickle.UnpicklingError, ValueError, TypeError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        reason = " ".join(str(error).split())[:300]
+        raise CheckpointError(f"{path}: not a checkpoint of this network ({reason})") from error
+    return network.to(device).eval().requires_grad_(False)
+
+
+def save_checkpoint(network: Rehdr, path: str | Path, dtype: torch.dtype = torch.float32, **notes: str) -> None:
+    """Write a `.safetensors` with the configuration (and any notes, e.g. how it was trained) inside."""
+    state = {
+        name: (value.to(dtype) if value.is_floating_point() else value).contiguous()
+        for name, value in network.state_dict().items()
+    }
+    save_file(state, path, {"config": json.dumps(asdict(network.config)), **notes})
+
+
+def resolve(path: str | Path) -> Path:
+    """The file behind a shipped name or a path. Raises CheckpointError where there is none."""
+    shipped = SHIPPED / f"{path}.safetensors"
+    for candidate in (shipped, Path(path)):
+        if candidate.is_file():
+            return candidate
+    names = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.safetensors"))) or "none"
+    raise CheckpointError(f"weights {str(path)!r} not found: give a file, or a shipped name ({names})")
+
+
+def _read_ours(path: Path) -> tuple[RehdrConfig, dict[str, Tensor]]:
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata() or {}
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    if "config" not in metadata:
+        raise CheckpointError(f"{path}: no configuration inside; was it saved by this package?")
+    return RehdrConfig(**json.loads(metadata["config"])), state
+
+
+def _read_published(path: Path) -> tuple[RehdrConfig, dict[str, Tensor]]:
+    stored = torch.load(path, map_location="cpu", weights_only=True)
+    stored = stored.get("params", stored) if isinstance(stored, dict) else {}
+    state = {_rename(name.removeprefix("module.")): value for name, value in stored.items()}
+    for name in ("image_head.conv.weight", "event_head.conv.weight"):
+        if not isinstance(state.get(name), Tensor):
+            raise CheckpointError(f"{path}: no {name} in it; not a checkpoint of the published REHDR")
+    return _infer_config(state), state
+
+
+def _rename(name: str) -> str:
+    for pattern, replacement in _RENAME:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def _infer_config(state: dict[str, Tensor]) -> RehdrConfig:
+    base, bins = state["event_head.conv.weight"].shape[:2]
+    if "image_head.norm.weight" in state:
+        norm = "batch"
+    else:
+        norm = "instance" if "image_head.norm.running_mean" in state else "none"
+    return RehdrConfig(
+        base_channels=base,
+        bins=bins,
+        scales=_count(state, "event_encoders"),
+        residual_blocks=_count(state, "bottleneck"),
+        norm=norm,
+        recurrent="convlstm" if "image_encoders.0.recurrent.gates.weight" in state else "convgru",
+        upsampling="transposed" if "decoders.0.up.weight" in state else "bilinear",
+        fusion="published",
+        radiance="relative",
+    )
+
+
+def _count(state: dict[str, Tensor], prefix: str) -> int:
+    return len({name.split(".")[1] for name in state if name.startswith(prefix + ".")})

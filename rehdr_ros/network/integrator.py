@@ -1,0 +1,79 @@
+"""Event integration: a per-pixel radiance estimate that gives the network a head start in clipped pixels.
+
+A gated complementary filter: while a pixel is exposed its log luminance is read from the LDR frame; while it
+is clipped the polarity sum times the contrast threshold carries it on. The threshold is not given: it is the
+least-squares slope between the log luminance change and the polarity sum of pixels exposed in two frames.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+CLIPPED = (250 / 255) ** 2.2  # linear value from which a channel counts as clipped
+LUMINANCE = (0.2126, 0.7152, 0.0722)  # BT.709
+RECENCY_DECAY = 0.9  # a frame
+
+_THRESHOLD_PRIOR = 0.25  # natural log units: between the settings usual for Prophesee and DAVIS sensors
+_PRIOR_WEIGHT = 50.0  # squared polarity sums that the prior is worth
+_MEMORY = 0.9  # share of the calibration kept from frame to frame
+_CALIBRATION_RANGE = (0.02, 0.9)  # linear luminance: neither quantisation noise nor clipping
+_FLOOR = 2.0**-10
+_LOG_LIMIT = 10.0
+
+
+class IntegratorState(NamedTuple):
+    """log_luminance, recency: (N, 1, H, W); calibration: (N, 2) = (sum of d*s, sum of s*s). All float32."""
+
+    log_luminance: Tensor
+    recency: Tensor
+    calibration: Tensor
+
+
+def luminance(rgb: Tensor) -> Tensor:
+    """(N, 3, H, W) linear RGB -> (N, 1, H, W) BT.709 luminance."""
+    weights = rgb.new_tensor(LUMINANCE).view(1, 3, 1, 1)
+    return (rgb * weights).sum(1, keepdim=True)
+
+
+def initial_state(ldr: Tensor) -> IntegratorState:
+    """State before the first frame: nothing was ever exposed."""
+    n, _, height, width = ldr.shape
+    zeros = ldr.new_zeros((n, 1, height, width), dtype=torch.float32)
+    prior = ldr.new_tensor([_THRESHOLD_PRIOR * _PRIOR_WEIGHT, _PRIOR_WEIGHT], dtype=torch.float32)
+    return IntegratorState(zeros, zeros.clone(), prior.expand(n, 2).clone())
+
+
+@torch.no_grad()
+def integrate(ldr: Tensor, voxel: Tensor, state: IntegratorState) -> tuple[IntegratorState, Tensor]:
+    """One frame's step.
+
+    ldr: (N, 3, H, W) linear, 1.0 = white. voxel: (N, B, H, W), signed event counts since the last frame.
+    Returns the new state and the contrast threshold (N, 1, 1, 1), natural log units an event.
+    """
+    ldr, polarity_sum = ldr.float(), voxel.float().sum(1, keepdim=True)
+    y = luminance(ldr)
+    log_y = y.clamp_min(_FLOOR).log()
+    exposed = ldr.amax(1, keepdim=True) < CLIPPED
+
+    low, high = _CALIBRATION_RANGE
+    usable = exposed & (state.recency == 1) & (y > low) & (y < high) & (polarity_sum != 0)
+    usable &= (state.log_luminance > math.log(low)) & (state.log_luminance < math.log(high))
+    s = torch.where(usable, polarity_sum, 0)
+    d = log_y - state.log_luminance
+    sums = torch.stack(((d * s).sum((1, 2, 3)), (s * s).sum((1, 2, 3))), 1)
+    prior = initial_state(ldr[:, :, :1, :1]).calibration
+    calibration = prior + (state.calibration - prior) * _MEMORY + sums
+    threshold = (calibration[:, 0] / calibration[:, 1]).clamp(0.03, 1.0).view(-1, 1, 1, 1)
+
+    # A clipped pixel is at least as bright as what the frame shows of it.
+    carried = torch.maximum(state.log_luminance + threshold * polarity_sum, log_y).clamp_max(_LOG_LIMIT)
+    log_luminance = torch.where(exposed, log_y, carried)
+    recency = torch.where(exposed, 1.0, state.recency * RECENCY_DECAY)
+    return IntegratorState(log_luminance, recency, calibration), threshold
+
+
+def rescale(state: IntegratorState, gain: float) -> IntegratorState:
+    """The same radiance in units of another exposure's white: gain = exposure now / exposure before."""
+    return state._replace(log_luminance=state.log_luminance + math.log(gain))

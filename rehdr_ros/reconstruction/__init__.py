@@ -1,0 +1,5 @@
+"""What happens to one frame: synchronisation, the stateful network, tone mapping. No ROS."""
+
+from rehdr_ros.reconstruction.pipeline import FrameInfo, HdrFrame, HdrPipeline, PipelineConfig
+
+__all__ = ["FrameInfo", "HdrFrame", "HdrPipeline", "PipelineConfig"]

@@ -1,0 +1,201 @@
+"""The whole core behind one small face: packets and frames in, HDR frames out."""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rehdr_ros.events import Clock, Events, Packet, make_decoder
+from rehdr_ros.reconstruction.reconstructor import Reconstructor
+from rehdr_ros.reconstruction.synchronizer import Job, PendingFrame, Synchronizer
+from rehdr_ros.reconstruction.tonemap import ToneMapper
+
+
+@dataclass(frozen=True)
+class PipelineConfig:
+    """The settings of the core; the ROS parameters of the same names. Times in s, buffer_megabytes in 10^6 bytes."""
+
+    weights: str = "rehdr_t"
+    device: str = "auto"
+    precision: str = "auto"
+    response: float | str = 2.2
+    tonemap: str = "reinhard"
+    frame_clock: str = "host"
+    event_time_offset: float = 0.0
+    event_timeout: float = 0.1
+    max_frame_gap: float = 1.0
+    policy: str = "latest"
+    buffer_megabytes: float = 256.0
+
+
+@dataclass(frozen=True)
+class FrameInfo:
+    """What happened to one frame; the fields of rehdr_ros/msg/FrameInfo but for the header and the latency.
+
+    dropped_events, lost_packets and skipped_frames count since the pipeline's construction. durations: stage -> s.
+    ready_at: monotonic s at which the last message that the frame needed had arrived.
+    """
+
+    index: int
+    events: int
+    dropped_events: int
+    lost_packets: int
+    skipped_frames: int
+    clipped_fraction: float
+    reset_reason: str
+    radiance: str
+    ready_at: float
+    durations: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class HdrFrame:
+    """radiance: (H, W, 3) float32 linear RGB; tonemapped: (H, W, 3) uint8 RGB; stamp_ns as its LDR frame's."""
+
+    stamp_ns: int
+    radiance: np.ndarray
+    tonemapped: np.ndarray
+    info: FrameInfo
+
+
+class HdrPipeline:
+    """Decoder, clock, buffer, synchroniser, network and tone mapping in one object.
+
+    `add_packet`, `add_events` and `add_frame` may be called from one thread while another runs `take`: they never
+    wait for the network. Raises CheckpointError or ValueError for what the configuration asks for and can't have.
+    """
+
+    def __init__(self, config: PipelineConfig | None = None):
+        self.config = config = config or PipelineConfig()
+        self._reconstructor = Reconstructor(config.weights, config.device, config.precision, config.response)
+        self._tonemapper = ToneMapper(config.tonemap)
+        self._synchronizer = Synchronizer(
+            config.policy, config.event_timeout, config.max_frame_gap, config.buffer_megabytes
+        )
+        self._clock = Clock(config.frame_clock, int(round(config.event_time_offset * 1e9)))
+        self._decoder = self._decoder_key = None
+        self._counters: dict[str, int] = {}
+        self._decode_seconds = 0.0
+        self._lock = threading.Lock()
+        self._index = 0
+
+    @property
+    def device(self) -> str:
+        return str(self._reconstructor.device)
+
+    @property
+    def precision(self) -> str:
+        return self._reconstructor.precision
+
+    @property
+    def radiance(self) -> str:
+        """What the values mean: "ldr_white" (1.0 = white of the first frame) or "relative"."""
+        return self._reconstructor.config.radiance
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Since construction: what the decoders lost, by cause, and events and frames that were dropped."""
+        with self._lock:
+            total = dict(self._counters)
+            for cause, count in (self._decoder.counters if self._decoder else {}).items():
+                total[cause] = total.get(cause, 0) + count
+            total["dropped_events"] = self._synchronizer.dropped_events
+            total["skipped_frames"] = self._synchronizer.skipped_frames
+            return total
+
+    def warm_up(self, width: int, height: int) -> None:
+        """Run the network once at a size, so that the first frame finds everything compiled and allocated."""
+        image = np.zeros((height, width, 3), np.uint8)
+        for t0 in (None, 0):
+            self._tonemapper(self._reconstructor.reconstruct(image, Events.empty(), t0, 1).radiance, 0)
+        self._reconstructor.reset()
+        self._tonemapper.reset()
+
+    def add_packet(self, packet: Packet) -> None:
+        """Decode a packet of events. Raises ValueError for an unknown encoding or a sensor without pixels."""
+        arrived = time.monotonic()
+        with self._lock:
+            started = time.perf_counter()
+            events = self._clock.to_ros(packet, self._decoder_for(packet).decode(packet))
+            self._synchronizer.add_events(events, arrived)
+            self._decode_seconds += time.perf_counter() - started
+
+    def add_events(self, events: Events) -> None:
+        """Events that come decoded, t in ROS ns."""
+        with self._lock:
+            self._synchronizer.add_events(events, time.monotonic())
+
+    def add_frame(self, stamp_ns: int, image: np.ndarray, exposure: float | None = None) -> None:
+        """An LDR frame: (H, W) or (H, W, 3) RGB, uint8, uint16 or float32 in 0..1; exposure: time x gain, in s.
+
+        Raises ValueError for another shape or dtype.
+        """
+        shape_fits = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
+        if not shape_fits or image.size == 0 or image.dtype not in (np.uint8, np.uint16, np.float32):
+            raise ValueError(
+                f"a frame is (H, W) or (H, W, 3), uint8, uint16 or float32; got {image.shape} {image.dtype}"
+            )
+        with self._lock:
+            self._synchronizer.add_frame(PendingFrame(stamp_ns, image, exposure, time.monotonic()))
+
+    def reset(self, reason: str) -> None:
+        """Forget the stream and the hidden state; the next frame's info says why."""
+        with self._lock:
+            self._clock.reset()
+            if self._decoder:
+                self._decoder.reset()
+            self._synchronizer.reset(reason)
+
+    def take(self, now: float | None = None, flush: bool = False) -> Iterator[HdrFrame]:
+        """The frames that may go, in order, each computed as it is asked for.
+
+        now: monotonic s for the event timeout, live; None: frames wait for their events for ever, unless `flush`, at
+        the end of a recording.
+        """
+        while True:
+            with self._lock:
+                job = self._synchronizer.next(now, flush)
+                decode, self._decode_seconds = (self._decode_seconds, 0.0) if job else (0.0, self._decode_seconds)
+            if job is None:
+                return
+            yield self._process(job, decode)
+
+    def _process(self, job: Job, decode_seconds: float) -> HdrFrame:
+        if job.reset_reason:
+            self._reconstructor.reset()
+            self._tonemapper.reset()
+        frame = job.frame
+        result = self._reconstructor.reconstruct(
+            frame.image, job.events, job.t0_ns, frame.stamp_ns, frame.exposure
+        )
+        started = time.perf_counter()
+        tonemapped = self._tonemapper(result.radiance, frame.stamp_ns).cpu().numpy()
+        radiance = result.radiance[0].permute(1, 2, 0).contiguous().cpu().numpy()
+        durations = {"decode": decode_seconds, **result.durations, "tonemap": time.perf_counter() - started}
+        counters = self.counters
+        info = FrameInfo(
+            index=self._index,
+            events=len(job.events),
+            dropped_events=counters["dropped_events"],
+            lost_packets=counters.get("lost_packets", 0),
+            skipped_frames=counters["skipped_frames"],
+            clipped_fraction=result.clipped_fraction,
+            reset_reason=job.reset_reason,
+            radiance=self.radiance,
+            ready_at=job.ready_at,
+            durations=durations,
+        )
+        self._index += 1
+        return HdrFrame(frame.stamp_ns, radiance, tonemapped, info)
+
+    def _decoder_for(self, packet: Packet):
+        key = (packet.encoding, packet.width, packet.height)
+        if key != self._decoder_key:
+            decoder = make_decoder(*key)
+            for cause, count in (self._decoder.counters if self._decoder else {}).items():
+                self._counters[cause] = self._counters.get(cause, 0) + count
+            self._decoder, self._decoder_key = decoder, key
+            self._clock.reset()
+        return self._decoder

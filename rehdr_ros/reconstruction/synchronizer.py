@@ -1,0 +1,137 @@
+"""Which events belong to which frame, and when a frame may go."""
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from rehdr_ros.events import EventBuffer, Events
+
+_EAGER = 32  # waiting frames from which the oldest goes without its last events
+_CROWDED = 64  # waiting frames from which the oldest is skipped
+_RESTART_NS = 1_000_000_000  # events that step back further than this start a new stream
+
+
+@dataclass(frozen=True)
+class PendingFrame:
+    """A frame that waits. image: (H, W) or (H, W, 3); exposure: time x gain in s, or None; arrived: monotonic s."""
+
+    stamp_ns: int
+    image: np.ndarray
+    exposure: float | None
+    arrived: float
+
+
+@dataclass(frozen=True)
+class Job:
+    """A frame and the events of (t0_ns, frame.stamp_ns]; t0_ns is None for the first frame after a reset.
+
+    reset_reason: why the hidden state must be forgotten before this frame, else empty. ready_at: monotonic s at
+    which the last message that the frame needed had arrived.
+    """
+
+    frame: PendingFrame
+    t0_ns: int | None
+    events: Events
+    reset_reason: str
+    ready_at: float
+
+
+class Synchronizer:
+    """Pairs frames with events by their stamps. Not thread-safe.
+
+    A frame may go when the event stream has passed its stamp, or event_timeout s after its arrival. Policy "all"
+    keeps every frame; "latest" skips frames that a newer one has overtaken, whose events join the next grid.
+    max_frame_gap: s between two stamps from which on the stream counts as interrupted.
+    """
+
+    def __init__(self, policy: str, event_timeout: float, max_frame_gap: float, buffer_megabytes: float):
+        if policy not in ("all", "latest"):
+            raise ValueError(f"policy is 'all' or 'latest', not {policy!r}")
+        self._policy, self._event_timeout = policy, event_timeout
+        self._max_gap_ns = int(max_frame_gap * 1e9)
+        self._buffer = EventBuffer(buffer_megabytes)
+        self._frames: deque[PendingFrame] = deque()
+        self._previous: PendingFrame | None = None
+        self._reset_reason = "start"
+        self._events_passed_at = 0.0
+        self.skipped_frames = 0
+        self.late_events = 0
+
+    @property
+    def dropped_events(self) -> int:
+        """Events lost since construction: to the bound on memory, or because they came after their frame had gone."""
+        return self._buffer.dropped + self.late_events
+
+    def reset(self, reason: str) -> None:
+        """Forget the stream; the next frame starts anew and says why."""
+        self._buffer.clear()
+        self._frames.clear()
+        self._previous = None
+        self._reset_reason = reason
+
+    def add_events(self, events: Events, arrived: float) -> None:
+        """Events in ROS ns."""
+        if not len(events):
+            return
+        latest = self._buffer.latest
+        if latest is not None and int(events.t[-1]) < latest - _RESTART_NS:
+            self._buffer.clear()
+        self._buffer.append(events)
+        self._events_passed_at = arrived
+
+    def add_frame(self, frame: PendingFrame) -> None:
+        """Queue a frame. One with the stamp of its predecessor is a duplicate and skipped."""
+        last = self._frames[-1] if self._frames else self._previous
+        if last is not None and frame.stamp_ns == last.stamp_ns:
+            self.skipped_frames += 1
+            return
+        if len(self._frames) >= _CROWDED:
+            self._frames.popleft()
+            self.skipped_frames += 1
+        self._frames.append(frame)
+
+    def next(self, now: float | None = None, flush: bool = False) -> Job | None:
+        """The next frame that may go, else None. now: monotonic s, or None for no timeout; flush: all may go."""
+        ready = [f for f in self._frames if self._may_go(f, now, flush)]
+        if not ready:
+            return None
+        if self._policy == "latest":
+            while self._frames[0] is not ready[-1]:
+                self._frames.popleft()
+                self.skipped_frames += 1
+        frame = self._frames.popleft()
+        return self._make_job(frame)
+
+    def _may_go(self, frame: PendingFrame, now: float | None, flush: bool) -> bool:
+        latest = self._buffer.latest
+        if flush or len(self._frames) >= _EAGER or (latest is not None and latest >= frame.stamp_ns):
+            return True
+        return now is not None and now - frame.arrived >= self._event_timeout
+
+    def _make_job(self, frame: PendingFrame) -> Job:
+        reason = self._reset_reason or self._interruption(frame)
+        if reason == "time stepped back" and (self._buffer.latest or 0) > frame.stamp_ns + _RESTART_NS:
+            self._buffer.clear()
+        events = self._buffer.take_until(frame.stamp_ns)
+        if reason:
+            t0, events = None, Events.empty()
+        else:
+            t0 = self._previous.stamp_ns
+            late = int(np.searchsorted(events.t, t0, side="right"))
+            self.late_events += late
+            events = events[late:]
+        self._previous, self._reset_reason = frame, ""
+        return Job(frame, t0, events, reason, max(frame.arrived, self._events_passed_at))
+
+    def _interruption(self, frame: PendingFrame) -> str:
+        if self._previous is None:
+            return ""
+        gap = frame.stamp_ns - self._previous.stamp_ns
+        if gap < 0:
+            return "time stepped back"
+        if gap > self._max_gap_ns:
+            return f"gap of {gap * 1e-9:.3g} s"
+        if frame.image.shape != self._previous.image.shape:
+            return "new resolution"
+        return ""

@@ -43,7 +43,7 @@ def open_recording(
     Both have messages(), in order: Packet or, where a file holds them decoded, Events in ROS time; and Frame.
     Raises RecordingError where there is no such recording.
     """
-    if Path(path).suffix.lower() == ".aedat4":
+    if Path(path).suffix == ".aedat4":
         from .aedat4 import Aedat4Recording
 
         return Aedat4Recording(path)

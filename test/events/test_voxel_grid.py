@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rehdr_ros.events import Events, voxel_grid
+
+HEIGHT, WIDTH = 6, 9
+
+
+def contract(events, t0, t1, bins):
+    """The voxel grid as its definition says, in float64."""
+    grid = np.zeros((bins, HEIGHT, WIDTH))
+    used = events[(events.t > t0) & (events.t <= t1) & (events.x < WIDTH) & (events.y < HEIGHT)]
+    position = (bins - 1) * (used.t - t0) / (t1 - t0)
+    for b in range(bins):
+        weight = np.maximum(0, 1 - np.abs(position - b))
+        np.add.at(grid[b], (used.y, used.x), weight * (2.0 * used.p - 1))
+    return grid
+
+
+EVENT = st.tuples(st.integers(-50, 1050), st.integers(0, WIDTH), st.integers(0, HEIGHT), st.integers(0, 1))
+EPOCH = 1_700_000_000 * 10**9
+
+
+@given(st.lists(EVENT, min_size=1, max_size=80), st.integers(1, 7), st.sampled_from([1, 1000, 40_000_000]))
+def test_it_is_what_the_contract_says(rows, bins, unit):
+    t, x, y, p = np.array(rows).T
+    events = Events(EPOCH + t * unit, x, y, p)
+    grid = voxel_grid(events, EPOCH, EPOCH + 1000 * unit, bins, HEIGHT, WIDTH)
+    assert grid.dtype == np.float32
+    np.testing.assert_allclose(grid, contract(events, EPOCH, EPOCH + 1000 * unit, bins), atol=1e-4)
+
+
+@pytest.fixture
+def events():
+    random = np.random.default_rng(0)
+    columns = (random.integers(0, n, 5000) for n in (WIDTH, HEIGHT, 2))
+    return Events(np.sort(random.integers(1, 1001, 5000)), *columns)
+
+
+@pytest.mark.parametrize("bins", [1, 2, 5])
+def test_polarity_is_conserved(events, bins):
+    grid = voxel_grid(events, 0, 1000, bins, HEIGHT, WIDTH)
+    assert grid.sum(dtype=np.float64) == pytest.approx(2 * events.p.sum(dtype=int) - len(events), abs=1e-2)
+    assert np.abs(grid).max() > 1
+
+
+def test_an_event_belongs_to_the_interval_that_it_ends():
+    event = Events([100], [2], [1], [1])
+    assert voxel_grid(event, 0, 100, 5, HEIGHT, WIDTH)[4, 1, 2] == 1
+    assert not voxel_grid(event, 100, 200, 5, HEIGHT, WIDTH).any()
+
+
+@pytest.mark.parametrize("t0, t1", [(500, 500), (501, 500)])
+def test_an_empty_interval_is_zero(events, t0, t1):
+    assert not voxel_grid(events, t0, t1, 5, HEIGHT, WIDTH).any()
+
+
+def test_no_events_are_zero():
+    grid = voxel_grid(Events.empty(), 0, 1000, 5, HEIGHT, WIDTH)
+    assert grid.shape == (5, HEIGHT, WIDTH) and not grid.any()
+
+
+def test_a_given_buffer_is_overwritten(events):
+    out = np.full((5, HEIGHT, WIDTH), 7, np.float32)
+    assert voxel_grid(events, 0, 1000, 5, HEIGHT, WIDTH, out=out) is out
+    np.testing.assert_array_equal(out, voxel_grid(events, 0, 1000, 5, HEIGHT, WIDTH))
+    assert not voxel_grid(Events.empty(), 0, 1000, 5, HEIGHT, WIDTH, out=out).any()
+
+
+@pytest.mark.parametrize(
+    "out",
+    [
+        np.zeros((4, HEIGHT, WIDTH), np.float32),
+        np.zeros((5, HEIGHT, WIDTH)),
+        np.zeros((5, WIDTH, HEIGHT), np.float32).transpose(0, 2, 1),
+    ],
+)
+def test_an_unfit_buffer_is_refused(events, out):
+    with pytest.raises(ValueError, match="out must be"):
+        voxel_grid(events, 0, 1000, 5, HEIGHT, WIDTH, out=out)
+
+
+def test_a_grid_without_bins_is_refused(events):
+    with pytest.raises(ValueError, match="bin"):
+        voxel_grid(events, 0, 1000, 0, HEIGHT, WIDTH)

@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+
+from rehdr_ros.recordings import decode_image, encode_image
+
+HEIGHT, WIDTH = 6, 10
+RANDOM = np.random.default_rng(0)
+IMAGES = {
+    "mono8": RANDOM.integers(0, 256, (HEIGHT, WIDTH), np.uint8),
+    "mono16": RANDOM.integers(0, 65536, (HEIGHT, WIDTH), np.uint16),
+    "32FC1": RANDOM.random((HEIGHT, WIDTH), np.float32),
+    "32FC3": RANDOM.random((HEIGHT, WIDTH, 3), np.float32),
+    **dict.fromkeys(
+        ("rgb8", "bgr8", "rgba8", "bgra8"), RANDOM.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+    ),
+}
+
+
+def decode(encoding, step, data, is_bigendian=False):
+    return decode_image(encoding, HEIGHT, WIDTH, step, data, is_bigendian)
+
+
+@pytest.mark.parametrize("encoding", IMAGES)
+def test_round_trip(encoding):
+    step, data = encode_image(IMAGES[encoding], encoding)
+    assert (data.dtype, data.shape) == (np.uint8, (HEIGHT * step,))
+    for kind in (data, data.tobytes(), memoryview(data)):
+        image = decode(encoding, step, kind)
+        assert image.dtype == IMAGES[encoding].dtype
+        np.testing.assert_array_equal(image, IMAGES[encoding])
+
+
+@pytest.mark.parametrize("encoding", IMAGES)
+def test_rows_may_be_padded(encoding):
+    step, data = encode_image(IMAGES[encoding], encoding)
+    padded = np.full((HEIGHT, step + 8), 99, np.uint8)
+    padded[:, :step] = data.reshape(HEIGHT, step)
+    np.testing.assert_array_equal(decode(encoding, step + 8, padded.tobytes()), IMAGES[encoding])
+
+
+@pytest.mark.parametrize(
+    "encoding, octets",
+    [("rgb8", [1, 2, 3]), ("bgr8", [3, 2, 1]), ("rgba8", [1, 2, 3, 255]), ("bgra8", [3, 2, 1, 255])],
+)
+def test_the_order_of_the_colours(encoding, octets):
+    red_to_blue = np.full((HEIGHT, WIDTH, 3), (1, 2, 3), np.uint8)
+    _, data = encode_image(red_to_blue, encoding)
+    assert data[: len(octets)].tolist() == octets
+    assert decode(encoding, WIDTH * len(octets), data)[0, 0].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("encoding", ["mono16", "32FC1", "32FC3"])
+def test_big_endian_data(encoding):
+    image = IMAGES[encoding]
+    data = image.astype(image.dtype.newbyteorder(">")).tobytes()
+    decoded = decode(encoding, len(data) // HEIGHT, data, True)
+    assert decoded.dtype == image.dtype
+    np.testing.assert_array_equal(decoded, image)
+
+
+@pytest.mark.parametrize("encoding", ["mono8", "mono16", "rgb8", "rgba8", "32FC1", "32FC3"])
+def test_the_image_is_a_view_where_it_can_be(encoding):
+    step, data = encode_image(IMAGES[encoding], encoding)
+    assert np.shares_memory(decode(encoding, step, data), data)
+
+
+@pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
+def test_a_mosaic_gives_its_colour_back(pattern):
+    colour = {"r": 200, "g": 100, "b": 50}
+    cell = np.array([colour[letter] for letter in pattern], np.uint8).reshape(2, 2)
+    mosaic = np.tile(cell, (HEIGHT // 2, WIDTH // 2))
+    image = decode(f"bayer_{pattern}8", WIDTH, mosaic.tobytes())
+    np.testing.assert_array_equal(image, np.full((HEIGHT, WIDTH, 3), (200, 100, 50)))
+
+
+@pytest.mark.parametrize(
+    "change", [{"step": 29}, {"height": 5}, {"width": 11}, {"height": 0}, {"data": b"abc"}]
+)
+def test_sizes_that_do_not_fit_are_refused(change):
+    message = {"height": HEIGHT, "width": WIDTH, "step": 30, "data": bytes(30 * HEIGHT)} | change
+    with pytest.raises(ValueError, match="rgb8 of .* needs"):
+        decode_image("rgb8", **message)
+
+
+def test_unknown_encodings_are_named_with_the_known_ones():
+    with pytest.raises(ValueError, match="'yuv422'.*bayer_rggb8"):
+        decode("yuv422", 20, bytes(20 * HEIGHT))
+    with pytest.raises(ValueError, match="'yuv422'.*rgb8"):
+        encode_image(IMAGES["rgb8"], "yuv422")
+
+
+@pytest.mark.parametrize(
+    "encoding, image",
+    [("rgb8", "mono8"), ("mono8", "rgb8"), ("mono16", "mono8"), ("32FC3", "rgb8"), ("bayer_rggb8", "mono8")],
+)
+def test_an_image_that_its_encoding_cannot_hold_is_refused(encoding, image):
+    with pytest.raises(ValueError, match=encoding):
+        encode_image(IMAGES[image], encoding)

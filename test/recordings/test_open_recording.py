@@ -1,0 +1,36 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from rehdr_ros import recordings
+from rehdr_ros.recordings import BagRecording, BagWriter, RecordingError, open_recording
+
+
+def test_a_bag_is_opened_with_its_topics(tmp_path):
+    with BagWriter(tmp_path / "bag") as bag:
+        for topic in ("/left/image_raw", "/right/image_raw"):
+            bag.write_image(topic, 0, "", np.zeros((4, 4), np.uint8), "mono8")
+    recording = open_recording(tmp_path / "bag", image_topic="/right/image_raw")
+    assert isinstance(recording, BagRecording)
+    assert recording.image_topic == "/right/image_raw"
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(RecordingError, match="does not exist"):
+        open_recording(tmp_path / "gone")
+
+
+def test_every_public_name_is_there():
+    assert all(getattr(recordings, name) for name in recordings.__all__)
+    with pytest.raises(AttributeError, match="Cassette"):
+        _ = recordings.Cassette
+
+
+def test_converting_images_needs_no_file_library():
+    code = (
+        "import sys; from rehdr_ros.recordings import decode_image, Frame;"
+        "print({'av', 'OpenEXR', 'rosbags', 'dv_processing', 'rclpy', 'torch'} & set(sys.modules))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"

@@ -81,6 +81,8 @@ def set_up():
         done[name] = key
         STATE.write_text(json.dumps(done, indent=1))
     print(f"setup: ready, with ROS 2 from {ros}")
+    if ros != PYPI:
+        print(f"setup: to use .venv outside make, source {VENV}/share/rehdr_ros/local_setup.bash")
 
 
 def sourced_ros():
@@ -109,8 +111,8 @@ def check_same(done, ros):
 def check_machine(ros, done):
     if not importlib.util.find_spec("ensurepip"):
         fail(f"{sys.executable} has no ensurepip: install python3-venv, or choose another with PYTHON=...")
-    for variable, names in (("CC", ("cc", "gcc", "clang")), ("CXX", ("c++", "g++", "clang++"))):
-        if not any(map(shutil.which, [os.environ[variable]] if variable in os.environ else names)):
+    for variable, usual in (("CC", ["cc", "gcc", "clang"]), ("CXX", ["c++", "g++", "clang++"])):
+        if not any(map(shutil.which, os.environ.get(variable, "").split()[:1] or usual)):
             fail("no C and C++ compiler, which building the messages needs: install gcc and g++")
     if not Path(sysconfig.get_config_var("INCLUDEPY"), "Python.h").exists():
         fail(f"no Python.h for {sys.executable}, which building the messages needs: install python3-dev")
@@ -165,14 +167,14 @@ def build_messages(ros):
     spec = importlib.util.find_spec("event_camera_msgs") if ros != PYPI else None
     if spec is None or Path(spec.origin).is_relative_to(VENV):
         build_package(ros, ROOT / "interfaces" / "event_camera_msgs")
-    build_package(ros, ROOT)
+    build_package(ros, ROOT, MESSAGES_ONLY="ON")
     # Leaves the source tree the one rehdr_ros package, which finds msg beside it by extend_path.
     (SITE / "rehdr_ros" / "__init__.py").unlink()
     for generated in SITE.glob("rehdr_ros-*.egg-info"):
         shutil.rmtree(generated)
 
 
-def build_package(ros, source):
+def build_package(ros, source, **options):
     cmake = VENV / "bin" / "cmake" if ros == PYPI else "cmake"
     environment = {**os.environ, "ROS_VERSION": "2"}
     with tempfile.TemporaryDirectory() as build:
@@ -181,11 +183,12 @@ def build_package(ros, source):
             "CMAKE_INSTALL_PREFIX": VENV,
             "CMAKE_PREFIX_PATH": VENV,
             "Python3_EXECUTABLE": PYTHON,
+            **options,
         }
         define = [f"-D{name}={value}" for name, value in options.items()]
         run([cmake, "-S", source, "-B", build, *define], env=environment)
         run([cmake, "--build", build, "--parallel", str(os.cpu_count())], env=environment)
-        run([cmake, "--install", build, "--component", "Unspecified"], env=environment)
+        run([cmake, "--install", build], env=environment)
 
 
 def run(command, show=None, env=None):

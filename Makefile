@@ -5,6 +5,9 @@ PYTHON ?= $(or $(wildcard .venv/bin/python),python3)
 export ROS_AUTOMATIC_DISCOVERY_RANGE = LOCALHOST
 export ROS_DOMAIN_ID = 87
 
+# Where the messages' libraries are; PyPI's ROS 2 finds them by itself.
+export LD_LIBRARY_PATH := $(CURDIR)/.venv/lib$(addprefix :,$(LD_LIBRARY_PATH))
+
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 

@@ -1,0 +1,76 @@
+import json
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+import rehdr_ros
+
+ROOT = Path(__file__).resolve().parent.parent
+# Only with this hash does the message reach the drivers and bags that exist.
+EVENT_PACKET_HASH = "RIHS01_d6fa176260b1f37e5a40845305315e150a0f18191241eb64f407442aa29844aa"
+
+
+def test_one_version_everywhere():
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    package = ElementTree.parse(ROOT / "package.xml").getroot()
+    assert package.get("format") == "3"
+    assert package.findtext("name") == setup["metadata"]["name"] == "rehdr_ros"
+    assert package.findtext("version") == setup["metadata"]["version"] == rehdr_ros.__version__
+    assert package.findtext("member_of_group") == "rosidl_interface_packages"
+
+
+def test_pinned_is_what_is_asked_for():
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    extras = setup["options.extras_require"]
+    asked = " ".join([setup["options"]["install_requires"], extras["train"], extras["test"]]).split()
+    pinned = {line.split("==")[0] for line in (ROOT / "constraints.txt").read_text().split()}
+    assert set(asked) <= pinned
+
+
+def test_messages_have_their_fields():
+    messages = pytest.importorskip("rehdr_ros.msg", reason="the messages are not built: run make setup")
+    assert messages.FrameInfo.get_fields_and_field_types() == {
+        "header": "std_msgs/Header",
+        "index": "uint64",
+        "events": "uint64",
+        "dropped_events": "uint64",
+        "lost_packets": "uint64",
+        "skipped_frames": "uint64",
+        "clipped_fraction": "float",
+        "latency": "float",
+        "stages": "sequence<string>",
+        "stage_durations": "sequence<float>",
+        "reset_reason": "string",
+        "radiance": "string",
+    }
+    assert messages.Exposure.get_fields_and_field_types() == {
+        "header": "std_msgs/Header",
+        "exposure_time": "float",
+        "gain": "float",
+    }
+
+
+def test_event_packet_is_the_drivers_message():
+    msg = pytest.importorskip("event_camera_msgs.msg", reason="the messages are not built: run make setup")
+    for folder in Path(msg.__file__).parents:
+        described = folder / "share" / "event_camera_msgs" / "msg" / "EventPacket.json"
+        if described.exists():
+            break
+    else:
+        pytest.skip("this ROS distribution has no type hashes")
+    hashes = {
+        entry["type_name"]: entry["hash_string"] for entry in json.loads(described.read_text())["type_hashes"]
+    }
+    assert hashes["event_camera_msgs/msg/EventPacket"] == EVENT_PACKET_HASH
+
+
+@pytest.mark.skipif(Path(sys.prefix) != ROOT / ".venv", reason="not run from the .venv that make setup made")
+def test_second_setup_does_nothing():
+    script = [sys.executable, ROOT / "tools" / "setup_venv.py"]
+    assert subprocess.check_output(script, text=True) == "setup: .venv is up to date\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from rosbags.rosbag2 import Reader, ReaderError, StoragePlugin, Writer, WriterError
+from rosbags.rosbag2 import Reader, StoragePlugin, Writer, WriterError
 from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
@@ -113,7 +113,9 @@ class BagRecording:
         try:
             with Reader(file) as reader:
                 yield reader
-        except (ReaderError, OSError) as error:
+        except RecordingError:
+            raise
+        except Exception as error:  # a damaged file may fail anywhere in the libraries below
             raise RecordingError(f"{file} is not a readable rosbag2: {_one_line(error)}") from error
 
     def _candidates(self, msgtype: str) -> list[str]:

@@ -2,7 +2,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from rosbags.rosbag2 import Reader
+from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 
 from rehdr_ros.events import Events, Packet, make_decoder, make_encoder
 from rehdr_ros.recordings import BagRecording, BagWriter, Frame, RecordingError
@@ -129,6 +129,33 @@ def test_what_is_no_bag_is_refused_in_one_line(tmp_path, bag, damage):
     with pytest.raises(RecordingError) as error:
         BagRecording(path)
     assert str(path) in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_damage_within_a_bag_raises_nothing_but_recording_errors(tmp_path, storage):
+    write(tmp_path / "whole", "/events", count=200)
+    plugin = StoragePlugin[storage.upper()]
+    with (
+        Reader(tmp_path / "whole") as reader,
+        Writer(tmp_path / "bag", version=8, storage_plugin=plugin) as bag,
+    ):
+        (source,) = reader.connections
+        topic = bag.add_connection("/events", EVENTS, msgdef=source.msgdef.data, rihs01=source.digest)
+        for _, stamp_ns, raw in reader.messages():
+            bag.write(topic, stamp_ns, raw)
+    (file,) = (entry for entry in (tmp_path / "bag").iterdir() if entry.suffix != ".yaml")
+    whole, random, failures = file.read_bytes(), np.random.default_rng(0), 0
+    for _ in range(60):
+        damaged = np.frombuffer(whole, np.uint8).copy()
+        at = random.integers(0, len(whole) - 500)
+        damaged[at : at + 500] = random.integers(0, 256, 500)
+        file.write_bytes(damaged.tobytes())
+        for path in (file, file.parent):
+            try:
+                list(BagRecording(path).packets())
+            except RecordingError:
+                failures += 1
+    assert 0 < failures < 120
 
 
 def test_an_image_that_cannot_be_decoded_is_told_with_its_topic(tmp_path):

@@ -12,7 +12,7 @@ help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 setup:  ## make .venv (PYTHON=interpreter, TORCH_INDEX=index that has the torch you want)
-	@TORCH_INDEX=$(TORCH_INDEX) $(PYTHON) tools/setup_venv.py
+	@$(PYTHON) tools/setup_venv.py
 
 demo: setup  ## simulate, reconstruct live over ROS 2, write demo/
 	.venv/bin/rehdr demo -o demo

@@ -77,12 +77,18 @@ def set_up():
             say(number, f"{title}: already done")
             continue
         say(number, title)
+        remember({**done, name: None})  # whatever an interrupted step leaves is not done
         action()
         done[name] = key
-        STATE.write_text(json.dumps(done, indent=1))
+        remember(done)
     print(f"setup: ready, with ROS 2 from {ros}")
     if ros != PYPI:
         print(f"setup: to use .venv outside make, source {VENV}/share/rehdr_ros/local_setup.bash")
+
+
+def remember(done):
+    VENV.mkdir(exist_ok=True)
+    STATE.write_text(json.dumps(done, indent=1))
 
 
 def sourced_ros():
@@ -100,7 +106,7 @@ def sourced_ros():
 def check_same(done, ros):
     if VENV.exists() and not STATE.exists():
         fail(f"{VENV} was not made by setup: move it away")
-    if done and done["environment"] != [VERSION, ros]:
+    if done.get("environment") not in (None, [VERSION, ros]):
         python, other = done["environment"]
         fail(
             f".venv was made with Python {python} and ROS 2 from {other}, this is Python {VERSION} and ROS 2 "
@@ -123,22 +129,20 @@ def check_machine(ros, done):
             f"{os.uname().machine} with {VERSION}: source a ROS 2 installation, or choose with PYTHON=..."
         )
     free = shutil.disk_usage(ROOT).free
-    if "packages" not in done and free < FREE_BYTES:
-        fail(f"{ROOT} has {free / 1e9:.1f} GB free, setup needs about {FREE_BYTES / 1e9:.0f}: make room")
+    if not done.get("packages") and free < FREE_BYTES:
+        fail(f"{ROOT} has {free / 1e9:.1f} GB free, setup needs 4, and 10 for a CUDA build of torch: make room")
 
 
 def make_environment(ros):
-    if VENV.exists():
-        shutil.rmtree(VENV)
-    VENV.mkdir()
-    STATE.write_text("{}")  # it is ours, even where this ends too early
+    shutil.rmtree(VENV)
+    remember({})  # it is ours, even where this ends too early
     system = [] if ros == PYPI else ["--system-site-packages"]
     # The base interpreter: an unfinished .venv may be the one that runs this.
     run([sys._base_executable, "-m", "venv", *system, VENV])
 
 
 def install_packages(ros, torch_index, done):
-    pip = [PYTHON, "-m", "pip", "--disable-pip-version-check"]
+    pip = [PYTHON, "-m", "pip"]
     if torch_index != done.get("torch_index", torch_index):
         run([*pip, "uninstall", "-y", "torch"])  # the same version of another build would count as installed
     if ros == PYPI:
@@ -147,8 +151,8 @@ def install_packages(ros, torch_index, done):
         numpy = subprocess.check_output([PYTHON, "-c", "import numpy; print(numpy.__version__)"], text=True)
         extra = [f"numpy=={numpy.strip()}"]
     index = ["--extra-index-url", torch_index] if torch_index else []
-    install = [*pip, "install", "--use-pep517", *index, *extra, "-e", ".[train,test]"]
-    run(install, show=r"Downloading .*(MB|GB)")
+    install = [*pip, "install", "--disable-pip-version-check", "--use-pep517", *index, *extra]
+    run([*install, "-e", ".[train,test]"], show=r"Downloading .*(MB|GB)")
     done["torch_index"] = torch_index
 
 

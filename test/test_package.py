@@ -64,9 +64,7 @@ def test_event_packet_is_the_drivers_message():
             break
     else:
         pytest.skip("this ROS distribution has no type hashes")
-    hashes = {
-        entry["type_name"]: entry["hash_string"] for entry in json.loads(described.read_text())["type_hashes"]
-    }
+    hashes = {entry["type_name"]: entry["hash_string"] for entry in json.loads(described.read_text())["type_hashes"]}
     assert hashes["event_camera_msgs/msg/EventPacket"] == EVENT_PACKET_HASH
 
 

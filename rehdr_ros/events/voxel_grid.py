@@ -30,9 +30,7 @@ def voxel_grid(
     else:
         out.fill(0.0)
     if len(events) and t1 > t0:
-        _accumulate(
-            sealed(events.t), sealed(events.x), sealed(events.y), sealed(events.p), int(t0), int(t1), out
-        )
+        _accumulate(sealed(events.t), sealed(events.x), sealed(events.y), sealed(events.p), int(t0), int(t1), out)
     return out
 
 

@@ -86,9 +86,7 @@ class Rehdr(nn.Module):
         self.bottleneck = nn.Sequential(
             *(ResidualBlock(widths[-1], config.norm) for _ in range(config.residual_blocks))
         )
-        self.decoders = nn.ModuleList(
-            UPSAMPLING[config.upsampling](b, a, config.norm) for a, b in reversed(pairs)
-        )
+        self.decoders = nn.ModuleList(UPSAMPLING[config.upsampling](b, a, config.norm) for a, b in reversed(pairs))
         self.prediction = ConvNorm(widths[0], 3, 3, config.norm)
         if config.radiance == "ldr_white":
             # An untrained network then returns what the integrator says.
@@ -133,9 +131,7 @@ class Rehdr(nn.Module):
         x = head = self.image_head(image)
         events = self.event_head(voxel)
         outputs, new_state = [], []
-        for i, (event_encoder, image_encoder) in enumerate(
-            zip(self.event_encoders, self.image_encoders, strict=True)
-        ):
+        for i, (event_encoder, image_encoder) in enumerate(zip(self.event_encoders, self.image_encoders, strict=True)):
             events = event_encoder(events)
             ldr = F.avg_pool2d(ldr, 2)
             x, scale_state = image_encoder(x, events, ldr, None if state is None else state[i])

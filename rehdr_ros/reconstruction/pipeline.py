@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rehdr_ros.events import Clock, Events, Packet, make_decoder
+from rehdr_ros.events import Clock, Events, Packet, make_decoder, warm_up
+from rehdr_ros.events.codecs import CODECS
 from rehdr_ros.reconstruction.reconstructor import Reconstructor
 from rehdr_ros.reconstruction.synchronizer import Job, PendingFrame, Synchronizer
 from rehdr_ros.reconstruction.tonemap import ToneMapper
@@ -106,7 +107,9 @@ class HdrPipeline:
             return total
 
     def warm_up(self, width: int, height: int) -> None:
-        """Run the network once at a size, so that the first frame finds everything compiled and allocated."""
+        """Compile the decoders and run the network once at a size, so that the stream's first frame costs no more."""
+        for encoding in CODECS:
+            warm_up(encoding)
         image = np.zeros((height, width, 3), np.uint8)
         for t0 in (None, 0):
             self._tonemapper(self._reconstructor.reconstruct(image, Events.empty(), t0, 1).radiance, 0)
@@ -167,9 +170,7 @@ class HdrPipeline:
             self._reconstructor.reset()
             self._tonemapper.reset()
         frame = job.frame
-        result = self._reconstructor.reconstruct(
-            frame.image, job.events, job.t0_ns, frame.stamp_ns, frame.exposure
-        )
+        result = self._reconstructor.reconstruct(frame.image, job.events, job.t0_ns, frame.stamp_ns, frame.exposure)
         started = time.perf_counter()
         tonemapped = self._tonemapper(result.radiance, frame.stamp_ns).cpu().numpy()
         radiance = result.radiance[0].permute(1, 2, 0).contiguous().cpu().numpy()

@@ -26,7 +26,7 @@ class Response:
 
     def linearise(self, image: np.ndarray, device: torch.device) -> Tensor:
         """(H, W) or (H, W, 3) uint8, uint16 or float32 in 0..1 -> (1, 3, H, W) float32 in 0..1 on the device."""
-        pixels = torch.from_numpy(np.ascontiguousarray(image)).to(device)
+        pixels = torch.from_numpy(np.array(image, order="C")).to(device)  # a copy: messages are read-only
         if pixels.dtype in (torch.uint8, torch.uint16):
             linear = self._lookup(pixels.dtype, device)[pixels.to(torch.int32)]
         else:

@@ -51,9 +51,7 @@ class BagRecording:
     Raises RecordingError for a path that is no readable bag and for a named topic that is not there.
     """
 
-    def __init__(
-        self, path: str | Path, events_topic: str | None = None, image_topic: str | None = None
-    ) -> None:
+    def __init__(self, path: str | Path, events_topic: str | None = None, image_topic: str | None = None) -> None:
         self.path = Path(path)
         self._types = _typestore()
         self._files = _storage_files(self.path)
@@ -64,9 +62,7 @@ class BagRecording:
                     count = info.msgcount + (self.topics[name].count if name in self.topics else 0)
                     self.topics[name] = Topic(info.msgtype or "", count)
         self.events_topics = self._candidates(EVENTS)
-        self.image_topics = sorted(
-            self._candidates(IMAGE), key=lambda name: bool(_DERIVED & set(name.split("/")))
-        )
+        self.image_topics = sorted(self._candidates(IMAGE), key=lambda name: bool(_DERIVED & set(name.split("/"))))
         self.events_topic = self._choose(events_topic, EVENTS, self.events_topics)
         self.image_topic = self._choose(image_topic, IMAGE, self.image_topics)
 
@@ -80,9 +76,7 @@ class BagRecording:
 
     def messages(self) -> Iterator[Packet | Frame]:
         """The packets and the frames, in the bag's order. Raises RecordingError where a topic is missing."""
-        return self._stream(
-            {self._require(EVENTS, self.events_topic), self._require(IMAGE, self.image_topic)}
-        )
+        return self._stream({self._require(EVENTS, self.events_topic), self._require(IMAGE, self.image_topic)})
 
     def packets(self) -> Iterator[Packet]:
         """The packets alone. Raises RecordingError where there is no events topic."""
@@ -92,14 +86,31 @@ class BagRecording:
         """The frames of `topic`, by default of the chosen one. Raises RecordingError where it is missing."""
         return self._stream({self._require(IMAGE, self._choose(topic, IMAGE, self.image_topics))})
 
+    def read(self, topic: str) -> Iterator[Any]:
+        """The messages of any topic, decoded by the definition that the bag holds. Raises RecordingError."""
+        if topic not in self.topics:
+            raise RecordingError(f"{self.path} has no topic {topic}; {self._inventory()}")
+        for connection, _, raw in self._read({topic}):
+            if connection.msgtype not in self._types.types:
+                definition = get_types_from_msg(connection.msgdef.data, connection.msgtype)
+                self._types.register({k: v for k, v in definition.items() if k not in self._types.types})
+            yield self._types.deserialize_cdr(raw, connection.msgtype)
+
+    def raw_messages(self, topics: set[str]) -> Iterator[tuple[str, int, bytes]]:
+        """Topic, log time in ns and CDR bytes of every message of `topics`, in the bag's order."""
+        for connection, stamp_ns, raw in self._read(topics):
+            yield connection.topic, stamp_ns, raw
+
     def _stream(self, topics: set[str]) -> Iterator[Any]:
+        for connection, _, raw in self._read(topics):
+            yield self._convert(raw, connection.msgtype, connection.topic)
+
+    def _read(self, topics: set[str]) -> Iterator[tuple[Any, int, bytes]]:
         for file in self._files:
             with self._reader(file) as reader:
                 connections = [connection for connection in reader.connections if connection.topic in topics]
-                if not connections:
-                    continue
-                for connection, _, raw in reader.messages(connections):
-                    yield self._convert(raw, connection.msgtype, connection.topic)
+                if connections:
+                    yield from reader.messages(connections)
 
     def _convert(self, raw: bytes, msgtype: str, topic: str) -> Packet | Frame:
         try:
@@ -190,13 +201,21 @@ class BagWriter:
 
     def write(self, topic: str, msgtype: str, message: Any, stamp_ns: int) -> None:
         """Write any message of `types`. Raises RecordingError where `topic` already has another type."""
+        self.write_raw(topic, msgtype, self._typestore.serialize_cdr(message, msgtype), stamp_ns)
+
+    def register(self, msgtype: str, definition: str) -> None:
+        """Make a message type known, by the text of its .msg file."""
+        self._typestore.register(get_types_from_msg(definition, msgtype))
+
+    def write_raw(self, topic: str, msgtype: str, raw: bytes | memoryview, stamp_ns: int) -> None:
+        """Write a message that is CDR already. Raises RecordingError where `topic` already has another type."""
         connection = self._connections.get(topic)
         if connection is None:
             connection = self._writer.add_connection(topic, msgtype, typestore=self._typestore)
             self._connections[topic] = connection
         elif connection.msgtype != msgtype:
             raise RecordingError(f"{topic} is of type {connection.msgtype}, not {msgtype}")
-        self._writer.write(connection, stamp_ns, self._typestore.serialize_cdr(message, msgtype))
+        self._writer.write(connection, stamp_ns, raw)
 
     def _header(self, stamp_ns: int, frame_id: str) -> Any:
         stamp = self.types["builtin_interfaces/msg/Time"](*divmod(int(stamp_ns), 1_000_000_000))

@@ -96,7 +96,7 @@ def _surfaces(rng, height: int, width: int) -> np.ndarray:
     for largest in np.geomspace(max(height, width) / 2.5, 16, count):
         patch = _place(rng, canvas, 8, max(9, int(largest)))
         h, w = patch.shape[:2]
-        colour = np.exp2(rng.uniform(-4.5, -0.3)) * _tint(rng, 0.5)
+        colour = np.exp2(rng.uniform(-4.5, -0.3)) * _tint(rng, 0.3)
         mask = _shape(rng, h, w) * rng.uniform(0.7, 1.0)
         patch += mask * (np.exp2(0.5 * _pattern(rng, h, w))[..., None] * colour - patch)
     return np.clip(canvas, 0.002, 0.95)

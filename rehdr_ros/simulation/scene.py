@@ -84,9 +84,7 @@ class PanoramaScene:
         latitude = np.arcsin(np.clip(rays[..., 1], -1, 1))
         map_x = (longitude / (2 * np.pi) + 0.5) * self._width
         map_y = (latitude / np.pi + 0.5) * self._panorama.shape[0] - 0.5
-        return cv2.remap(
-            self._panorama, map_x % self._width, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
+        return cv2.remap(self._panorama, map_x % self._width, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:

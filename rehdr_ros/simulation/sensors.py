@@ -51,7 +51,8 @@ class EventCamera:
     """Events from a series of rendered luminances; between two renders log intensity runs linearly.
 
     As in a real pixel, an event resets the reference; the pixel is blind for the refractory period, at whose
-    end the level of that moment becomes the reference (the principle of ESIM, Rebecq et al. 2018, and v2e, Hu et al. 2021).
+    end the level of that moment becomes the reference. The principle of ESIM (Rebecq et al. 2018) and v2e (Hu et al.
+    2021).
     """
 
     def __init__(self, height: int, width: int, config: EventCameraConfig, rng: np.random.Generator):

@@ -14,7 +14,7 @@ from rehdr_ros.simulation.sensors import EventCamera, EventCameraConfig, FrameCa
 class SimulationConfig:
     """What to simulate. The same configuration gives the same recording.
 
-    scene: "procedural", or a `.hdr`/`.exr` file. seconds, fps: length and frame rate. clipped: share of the pixels, mean
+    scene: "procedural", or a `.hdr`/`.exr` file. seconds, fps: length, frame rate. clipped: share of the pixels, mean
     over the recording, that the exposure lets clip. exposure: s, motion blur included. speed: image motion, about px/s.
     renders: scene renderings a second from which events are interpolated.
     """
@@ -40,6 +40,10 @@ class SimulationConfig:
             raise ValueError(f"clipped must lie between 0 and 1, not {self.clipped}")
         if not 0 <= self.jitter < 1:
             raise ValueError(f"jitter must lie in [0, 1), not {self.jitter}")
+
+    @property
+    def frames(self) -> int:
+        return max(1, round(self.seconds * self.fps))
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,7 @@ def simulate(config: SimulationConfig, radiance: np.ndarray | None = None) -> It
 
 def _stamps(config: SimulationConfig, rng: np.random.Generator) -> list[int]:
     """Frame stamps in ns; `jitter` moves each by up to that share of half an interval."""
-    count = max(1, round(config.seconds * config.fps))
-    shift = rng.uniform(-0.5, 0.5, count) * config.jitter
+    shift = rng.uniform(-0.5, 0.5, config.frames) * config.jitter
     shift[0] = 0
     return [int(round((i + s) / config.fps * 1e9)) for i, s in enumerate(shift)]
 

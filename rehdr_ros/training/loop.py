@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from rehdr_ros.network import Rehdr, RehdrConfig, load_checkpoint, save_checkpoint
 from rehdr_ros.network.integrator import CLIPPED
+from rehdr_ros.reconstruction.reconstructor import pick_device
 from rehdr_ros.training.dataset import Sequence, SimulatedSequences, collate, linearise
 from rehdr_ros.training.losses import radiance_loss
 from rehdr_ros.training.metrics import fill_constant, mean_scores, score
@@ -47,19 +48,21 @@ class TrainConfig:
 
 
 class Trainer:
-    """Trains one network into a folder: state.pt to resume from, NAME.safetensors with the averaged weights, log.jsonl."""
+    """Trains one network into a folder: state.pt (to resume from), weights.safetensors (averaged weights), log.jsonl."""
 
     def __init__(self, config: TrainConfig, folder: str | Path):
         self._config, self._folder = config, Path(folder)
         self._folder.mkdir(parents=True, exist_ok=True)
-        cuda = torch.cuda.is_available() if config.device == "auto" else config.device.startswith("cuda")
-        self._device = torch.device("cuda" if config.device == "auto" and cuda else "cpu" if not cuda else config.device)
+        self._device = pick_device(config.device)
         torch.manual_seed(config.seed)
         network = load_checkpoint(config.start) if config.start else Rehdr(config.network)
         self.network = network.requires_grad_(True).train().to(self._device, memory_format=torch.channels_last)
         self._average = {name: p.detach().clone() for name, p in self.network.state_dict().items()}
         self._optimizer = torch.optim.AdamW(
-            self.network.parameters(), config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
+            self.network.parameters(),
+            config.learning_rate,
+            betas=(0.9, 0.99),
+            weight_decay=config.weight_decay,
         )
         self._step = 0
         self._resume()
@@ -89,7 +92,11 @@ class Trainer:
             self._step += 1
             if self._step % config.save_every == 0 or self._step == config.steps:
                 self._save()
-                entry = {"step": self._step, "loss": float(np.mean(losses)), "seconds": time.monotonic() - started}
+                entry = {
+                    "step": self._step,
+                    "loss": float(np.mean(losses)),
+                    "seconds": time.monotonic() - started,
+                }
                 entry |= validate(self.averaged(), validation)
                 with open(self._folder / "log.jsonl", "a") as log:
                     log.write(json.dumps(entry) + "\n")
@@ -167,7 +174,9 @@ def validate(network: Rehdr, sequences: list[Sequence]) -> dict[str, float]:
                 predicted.append(radiance[0].permute(1, 2, 0).cpu().numpy())
             rows[name].append(score(predicted, ldr8, truth))
         rows["ldr"].append(score(plain, ldr8, truth))
-        rows["constant_fill"].append(score([fill_constant(a, b) for a, b in zip(ldr8, plain, strict=True)], ldr8, truth))
+        rows["constant_fill"].append(
+            score([fill_constant(a, b) for a, b in zip(ldr8, plain, strict=True)], ldr8, truth)
+        )
     means = {name: mean_scores(scores) for name, scores in rows.items()}
     return {
         f"{name}_{measure}": round(values[measure], 4)

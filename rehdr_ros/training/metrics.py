@@ -13,7 +13,7 @@ CONSTANT_FILL_LOG2 = 1.5
 
 
 def pixel_classes(ldr: np.ndarray) -> dict[str, np.ndarray]:
-    """Masks (H, W) of an 8-bit frame (H, W, 3): clipped (any channel >= 250), dark (all <= 5), well_exposed (neither)."""
+    """Masks (H, W) of an 8-bit frame (H, W, 3): clipped (a channel >= 250), dark (all <= 5), well_exposed (neither)."""
     clipped = (ldr >= 250).any(-1)
     dark = (ldr <= 5).all(-1)
     return {"clipped": clipped, "dark": dark, "well_exposed": ~clipped & ~dark}
@@ -33,7 +33,7 @@ def fill_constant(ldr: np.ndarray, linear: np.ndarray) -> np.ndarray:
 def score(predicted: Sequence[np.ndarray], ldr: Sequence[np.ndarray], truth: Sequence[np.ndarray]) -> dict[str, float]:
     """Measures of one sequence.
 
-    predicted, truth: frames (H, W, 3) float32 linear RGB; ldr: the 8-bit frames (H, W, 3) that decide the pixel classes.
+    predicted, truth: frames (H, W, 3) float32 linear RGB; ldr: 8-bit frames (H, W, 3), which decide the classes.
     Returns mu_psnr, mu_psnr_clipped, mu_psnr_well_exposed in dB and clipped_log2_rmse in stops; NaN where no
     pixel counts. Raises ValueError where the numbers of frames differ.
     """

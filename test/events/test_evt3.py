@@ -88,9 +88,7 @@ def test_time_wraps(decoder):
 
 
 def test_a_quiet_time_of_nearly_a_wrap_is_no_glitch(decoder):
-    events = decoder.decode(
-        packet(row(0), *time(WRAP_US // 2), event(0), *time(3 * WRAP_US // 2 - 10**6), event(1))
-    )
+    events = decoder.decode(packet(row(0), *time(WRAP_US // 2), event(0), *time(3 * WRAP_US // 2 - 10**6), event(1)))
     assert events.t.tolist() == [WRAP_US // 2 * NS, (3 * WRAP_US // 2 - 10**6) * NS]
 
 
@@ -168,9 +166,7 @@ def test_time_goes_on_over_a_gap(decoder):
 
 
 @pytest.mark.parametrize("seq", [1, 2])
-@pytest.mark.parametrize(
-    "quiet_us", [10, WRAP_US - 9, WRAP_US + 9, 10 * WRAP_US - 9, 1000 * WRAP_US + 5_000_000]
-)
+@pytest.mark.parametrize("quiet_us", [10, WRAP_US - 9, WRAP_US + 9, 10 * WRAP_US - 9, 1000 * WRAP_US + 5_000_000])
 def test_a_gap_longer_than_a_wrap_is_told_by_the_stamps(decoder, quiet_us, seq):
     start, stamp = 3_000_000, 1_700_000_000 * 10**9
     decoder.decode(packet(*time(start), row(0), event(1), stamp_ns=stamp))
@@ -229,9 +225,7 @@ def test_dropped_packets_corrupt_nothing_and_cost_little_more_than_themselves(de
             expected += len(events)
     kept = Events.concatenate(kept)
     rows = {*zip(golden.t.tolist(), golden.x.tolist(), golden.y.tolist(), golden.p.tolist(), strict=True)}
-    assert rows.issuperset(
-        zip(kept.t.tolist(), kept.x.tolist(), kept.y.tolist(), kept.p.tolist(), strict=True)
-    )
+    assert rows.issuperset(zip(kept.t.tolist(), kept.x.tolist(), kept.y.tolist(), kept.p.tolist(), strict=True))
     assert len(kept) >= 0.99 * expected
     assert decoder.counters["lost_packets"] == len(packets) // 5
     assert decoder.counters["unsynchronized"] == expected - len(kept)
@@ -243,12 +237,8 @@ def test_dropped_packets_corrupt_nothing_and_cost_little_more_than_themselves(de
 @st.composite
 def streams(draw):
     """Events in the order of time: single ones, ties, rows of neighbours; wraps, bursts, quiet times."""
-    width, height = draw(
-        st.sampled_from([(640, 480), (346, 260), (1280, 720), (33, 7), (20, 5), (2048, 2048)])
-    )
-    gap = st.one_of(
-        st.integers(0, 3), st.integers(0, 9000), st.sampled_from([4095, 4096, WRAP_US - 1, 3 * WRAP_US])
-    )
+    width, height = draw(st.sampled_from([(640, 480), (346, 260), (1280, 720), (33, 7), (20, 5), (2048, 2048)]))
+    gap = st.one_of(st.integers(0, 3), st.integers(0, 9000), st.sampled_from([4095, 4096, WRAP_US - 1, 3 * WRAP_US]))
     xs = st.one_of(
         st.lists(st.integers(0, width - 1), min_size=1, max_size=5),
         st.sets(st.integers(0, min(width, 80) - 1), min_size=1, max_size=60).map(sorted),

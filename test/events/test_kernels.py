@@ -13,9 +13,7 @@ def test_nothing_is_compiled_after_the_warm_up(encoding):
     compiled = [len(kernel.signatures) for kernel in kernels]
     assert all(compiled)
     data = bytes(range(256))
-    for seq, kind in enumerate(
-        (data, bytearray(data), memoryview(b"-" + data)[1:], np.frombuffer(data, "u1"))
-    ):
+    for seq, kind in enumerate((data, bytearray(data), memoryview(b"-" + data)[1:], np.frombuffer(data, "u1"))):
         events = make_decoder(encoding, 64, 64).decode(Packet(0, 64, 64, seq, 0, encoding, kind))
         voxel_grid(events, 0, 10**9, 5, 64, 64)
     several = Events(np.arange(8), np.arange(8), np.arange(8), np.arange(8) % 2)

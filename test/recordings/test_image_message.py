@@ -10,9 +10,7 @@ IMAGES = {
     "mono16": RANDOM.integers(0, 65536, (HEIGHT, WIDTH), np.uint16),
     "32FC1": RANDOM.random((HEIGHT, WIDTH), np.float32),
     "32FC3": RANDOM.random((HEIGHT, WIDTH, 3), np.float32),
-    **dict.fromkeys(
-        ("rgb8", "bgr8", "rgba8", "bgra8"), RANDOM.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
-    ),
+    **dict.fromkeys(("rgb8", "bgr8", "rgba8", "bgra8"), RANDOM.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)),
 }
 
 
@@ -73,9 +71,7 @@ def test_a_mosaic_gives_its_colour_back(pattern):
     np.testing.assert_array_equal(image, np.full((HEIGHT, WIDTH, 3), (200, 100, 50)))
 
 
-@pytest.mark.parametrize(
-    "change", [{"step": 29}, {"height": 5}, {"width": 11}, {"height": 0}, {"data": b"abc"}]
-)
+@pytest.mark.parametrize("change", [{"step": 29}, {"height": 5}, {"width": 11}, {"height": 0}, {"data": b"abc"}])
 def test_sizes_that_do_not_fit_are_refused(change):
     message = {"height": HEIGHT, "width": WIDTH, "step": 30, "data": bytes(30 * HEIGHT)} | change
     with pytest.raises(ValueError, match="rgb8 of .* needs"):

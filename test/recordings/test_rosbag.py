@@ -222,8 +222,7 @@ def test_real_bags(shared, name, encoding, count):
 def test_events_of_a_simulated_stream(tmp_path, assert_same_events):
     encoder = make_encoder("evt3", 64, 48)
     parts = [
-        Events(np.arange(k, k + 50) * 1000, np.arange(50), np.arange(50) % 48, np.arange(50) % 2)
-        for k in (0, 100)
+        Events(np.arange(k, k + 50) * 1000, np.arange(50), np.arange(50) % 48, np.arange(50) % 2) for k in (0, 100)
     ]
     with BagWriter(tmp_path / "bag") as bag:
         for part in parts:

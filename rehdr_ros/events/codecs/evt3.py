@@ -92,9 +92,7 @@ class Encoder(stream.Encoder):
             raise ValueError("evt3 needs events in the order of time, from packet to packet, and times >= 0")
         high_words = (us[-1] >> 12) - (previous >> 12) + 1
         words = np.empty(3 * len(events) + high_words, "<u2")
-        count = _encode(
-            sealed(us), sealed(events.x), sealed(events.y), sealed(events.p), self.width, previous, words
-        )
+        count = _encode(sealed(us), sealed(events.x), sealed(events.y), sealed(events.p), self.width, previous, words)
         self._last_us = int(us[-1])
         return 0, words[:count].view(np.uint8)
 

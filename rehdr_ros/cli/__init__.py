@@ -1,0 +1,45 @@
+"""The command `rehdr <verb>`."""
+
+import argparse
+import os
+import sys
+from importlib import import_module
+
+# Before torch is imported: on a busy machine its waiting threads would take the cores from everybody else.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+VERBS = {
+    "demo": "simulate a scene, reconstruct it live over ROS 2, compare with the truth",
+    "reconstruct": "run a recording through the pipeline offline",
+    "replay": "publish a bag into the ROS graph",
+    "simulate": "write a bag with frames, events and the true HDR",
+    "evaluate": "compare a reconstruction with the truth",
+    "train": "train a network",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb. Returns 0; 2 for wrong usage or input, after one line that says what; 130 when interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = argparse.ArgumentParser(prog="rehdr", description="HDR video from events and LDR frames (REHDR).")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for verb, help_text in VERBS.items():
+        subparser = verbs.add_parser(
+            verb,
+            help=help_text,
+            description=help_text[0].upper() + help_text[1:] + ".",
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+        if verb in arguments[:1]:  # only the verb in use pays for its imports
+            module = import_module(f"rehdr_ros.cli.{verb}")
+            module.add_arguments(subparser)
+    args = parser.parse_args(arguments)
+    try:
+        import_module(f"rehdr_ros.cli.{args.verb}").run(args)
+    except (ValueError, OSError) as error:
+        print(f"rehdr {args.verb}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"rehdr {args.verb}: interrupted", file=sys.stderr)
+        return 130
+    return 0

@@ -1,0 +1,84 @@
+"""ROS messages <-> what the core works with, without needless copies."""
+
+import array
+
+import cv2
+import numpy as np
+from builtin_interfaces.msg import Time
+from event_camera_msgs.msg import EventPacket
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from rehdr_ros.events import Packet
+from rehdr_ros.recordings.image_message import decode_image, encode_image
+
+_NS = 1_000_000_000
+
+
+def stamp_to_ns(stamp: Time) -> int:
+    return stamp.sec * _NS + stamp.nanosec
+
+
+def ns_to_stamp(stamp_ns: int) -> Time:
+    return Time(sec=stamp_ns // _NS, nanosec=stamp_ns % _NS)
+
+
+def packet_from_message(message: EventPacket) -> Packet:
+    return Packet(
+        stamp_to_ns(message.header.stamp),
+        message.width,
+        message.height,
+        message.seq,
+        message.time_base,
+        message.encoding,
+        message.events,
+        message.is_bigendian,
+    )
+
+
+def image_from_message(message: Image) -> np.ndarray:
+    """(H, W) or (H, W, 3) RGB; a view of the message where its layout permits.
+
+    Encodings that the package doesn't know go to cv_bridge where that is installed. Raises ValueError.
+    """
+    try:
+        return decode_image(
+            message.encoding,
+            message.height,
+            message.width,
+            message.step,
+            message.data,
+            bool(message.is_bigendian),
+        )
+    except ValueError:
+        image = _by_cv_bridge(message)
+        if image is None:
+            raise
+        return image
+
+
+def image_to_message(image: np.ndarray, encoding: str, header: Header) -> Image:
+    """An RGB (H, W, 3) image as a message of the encoding; luminance where that is grey."""
+    if encoding in ("mono8", "32FC1"):
+        image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if encoding == "mono8" else image @ _BT709
+    step, data = encode_image(image, encoding)
+    message = Image(header=header, height=image.shape[0], width=image.shape[1], encoding=encoding, step=step)
+    # The setter would check every byte of anything but an array.array.
+    payload = array.array("B")
+    payload.frombytes(memoryview(data))
+    message.data = payload
+    return message
+
+
+_BT709 = np.array([0.2126, 0.7152, 0.0722], np.float32)
+
+
+def _by_cv_bridge(message: Image) -> np.ndarray | None:
+    try:
+        from cv_bridge import CvBridge, CvBridgeError
+    except ImportError:
+        return None
+    try:
+        return CvBridge().imgmsg_to_cv2(message, "rgb8")
+    except CvBridgeError:
+        return None

@@ -1,0 +1,266 @@
+"""rehdr_node: the pipeline as a managed ROS 2 node."""
+
+import signal
+import threading
+import time
+
+import rclpy
+from event_camera_msgs.msg import EventPacket
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+from std_srvs.srv import Trigger
+
+from rehdr_ros.msg import Exposure, FrameInfo
+from rehdr_ros.node.conversions import (
+    image_from_message,
+    image_to_message,
+    ns_to_stamp,
+    packet_from_message,
+    stamp_to_ns,
+)
+from rehdr_ros.node.parameters import declare, read
+from rehdr_ros.node.transport import use_large_shared_memory
+from rehdr_ros.reconstruction import HdrFrame, HdrPipeline
+
+_POLL_SECONDS = 0.02  # how often the worker looks for frames whose events are overdue
+_REMEMBERED = 200  # frames whose header, exposure and camera_info are kept until they are needed
+_THROTTLE_SECONDS = 5.0
+
+
+class RehdrNode(LifecycleNode):
+    """Events and LDR frames in, HDR and tonemapped frames out.
+
+    Callbacks decode and queue; a worker thread runs the network and publishes, so that no callback ever waits for it.
+    """
+
+    def __init__(self):
+        super().__init__("rehdr_node")
+        declare(self)
+        self._pipeline: HdrPipeline | None = None
+        self._inputs: list = []
+        self._outputs: dict = {}
+        self._worker: threading.Thread | None = None
+        self._wake = threading.Event()
+        self._running = False
+        self._refused = 0
+
+    # Transitions
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the weights and warm up; on failure say why and stay unconfigured."""
+        try:
+            self._parameters = read(self)
+            self._pipeline = HdrPipeline(self._parameters)
+            self._pipeline.warm_up(*(self._parameters.expected_size or (64, 64)))
+        except (ValueError, OSError, RuntimeError) as error:
+            self._pipeline = None
+            self.get_logger().error(f"cannot configure: {' '.join(str(error).split())}")
+            return TransitionCallbackReturn.FAILURE
+        self._make_outputs()
+        self.get_logger().info(
+            f"weights {self._parameters.weights} on {self._pipeline.device}, {self._pipeline.precision}, "
+            f"radiance {self._pipeline.radiance}"
+        )
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribe and start the worker."""
+        self._headers: dict[int, Header] = {}
+        self._exposures: dict[int, float] = {}
+        self._camera_infos: dict[int, CameraInfo] = {}
+        self._pipeline.reset("activation")
+        self._first = self._pipeline.counters
+        self._published, self._latencies = 0, 0.0
+        self._running = True
+        self._worker = threading.Thread(target=self._work, name="rehdr worker")
+        self._worker.start()
+        self._make_inputs()
+        result = super().on_activate(state)
+        self.get_logger().info(
+            f"waiting for events on {self._inputs[0].topic_name} and images on {self._inputs[1].topic_name}"
+        )
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Unsubscribe, stop the worker and forget the stream."""
+        self.stop()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free the network and the device's memory."""
+        self.stop()
+        for publisher in self._outputs.values():
+            self.destroy_lifecycle_publisher(publisher)
+        self._outputs, self._pipeline = {}, None
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self.stop()
+        return TransitionCallbackReturn.SUCCESS
+
+    def _make_outputs(self) -> None:
+        def output(kind, topic):
+            return self.create_lifecycle_publisher(kind, topic, 10)
+
+        self._outputs = {
+            "hdr": output(Image, "hdr/image_raw"),
+            "hdr_info": output(CameraInfo, "hdr/camera_info"),
+            "tonemapped": output(Image, "tonemapped/image_raw"),
+            "tonemapped_info": output(CameraInfo, "tonemapped/camera_info"),
+            "frame_info": output(FrameInfo, "~/frame_info"),
+        }
+
+    def _make_inputs(self) -> None:
+        def qos(depth):  # drivers publish best effort; a reliable subscription would never match them
+            return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+        depth = self._parameters.image_depth
+        self._inputs = [
+            self.create_subscription(EventPacket, "events", self._on_events, qos(self._parameters.events_depth)),
+            self.create_subscription(Image, "image_raw", self._on_image, qos(depth)),
+            self.create_subscription(CameraInfo, "camera_info", self._on_camera_info, qos(depth)),
+            self.create_subscription(Exposure, "exposure", self._on_exposure, qos(depth)),
+        ]
+        self._reset_service = self.create_service(Trigger, "~/reset", self._on_reset)
+
+    def stop(self) -> None:
+        """Unsubscribe, end the worker and say how it went; does nothing where nothing runs."""
+        if not self._running:
+            return
+        for subscription in self._inputs:
+            self.destroy_subscription(subscription)
+        self.destroy_service(self._reset_service)
+        self._inputs = []
+        self._running = False
+        self._wake.set()
+        self._worker.join()
+        counters = {name: count - self._first.get(name, 0) for name, count in self._pipeline.counters.items()}
+        lost = ", ".join(f"{name} {count}" for name, count in counters.items() if count) or "nothing"
+        latency = f", mean latency {1e3 * self._latencies / self._published:.1f} ms" if self._published else ""
+        self.get_logger().info(f"stopped after {self._published} frames{latency}; lost: {lost}")
+
+    # Callbacks: none waits for the network
+
+    def _on_events(self, message: EventPacket) -> None:
+        try:
+            self._pipeline.add_packet(packet_from_message(message))
+        except ValueError as error:
+            self._refuse("events", error)
+        self._wake.set()
+
+    def _on_image(self, message: Image) -> None:
+        stamp_ns = stamp_to_ns(message.header.stamp)
+        try:
+            image = image_from_message(message)
+            self._remember(self._headers, stamp_ns, message.header)
+            self._pipeline.add_frame(stamp_ns, image, self._exposures.pop(stamp_ns, None))
+        except ValueError as error:
+            self._refuse("image_raw", error)
+        self._wake.set()
+
+    def _on_camera_info(self, message: CameraInfo) -> None:
+        self._remember(self._camera_infos, stamp_to_ns(message.header.stamp), message)
+
+    def _on_exposure(self, message: Exposure) -> None:
+        self._remember(self._exposures, stamp_to_ns(message.header.stamp), message.exposure_time * message.gain)
+
+    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._pipeline.reset("service")
+        response.success, response.message = True, "hidden state forgotten"
+        return response
+
+    @staticmethod
+    def _remember(store: dict, stamp_ns: int, value) -> None:
+        store[stamp_ns] = value
+        if len(store) > _REMEMBERED:
+            store.pop(next(iter(store)), None)
+
+    def _refuse(self, topic: str, error: ValueError) -> None:
+        self._refused += 1
+        self.get_logger().warning(
+            f"refused a message on {topic} ({self._refused} so far): {error}",
+            throttle_duration_sec=_THROTTLE_SECONDS,
+        )
+
+    # The worker thread
+
+    def _work(self) -> None:
+        while self._running:
+            self._wake.wait(_POLL_SECONDS)
+            self._wake.clear()
+            try:
+                for frame in self._pipeline.take(now=time.monotonic()):
+                    self._publish(frame)
+                    if not self._running:
+                        return
+            except Exception as error:  # the stream goes on, whatever one frame did
+                self.get_logger().error(f"frame lost: {error!r}", throttle_duration_sec=_THROTTLE_SECONDS)
+                self._pipeline.reset("error")
+
+    def _publish(self, frame: HdrFrame) -> None:
+        header = self._headers.pop(frame.stamp_ns, None) or Header(stamp=ns_to_stamp(frame.stamp_ns))
+        started = time.perf_counter()
+        parameters = self._parameters
+        self._outputs["hdr"].publish(image_to_message(frame.radiance, parameters.hdr_encoding, header))
+        self._outputs["tonemapped"].publish(image_to_message(frame.tonemapped, parameters.tonemapped_encoding, header))
+        camera_info = self._camera_infos.pop(frame.stamp_ns, None)
+        if camera_info is not None:
+            self._outputs["hdr_info"].publish(camera_info)
+            self._outputs["tonemapped_info"].publish(camera_info)
+        durations = {**frame.info.durations, "publish": time.perf_counter() - started}
+        latency = time.monotonic() - frame.info.ready_at
+        self._outputs["frame_info"].publish(self._frame_info(frame, header, durations, latency))
+        self._published += 1
+        self._latencies += latency
+
+    def _frame_info(self, frame: HdrFrame, header: Header, durations: dict[str, float], latency: float) -> FrameInfo:
+        info, first = frame.info, self._first
+        return FrameInfo(
+            header=header,
+            index=self._published,
+            events=info.events,
+            dropped_events=info.dropped_events - first["dropped_events"],
+            lost_packets=info.lost_packets - first.get("lost_packets", 0),
+            skipped_frames=info.skipped_frames - first["skipped_frames"],
+            clipped_fraction=info.clipped_fraction,
+            latency=latency,
+            stages=list(durations),
+            stage_durations=list(durations.values()),
+            reset_reason=info.reset_reason,
+            radiance=info.radiance,
+        )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the node until SIGINT, SIGTERM or its shutdown. Returns 0; 2 where autostart can't configure it."""
+    use_large_shared_memory()
+    # rclpy's own handlers would end the context before the node can say how it went.
+    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    node = RehdrNode()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        if node.get_parameter("autostart").value:
+            if node.trigger_configure() != TransitionCallbackReturn.SUCCESS:
+                return 2
+            node.trigger_activate()
+        while rclpy.ok():
+            executor.spin_once(timeout_sec=0.1)  # returns now and then, to see signals
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        node.stop()
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

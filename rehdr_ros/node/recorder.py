@@ -1,0 +1,52 @@
+"""Record what rehdr_node publishes."""
+
+import struct
+import time
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import Image
+
+from rehdr_ros.msg import FrameInfo
+from rehdr_ros.node.transport import shared_file
+from rehdr_ros.recordings import BagWriter
+
+_DEPTH = 100
+
+
+class Recorder(Node):
+    """Writes the HDR images, the tonemapped images and the frame infos of one rehdr_node to a bag, unchanged.
+
+    `count`: messages received, by topic. `arrivals`: monotonic s of each HDR image's arrival.
+    """
+
+    def __init__(self, bag: BagWriter, node_name: str = "/rehdr_node"):
+        super().__init__("rehdr_recorder")
+        self._bag = bag
+        bag.register("rehdr_ros/msg/FrameInfo", shared_file("msg/FrameInfo.msg").read_text())
+        self.count: dict[str, int] = {}
+        self.arrivals: list[float] = []
+        for topic, kind, name in (
+            ("hdr/image_raw", Image, "sensor_msgs/msg/Image"),
+            ("tonemapped/image_raw", Image, "sensor_msgs/msg/Image"),
+            (f"{node_name}/frame_info", FrameInfo, "rehdr_ros/msg/FrameInfo"),
+        ):
+            self._record(topic, kind, name)
+
+    def _record(self, topic: str, kind: type, type_name: str) -> None:
+        resolved = self.resolve_topic_name(topic)
+        self.count[resolved] = 0
+
+        def on_message(raw: bytes) -> None:
+            self._bag.write_raw(resolved, type_name, raw, _header_stamp_ns(raw))
+            self.count[resolved] += 1
+            if topic == "hdr/image_raw":
+                self.arrivals.append(time.monotonic())
+
+        self.create_subscription(kind, topic, on_message, QoSProfile(depth=_DEPTH), raw=True)
+
+
+def _header_stamp_ns(raw: bytes) -> int:
+    """header.stamp of a CDR message that begins with a header: after 4 bytes that tell the byte order."""
+    seconds, nanoseconds = struct.unpack_from("<iI" if raw[1] & 1 else ">iI", raw, 4)
+    return seconds * 1_000_000_000 + nanoseconds

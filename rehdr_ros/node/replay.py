@@ -1,0 +1,78 @@
+"""Publish a bag into the ROS graph, where `ros2 bag play` does not exist."""
+
+import time
+from collections.abc import Iterator
+from importlib import import_module
+
+import rclpy
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rosgraph_msgs.msg import Clock
+
+from rehdr_ros.node.conversions import ns_to_stamp
+from rehdr_ros.recordings import BagRecording
+
+_DEPTH = 1000
+
+
+class Replayer(Node):
+    """Publishes every topic of the bag whose type is installed (reliable), at the times of the log.
+
+    topics: only these. clock: publish /clock as well.
+    """
+
+    def __init__(self, bag: BagRecording, topics: list[str] | None = None, clock: bool = False):
+        super().__init__("rehdr_replay")
+        self._bag = bag
+        self._topics_out = {}
+        for name, topic in bag.topics.items():
+            kind = _message_class(topic.type)
+            if topics is not None and name not in topics:
+                continue
+            if kind is None:
+                self.get_logger().warning(f"{name} left out: {topic.type} is not installed")
+                continue
+            self._topics_out[name] = self.create_publisher(kind, name, QoSProfile(depth=_DEPTH))
+        self._clock_out = self.create_publisher(Clock, "/clock", 10) if clock else None
+
+    def wait_for_subscribers(self, topics: list[str], seconds: float) -> list[str]:
+        """Wait until somebody subscribes to each topic; returns those that nobody subscribed to in time."""
+        deadline = time.monotonic() + seconds
+        waiting = list(topics)
+        while waiting and time.monotonic() < deadline and rclpy.ok(context=self.context):
+            waiting = [t for t in waiting if not self._topics_out[t].get_subscription_count()]
+            time.sleep(0.05)
+        return waiting
+
+    def play(self, rate: float = 1.0) -> Iterator[str]:
+        """Publish once, in real time divided by `rate`; yields the topic of each message."""
+        started, first = time.monotonic(), None
+        for topic, stamp_ns, raw in self._bag.raw_messages(set(self._topics_out)):
+            first = stamp_ns if first is None else first
+            self._sleep_until(started + (stamp_ns - first) * 1e-9 / rate)
+            if not rclpy.ok(context=self.context):
+                return
+            if self._clock_out:
+                self._clock_out.publish(Clock(clock=ns_to_stamp(stamp_ns)))
+            self._topics_out[topic].publish(bytes(raw))
+            yield topic
+
+    def finish(self, seconds: float = 5.0) -> None:
+        """Wait until reliable subscribers have what was published."""
+        for publisher in self._topics_out.values():
+            publisher.wait_for_all_acked(Duration(seconds=seconds))
+
+    @staticmethod
+    def _sleep_until(deadline: float) -> None:
+        delay = deadline - time.monotonic()
+        if delay > 0:
+            time.sleep(delay)
+
+
+def _message_class(name: str) -> type | None:
+    package, _, kind = name.split("/")
+    try:
+        return getattr(import_module(f"{package}.msg"), kind)
+    except (ImportError, AttributeError):
+        return None

@@ -9,7 +9,7 @@ from rehdr_ros.training.loop import TrainConfig, Trainer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", help="YAML file, e.g. config/training/rehdr_t.yaml")
+    parser.add_argument("config", help="YAML file, e.g. config/train_rehdr_t.yaml")
     parser.add_argument(
         "-o", "--output", required=True, help="folder for checkpoints and the log; resumed if it has any"
     )

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", default="demo", help="folder for the results; replaced if it is there")
     parser.add_argument("--seconds", type=float, default=4.0, help="length of the recording")
     parser.add_argument("--fps", type=float, default=10.0, help="its frame rate")
-    parser.add_argument("--seed", type=int, default=5, help="of the scene")
+    parser.add_argument("--seed", type=int, default=7, help="of the scene")
     add_pipeline_options(parser)
 
 
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> None:
     output.mkdir(parents=True)
     config = pipeline_config(args)
     print("1/4 simulating a scene whose lamps and windows clip", flush=True)
-    simulation = SimulationConfig(seconds=args.seconds, fps=args.fps, seed=args.seed, clipped=0.25)
+    simulation = SimulationConfig(seconds=args.seconds, fps=args.fps, seed=args.seed)
     samples = progress(write_bag(simulation, output / "input"), "simulating", simulation.frames)
     events = sum(len(sample.events) for sample in samples)
 

@@ -3,6 +3,8 @@
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import rclpy
 from event_camera_msgs.msg import EventPacket
@@ -25,9 +27,9 @@ from rehdr_ros.node.conversions import (
 from rehdr_ros.node.parameters import declare, read
 from rehdr_ros.node.transport import use_large_shared_memory
 from rehdr_ros.reconstruction import HdrFrame, HdrPipeline
+from rehdr_ros.reconstruction.recent import Recent
 
 _POLL_SECONDS = 0.02  # how often the worker looks for frames whose events are overdue
-_REMEMBERED = 200  # frames whose header, exposure and camera_info are kept until they are needed
 _THROTTLE_SECONDS = 5.0
 
 
@@ -69,10 +71,8 @@ class RehdrNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe and start the worker."""
-        self._headers: dict[int, Header] = {}
-        self._exposures: dict[int, float] = {}
-        self._camera_infos: dict[int, CameraInfo] = {}
-        self._pipeline.reset("activation")
+        self._camera_infos: Recent[CameraInfo] = Recent()
+        self._pipeline.restart("activation")
         self._first = self._pipeline.counters
         self._published, self._latencies = 0, 0.0
         self._running = True
@@ -146,45 +146,38 @@ class RehdrNode(LifecycleNode):
     # Callbacks: none waits for the network
 
     def _on_events(self, message: EventPacket) -> None:
-        try:
+        with self._refusing("events"):
             self._pipeline.add_packet(packet_from_message(message))
-        except ValueError as error:
-            self._refuse("events", error)
         self._wake.set()
 
     def _on_image(self, message: Image) -> None:
-        stamp_ns = stamp_to_ns(message.header.stamp)
-        try:
-            image = image_from_message(message)
-            self._remember(self._headers, stamp_ns, message.header)
-            self._pipeline.add_frame(stamp_ns, image, self._exposures.pop(stamp_ns, None))
-        except ValueError as error:
-            self._refuse("image_raw", error)
+        with self._refusing("image_raw"):
+            stamp_ns = stamp_to_ns(message.header.stamp)
+            self._pipeline.add_frame(stamp_ns, image_from_message(message), frame_id=message.header.frame_id)
         self._wake.set()
 
     def _on_camera_info(self, message: CameraInfo) -> None:
-        self._remember(self._camera_infos, stamp_to_ns(message.header.stamp), message)
+        self._camera_infos.put(stamp_to_ns(message.header.stamp), message)
 
     def _on_exposure(self, message: Exposure) -> None:
-        self._remember(self._exposures, stamp_to_ns(message.header.stamp), message.exposure_time * message.gain)
+        self._pipeline.add_exposure(stamp_to_ns(message.header.stamp), message.exposure_time * message.gain)
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._pipeline.reset("service")
         response.success, response.message = True, "hidden state forgotten"
         return response
 
-    @staticmethod
-    def _remember(store: dict, stamp_ns: int, value) -> None:
-        store[stamp_ns] = value
-        if len(store) > _REMEMBERED:
-            store.pop(next(iter(store)), None)
-
-    def _refuse(self, topic: str, error: ValueError) -> None:
-        self._refused += 1
-        self.get_logger().warning(
-            f"refused a message on {topic} ({self._refused} so far): {error}",
-            throttle_duration_sec=_THROTTLE_SECONDS,
-        )
+    @contextmanager
+    def _refusing(self, topic: str) -> Iterator[None]:
+        """Whatever a message holds, the stream goes on: what fails is counted and said."""
+        try:
+            yield
+        except Exception as error:
+            self._refused += 1
+            self.get_logger().warning(
+                f"refused a message on {topic} ({self._refused} so far): {error}",
+                throttle_duration_sec=_THROTTLE_SECONDS,
+            )
 
     # The worker thread
 
@@ -202,12 +195,12 @@ class RehdrNode(LifecycleNode):
                 self._pipeline.reset("error")
 
     def _publish(self, frame: HdrFrame) -> None:
-        header = self._headers.pop(frame.stamp_ns, None) or Header(stamp=ns_to_stamp(frame.stamp_ns))
+        header = Header(stamp=ns_to_stamp(frame.stamp_ns), frame_id=frame.frame_id)
         started = time.perf_counter()
         parameters = self._parameters
         self._outputs["hdr"].publish(image_to_message(frame.radiance, parameters.hdr_encoding, header))
         self._outputs["tonemapped"].publish(image_to_message(frame.tonemapped, parameters.tonemapped_encoding, header))
-        camera_info = self._camera_infos.pop(frame.stamp_ns, None)
+        camera_info = self._camera_infos.take(frame.stamp_ns)
         if camera_info is not None:
             self._outputs["hdr_info"].publish(camera_info)
             self._outputs["tonemapped_info"].publish(camera_info)

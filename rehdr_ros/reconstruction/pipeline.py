@@ -9,6 +9,7 @@ import numpy as np
 
 from rehdr_ros.events import Clock, Events, Packet, make_decoder, warm_up
 from rehdr_ros.events.codecs import CODECS
+from rehdr_ros.reconstruction.recent import Recent
 from rehdr_ros.reconstruction.reconstructor import Reconstructor
 from rehdr_ros.reconstruction.synchronizer import Job, PendingFrame, Synchronizer
 from rehdr_ros.reconstruction.tonemap import ToneMapper
@@ -53,9 +54,10 @@ class FrameInfo:
 
 @dataclass(frozen=True)
 class HdrFrame:
-    """radiance: (H, W, 3) float32 linear RGB; tonemapped: (H, W, 3) uint8 RGB; stamp_ns as its LDR frame's."""
+    """radiance: (H, W, 3) float32 linear RGB; tonemapped: (H, W, 3) uint8 RGB; stamp and frame_id of its LDR frame."""
 
     stamp_ns: int
+    frame_id: str
     radiance: np.ndarray
     tonemapped: np.ndarray
     info: FrameInfo
@@ -79,6 +81,7 @@ class HdrPipeline:
         self._decoder = self._decoder_key = None
         self._counters: dict[str, int] = {}
         self._decode_seconds = 0.0
+        self._exposures: Recent[float] = Recent()
         self._lock = threading.Lock()
         self._index = 0
 
@@ -130,7 +133,7 @@ class HdrPipeline:
         with self._lock:
             self._synchronizer.add_events(events, time.monotonic())
 
-    def add_frame(self, stamp_ns: int, image: np.ndarray, exposure: float | None = None) -> None:
+    def add_frame(self, stamp_ns: int, image: np.ndarray, exposure: float | None = None, frame_id: str = "") -> None:
         """An LDR frame: (H, W) or (H, W, 3) RGB, uint8, uint16 or float32 in 0..1; exposure: time x gain, in s.
 
         Raises ValueError for another shape or dtype.
@@ -141,14 +144,24 @@ class HdrPipeline:
                 f"a frame is (H, W) or (H, W, 3), uint8, uint16 or float32; got {image.shape} {image.dtype}"
             )
         with self._lock:
-            self._synchronizer.add_frame(PendingFrame(stamp_ns, image, exposure, time.monotonic()))
+            self._synchronizer.add_frame(PendingFrame(stamp_ns, image, frame_id, exposure, time.monotonic()))
+
+    def add_exposure(self, stamp_ns: int, exposure: float) -> None:
+        """The exposure, time x gain in s, of the frame with this stamp, where it comes apart from the frame."""
+        self._exposures.put(stamp_ns, exposure)
 
     def reset(self, reason: str) -> None:
-        """Forget the stream and the hidden state; the next frame's info says why."""
+        """Forget the hidden state; the next frame starts anew and its info says why. Nothing that waits is lost."""
+        with self._lock:
+            self._synchronizer.reset(reason)
+
+    def restart(self, reason: str) -> None:
+        """Expect a new stream: forget the hidden state, what waits and the sensor's clock."""
         with self._lock:
             self._clock.reset()
             if self._decoder:
                 self._decoder.reset()
+            self._synchronizer.clear()
             self._synchronizer.reset(reason)
 
     def take(self, now: float | None = None, flush: bool = False) -> Iterator[HdrFrame]:
@@ -189,7 +202,7 @@ class HdrPipeline:
             durations=durations,
         )
         self._index += 1
-        return HdrFrame(frame.stamp_ns, radiance, tonemapped, info)
+        return HdrFrame(frame.stamp_ns, frame.frame_id, radiance, tonemapped, info)
 
     def _decoder_for(self, packet: Packet):
         key = (packet.encoding, packet.width, packet.height)

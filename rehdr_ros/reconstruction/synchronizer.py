@@ -12,14 +12,19 @@ _CROWDED = 64  # waiting frames from which the oldest is skipped
 _RESTART_NS = 1_000_000_000  # events that step back further than this start a new stream
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class PendingFrame:
-    """A frame that waits. image: (H, W) or (H, W, 3); exposure: time x gain in s, or None; arrived: monotonic s."""
+    """A frame that waits. image: (H, W) or (H, W, 3); exposure: time x gain in s, or None; arrived: monotonic s.
+
+    complete: monotonic s at which its last event had arrived too; None while some may be missing.
+    """
 
     stamp_ns: int
     image: np.ndarray
+    frame_id: str
     exposure: float | None
     arrived: float
+    complete: float | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,6 @@ class Synchronizer:
         self._frames: deque[PendingFrame] = deque()
         self._previous: PendingFrame | None = None
         self._reset_reason = "start"
-        self._events_passed_at = 0.0
         self.skipped_frames = 0
         self.late_events = 0
 
@@ -64,11 +68,14 @@ class Synchronizer:
         return self._buffer.dropped + self.late_events
 
     def reset(self, reason: str) -> None:
-        """Forget the stream; the next frame starts anew and says why."""
-        self._buffer.clear()
-        self._frames.clear()
+        """The next frame starts anew and says why; what waits goes on waiting."""
         self._previous = None
         self._reset_reason = reason
+
+    def clear(self) -> None:
+        """Forget what waits."""
+        self._buffer.clear()
+        self._frames.clear()
 
     def add_events(self, events: Events, arrived: float) -> None:
         """Events in ROS ns."""
@@ -78,7 +85,9 @@ class Synchronizer:
         if latest is not None and int(events.t[-1]) < latest - _RESTART_NS:
             self._buffer.clear()
         self._buffer.append(events)
-        self._events_passed_at = arrived
+        for frame in self._frames:
+            if frame.complete is None and self._buffer.latest >= frame.stamp_ns:
+                frame.complete = arrived
 
     def add_frame(self, frame: PendingFrame) -> None:
         """Queue a frame. One with the stamp of its predecessor is a duplicate and skipped."""
@@ -89,6 +98,9 @@ class Synchronizer:
         if len(self._frames) >= _CROWDED:
             self._frames.popleft()
             self.skipped_frames += 1
+        latest = self._buffer.latest
+        if latest is not None and latest >= frame.stamp_ns:
+            frame.complete = frame.arrived
         self._frames.append(frame)
 
     def next(self, now: float | None = None, flush: bool = False) -> Job | None:
@@ -104,8 +116,7 @@ class Synchronizer:
         return self._make_job(frame)
 
     def _may_go(self, frame: PendingFrame, now: float | None, flush: bool) -> bool:
-        latest = self._buffer.latest
-        if flush or len(self._frames) >= _EAGER or (latest is not None and latest >= frame.stamp_ns):
+        if flush or len(self._frames) >= _EAGER or frame.complete is not None:
             return True
         return now is not None and now - frame.arrived >= self._event_timeout
 
@@ -122,7 +133,7 @@ class Synchronizer:
             self.late_events += late
             events = events[late:]
         self._previous, self._reset_reason = frame, ""
-        return Job(frame, t0, events, reason, max(frame.arrived, self._events_passed_at))
+        return Job(frame, t0, events, reason, frame.complete or frame.arrived)
 
     def _interruption(self, frame: PendingFrame) -> str:
         if self._previous is None:

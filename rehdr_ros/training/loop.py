@@ -48,7 +48,7 @@ class TrainConfig:
 
 
 class Trainer:
-    """Trains one network into a folder: state.pt (to resume from), weights.safetensors (averaged weights), log.jsonl."""
+    """Trains one network into a folder: state.pt (to resume from), weights.safetensors (averaged), log.jsonl."""
 
     def __init__(self, config: TrainConfig, folder: str | Path):
         self._config, self._folder = config, Path(folder)

@@ -1,0 +1,25 @@
+"""What arrived lately, by stamp."""
+
+import threading
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Recent(Generic[T]):
+    """The last values put, at most `capacity`; for one thread that puts and another that takes."""
+
+    def __init__(self, capacity: int = 200):
+        self._capacity, self._values = capacity, {}
+        self._lock = threading.Lock()
+
+    def put(self, stamp_ns: int, value: T) -> None:
+        with self._lock:
+            self._values[stamp_ns] = value
+            if len(self._values) > self._capacity:
+                del self._values[next(iter(self._values))]
+
+    def take(self, stamp_ns: int) -> T | None:
+        """The value with exactly this stamp, once; None where there is none."""
+        with self._lock:
+            return self._values.pop(stamp_ns, None)

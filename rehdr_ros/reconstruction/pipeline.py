@@ -183,7 +183,8 @@ class HdrPipeline:
             self._reconstructor.reset()
             self._tonemapper.reset()
         frame = job.frame
-        result = self._reconstructor.reconstruct(frame.image, job.events, job.t0_ns, frame.stamp_ns, frame.exposure)
+        exposure = self._exposures.take(frame.stamp_ns) if frame.exposure is None else frame.exposure
+        result = self._reconstructor.reconstruct(frame.image, job.events, job.t0_ns, frame.stamp_ns, exposure)
         started = time.perf_counter()
         tonemapped = self._tonemapper(result.radiance, frame.stamp_ns).cpu().numpy()
         radiance = result.radiance[0].permute(1, 2, 0).contiguous().cpu().numpy()

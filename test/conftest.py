@@ -27,3 +27,28 @@ def assert_same_events():
             np.testing.assert_array_equal(a, b, err_msg=name)
 
     return check
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory) -> Path:
+    """A small untrained checkpoint: its radiance is what the event integrator says."""
+    import torch
+
+    from rehdr_ros.network import Rehdr, RehdrConfig, save_checkpoint
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_checkpoint(Rehdr(RehdrConfig(base_channels=4)), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def simulated_bag(tmp_path_factory) -> Path:
+    """One second at 10 Hz, 64x48, with events and truth."""
+    from rehdr_ros.simulation import SimulationConfig
+    from rehdr_ros.simulation.bag import write_bag
+
+    path = tmp_path_factory.mktemp("simulated") / "bag"
+    for _ in write_bag(SimulationConfig(width=64, height=48, seconds=1.0, fps=10.0, seed=3), path):
+        pass
+    return path

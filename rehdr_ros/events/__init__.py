@@ -1,11 +1,11 @@
 """Packets -> events -> voxel grids. No ROS, no network."""
 
-from .buffer import EventBuffer
-from .clock import Clock
-from .codecs import make_decoder, make_encoder
-from .packet import Events, Packet
-from .voxel_grid import voxel_grid
-from .warm_up import warm_up
+from rehdr_ros.events.buffer import EventBuffer
+from rehdr_ros.events.clock import Clock
+from rehdr_ros.events.codecs import make_decoder, make_encoder
+from rehdr_ros.events.packet import Events, Packet
+from rehdr_ros.events.voxel_grid import voxel_grid
+from rehdr_ros.events.warm_up import warm_up
 
 __all__ = [
     "Clock",

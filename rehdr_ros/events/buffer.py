@@ -6,7 +6,7 @@ from collections import deque
 
 import numpy as np
 
-from .packet import Events
+from rehdr_ros.events.packet import Events
 
 _EVENT_BYTES = 8 + 2 + 2 + 1
 

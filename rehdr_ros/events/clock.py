@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .packet import Events, Packet
+from rehdr_ros.events.packet import Events, Packet
 
 # header.stamp belongs to time_base itself, packet by packet, instead of to a moment in the host's reception.
 _STAMPED_AT_TIME_BASE = {"mono", "trigger"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .jit import kernel, sealed
-from .packet import Events
+from rehdr_ros.events.jit import kernel, sealed
+from rehdr_ros.events.packet import Events
 
 
 def voxel_grid(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .codecs import make_decoder
-from .packet import Events, Packet
-from .voxel_grid import voxel_grid
+from rehdr_ros.events.codecs import make_decoder
+from rehdr_ros.events.packet import Events, Packet
+from rehdr_ros.events.voxel_grid import voxel_grid
 
 
 def warm_up(encoding: str | None = None) -> None:

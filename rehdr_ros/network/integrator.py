@@ -19,6 +19,7 @@ _THRESHOLD_PRIOR = 0.25  # natural log units: between the settings usual for Pro
 _PRIOR_WEIGHT = 50.0  # squared polarity sums that the prior is worth
 _MEMORY = 0.9  # share of the calibration kept from frame to frame
 _CALIBRATION_RANGE = (0.02, 0.9)  # linear luminance: neither quantisation noise nor clipping
+_PLAUSIBLE = 40  # events of one polarity that a pixel can fire between two usable frames; hot pixels fire more
 _FLOOR = 2.0**-10
 _LOG_LIMIT = 10.0
 
@@ -58,9 +59,9 @@ def integrate(ldr: Tensor, voxel: Tensor, state: IntegratorState) -> tuple[Integ
     exposed = ldr.amax(1, keepdim=True) < CLIPPED
 
     low, high = _CALIBRATION_RANGE
-    usable = exposed & (state.recency == 1) & (y > low) & (y < high) & (polarity_sum != 0)
+    usable = exposed & (state.recency == 1) & (y > low) & (y < high)
     usable &= (state.log_luminance > math.log(low)) & (state.log_luminance < math.log(high))
-    s = torch.where(usable, polarity_sum, 0)
+    s = torch.where(usable & (polarity_sum.abs() <= _PLAUSIBLE), polarity_sum, 0)
     d = log_y - state.log_luminance
     sums = torch.stack(((d * s).sum((1, 2, 3)), (s * s).sum((1, 2, 3))), 1)
     prior = initial_state(ldr[:, :, :1, :1]).calibration

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .aedat4 import Aedat4Recording
-    from .rosbag import BagRecording
+    from rehdr_ros.recordings.aedat4 import Aedat4Recording
+    from rehdr_ros.recordings.rosbag import BagRecording
 
 _HOMES = {
     "Aedat4Recording": "aedat4",
@@ -44,9 +44,9 @@ def open_recording(
     Raises RecordingError where there is no such recording.
     """
     if Path(path).suffix == ".aedat4":
-        from .aedat4 import Aedat4Recording
+        from rehdr_ros.recordings.aedat4 import Aedat4Recording
 
         return Aedat4Recording(path)
-    from .rosbag import BagRecording
+    from rehdr_ros.recordings.rosbag import BagRecording
 
     return BagRecording(path, events_topic, image_topic)

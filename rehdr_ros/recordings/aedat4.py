@@ -9,9 +9,9 @@ import cv2
 import dv_processing as dv
 import numpy as np
 
-from ..events import Events
-from .errors import RecordingError
-from .frame import Frame
+from rehdr_ros.events import Events
+from rehdr_ros.recordings.errors import RecordingError
+from rehdr_ros.recordings.frame import Frame
 
 
 class Aedat4Recording:

@@ -14,10 +14,10 @@ from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
-from ..events import Packet
-from .errors import RecordingError
-from .frame import Frame
-from .image_message import decode_image, encode_image
+from rehdr_ros.events import Packet
+from rehdr_ros.recordings.errors import RecordingError
+from rehdr_ros.recordings.frame import Frame
+from rehdr_ros.recordings.image_message import decode_image, encode_image
 
 EVENTS = "event_camera_msgs/msg/EventPacket"
 IMAGE = "sensor_msgs/msg/Image"

@@ -28,7 +28,7 @@ def make_network():
 
 @pytest.fixture
 def stream():
-    """A function that makes linear LDR frames (T, N, 3, H, W), part of them clipped, and voxel grids to go with them."""
+    """A function that makes linear LDR frames (T, N, 3, H, W), partly clipped, and voxel grids to go with them."""
 
     def make(frames=2, height=20, width=28, bins=5, batch=1, seed=1):
         generator = torch.Generator().manual_seed(seed)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from . import evt3, mono
-from .stream import Decoder, Encoder
+from rehdr_ros.events.codecs import evt3, mono
+from rehdr_ros.events.codecs.stream import Decoder, Encoder
 
 CODECS: dict[str, ModuleType] = {"evt3": evt3, "mono": mono}
 

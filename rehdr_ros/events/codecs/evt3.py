@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..jit import kernel, sealed
-from ..packet import Events, Packet
-from . import stream
+from rehdr_ros.events.codecs import stream
+from rehdr_ros.events.jit import kernel, sealed
+from rehdr_ros.events.packet import Events, Packet
 
 ADDR_Y, ADDR_X, VECT_BASE_X, VECT_12, VECT_8, TIME_LOW, TIME_HIGH = 0, 2, 3, 4, 5, 6, 8
 CONTINUED_4, TRIGGER, OTHERS, CONTINUED_12 = 7, 10, 14, 15

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..jit import kernel, sealed
-from ..packet import Events, Packet
-from . import stream
+from rehdr_ros.events.codecs import stream
+from rehdr_ros.events.jit import kernel, sealed
+from rehdr_ros.events.packet import Events, Packet
 
 
 class Decoder(stream.Decoder):

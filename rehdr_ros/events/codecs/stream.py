@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..packet import Events, Packet
+from rehdr_ros.events.packet import Events, Packet
 
 
 class Decoder:

@@ -14,6 +14,7 @@ from rehdr_ros.node.conversions import ns_to_stamp
 from rehdr_ros.recordings import BagRecording
 
 _DEPTH = 1000
+_MATCHING_SECONDS = 1.0  # for a subscriber to find us, after we have found it: until then it would miss messages
 
 
 class Replayer(Node):
@@ -43,6 +44,8 @@ class Replayer(Node):
         while waiting and time.monotonic() < deadline and rclpy.ok(context=self.context):
             waiting = [t for t in waiting if not self._topics_out[t].get_subscription_count()]
             time.sleep(0.05)
+        if len(waiting) < len(topics):
+            time.sleep(_MATCHING_SECONDS)
         return waiting
 
     def play(self, rate: float = 1.0) -> Iterator[str]:

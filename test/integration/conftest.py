@@ -1,0 +1,46 @@
+import os
+
+import pytest
+
+# Before rclpy starts: nobody else's nodes, and not those of another run of these tests.
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+os.environ["ROS_DOMAIN_ID"] = str(60 + os.getpid() % 40)
+
+
+@pytest.fixture(scope="session")
+def client():
+    """One ROS node for all tests."""
+    import live
+    import rclpy
+
+    live.use_large_shared_memory()
+    rclpy.init()
+    node = live.Client()
+    yield node
+    node.destroy_node()
+    rclpy.try_shutdown()
+
+
+@pytest.fixture(scope="module")
+def start_node(tmp_path_factory, tiny_weights):
+    """A function that starts rehdr_node as its own process, by default with the tiny weights on the CPU."""
+    import live
+
+    started = []
+
+    def start(*arguments: str, **parameters) -> live.NodeProcess:
+        log = tmp_path_factory.mktemp("node") / "log"
+        started.append(live.NodeProcess(log, arguments, {"weights": tiny_weights, "device": "cpu", **parameters}))
+        return started[-1]
+
+    yield start
+    for node in started:
+        node.kill()
+
+
+@pytest.fixture(scope="module")
+def camera(client):
+    """A camera on /camera/image_raw and /event_camera/events whose time only goes forward."""
+    import live
+
+    return live.Camera(client)

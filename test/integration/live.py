@@ -1,0 +1,214 @@
+"""Real processes on real DDS: rehdr_node as users start it, a camera, and a client that listens and asks."""
+
+import array
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+rclpy = pytest.importorskip("rclpy", reason="no ROS 2 here: run make setup, or source one")
+pytest.importorskip("rehdr_ros.msg", reason="the messages are not built: run make setup")
+
+from event_camera_msgs.msg import EventPacket  # noqa: E402 (only where they are)
+from rclpy.node import Node  # noqa: E402
+from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
+from sensor_msgs.msg import Image  # noqa: E402
+from std_msgs.msg import Header  # noqa: E402
+from std_srvs.srv import Trigger  # noqa: E402
+
+from rehdr_ros.events import Events, make_encoder  # noqa: E402
+from rehdr_ros.msg import Exposure, FrameInfo  # noqa: E402
+from rehdr_ros.node.conversions import ns_to_stamp, stamp_to_ns  # noqa: E402
+from rehdr_ros.node.transport import use_large_shared_memory  # noqa: E402
+from rehdr_ros.recordings import decode_image, encode_image  # noqa: E402
+
+__all__ = ["Camera", "Client", "NodeProcess", "console", "pixels", "stamp", "use_large_shared_memory"]
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+IMAGE, EVENTS, EXPOSURE = "/camera/image_raw", "/event_camera/events", "/camera/exposure"
+INPUTS = {"image_raw": IMAGE, "events": EVENTS, "exposure": EXPOSURE, "camera_info": "/camera/camera_info"}
+PATIENCE = 60.0  # s, for a machine that is busy
+
+
+def console(name: str) -> list[str]:
+    """The command that users type: the environment's console entry, else the script that CMake installs."""
+    entry = Path(sys.executable).with_name(name)
+    return [str(entry)] if entry.exists() else [sys.executable, str(SCRIPTS / name)]
+
+
+def stamp(message) -> int:
+    return stamp_to_ns(message.header.stamp)
+
+
+def pixels(message: Image) -> np.ndarray:
+    return decode_image(message.encoding, message.height, message.width, message.step, message.data)
+
+
+class NodeProcess:
+    """rehdr_node in its own process, on the camera's topics; its output is in `log`."""
+
+    def __init__(self, log: Path, arguments: tuple[str, ...], parameters: dict):
+        self._log = log
+        command = [*console("rehdr_node"), "--ros-args", *arguments]
+        for name, topic in INPUTS.items():
+            command += ["-r", f"{name}:={topic}"]
+        for name, value in parameters.items():
+            if value is not None:
+                command += ["-p", f"{name}:={value}"]
+        with open(log, "w") as output:
+            self.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def wait_for(self, text: str) -> "NodeProcess":
+        """Wait until the log has the text."""
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.log:
+            assert self.alive() and time.monotonic() < deadline, f"no {text!r} in the log:\n{self.log}"
+            time.sleep(0.05)
+        return self
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal and return the exit code."""
+        self.process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> int:
+        return self.process.wait(timeout=PATIENCE)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+class Client(Node):
+    """Collects what the node publishes and calls its services."""
+
+    def __init__(self):
+        super().__init__("client")
+
+    def collect(self, kind: type, topic: str) -> list:
+        """A list that every message of the topic joins, once somebody publishes there."""
+        messages: list = []
+        subscription = self.create_subscription(kind, topic, messages.append, QoSProfile(depth=1000))
+        assert self.wait_until(lambda: self.count_publishers(subscription.topic_name)), f"nobody publishes {topic}"
+        self.spin(1.0)  # discovery runs both ways
+        return messages
+
+    def call(self, kind: type, name: str, request=None):
+        """The response of a service."""
+        service = self.create_client(kind, name)
+        try:
+            assert self.wait_until(service.service_is_ready), f"no service {name}"
+            future = service.call_async(request or kind.Request())
+            assert self.wait_until(future.done), f"no answer from {name}"
+            return future.result()
+        finally:
+            self.destroy_client(service)
+
+    def wait_until(self, condition: Callable[[], object], seconds: float = PATIENCE) -> bool:
+        """Spin until the condition holds; False where it never did."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            rclpy.spin_once(self, timeout_sec=0.05)
+        return True
+
+    def spin(self, seconds: float) -> None:
+        self.wait_until(lambda: False, seconds)
+
+
+class Camera:
+    """A frame camera and an event camera that publish best effort, as drivers do."""
+
+    width, height = 64, 48
+
+    def __init__(self, client: Client):
+        def output(kind, topic):
+            return client.create_publisher(kind, topic, QoSProfile(depth=100, reliability=ReliabilityPolicy.BEST_EFFORT))
+
+        self._client = client
+        self._images, self._packets = output(Image, IMAGE), output(EventPacket, EVENTS)
+        self._exposures = output(Exposure, EXPOSURE)
+        self._encoder = make_encoder("evt3", self.width, self.height)
+        self.now = 1_000_000_000_000
+
+    def wait_for_listener(self) -> None:
+        topics = (self._images, self._packets, self._exposures)
+        assert self._client.wait_until(lambda: all(t.get_subscription_count() == 1 for t in topics)), "nobody listens"
+        self._client.spin(1.0)  # discovery runs both ways
+
+    def step(self, seconds: float = 0.1) -> int:
+        """Let time pass; returns it in ns."""
+        self.now += round(seconds * 1e9)
+        return self.now
+
+    def frame(self, image: np.ndarray | None = None, encoding: str = "rgb8", at: int | None = None) -> int:
+        """Publish a frame, by default one of mid grey, and one event just after it; returns its stamp."""
+        at = self.step() if at is None else at
+        self.image(at, np.full((self.height, self.width, 3), 128, np.uint8) if image is None else image, encoding)
+        self.events(at + 1_000_000)
+        return at
+
+    def image(self, at: int, image: np.ndarray, encoding: str, **changed) -> None:
+        """Publish an image; `changed` fields make it malformed."""
+        step, data = encode_image(image, encoding)
+        fields = {"height": image.shape[0], "width": image.shape[1], "encoding": encoding, "step": step}
+        fields = {**fields, "data": array.array("B", data.tobytes()), **changed}
+        self._images.publish(Image(header=Header(stamp=ns_to_stamp(at), frame_id="lens"), **fields))
+
+    def events(self, *times: int) -> None:
+        """Publish one packet with an event at each time, ns."""
+        t = np.array(times, np.int64) - 1_000_000_000_000  # the sensor's clock starts at 0
+        centre = np.full(len(t), 20)
+        packet = self._encoder.encode(Events(t, centre, centre, np.ones(len(t))), times[0])
+        self.packet(times[0], packet.encoding, bytes(packet.data), seq=packet.seq, time_base=packet.time_base)
+
+    def packet(self, at: int, encoding: str, data: bytes, width: int = width, height: int = height, **fields) -> None:
+        """Publish any bytes as a packet."""
+        header = Header(stamp=ns_to_stamp(at), frame_id="event_lens")
+        size = {"width": width, "height": height}
+        self._packets.publish(
+            EventPacket(header=header, encoding=encoding, events=array.array("B", data), **size, **fields)
+        )
+
+    def exposure(self, at: int, seconds: float, gain: float) -> None:
+        """Publish how the frame of that stamp is exposed, and let it arrive first."""
+        self._exposures.publish(Exposure(header=Header(stamp=ns_to_stamp(at)), exposure_time=seconds, gain=gain))
+        self._client.spin(0.3)
+
+
+class Stream:
+    """One camera, one node: frames go in one by one, and what comes back is at hand."""
+
+    def __init__(self, client: Client, camera: Camera):
+        self._client, self.camera = client, camera
+        camera.wait_for_listener()
+        self.infos: list[FrameInfo] = client.collect(FrameInfo, "/rehdr_node/frame_info")
+        self._images: list[Image] = client.collect(Image, "/hdr/image_raw")
+
+    def send(self, *args, **kwargs) -> FrameInfo:
+        """Publish a frame and wait for its info."""
+        at = self.camera.frame(*args, **kwargs)
+        self._client.wait_until(lambda: any(stamp(info) == at for info in self.infos))
+        return next(info for info in self.infos if stamp(info) == at)
+
+    def radiance(self, info: FrameInfo) -> np.ndarray:
+        """The HDR image of a frame."""
+        found = [image for image in self._images if image.header == info.header]
+        assert len(found) == 1
+        return pixels(found[0])
+
+    def reset(self) -> None:
+        assert self._client.call(Trigger, "/rehdr_node/reset").success

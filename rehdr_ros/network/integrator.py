@@ -11,8 +11,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from rehdr_ros.luminance import BT709
+
 CLIPPED = (250 / 255) ** 2.2  # linear value from which a channel counts as clipped
-LUMINANCE = (0.2126, 0.7152, 0.0722)  # BT.709
 RECENCY_DECAY = 0.9  # a frame
 
 _THRESHOLD_PRIOR = 0.25  # natural log units: between the settings usual for Prophesee and DAVIS sensors
@@ -34,8 +35,8 @@ class IntegratorState(NamedTuple):
 
 def luminance(rgb: Tensor) -> Tensor:
     """(N, 3, H, W) linear RGB -> (N, 1, H, W) BT.709 luminance."""
-    weights = rgb.new_tensor(LUMINANCE).view(1, 3, 1, 1)
-    return (rgb * weights).sum(1, keepdim=True)
+    red, green, blue = map(float, BT709)
+    return red * rgb[:, :1] + green * rgb[:, 1:2] + blue * rgb[:, 2:]
 
 
 def initial_state(ldr: Tensor) -> IntegratorState:

@@ -10,6 +10,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from rehdr_ros.events import Packet
+from rehdr_ros.luminance import BT709
 from rehdr_ros.recordings.image_message import decode_image, encode_image
 
 _NS = 1_000_000_000
@@ -60,7 +61,7 @@ def image_from_message(message: Image) -> np.ndarray:
 def image_to_message(image: np.ndarray, encoding: str, header: Header) -> Image:
     """An RGB (H, W, 3) image as a message of the encoding; luminance where that is grey."""
     if encoding in ("mono8", "32FC1"):
-        image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if encoding == "mono8" else image @ _BT709
+        image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if encoding == "mono8" else image @ BT709
     step, data = encode_image(image, encoding)
     message = Image(header=header, height=image.shape[0], width=image.shape[1], encoding=encoding, step=step)
     # The setter would check every byte of anything but an array.array.
@@ -68,9 +69,6 @@ def image_to_message(image: np.ndarray, encoding: str, header: Header) -> Image:
     payload.frombytes(memoryview(data))
     message.data = payload
     return message
-
-
-_BT709 = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
 def _by_cv_bridge(message: Image) -> np.ndarray | None:

@@ -6,8 +6,7 @@ import numpy as np
 
 from rehdr_ros.events import Events
 from rehdr_ros.events.jit import kernel
-
-BT709 = np.array([0.2126, 0.7152, 0.0722], np.float32)
+from rehdr_ros.luminance import BT709
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rehdr_ros.luminance import BT709
+
 MU = 5000.0
 FLOOR = 2.0**-10
-BT709 = np.array([0.2126, 0.7152, 0.0722], np.float32)
 # Mean log2 luminance of the clipped pixels of training scenes, 1.0 = LDR white: what fills clipped pixels best
 # without events or network. Printed by `python -m rehdr_ros.training.constant_fill`.
 CONSTANT_FILL_LOG2 = 0.79

@@ -54,9 +54,9 @@ class Response:
 def _read_table(path: Path) -> np.ndarray:
     try:
         table = np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path)
-    except (OSError, ValueError) as error:
+        table = np.asarray(table, np.float64).ravel()
+    except (OSError, EOFError, TypeError, ValueError) as error:
         raise ValueError(f"response {str(path)!r}: neither a power nor a readable table ({error})") from error
-    table = np.asarray(table, np.float64).ravel()
     if len(table) < 2 or not np.isfinite(table).all() or (np.diff(table) < 0).any() or table[-1] <= 0:
         raise ValueError(f"response {path}: a table needs at least two rising, finite values")
     return table / table[-1]

@@ -98,10 +98,21 @@ class Trainer:
                     "seconds": time.monotonic() - started,
                 }
                 entry |= validate(self.averaged(), validation)
-                with open(self._folder / "log.jsonl", "a") as log:
-                    log.write(json.dumps(entry) + "\n")
-                tqdm.write(json.dumps(entry))
+                self._log(entry)
                 losses = []
+
+    def _log(self, entry: dict[str, float]) -> None:
+        """A line of log.jsonl and on the terminal; scalars for TensorBoard where that is installed (extra `train`)."""
+        with open(self._folder / "log.jsonl", "a") as log:
+            log.write(json.dumps(entry) + "\n")
+        tqdm.write(json.dumps(entry))
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            return
+        with SummaryWriter(self._folder / "tensorboard") as writer:
+            for name, value in entry.items():
+                writer.add_scalar(name, value, entry["step"])
 
     def averaged(self) -> Rehdr:
         """The network with the exponential moving average of its weights, in evaluation mode."""

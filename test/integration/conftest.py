@@ -39,6 +39,22 @@ def start_node(tmp_path_factory, tiny_weights):
 
 
 @pytest.fixture(scope="module")
+def node(start_node):
+    """One running node for the module's tests; a frame waits long for its events, however busy the machine is."""
+    node = start_node(event_timeout=3.0).wait_for("waiting for events")
+    yield node
+    assert node.end() == 0, node.log
+
+
+@pytest.fixture(scope="module")
+def stream(node, client, camera):
+    """Frames in, HDR frames out, one by one."""
+    import live
+
+    return live.Stream(client, camera)
+
+
+@pytest.fixture(scope="module")
 def camera(client):
     """A camera on /camera/image_raw and /event_camera/events whose time only goes forward."""
     import live

@@ -27,7 +27,7 @@ from rehdr_ros.node.conversions import ns_to_stamp, stamp_to_ns  # noqa: E402
 from rehdr_ros.node.transport import use_large_shared_memory  # noqa: E402
 from rehdr_ros.recordings import decode_image, encode_image  # noqa: E402
 
-__all__ = ["Camera", "Client", "NodeProcess", "console", "pixels", "stamp", "use_large_shared_memory"]
+__all__ = ["Camera", "Client", "NodeProcess", "Stream", "console", "pixels", "stamp", "use_large_shared_memory"]
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 IMAGE, EVENTS, EXPOSURE = "/camera/image_raw", "/event_camera/events", "/camera/exposure"
@@ -87,8 +87,9 @@ class NodeProcess:
         return self.process.wait(timeout=PATIENCE)
 
     def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        if self.alive():
+            self.process.kill()
+            self.process.wait()
 
 
 class Client(Node):
@@ -136,18 +137,24 @@ class Camera:
 
     def __init__(self, client: Client):
         def output(kind, topic):
-            return client.create_publisher(kind, topic, QoSProfile(depth=100, reliability=ReliabilityPolicy.BEST_EFFORT))
+            return client.create_publisher(
+                kind, topic, QoSProfile(depth=100, reliability=ReliabilityPolicy.BEST_EFFORT)
+            )
 
         self._client = client
         self._images, self._packets = output(Image, IMAGE), output(EventPacket, EVENTS)
         self._exposures = output(Exposure, EXPOSURE)
-        self._encoder = make_encoder("evt3", self.width, self.height)
-        self.now = 1_000_000_000_000
+        self.restart(1_000_000_000_000)
 
     def wait_for_listener(self) -> None:
         topics = (self._images, self._packets, self._exposures)
-        assert self._client.wait_until(lambda: all(t.get_subscription_count() == 1 for t in topics)), "nobody listens"
+        assert self._client.wait_until(lambda: all(t.get_subscription_count() for t in topics)), "nobody listens"
         self._client.spin(1.0)  # discovery runs both ways
+
+    def restart(self, now: int) -> None:
+        """Begin anew at another time, ns, as a bag does that is looped."""
+        self._encoder = make_encoder("evt3", self.width, self.height)
+        self.now = now
 
     def step(self, seconds: float = 0.1) -> int:
         """Let time pass; returns it in ns."""
@@ -161,7 +168,7 @@ class Camera:
         self.events(at + 1_000_000)
         return at
 
-    def image(self, at: int, image: np.ndarray, encoding: str, **changed) -> None:
+    def image(self, at: int, image: np.ndarray, encoding: str, /, **changed) -> None:
         """Publish an image; `changed` fields make it malformed."""
         step, data = encode_image(image, encoding)
         fields = {"height": image.shape[0], "width": image.shape[1], "encoding": encoding, "step": step}
@@ -201,14 +208,21 @@ class Stream:
     def send(self, *args, **kwargs) -> FrameInfo:
         """Publish a frame and wait for its info."""
         at = self.camera.frame(*args, **kwargs)
-        self._client.wait_until(lambda: any(stamp(info) == at for info in self.infos))
+        return self.info(at)
+
+    def info(self, at: int) -> FrameInfo:
+        """Wait for the info of the frame with this stamp."""
+        assert self._client.wait_until(lambda: any(stamp(info) == at for info in self.infos)), "no frame came back"
         return next(info for info in self.infos if stamp(info) == at)
 
     def radiance(self, info: FrameInfo) -> np.ndarray:
         """The HDR image of a frame."""
-        found = [image for image in self._images if image.header == info.header]
-        assert len(found) == 1
-        return pixels(found[0])
+
+        def found():
+            return [image for image in self._images if image.header == info.header]
+
+        assert self._client.wait_until(found)
+        return pixels(found()[0])
 
     def reset(self) -> None:
         assert self._client.call(Trigger, "/rehdr_node/reset").success

@@ -1,0 +1,247 @@
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rehdr_ros.events import Events
+from rehdr_ros.network import CheckpointError
+
+S = 1_000_000_000
+
+
+def feed(pipeline, recording, packets=None):
+    """The whole recording, in order; every HDR frame that comes out."""
+    for stamp, image, events in recording:
+        if packets is None:
+            pipeline.add_events(events)
+        else:
+            for packet in packets[stamp]:
+                pipeline.add_packet(packet)
+        pipeline.add_frame(stamp, image)
+        yield from pipeline.take()
+    yield from pipeline.take(flush=True)
+
+
+def assert_same(actual, expected):
+    assert [f.stamp_ns for f in actual] == [f.stamp_ns for f in expected]
+    for a, b in zip(actual, expected, strict=True):
+        np.testing.assert_array_equal(a.radiance, b.radiance)
+        np.testing.assert_array_equal(a.tonemapped, b.tonemapped)
+        assert a.info.events == b.info.events
+
+
+@pytest.fixture
+def encoded(recording, packets):
+    """stamp -> packets; one encoder for all, as in a camera."""
+    parts = list(packets([events for _, _, events in recording]))
+    borders = [stamp for stamp, _, _ in recording]
+    return {
+        stamp: [p for p in parts if previous < p.stamp_ns <= stamp]
+        for previous, stamp in zip([-1, *borders], borders, strict=False)
+    }
+
+
+def test_every_frame_comes_out_in_order_with_its_stamp(make_pipeline, recording):
+    frames = list(feed(make_pipeline(), recording))
+    assert [f.stamp_ns for f in frames] == [stamp for stamp, _, _ in recording]
+    assert [f.info.index for f in frames] == list(range(len(recording)))
+    assert [f.info.events for f in frames] == [len(events) for _, _, events in recording]
+    assert [f.info.reset_reason for f in frames] == ["start"] + [""] * (len(recording) - 1)
+    for frame, (_, image, _) in zip(frames, recording, strict=True):
+        assert frame.radiance.shape == frame.tonemapped.shape == image.shape
+        assert (frame.radiance.dtype, frame.tonemapped.dtype) == (np.float32, np.uint8)
+        assert np.isfinite(frame.radiance).all()
+        exposed = image < 245
+        np.testing.assert_allclose(frame.radiance[exposed], (image[exposed] / 255.0) ** 2.2, atol=1e-6)
+        assert frame.info.clipped_fraction == pytest.approx((image >= 250).any(2).mean())
+        assert set(frame.info.durations) == {"decode", "voxel", "network", "tonemap"}
+    last = frames[-1].info
+    assert (last.dropped_events, last.lost_packets, last.skipped_frames) == (0, 0, 0)
+    assert last.radiance == "ldr_white"
+
+
+def test_packets_give_exactly_what_their_events_give(make_pipeline, recording, encoded):
+    assert sum(map(len, encoded.values())) > 10
+    expected = list(feed(make_pipeline(), recording))
+    actual = list(feed(make_pipeline(), recording, encoded))
+    assert_same(actual, expected)
+
+
+def test_the_events_matter(make_pipeline, recording):
+    expected = list(feed(make_pipeline(), recording))[-1]
+    without = [(stamp, image, Events.empty()) for stamp, image, _ in recording]
+    assert not np.array_equal(list(feed(make_pipeline(), without))[-1].radiance, expected.radiance)
+
+
+def test_a_run_can_be_repeated(make_pipeline, recording):
+    assert_same(list(feed(make_pipeline(), recording)), list(feed(make_pipeline(), recording)))
+
+
+def test_a_reset_forgets_the_state(make_pipeline, recording):
+    pipeline = make_pipeline()
+    expected = list(feed(pipeline, recording))
+    pipeline.reset("service")
+    again = list(feed(pipeline, recording))
+    assert_same(again, expected)
+    assert again[0].info.reset_reason == "service"
+    assert again[0].info.index == len(recording)
+
+
+def test_a_restart_forgets_the_sensor_s_clock_and_what_waits(make_pipeline, recording, encoded):
+    pipeline = make_pipeline()
+    expected = list(feed(pipeline, recording, encoded))
+    pipeline.add_frame(recording[-1][0] + S, recording[0][1])
+    pipeline.restart("activated")
+    # An hour later the same sensor starts again, its own clock too.
+    later = [(stamp + 3600 * S, image, events) for stamp, image, events in recording]
+    moved = {s + 3600 * S: [replace(p, stamp_ns=p.stamp_ns + 3600 * S) for p in ps] for s, ps in encoded.items()}
+    again = list(feed(pipeline, later, moved))
+    assert [f.stamp_ns for f in again] == [stamp for stamp, _, _ in later]
+    for a, b in zip(again, expected, strict=True):
+        np.testing.assert_array_equal(a.radiance, b.radiance)
+
+
+def test_the_state_spans_frames(make_pipeline, recording):
+    expected = list(feed(make_pipeline(), recording))
+    tail = list(feed(make_pipeline(), recording[-2:]))
+    assert not np.allclose(tail[-1].radiance, expected[-1].radiance, rtol=1e-3)
+
+
+def test_a_warm_up_leaves_no_trace(make_pipeline, recording):
+    pipeline = make_pipeline()
+    pipeline.warm_up(46, 33)
+    assert_same(list(feed(pipeline, recording)), list(feed(make_pipeline(), recording)))
+
+
+def test_a_fixed_offset_moves_the_events(make_pipeline, recording, encoded):
+    delayed = [(stamp, image, events.shifted(4_000_000)) for stamp, image, events in recording]
+    expected = list(feed(make_pipeline(), delayed))
+    assert_same(list(feed(make_pipeline(event_time_offset=0.004), recording, encoded)), expected)
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_radiance_keeps_the_scale_of_the_first_exposure(make_pipeline, grey, apart):
+    pipeline, stamps = make_pipeline(response=1.0), []
+    for k, (value, exposure) in enumerate([(100, 0.01), (50, 0.005), (200, 0.02)]):
+        if apart:
+            pipeline.add_exposure(k * S // 10, exposure)
+        pipeline.add_frame(k * S // 10, grey(value), None if apart else exposure, "camera")
+        for frame in pipeline.take(flush=True):
+            stamps.append(frame.stamp_ns)
+            assert frame.frame_id == "camera"
+            np.testing.assert_allclose(frame.radiance, 100 / 255, rtol=1e-5)
+    assert len(stamps) == 3
+
+
+def test_a_lost_packet_is_counted(make_pipeline, recording, encoded):
+    third = recording[3][0]
+    lossy = {stamp: packets[1:] if stamp == third else packets for stamp, packets in encoded.items()}
+    pipeline = make_pipeline()
+    frames = list(feed(pipeline, recording, lossy))
+    assert len(frames) == len(recording)
+    assert frames[-1].info.lost_packets == pipeline.counters["lost_packets"] == 1
+
+
+def test_another_sensor_s_packets_start_another_decoder_and_the_counters_stay(make_pipeline, recording, encoded):
+    packets = [p for stamp, _, _ in recording for p in encoded[stamp]]
+    pipeline = make_pipeline()
+    for packet in (packets[0], packets[2], replace(packets[3], width=64), replace(packets[5], width=64)):
+        pipeline.add_packet(packet)
+    assert pipeline.counters["lost_packets"] == 2
+
+
+def test_nothing_is_lost_between_threads(make_pipeline, recording, encoded):
+    expected = list(feed(make_pipeline(), recording))
+    pipeline, errors, done = make_pipeline(), [], threading.Event()
+
+    def add():
+        try:
+            for stamp, image, _ in recording:
+                for packet in encoded[stamp]:
+                    pipeline.add_packet(packet)
+                pipeline.add_frame(stamp, image)
+        except Exception as error:
+            errors.append(error)
+        finally:
+            done.set()
+
+    thread = threading.Thread(target=add)
+    thread.start()
+    frames = []
+    while not done.is_set():
+        frames += pipeline.take()
+        assert pipeline.counters["dropped_events"] == 0
+    thread.join()
+    frames += pipeline.take(flush=True)
+    assert not errors
+    assert_same(frames, expected)
+
+
+def test_adding_never_waits_for_the_network(make_pipeline, recording):
+    """While a frame is being taken, the next ones can be added."""
+    pipeline = make_pipeline()
+    taken = []
+    stamps = [stamp for stamp, _, _ in recording]
+    pipeline.add_frame(stamps[0], recording[0][1])
+    pipeline.add_frame(stamps[1], recording[1][1])
+    for frame in pipeline.take(flush=True):
+        taken.append(frame.stamp_ns)
+        if len(taken) == 1:
+            pipeline.add_frame(stamps[2], recording[2][1])
+    assert taken == stamps[:3]
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((6, 8, 4), np.uint8),
+        np.zeros((6, 8, 1), np.uint8),
+        np.zeros((1, 6, 8, 3), np.uint8),
+        np.zeros(8, np.uint8),
+        np.zeros((0, 8), np.uint8),
+        np.zeros((6, 8, 3), np.int16),
+        np.zeros((6, 8, 3)),
+        np.zeros((6, 8, 3), bool),
+    ],
+    ids=lambda image: f"{image.dtype}{image.shape}",
+)
+def test_what_is_no_frame_is_refused(make_pipeline, image):
+    pipeline = make_pipeline()
+    with pytest.raises(ValueError, match="a frame is"):
+        pipeline.add_frame(0, image)
+    assert not list(pipeline.take(flush=True))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("shape", [(6, 8), (6, 8, 3)])
+def test_every_kind_of_frame_gives_the_same(make_pipeline, dtype, shape):
+    values = np.full(shape, 128 / 255)
+    image = values.astype(np.float32) if dtype is np.float32 else np.rint(values * np.iinfo(dtype).max).astype(dtype)
+    pipeline = make_pipeline()
+    pipeline.add_frame(0, image)
+    (frame,) = pipeline.take(flush=True)
+    assert frame.radiance.shape == (6, 8, 3)
+    np.testing.assert_allclose(frame.radiance, (128 / 255) ** 2.2, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "wrong, complaint",
+    [
+        ({"device": "tpu"}, "device"),
+        ({"precision": "int8"}, "precision"),
+        ({"tonemap": "filmic"}, "tonemap"),
+        ({"policy": "some"}, "policy"),
+        ({"frame_clock": "wall"}, "frame_clock"),
+        ({"response": "gone.txt"}, "response"),
+        ({"buffer_megabytes": 0}, "memory"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named(make_pipeline, wrong, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        make_pipeline(**wrong)
+
+
+def test_weights_that_are_not_there_are_named(make_pipeline):
+    with pytest.raises(CheckpointError, match="gone"):
+        make_pipeline(weights="gone.safetensors")

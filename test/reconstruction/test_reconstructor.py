@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+import torch
+
+from rehdr_ros.events import Events
+from rehdr_ros.network import CheckpointError, Rehdr, RehdrConfig, save_checkpoint
+from rehdr_ros.reconstruction.reconstructor import Reconstructor, pick_device, pick_precision
+
+MS = 1_000_000
+EVENTS = Events(np.arange(1, 201) * 50_000, np.arange(200) % 24, np.arange(200) % 16, np.arange(200) % 2)
+
+
+@pytest.fixture
+def make_reconstructor(weights):
+    return lambda **options: Reconstructor(weights, **{"device": "cpu", "precision": "float32", **options})
+
+
+def frame(value=255):
+    return np.full((16, 24, 3), value, np.uint8)
+
+
+def test_devices_by_name():
+    assert pick_device("cpu") == torch.device("cpu")
+    assert pick_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.parametrize("name", ["gpu", "", "cpu:x", "mps", "meta"])
+def test_an_unknown_device_is_refused(name):
+    with pytest.raises(ValueError, match="use auto, cpu, cuda or cuda:N"):
+        pick_device(name)
+
+
+def test_a_device_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match=f"'cuda:64' is not there: {torch.cuda.device_count()} CUDA"):
+        pick_device("cuda:64")
+
+
+def test_precisions_by_name():
+    cpu = torch.device("cpu")
+    assert pick_precision("float16", cpu) == "float16"
+    assert pick_precision("auto", cpu) in ("float32", "bfloat16")
+    with pytest.raises(ValueError, match="'int8'.*float32, bfloat16, float16"):
+        pick_precision("int8", cpu)
+
+
+def test_what_cannot_be_had_is_refused_when_it_is_made(tmp_path, make_reconstructor):
+    with pytest.raises(CheckpointError, match="not found"):
+        Reconstructor(str(tmp_path / "gone.pth"))
+    with pytest.raises(ValueError, match="response"):
+        make_reconstructor(response=-1)
+
+
+def test_the_events_of_the_interval_count_and_no_others(make_reconstructor):
+    outputs = []
+    for events in (EVENTS, EVENTS[EVENTS.t > 2 * MS], Events.empty()):
+        reconstructor = make_reconstructor()
+        reconstructor.reconstruct(frame(200), Events.empty(), None, 2 * MS)
+        outputs.append(reconstructor.reconstruct(frame(), events, 2 * MS, 10 * MS).radiance)
+    assert torch.equal(outputs[0], outputs[1])
+    assert not torch.equal(outputs[0], outputs[2])
+
+
+def test_the_state_is_kept_until_reset(make_reconstructor):
+    reconstructor = make_reconstructor()
+    first = reconstructor.reconstruct(frame(), EVENTS, 0, 10 * MS).radiance
+    second = reconstructor.reconstruct(frame(), EVENTS, 0, 10 * MS).radiance
+    assert not torch.allclose(first, second, rtol=1e-3)
+    reconstructor.reset()
+    assert torch.equal(reconstructor.reconstruct(frame(), EVENTS, 0, 10 * MS).radiance, first)
+
+
+def test_another_size_after_a_reset(make_reconstructor):
+    reconstructor = make_reconstructor()
+    reconstructor.reconstruct(frame(), EVENTS, 0, 10 * MS)
+    reconstructor.reset()
+    assert reconstructor.reconstruct(frame()[:9, :7], EVENTS, 0, 10 * MS).radiance.shape == (1, 3, 9, 7)
+
+
+def test_radiance_keeps_the_scale_of_the_first_exposure(make_reconstructor):
+    """A still grey wall, exposed for 10, 5, an unknown time, 20 ms, and 10 ms again."""
+    reconstructor = make_reconstructor(response=1.0)
+    radiance = [
+        reconstructor.reconstruct(frame(value), Events.empty(), None, k * MS, exposure).radiance
+        for k, (value, exposure) in enumerate([(100, 0.01), (50, 0.005), (50, None), (200, 0.02), (100, 0.01)])
+    ]
+    for image in radiance:
+        torch.testing.assert_close(image, torch.full_like(image, 100 / 255))
+
+
+def test_a_pixel_that_a_longer_exposure_clips_keeps_its_radiance(tmp_path):
+    """An untrained network relies on the integrator, which has to learn of the exposure."""
+    save_checkpoint(Rehdr(RehdrConfig(base_channels=4, scales=1)), tmp_path / "new.safetensors")
+    reconstructor = Reconstructor(str(tmp_path / "new.safetensors"), "cpu", "float32", 1.0)
+    reconstructor.reconstruct(frame(100), Events.empty(), None, 0, 0.01)
+    longer = reconstructor.reconstruct(frame(255), Events.empty(), 0, MS, 0.08).radiance
+    torch.testing.assert_close(longer, torch.full_like(longer, 100 / 255))
+
+
+@pytest.mark.parametrize("exposure", [0.0, -1.0, float("nan")])
+def test_an_exposure_that_cannot_be_counts_as_unknown(make_reconstructor, exposure):
+    radiance = []
+    for value in (None, exposure):
+        reconstructor = make_reconstructor()
+        reconstructor.reconstruct(frame(100), Events.empty(), None, 0, 0.01)
+        radiance.append(reconstructor.reconstruct(frame(100), Events.empty(), 0, MS, value).radiance)
+    assert torch.equal(*radiance)
+
+
+def test_the_authors_networks_get_their_grids_scaled(tmp_path):
+    torch.manual_seed(0)
+    network = Rehdr(RehdrConfig(base_channels=4, scales=1, fusion="published", radiance="relative"))
+    save_checkpoint(network, tmp_path / "relative.safetensors")
+    single = Events([5 * MS, 5 * MS], [1, 2], [1, 2], [1, 0])
+    many = Events(np.full(20, 5 * MS), [1] * 10 + [2] * 10, [1] * 10 + [2] * 10, [1] * 10 + [0] * 10)
+    outputs = []
+    for events in (single, many, Events.empty()):
+        reconstructor = Reconstructor(str(tmp_path / "relative.safetensors"), "cpu", "float32")
+        outputs.append(reconstructor.reconstruct(frame(), events, 0, 10 * MS).radiance)
+    torch.testing.assert_close(outputs[0], outputs[1])
+    assert outputs[2].isfinite().all() and not torch.equal(outputs[0], outputs[2])
+
+
+def test_sixteen_bits_give_about_the_same(make_reconstructor):
+    full, half = make_reconstructor(), make_reconstructor(precision="bfloat16")
+    for k in range(5):
+        image = np.random.default_rng(k).integers(0, 256, (16, 24, 3), np.uint8)
+        a, b = (r.reconstruct(image, EVENTS, 0, 10 * MS).radiance for r in (full, half))
+        assert b.dtype == torch.float32
+        assert (a - b).norm() / a.norm() < 0.05

@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+import torch
+
+from rehdr_ros.reconstruction.reconstructor import clipped_fraction
+from rehdr_ros.reconstruction.response import Response
+
+CPU = torch.device("cpu")
+LEVELS = np.arange(0, 256, 5, dtype=np.uint8).reshape(4, 13)
+
+
+def linear(image, response=2.2):
+    return Response(response).linearise(image, CPU)
+
+
+@pytest.mark.parametrize("power", [1, 2.2, "1.8"])
+def test_every_kind_of_image_is_linearised_alike(power):
+    expected = (LEVELS / 255.0) ** float(power)
+    for image in (LEVELS, LEVELS.astype(np.uint16) * 257, LEVELS.astype(np.float32) / 255):
+        result = linear(image, power)
+        assert result.shape == (1, 3, 4, 13) and result.dtype == torch.float32
+        for channel in result[0]:
+            np.testing.assert_allclose(channel, expected, atol=1e-6)
+
+
+def test_colours_keep_their_places():
+    image = np.zeros((2, 5, 3), np.uint8)
+    image[1, 4] = 255, 51, 0
+    result = linear(image, 1)
+    np.testing.assert_allclose(result[0, :, 1, 4], [1, 0.2, 0], atol=1e-6)
+    assert result.sum() == pytest.approx(1.2)
+
+
+def test_floats_outside_of_their_range_are_bounded():
+    image = np.array([[np.nan, -1, 7, np.inf, -np.inf]], np.float32)
+    assert linear(image)[0, 0, 0].tolist() == [0, 0, 1, 1, 0]
+
+
+def test_the_image_is_not_written_to_and_may_be_read_only():
+    image = LEVELS[:, ::-1]
+    image.flags.writeable = False
+    before = image.copy()
+    np.testing.assert_allclose(linear(image)[0, 0], (before / 255.0) ** 2.2, atol=1e-6)
+    np.testing.assert_array_equal(image, before)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".txt"])
+def test_a_table_is_interpolated_and_reaches_one_at_white(tmp_path, suffix):
+    path = tmp_path / f"response{suffix}"
+    table = np.array([0.0, 10.0, 40.0])
+    np.save(path, table) if suffix == ".npy" else np.savetxt(path, table)
+    values = np.array([[0, 64 * 257, 65535]], np.uint16)
+    expected = np.interp(values[0] / 65535, [0, 0.5, 1], [0, 0.25, 1])
+    np.testing.assert_allclose(linear(values, str(path))[0, 0, 0], expected, atol=1e-6)
+    np.testing.assert_allclose(linear(np.float32([[0.5, 0.75]]), path)[0, 0, 0], [0.25, 0.625], atol=1e-6)
+
+
+def table(path, content):
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        np.save(path, content, allow_pickle=True)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        ("missing.npy", None),
+        ("missing.txt", None),
+        ("empty.npy", b""),
+        ("empty.txt", b""),
+        ("words.txt", b"not\na table"),
+        ("one.npy", np.array([1.0])),
+        ("falling.npy", np.array([0.0, 1.0, 0.5])),
+        ("nan.npy", np.array([0.0, np.nan, 1.0])),
+        ("black.npy", np.zeros(256)),
+        ("object.npy", np.array([0, {}, 1], object)),
+        ("words.npy", np.array(["a", "b"])),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:loadtxt:UserWarning")
+def test_what_is_no_table_is_refused(tmp_path, name, content):
+    with pytest.raises(ValueError, match=name):
+        Response(table(tmp_path / name, content))
+
+
+@pytest.mark.parametrize("power", [0, -1, 11, float("nan"), "inf"])
+def test_an_unlikely_power_is_refused(power):
+    with pytest.raises(ValueError, match="power"):
+        Response(power)
+
+
+@pytest.mark.parametrize("dtype, white", [(np.uint8, 255), (np.uint16, 65535), (np.float32, 1)])
+def test_the_clipped_fraction_counts_pixels_with_a_clipped_channel(dtype, white):
+    image = np.full((4, 5, 3), white / 2).astype(dtype)
+    image[0, 0, 1] = white
+    image[1, 1] = white
+    image[2, 2, 0] = white * 249 // 255 if white > 1 else 0.97
+    image[3, 3, 2] = white * 250 // 255 if white > 1 else 0.985
+    assert clipped_fraction(image) == pytest.approx(3 / 20)
+    assert clipped_fraction(image[..., 1]) == pytest.approx(2 / 20)

@@ -1,0 +1,276 @@
+import numpy as np
+import pytest
+
+from rehdr_ros.events import Events
+from rehdr_ros.reconstruction.synchronizer import PendingFrame, Synchronizer
+
+MS = 1_000_000
+S = 1000 * MS
+
+
+def synchronizer(policy="all", event_timeout=0.1, max_frame_gap=1.0, megabytes=1.0):
+    return Synchronizer(policy, event_timeout, max_frame_gap, megabytes)
+
+
+def frame(stamp_ms, arrived=0.0, shape=(4, 6, 3)):
+    return PendingFrame(stamp_ms * MS, np.zeros(shape, np.uint8), "camera", None, arrived)
+
+
+def events(*times_ms):
+    return Events(np.array(times_ms) * MS, *np.zeros((3, len(times_ms)), int))
+
+
+def times(job):
+    return (job.events.t // MS).tolist()
+
+
+def jobs(sync, **options):
+    taken = []
+    while (job := sync.next(**options)) is not None:
+        taken.append(job)
+    return taken
+
+
+def started(**options):
+    """A synchroniser whose stream has begun: the frame at 10 ms has gone."""
+    sync = synchronizer(**options)
+    sync.add_frame(frame(10))
+    sync.add_events(events(10), 0.0)
+    assert jobs(sync)[-1].reset_reason == "start"
+    return sync
+
+
+def test_a_frame_waits_until_events_have_passed_its_stamp():
+    sync = started()
+    sync.add_frame(frame(20))
+    sync.add_events(events(12, 19), 0.0)
+    assert sync.next() is None
+    sync.add_events(events(20, 21), 0.0)
+    job = sync.next()
+    assert (job.frame.stamp_ns, job.t0_ns, times(job)) == (20 * MS, 10 * MS, [12, 19, 20])
+    sync.add_frame(frame(30))
+    sync.add_events(events(31), 0.0)
+    assert times(sync.next()) == [21]
+
+
+def test_a_frame_that_comes_after_its_events_goes_at_once():
+    sync = started()
+    sync.add_events(events(15, 25), 0.0)
+    sync.add_frame(frame(20))
+    assert times(sync.next()) == [15]
+
+
+def test_frames_go_in_order_each_with_its_own_events():
+    sync = started()
+    for stamp in (20, 30, 40):
+        sync.add_frame(frame(stamp))
+    sync.add_events(events(11, 21, 22, 31, 41), 0.0)
+    assert [times(job) for job in jobs(sync)] == [[11], [21, 22], [31]]
+
+
+def test_events_out_of_order_find_their_frame():
+    sync = started()
+    sync.add_events(events(25, 18), 0.0)
+    sync.add_events(events(15, 12), 0.0)
+    sync.add_frame(frame(20))
+    assert times(sync.next()) == [12, 15, 18]
+
+
+def test_a_frame_goes_without_its_last_events_after_the_timeout():
+    sync = started(event_timeout=0.1)
+    sync.add_frame(frame(20, arrived=5.0))
+    sync.add_events(events(12), 5.0)
+    assert sync.next(now=5.09) is None
+    assert times(sync.next(now=5.11)) == [12]
+
+
+def test_without_a_time_there_is_no_timeout():
+    sync = started()
+    sync.add_frame(frame(20, arrived=-1e9))
+    assert sync.next() is None
+
+
+def test_a_flush_lets_all_frames_go():
+    sync = started()
+    sync.add_frame(frame(20))
+    sync.add_frame(frame(30))
+    sync.add_events(events(15, 25), 0.0)
+    assert [times(job) for job in jobs(sync, flush=True)] == [[15], [25]]
+
+
+def test_the_first_frame_discards_the_events_before_it():
+    sync = synchronizer()
+    sync.add_events(events(1, 5, 10, 11), 0.0)
+    sync.add_frame(frame(10))
+    job = sync.next()
+    assert (job.t0_ns, times(job), job.reset_reason) == (None, [], "start")
+    sync.add_frame(frame(20))
+    sync.add_events(events(20), 0.0)
+    job = sync.next()
+    assert (job.t0_ns, times(job), job.reset_reason) == (10 * MS, [11, 20], "")
+    assert sync.dropped_events == 0
+
+
+def test_latest_skips_overtaken_frames_but_not_their_events():
+    sync = started(policy="latest")
+    for stamp in (20, 30, 40, 50):
+        sync.add_frame(frame(stamp))
+    sync.add_events(events(11, 21, 31, 41), 0.0)
+    (job,) = jobs(sync)
+    assert (job.frame.stamp_ns, job.t0_ns, times(job)) == (40 * MS, 10 * MS, [11, 21, 31])
+    assert sync.skipped_frames == 2
+    sync.add_events(events(50), 0.0)
+    (job,) = jobs(sync)
+    assert (job.t0_ns, times(job)) == (40 * MS, [41, 50])
+
+
+def test_all_skips_nothing():
+    sync = started(policy="all")
+    stamps = list(range(20, 320, 10))
+    for stamp in stamps:
+        sync.add_frame(frame(stamp))
+        sync.add_events(events(stamp - 1), 0.0)
+    sync.add_events(events(400), 0.0)
+    taken = jobs(sync)
+    assert [job.frame.stamp_ns // MS for job in taken] == stamps
+    assert [times(job) for job in taken] == [[stamp - 1] for stamp in stamps]
+    assert sync.skipped_frames == sync.dropped_events == 0
+
+
+def test_a_queue_of_frames_without_events_stays_bounded():
+    sync = started()
+    for stamp in range(20, 1020, 10):
+        sync.add_frame(frame(stamp))
+    gone = jobs(sync)
+    waiting = jobs(sync, flush=True)
+    assert len(gone) + len(waiting) + sync.skipped_frames == 100
+    assert 0 < len(waiting) < 64 and gone[-1].frame.stamp_ns < waiting[0].frame.stamp_ns
+    assert waiting[-1].frame.stamp_ns == 1010 * MS
+
+
+def test_a_duplicate_is_skipped():
+    sync = started()
+    sync.add_frame(frame(10))
+    sync.add_frame(frame(20))
+    sync.add_frame(frame(20))
+    sync.add_events(events(20), 0.0)
+    assert [job.frame.stamp_ns // MS for job in jobs(sync)] == [20]
+    assert sync.skipped_frames == 2
+
+
+@pytest.mark.parametrize(
+    "stamp_ms, shape, reason",
+    [
+        (9, (4, 6, 3), "time stepped back"),
+        (1500, (4, 6, 3), "gap of 1.49 s"),
+        (20, (4, 7, 3), "new resolution"),
+        (20, (4, 6), "new resolution"),
+    ],
+)
+def test_an_interruption_starts_anew_and_says_why(stamp_ms, shape, reason):
+    sync = started()
+    sync.add_events(events(stamp_ms - 1, stamp_ms), 0.0)
+    sync.add_frame(frame(stamp_ms, shape=shape))
+    (job,) = jobs(sync, flush=True)
+    assert (job.reset_reason, job.t0_ns, times(job)) == (reason, None, [])
+    sync.add_frame(frame(stamp_ms + 10, shape=shape))
+    sync.add_events(events(stamp_ms + 5, stamp_ms + 10), 0.0)
+    (job,) = jobs(sync)
+    assert (job.reset_reason, times(job)) == ("", [stamp_ms + 5, stamp_ms + 10])
+
+
+def test_a_gap_up_to_the_limit_is_none():
+    sync = started(max_frame_gap=1.0)
+    sync.add_frame(frame(1010))
+    assert [job.reset_reason for job in jobs(sync, flush=True)] == [""]
+
+
+def test_a_reset_gives_its_reason_once_and_loses_nothing_that_waits():
+    sync = started()
+    sync.add_frame(frame(20))
+    sync.add_frame(frame(30))
+    sync.add_events(events(15), 0.0)
+    sync.reset("service")
+    sync.add_events(events(25, 30), 0.0)
+    first, second = jobs(sync)
+    assert (first.reset_reason, first.t0_ns, times(first)) == ("service", None, [])
+    assert (second.reset_reason, second.t0_ns, times(second)) == ("", 20 * MS, [25, 30])
+
+
+def test_clearing_forgets_what_waits():
+    sync = started()
+    sync.add_frame(frame(20))
+    sync.add_events(events(15, 19), 0.0)
+    sync.clear()
+    assert sync.next(flush=True) is None
+    sync.add_frame(frame(30))
+    sync.add_events(events(30), 0.0)
+    assert times(sync.next()) == [30]
+
+
+def test_events_that_come_after_their_frame_are_counted():
+    sync = started(event_timeout=0.1)
+    sync.add_frame(frame(20, arrived=0.0))
+    assert times(sync.next(now=1.0)) == []
+    sync.add_frame(frame(30))
+    sync.add_events(events(15, 20, 25, 30), 0.0)
+    assert times(sync.next()) == [25, 30]
+    assert sync.dropped_events == sync.late_events == 2
+
+
+def test_events_beyond_the_memory_are_counted():
+    sync = started(megabytes=1e-6 * 13 * 100)
+    sync.add_frame(frame(1000))
+    for k in range(20, 320, 10):
+        sync.add_events(events(*range(k, k + 10)), 0.0)
+    (job,) = jobs(sync, flush=True)
+    assert times(job) == list(range(220, 320))
+    assert sync.dropped_events == 200
+
+
+@pytest.mark.parametrize("frames_first", [True, False])
+def test_a_recording_that_loops_starts_anew(frames_first):
+    sync = synchronizer(max_frame_gap=0.5)
+    for reason in ("start", "time stepped back"):
+        taken = []
+        for stamp in range(5000, 8000, 100):
+            if frames_first:
+                sync.add_frame(frame(stamp))
+                taken += jobs(sync)
+            sync.add_events(events(stamp - 50, stamp, stamp + 1), 0.0)
+            if not frames_first:
+                sync.add_frame(frame(stamp))
+            taken += jobs(sync)
+        assert [job.frame.stamp_ns // MS for job in taken] == list(range(5000, 8000, 100))
+        assert [job.reset_reason for job in taken] == [reason] + [""] * 29
+        assert times(taken[1])[-2:] == [5050, 5100]
+        for job in taken[2:]:
+            stamp = job.frame.stamp_ns // MS
+            assert times(job) == [stamp - 99, stamp - 50, stamp]
+
+
+def test_events_that_start_over_are_not_mistaken_for_late_ones():
+    sync = started()
+    sync.add_events(events(60_000), 0.0)
+    sync.add_events(events(5, 6), 0.0)
+    sync.add_frame(frame(7))
+    assert sync.next() is None  # events of the old run beyond 7 ms don't count
+    sync.add_events(events(8), 0.0)
+    job = sync.next()
+    assert (job.reset_reason, times(job)) == ("time stepped back", [])
+
+
+def test_ready_is_when_the_last_message_it_needed_arrived():
+    sync = started()
+    sync.add_frame(frame(20, arrived=1.0))
+    sync.add_events(events(15), 2.0)
+    sync.add_events(events(20), 3.0)
+    sync.add_events(events(25), 4.0)
+    assert sync.next().ready_at == 3.0
+    sync.add_frame(frame(24, arrived=5.0))
+    assert sync.next().ready_at == 5.0
+
+
+def test_an_unknown_policy_is_refused():
+    with pytest.raises(ValueError, match="policy.*'newest'"):
+        synchronizer("newest")

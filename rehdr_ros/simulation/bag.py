@@ -24,7 +24,7 @@ def write_bag(config: SimulationConfig, path: str | Path, encoding: str = "evt3"
     with BagWriter(path) as bag:
         for sample in samples:
             for events in _in_packets(sample.events):
-                stamp = _START_NS + int(events.t[0]) // 1000 * 1000
+                stamp = _START_NS + int(events.t[0])
                 bag.write_packet(EVENTS_TOPIC, encoder.encode(events, stamp), "event_camera")
             stamp = _START_NS + sample.stamp_ns
             bag.write_image(IMAGE_TOPIC, stamp, "camera", sample.ldr, "rgb8")
@@ -33,7 +33,8 @@ def write_bag(config: SimulationConfig, path: str | Path, encoding: str = "evt3"
 
 
 def _in_packets(events: Events) -> Iterator[Events]:
-    """Cut by time, as a camera's driver does."""
+    """In whole microseconds, which sensors count, and cut by time, as a camera's driver does."""
+    events = Events(events.t // 1000 * 1000, events.x, events.y, events.p)
     borders = np.flatnonzero(np.diff(events.t // _PACKET_NS)) + 1
     for start, end in zip((0, *borders), (*borders, len(events)), strict=True):
         if end > start:

@@ -98,7 +98,7 @@ def _rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
 def load_radiance(source: str | Path, height: int, width: int, seed: int) -> np.ndarray:
     """Radiance of "procedural" (a canvas with room for a view of height x width) or of a `.hdr`/`.exr` file.
 
-    Raises ValueError where the file can't be read.
+    Raises FileNotFoundError, and ValueError for a file that is neither.
     """
     if str(source) == "procedural":
         return procedural_canvas(seed, max(900, 2 * height), max(1200, 2 * width))

@@ -45,6 +45,14 @@ class EventCameraConfig:
     hot_pixels: float = 0.0
     dark: float = 1e-3
 
+    def __post_init__(self):
+        for name in ("contrast", "dark"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
+        for name in ("mismatch", "refractory_us", "noise_rate", "leak_rate", "hot_pixels"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
+
 
 class EventCamera:
     """Events from a series of rendered luminances; between two renders log intensity runs linearly.

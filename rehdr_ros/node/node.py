@@ -31,6 +31,7 @@ from rehdr_ros.reconstruction.recent import Recent
 
 _POLL_SECONDS = 0.02  # how often the worker looks for frames whose events are overdue
 _THROTTLE_SECONDS = 5.0
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 class RehdrNode(LifecycleNode):
@@ -228,13 +229,20 @@ class RehdrNode(LifecycleNode):
         )
 
 
+def _interrupt(number: int, frame: object) -> None:
+    """Once: ros2 launch repeats the terminal's Ctrl-C, which must not cut short what the first began."""
+    for each in _ENDING:
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run the node until SIGINT, SIGTERM or its shutdown. Returns 0; 2 where autostart can't configure it."""
+    """Run the node until SIGINT or SIGTERM. Returns 0; 2 where autostart can't configure it."""
     use_large_shared_memory()
     # rclpy's own handlers would end the context before the node can say how it went.
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+    for number in _ENDING:
+        signal.signal(number, _interrupt)
     node = RehdrNode()
     executor = SingleThreadedExecutor()
     executor.add_node(node)

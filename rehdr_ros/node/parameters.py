@@ -1,9 +1,9 @@
 """The node's parameters: one typed object, declared from itself."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
 from rcl_interfaces.msg import ParameterDescriptor
-from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.node import Node
 
 from rehdr_ros.reconstruction import PipelineConfig
@@ -75,22 +75,31 @@ def declare(node: Node) -> None:
     """Declare every parameter, with its default and description."""
     for parameter in fields(Parameters):
         default = parameter.default
-        descriptor = ParameterDescriptor(description=DESCRIPTIONS[parameter.name])
-        if parameter.name in ("response", "expected_size"):
-            # A file may write 2.2 without quotes, and an empty list has no type.
-            descriptor.dynamic_typing = True
+        # A file may write 2.2 without quotes, 1 for 1.0, and an empty list has no type: read() sees to the types.
+        descriptor = ParameterDescriptor(description=DESCRIPTIONS[parameter.name], dynamic_typing=True)
         node.declare_parameter(parameter.name, list(default) if isinstance(default, tuple) else default, descriptor)
 
 
 def read(node: Node) -> Parameters:
     """The parameters as they are now. Raises ValueError for a value of the wrong type or out of range."""
-    try:
-        values = {p.name: node.get_parameter(p.name).value for p in fields(Parameters)}
-    except InvalidParameterTypeException as error:
-        raise ValueError(str(error)) from error
-    values["response"] = str(values["response"])
-    try:
-        values["expected_size"] = tuple(int(v) for v in values["expected_size"] or ())
-    except TypeError:
-        raise ValueError(f"parameter expected_size={values['expected_size']!r}: use [] or [width, height]") from None
-    return Parameters(**values)
+    return Parameters(
+        **{p.name: _typed(p.name, p.default, node.get_parameter(p.name).value) for p in fields(Parameters)}
+    )
+
+
+def _typed(name: str, default, value):
+    """The value in the type of the default; whole numbers do for durations, and numbers for the response."""
+    if name == "response" and isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    if name == "expected_size":
+        size = () if value is None else value
+        whole = isinstance(size, Sequence) and all(isinstance(v, int) for v in size)
+        _require(whole, name, value, ("[]", "[width, height]"))
+        return tuple(size)
+    if isinstance(default, float) and type(value) is int:
+        return float(value)
+    _require(type(value) is type(default), name, value, (_KINDS[type(default)],))
+    return value
+
+
+_KINDS = {str: "a text", float: "a number", int: "a whole number", bool: "true or false"}

@@ -154,6 +154,7 @@ class Camera:
     def restart(self, now: int) -> None:
         """Begin anew at another time, ns, as a bag does that is looped."""
         self._encoder = make_encoder("evt3", self.width, self.height)
+        self._seq = 0
         self.now = now
 
     def step(self, seconds: float = 0.1) -> int:
@@ -180,15 +181,14 @@ class Camera:
         t = np.array(times, np.int64) - 1_000_000_000_000  # the sensor's clock starts at 0
         centre = np.full(len(t), 20)
         packet = self._encoder.encode(Events(t, centre, centre, np.ones(len(t))), times[0])
-        self.packet(times[0], packet.encoding, bytes(packet.data), seq=packet.seq, time_base=packet.time_base)
+        self.packet(times[0], packet.encoding, bytes(packet.data), time_base=packet.time_base)
 
     def packet(self, at: int, encoding: str, data: bytes, width: int = width, height: int = height, **fields) -> None:
         """Publish any bytes as a packet."""
         header = Header(stamp=ns_to_stamp(at), frame_id="event_lens")
-        size = {"width": width, "height": height}
-        self._packets.publish(
-            EventPacket(header=header, encoding=encoding, events=array.array("B", data), **size, **fields)
-        )
+        fields = {**fields, "encoding": encoding, "width": width, "height": height, "seq": self._seq}
+        self._packets.publish(EventPacket(header=header, events=array.array("B", data), **fields))
+        self._seq += 1
 
     def exposure(self, at: int, seconds: float, gain: float) -> None:
         """Publish how the frame of that stamp is exposed, and let it arrive first."""

@@ -56,16 +56,16 @@ class RehdrNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the weights and warm up; on failure say why and stay unconfigured."""
         try:
-            self._parameters = read(self)
-            self._pipeline = HdrPipeline(self._parameters)
-            self._pipeline.warm_up(*(self._parameters.expected_size or (64, 64)))
+            self._settings = read(self)
+            self._pipeline = HdrPipeline(self._settings)
+            self._pipeline.warm_up(*(self._settings.expected_size or (64, 64)))
         except (ValueError, OSError, RuntimeError) as error:
             self._pipeline = None
             self.get_logger().error(f"cannot configure: {' '.join(str(error).split())}")
             return TransitionCallbackReturn.FAILURE
         self._make_outputs()
         self.get_logger().info(
-            f"weights {self._parameters.weights} on {self._pipeline.device}, {self._pipeline.precision}, "
+            f"weights {self._settings.weights} on {self._pipeline.device}, {self._pipeline.precision}, "
             f"radiance {self._pipeline.radiance}"
         )
         return TransitionCallbackReturn.SUCCESS
@@ -119,9 +119,9 @@ class RehdrNode(LifecycleNode):
         def qos(depth):  # drivers publish best effort; a reliable subscription would never match them
             return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=ReliabilityPolicy.BEST_EFFORT)
 
-        depth = self._parameters.image_depth
+        depth = self._settings.image_depth
         self._inputs = [
-            self.create_subscription(EventPacket, "events", self._on_events, qos(self._parameters.events_depth)),
+            self.create_subscription(EventPacket, "events", self._on_events, qos(self._settings.events_depth)),
             self.create_subscription(Image, "image_raw", self._on_image, qos(depth)),
             self.create_subscription(CameraInfo, "camera_info", self._on_camera_info, qos(depth)),
             self.create_subscription(Exposure, "exposure", self._on_exposure, qos(depth)),
@@ -198,9 +198,9 @@ class RehdrNode(LifecycleNode):
     def _publish(self, frame: HdrFrame) -> None:
         header = Header(stamp=ns_to_stamp(frame.stamp_ns), frame_id=frame.frame_id)
         started = time.perf_counter()
-        parameters = self._parameters
-        self._outputs["hdr"].publish(image_to_message(frame.radiance, parameters.hdr_encoding, header))
-        self._outputs["tonemapped"].publish(image_to_message(frame.tonemapped, parameters.tonemapped_encoding, header))
+        settings = self._settings
+        self._outputs["hdr"].publish(image_to_message(frame.radiance, settings.hdr_encoding, header))
+        self._outputs["tonemapped"].publish(image_to_message(frame.tonemapped, settings.tonemapped_encoding, header))
         camera_info = self._camera_infos.take(frame.stamp_ns)
         if camera_info is not None:
             self._outputs["hdr_info"].publish(camera_info)

@@ -15,7 +15,8 @@ Scores = dict[str, dict[str, float]]
 def evaluate_folder(predicted: str | Path, truth_bag: str | Path) -> Scores:
     """Scores of the folder that `rehdr reconstruct` wrote and of the baselines, against the bag's truth.
 
-    Frames are paired by their stamps. Raises RecordingError or ValueError where something is missing.
+    Frames are paired by their stamps. Raises RecordingError, ValueError or FileNotFoundError where something
+    is missing.
     """
     predicted = Path(predicted)
     table_file = predicted / "frames.csv"

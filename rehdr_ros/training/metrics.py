@@ -66,4 +66,5 @@ def _mu_law(x: np.ndarray) -> np.ndarray:
 
 
 def _psnr(error: np.ndarray) -> float:
-    return float(-10 * np.log10(np.mean(error**2))) if error.size else float("nan")
+    with np.errstate(divide="ignore"):  # no error at all: infinity
+        return float(-10 * np.log10(np.mean(error**2))) if error.size else float("nan")

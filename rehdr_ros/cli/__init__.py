@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from importlib import import_module
+from typing import NoReturn
 
 # Before torch is imported: on a busy machine its waiting threads would take the cores from everybody else.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -19,10 +20,16 @@ VERBS = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Wrong usage is said in one line, as wrong input is."""
+        self.exit(2, f"{self.prog}: {' '.join(message.split())}; see {self.prog} --help\n")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb. Returns 0; 2 for wrong usage or input, after one line that says what; 130 when interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    parser = argparse.ArgumentParser(prog="rehdr", description="HDR video from events and LDR frames (REHDR).")
+    parser = _Parser(prog="rehdr", description="HDR video from events and LDR frames (REHDR).")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb, help_text in VERBS.items():
         subparser = verbs.add_parser(

@@ -1,6 +1,7 @@
 """A simulated recording as a rosbag2."""
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,9 @@ def write_bag(config: SimulationConfig, path: str | Path, encoding: str = "evt3"
     """Write the recording sample by sample, yielding each. Raises RecordingError where the path exists."""
     encoder = make_encoder(encoding, config.width, config.height)
     samples = simulate(config)
+    first = next(samples)  # a scene that can't be had leaves no bag behind
     with BagWriter(path) as bag:
-        for sample in samples:
+        for sample in chain([first], samples):
             for events in _in_packets(sample.events):
                 stamp = _START_NS + int(events.t[0])
                 bag.write_packet(EVENTS_TOPIC, encoder.encode(events, stamp), "event_camera")

@@ -108,6 +108,15 @@ def test_clipped_pixels_say_nothing_about_the_threshold():
     assert threshold.item() == pytest.approx(PRIOR)
 
 
+def test_pixels_just_exposed_again_say_nothing_about_the_threshold():
+    """Their level before is a guess: here one channel was clipped, at a luminance well within the range."""
+    red = torch.tensor([1.0, 0.3, 0.3]).view(1, 3, 1, 1).expand(1, 3, 1, 50)
+    state, _ = integrate(grey([0.4] * 50), sums([0] * 50), initial_state(red))
+    state, _ = integrate(red, sums([0] * 50), state)
+    _, threshold = integrate(grey([0.8] * 50), sums([30] * 50), state)
+    assert threshold.item() == pytest.approx(PRIOR)
+
+
 def test_a_hot_pixel_says_nothing_about_the_threshold():
     noise = torch.randint(-2, 3, (1, 1, 20, 20), generator=torch.Generator().manual_seed(0)).float()
     hot = noise.clone()

@@ -1,4 +1,5 @@
-import threading
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -93,9 +94,12 @@ def test_a_restart_forgets_the_sensor_s_clock_and_what_waits(make_pipeline, reco
     expected = list(feed(pipeline, recording, encoded))
     pipeline.add_frame(recording[-1][0] + S, recording[0][1])
     pipeline.restart("activated")
-    # An hour later the same sensor starts again, its own clock too.
+    # An hour later the sensor's clock starts again, which its driver's sequence numbers don't tell.
     later = [(stamp + 3600 * S, image, events) for stamp, image, events in recording]
-    moved = {s + 3600 * S: [replace(p, stamp_ns=p.stamp_ns + 3600 * S) for p in ps] for s, ps in encoded.items()}
+    moved = {
+        stamp + 3600 * S: [replace(p, stamp_ns=p.stamp_ns + 3600 * S, seq=p.seq + 10_000) for p in packets]
+        for stamp, packets in encoded.items()
+    }
     again = list(feed(pipeline, later, moved))
     assert [f.stamp_ns for f in again] == [stamp for stamp, _, _ in later]
     for a, b in zip(again, expected, strict=True):
@@ -151,31 +155,56 @@ def test_another_sensor_s_packets_start_another_decoder_and_the_counters_stay(ma
     assert pipeline.counters["lost_packets"] == 2
 
 
-def test_nothing_is_lost_between_threads(make_pipeline, recording, encoded):
+@pytest.fixture
+def hasty_threads():
+    """Threads that take turns as often as they can."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+def in_another_thread(work):
+    """Start it; returns a function that tells if it goes on, and raises what it raised."""
+    executor = ThreadPoolExecutor(1)
+    future = executor.submit(work)
+    executor.shutdown(wait=False)
+    return lambda: not future.done() or future.result() is not None
+
+
+def test_a_stream_from_another_thread_gives_the_same(make_pipeline, recording, encoded, hasty_threads):
     expected = list(feed(make_pipeline(), recording))
-    pipeline, errors, done = make_pipeline(), [], threading.Event()
+    pipeline, frames = make_pipeline(), []
 
     def add():
-        try:
-            for stamp, image, _ in recording:
-                for packet in encoded[stamp]:
-                    pipeline.add_packet(packet)
-                pipeline.add_frame(stamp, image)
-        except Exception as error:
-            errors.append(error)
-        finally:
-            done.set()
+        for stamp, image, _ in recording:
+            for packet in encoded[stamp]:
+                pipeline.add_packet(packet)
+            pipeline.add_frame(stamp, image)
 
-    thread = threading.Thread(target=add)
-    thread.start()
-    frames = []
-    while not done.is_set():
+    going_on = in_another_thread(add)
+    while going_on():
         frames += pipeline.take()
-        assert pipeline.counters["dropped_events"] == 0
-    thread.join()
     frames += pipeline.take(flush=True)
-    assert not errors
     assert_same(frames, expected)
+
+
+def test_nothing_is_lost_between_threads(make_pipeline, grey, hasty_threads):
+    pipeline, infos, image = make_pipeline(), [], grey()
+
+    def add():
+        for k in range(4000):
+            pipeline.add_events(Events([k * 1000 + 1, k * 1000 + 2], [1, 2], [1, 2], [1, 0]))
+            if k % 200 == 0:
+                pipeline.add_frame(k * 1000, image)
+
+    going_on = in_another_thread(add)
+    while going_on():
+        infos += [frame.info for frame in pipeline.take()]
+    infos += [frame.info for frame in pipeline.take(flush=True)]
+    assert [info.index for info in infos] == list(range(20))
+    assert [info.events for info in infos] == [0] + [400] * 19
+    assert pipeline.counters["dropped_events"] == pipeline.counters["skipped_frames"] == 0
 
 
 def test_adding_never_waits_for_the_network(make_pipeline, recording):

@@ -111,6 +111,12 @@ def test_exposure_blurs_the_motion(run):
     assert detail(blurred) < 0.95 * detail(sharp)
 
 
+def test_events_follow_the_motion_between_the_frames(run):
+    """Detail that comes and goes between two frames leaves events, which renders at the frames alone would miss."""
+    often, rarely = (sum(len(s.events) for s in run(speed=200, renders=r, events=QUIET)) for r in (400, 20))
+    assert often > 1.1 * rarely
+
+
 def test_speed_decides_how_much_happens(run):
     slow, fast = (sum(len(s.events) for s in run(speed=speed, events=QUIET)) for speed in (5, 100))
     assert fast > 5 * slow > 0

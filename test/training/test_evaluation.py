@@ -54,8 +54,9 @@ def test_all_are_scored_on_the_frames_that_all_have(bag, truth):
     stamps = list(truth)
     first = {stamp: truth[stamp] * 1.001 for stamp in stamps[:3]}
     wrong_outside = {stamp: truth[stamp] * (1.001 if stamp in first else 100.0) for stamp in stamps}
-    scores = score_with_baselines({"a": first, "b": wrong_outside}, bag)
-    assert scores["a"] == scores["b"]
+    for images in ({"a": first, "b": wrong_outside}, {"b": wrong_outside, "a": first}):
+        scores = score_with_baselines(images, bag)
+        assert scores["a"] == scores["b"]
 
 
 def test_a_response_of_its_own_linearises_the_baseline(bag, truth):

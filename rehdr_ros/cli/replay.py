@@ -1,6 +1,7 @@
 """rehdr replay: a bag into the ROS graph."""
 
 import argparse
+import sys
 
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.recordings import BagRecording
@@ -24,12 +25,15 @@ def run(args: argparse.Namespace) -> None:
         raise ValueError(f"{args.bag} has no topic {', '.join(unknown)}; it has {', '.join(bag.topics)}")
 
     import rclpy
+    from rclpy.signals import SignalHandlerOptions
 
     from rehdr_ros.node.replay import Replayer
+    from rehdr_ros.node.signals import interrupt_on_signals
     from rehdr_ros.node.transport import use_large_shared_memory
 
     use_large_shared_memory()
-    rclpy.init()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    interrupt_on_signals()
     player = Replayer(bag, args.topics, args.clock)
     try:
         inputs = [t for t in (bag.events_topic, bag.image_topic) if t and (not args.topics or t in args.topics)]
@@ -42,6 +46,8 @@ def run(args: argparse.Namespace) -> None:
             if not args.loop:
                 break
         player.finish()
+    except KeyboardInterrupt:
+        print("replay stopped", file=sys.stderr)
     finally:
         player.destroy_node()
         rclpy.try_shutdown()

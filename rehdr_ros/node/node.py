@@ -1,6 +1,5 @@
 """rehdr_node: the pipeline as a managed ROS 2 node."""
 
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -25,13 +24,13 @@ from rehdr_ros.node.conversions import (
     stamp_to_ns,
 )
 from rehdr_ros.node.parameters import declare, read
+from rehdr_ros.node.signals import interrupt_on_signals
 from rehdr_ros.node.transport import use_large_shared_memory
 from rehdr_ros.reconstruction import HdrFrame, HdrPipeline
 from rehdr_ros.reconstruction.recent import Recent
 
 _POLL_SECONDS = 0.02  # how often the worker looks for frames whose events are overdue
 _THROTTLE_SECONDS = 5.0
-_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 class RehdrNode(LifecycleNode):
@@ -229,20 +228,11 @@ class RehdrNode(LifecycleNode):
         )
 
 
-def _interrupt(number: int, frame: object) -> None:
-    """Once: ros2 launch repeats the terminal's Ctrl-C, which must not cut short what the first began."""
-    for each in _ENDING:
-        signal.signal(each, signal.SIG_IGN)
-    raise KeyboardInterrupt
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM. Returns 0; 2 where autostart can't configure it."""
     use_large_shared_memory()
-    # rclpy's own handlers would end the context before the node can say how it went.
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-    for number in _ENDING:
-        signal.signal(number, _interrupt)
+    interrupt_on_signals()
     node = RehdrNode()
     executor = SingleThreadedExecutor()
     executor.add_node(node)

@@ -1,0 +1,51 @@
+"""rehdr replay, as a process."""
+
+import signal
+import subprocess
+import time
+
+import pytest
+from live import PATIENCE, console
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image
+
+from rehdr_ros.recordings import BagRecording
+
+
+@pytest.fixture
+def replay(simulated_bag):
+    """A function that starts the replay of the simulated bag."""
+    started = []
+
+    def replay(*options: str) -> subprocess.Popen:
+        command = [*console("rehdr"), "replay", str(simulated_bag), *options]
+        started.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
+        return started[-1]
+
+    yield replay
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_clock_and_chosen_topics_are_published_until_the_end_of_the_bag(client, replay, simulated_bag):
+    process = replay("--clock", "--topics", "/camera/image_raw", "--wait", str(PATIENCE))
+    images = client.collect(Image, "/camera/image_raw")
+    clock = client.collect(Clock, "/clock")
+    assert client.wait_until(lambda: process.poll() is not None)
+    assert process.returncode == 0
+    assert len(images) == len(list(BagRecording(simulated_bag).frames()))
+    assert client.wait_until(lambda: clock and clock[-1].clock == images[-1].header.stamp)
+    assert client.count_publishers("/event_camera/events") == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_signals_end_a_loop_with_zero(client, replay, simulated_bag, number):
+    process = replay("--loop", "--rate", "20", "--topics", "/camera/image_raw", "--wait", str(PATIENCE))
+    images = client.collect(Image, "/camera/image_raw")
+    assert client.wait_until(lambda: len(images) > 2 * len(list(BagRecording(simulated_bag).frames())))
+    while process.poll() is None:
+        process.send_signal(number)
+        time.sleep(0.02)
+    assert process.returncode == 0
+    assert "Traceback" not in process.stderr.read()

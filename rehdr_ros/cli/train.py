@@ -14,13 +14,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", required=True, help="folder for checkpoints and the log; resumed if it has any"
     )
     parser.add_argument("--radiance", help="folder with .hdr and .exr scenes; without one all scenes are procedural")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--start", help="checkpoint to fine-tune from")
+    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N")
 
 
 def run(args: argparse.Namespace) -> None:
+    given = {name: getattr(args, name) for name in ("radiance", "start", "device") if getattr(args, name)}
     values = yaml.safe_load(Path(args.config).read_text()) or {}
     try:
-        config = TrainConfig.from_dict({"radiance": args.radiance, "device": args.device, **values})
+        config = TrainConfig.from_dict({**values, **given})
     except (TypeError, AttributeError) as error:
         raise ValueError(f"{args.config}: {error}") from error
     Trainer(config, args.output).run()

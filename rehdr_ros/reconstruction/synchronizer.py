@@ -46,7 +46,7 @@ class Synchronizer:
     """Pairs frames with events by their stamps. Not thread-safe.
 
     A frame may go when the event stream has passed its stamp, or event_timeout s after its arrival. Policy "all"
-    keeps every frame; "latest" skips frames that a newer one has overtaken, whose events join the next grid.
+    keeps every frame, up to 64 that wait; "latest" skips frames that a newer one has overtaken, whose events join the next grid.
     max_frame_gap: s between two stamps from which on the stream counts as interrupted.
     """
 
@@ -116,7 +116,8 @@ class Synchronizer:
         return self._make_job(frame)
 
     def _may_go(self, frame: PendingFrame, now: float | None, flush: bool) -> bool:
-        if flush or len(self._frames) >= _EAGER or frame.complete is not None:
+        oldest_of_many = len(self._frames) >= _EAGER and frame is self._frames[0]
+        if flush or oldest_of_many or frame.complete is not None:
             return True
         return now is not None and now - frame.arrived >= self._event_timeout
 

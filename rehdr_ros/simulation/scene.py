@@ -102,7 +102,7 @@ def load_radiance(source: str | Path, height: int, width: int, seed: int) -> np.
     """
     if str(source) == "procedural":
         return procedural_canvas(seed, max(900, 2 * height), max(1200, 2 * width))
-    return np.maximum(read_radiance(source), 0)
+    return np.maximum(np.nan_to_num(read_radiance(source), posinf=65504.0), 0)
 
 
 def make_scene(

@@ -46,7 +46,8 @@ class Synchronizer:
     """Pairs frames with events by their stamps. Not thread-safe.
 
     A frame may go when the event stream has passed its stamp, or event_timeout s after its arrival. Policy "all"
-    keeps every frame, up to 64 that wait; "latest" skips frames that a newer one has overtaken, whose events join the next grid.
+    keeps every frame, up to 64 that wait; "latest" skips frames that a newer one has overtaken. The events of a
+    skipped frame join the next grid.
     max_frame_gap: s between two stamps from which on the stream counts as interrupted.
     """
 

@@ -61,6 +61,9 @@ class TrainConfig:
         return cls(**{**values, "network": network})
 
 
+_PLACES = ("radiance", "start", "device", "workers")  # of the machine that trained, not of the training
+
+
 class Trainer:
     """Trains one network into a folder: state.pt (to resume from), weights.safetensors (averaged), log.jsonl."""
 
@@ -168,7 +171,8 @@ class Trainer:
         }
         torch.save(state, self._folder / "state.tmp")
         (self._folder / "state.tmp").replace(self._folder / "state.pt")
-        notes = {"training": json.dumps({**asdict(self._config), "step": self._step})}
+        recipe = {name: value for name, value in asdict(self._config).items() if name not in _PLACES}
+        notes = {"training": json.dumps({**recipe, "step": self._step})}
         save_checkpoint(self.averaged(), self._folder / "weights.safetensors", torch.float16, **notes)
 
     def _resume(self) -> None:

@@ -60,3 +60,10 @@ def camera(client):
     import live
 
     return live.Camera(client)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def leave_nothing_to_the_next_module(client):
+    """Ends what the module published and subscribed to."""
+    yield
+    client.forget()

@@ -97,6 +97,7 @@ class Client(Node):
 
     def __init__(self):
         super().__init__("client")
+        self._own = list(self.publishers)
 
     def collect(self, kind: type, topic: str) -> list:
         """A list that every message of the topic joins, once somebody publishes there."""
@@ -105,6 +106,13 @@ class Client(Node):
         assert self.wait_until(lambda: self.count_publishers(subscription.topic_name)), f"nobody publishes {topic}"
         self.spin(1.0)  # discovery runs both ways
         return messages
+
+    def forget(self) -> None:
+        """End every publisher and subscription of the tests so far."""
+        for publisher in [p for p in self.publishers if p not in self._own]:
+            self.destroy_publisher(publisher)
+        for subscription in list(self.subscriptions):
+            self.destroy_subscription(subscription)
 
     def call(self, kind: type, name: str, request=None):
         """The response of a service."""

@@ -6,6 +6,8 @@ from rehdr_ros.events.packet import Events, Packet
 
 # header.stamp belongs to time_base itself, packet by packet, instead of to a moment in the host's reception.
 _STAMPED_AT_TIME_BASE = {"mono", "trigger"}
+# Stamps come milliseconds late, not seconds: beyond this the sensor's time itself is damaged.
+_IMPLAUSIBLE_NS = 1_000_000_000
 
 
 class Clock:
@@ -14,7 +16,8 @@ class Clock:
     frame_clock "host": sensor time is shifted by (header.stamp - sensor time) of the stream's first event or,
     where the encoding says that header.stamp is the time of time_base, by (header.stamp - time_base) of each
     packet. frame_clock "sensor": the sensor stamps the frames, no shift. `offset_ns` is added in both.
-    A sequence number that steps back (the driver restarted, the bag looped) anchors anew, as does `reset`.
+    A sequence number that steps back (the driver restarted, the bag looped) anchors anew, as do `reset` and a packet
+    whose events are more than a second away from its stamp (damaged data moved the sensor's time).
     Raises ValueError for another frame_clock.
     """
 
@@ -41,6 +44,8 @@ class Clock:
         if packet.seq < self._seq:
             self.reset()
         self._seq = packet.seq
-        if self._anchor_ns is None and len(events):
-            self._anchor_ns = packet.stamp_ns - int(events.t[0])
+        if len(events):
+            anchor_ns = packet.stamp_ns - int(events.t[0])
+            if self._anchor_ns is None or abs(anchor_ns - self._anchor_ns) > _IMPLAUSIBLE_NS:
+                self._anchor_ns = anchor_ns
         return self._anchor_ns or 0

@@ -48,6 +48,14 @@ def test_a_reset_or_a_new_stream_anchors_anew(explicitly):
     assert again.t.tolist() == [STAMP + 10**9]
 
 
+@pytest.mark.parametrize("jump", [-17 * 10**9, 17 * 10**9])
+def test_a_sensor_time_that_damaged_data_has_moved_is_anchored_anew(jump):
+    clock = Clock()
+    clock.to_ros(packet(STAMP, seq=1), events(20 * 10**9))
+    moved = clock.to_ros(packet(STAMP + 10**6, seq=2), events(20 * 10**9 + jump, 20 * 10**9 + jump + 5))
+    assert moved.t.tolist() == [STAMP + 10**6, STAMP + 10**6 + 5]
+
+
 def test_an_unknown_clock_is_refused():
     with pytest.raises(ValueError, match="'host' or 'sensor'"):
         Clock("wall")

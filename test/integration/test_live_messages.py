@@ -98,6 +98,7 @@ def test_frames_keep_coming_after_random_bytes(stream, node, encoding):
     for _ in range(5):
         stream.camera.packet(stream.camera.step(), encoding, rng.bytes(4096))
         assert np.isfinite(stream.radiance(stream.send())).all()
+    assert any(stream.send().events == 1 for _ in range(4)), "events that follow are lost"
     assert node.alive()
 
 

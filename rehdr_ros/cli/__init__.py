@@ -6,6 +6,8 @@ import sys
 from importlib import import_module
 from typing import NoReturn
 
+from rehdr_ros.errors import Failure, InputError
+
 # Before torch is imported: on a busy machine its waiting threads would take the cores from everybody else.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
@@ -27,7 +29,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one verb. Returns 0; 2 for wrong usage or input, after one line that says what; 130 when interrupted."""
+    """Run one verb. Returns 0; 2 for wrong usage or input and 1 for a failure, after one line; 130 when interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = _Parser(prog="rehdr", description="HDR video from events and LDR frames (REHDR).")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
@@ -44,9 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     try:
         import_module(f"rehdr_ros.cli.{args.verb}").run(args)
-    except (ValueError, OSError) as error:
+    except (InputError, OSError, Failure) as error:
         print(f"rehdr {args.verb}: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, Failure) else 2
     except KeyboardInterrupt:
         print(f"rehdr {args.verb}: interrupted", file=sys.stderr)
         return 130

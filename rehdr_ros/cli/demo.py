@@ -1,13 +1,13 @@
 """rehdr demo: simulate, reconstruct live over ROS 2, compare with the truth."""
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,12 @@ from rehdr_ros.cli.comparison import comparison_picture
 from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.reconstruct import reconstruct
+from rehdr_ros.errors import Failure, InputError, require_ros
 from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
 from rehdr_ros.recordings import BagRecording, BagWriter, Frame, write_png
 from rehdr_ros.simulation import SimulationConfig
 from rehdr_ros.simulation.bag import EVENTS_TOPIC, IMAGE_TOPIC, TRUTH_TOPIC, write_bag
-from rehdr_ros.training.evaluation import score_with_baselines, table
+from rehdr_ros.training.evaluation import json_text, score_with_baselines, table
 
 _HDR_TOPIC = "/hdr/image_raw"
 _INFO_TOPIC = "/rehdr_node/frame_info"
@@ -37,12 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    require_ros()
     output = Path(args.output)
-    if (output / "report.json").exists():
-        shutil.rmtree(output)
-    elif output.exists():
-        raise ValueError(f"{output} exists and is no demo; choose another folder with -o")
-    output.mkdir(parents=True)
+    _make_folder(output)
     config = pipeline_config(args)
     print("1/4 simulating a scene whose lamps and windows clip", flush=True)
     simulation = SimulationConfig(seconds=args.seconds, fps=args.fps, seed=args.seed)
@@ -51,6 +49,8 @@ def run(args: argparse.Namespace) -> None:
 
     print("2/4 running rehdr_node on it, live", flush=True)
     counts, arrivals = _run_live(output, config, simulation.frames)
+    if counts["out"] != counts["in"]:
+        raise Failure(f"{counts['in']} frames went in, {counts['out']} came back; see {output}/node.log")
 
     print("3/4 comparing with the truth", flush=True)
     live = {f.stamp_ns: f.image for f in BagRecording(output / "output").frames(_HDR_TOPIC)}
@@ -68,13 +68,22 @@ def run(args: argparse.Namespace) -> None:
         ),
         "quality": score_with_baselines({"ours": live, "ours_without_events": blind}, output / "input"),
     }
-    (output / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    (output / "report.json").write_text(json_text(report))
 
     print("4/4 drawing", flush=True)
     _draw(output)
     _summarise(output, report)
-    if counts["out"] != counts["in"]:
-        raise ValueError(f"{counts['in']} frames went in, {counts['out']} came back; see {output}/node.log")
+
+
+def _make_folder(output: Path) -> None:
+    """An empty folder, in place of the one that an earlier demo may have left, finished or not."""
+    marker = output / ".rehdr_demo"
+    if marker.exists():
+        shutil.rmtree(output)
+    elif output.exists() and any(output.iterdir()):
+        raise InputError(f"{output} exists and is no demo; choose another folder with -o")
+    output.mkdir(parents=True, exist_ok=True)
+    marker.touch()
 
 
 def _run_live(output: Path, config: PipelineConfig, frames: int) -> tuple[dict[str, int], list[float]]:
@@ -118,13 +127,7 @@ def _run_live(output: Path, config: PipelineConfig, frames: int) -> tuple[dict[s
 
 def _node_command(config: PipelineConfig, bag: BagRecording) -> list[str]:
     size = next(bag.frames(IMAGE_TOPIC)).image.shape
-    parameters = {
-        "weights": config.weights,
-        "device": config.device,
-        "precision": config.precision,
-        "response": config.response,
-        "tonemap": config.tonemap,
-        "policy": "all",
+    parameters = asdict(config) | {
         "event_timeout": 1.0,  # a busy machine must not part frames from their events
         "expected_size": f"[{size[1]}, {size[0]}]",
     }
@@ -140,7 +143,7 @@ def _wait_until_ready(player, node: subprocess.Popen, output: Path) -> None:
     while player.wait_for_subscribers([EVENTS_TOPIC, IMAGE_TOPIC], 1.0):
         if node.poll() is not None or time.monotonic() > deadline:
             last = (output / "node.log").read_text().strip().splitlines()[-1:]
-            raise ValueError(f"rehdr_node did not start: {''.join(last) or 'no output'}")
+            raise Failure(f"rehdr_node did not start: {''.join(last) or 'no output'}")
     # Discovery runs both ways: the node's publishers must have found the recorder too.
     time.sleep(1.0)
 

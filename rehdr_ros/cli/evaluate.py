@@ -1,10 +1,9 @@
 """rehdr evaluate: a reconstruction against the truth."""
 
 import argparse
-import json
 from pathlib import Path
 
-from rehdr_ros.training.evaluation import evaluate_folder, table
+from rehdr_ros.training.evaluation import evaluate_folder, json_text, table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,5 +15,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     scores = evaluate_folder(args.predicted, args.truth)
     output = Path(args.output or Path(args.predicted) / "metrics.json")
-    output.write_text(json.dumps(scores, indent=2) + "\n")
+    output.write_text(json_text(scores))
     print(table(scores))

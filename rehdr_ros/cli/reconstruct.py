@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
+from rehdr_ros.errors import InputError
 from rehdr_ros.events import Events, Packet
 from rehdr_ros.reconstruction import HdrFrame, HdrPipeline
-from rehdr_ros.recordings import open_recording
+from rehdr_ros.recordings import Exposure, open_recording
 from rehdr_ros.recordings.results import ResultWriter
 
 
@@ -26,36 +27,44 @@ def run(args: argparse.Namespace) -> None:
     messages = recording.messages()
     fps = args.fps or _frame_rate(recording)
     pipeline = HdrPipeline(pipeline_config(args))
-    encoding, total = "decoded", 0
+    events, seconds = 0, {}
     with ResultWriter(args.output, fps, args.half) as results:
         for frame in progress(reconstruct(pipeline, messages), "reconstructing"):
-            total += frame.info.events
+            events += frame.info.events
+            for stage, duration in frame.info.durations.items():
+                seconds[stage] = seconds.get(stage, 0.0) + duration
             results.write(frame.radiance, frame.tonemapped, _row(frame))
         if not results.count:
-            raise ValueError(f"{args.input} has no frames")
-        encoding = getattr(recording, "encoding", None) or encoding
+            raise InputError(f"{args.input} has no frames")
+        counters = pipeline.counters
         results.summarise(
             {
                 "frames": results.count,
-                "events": total,
-                "lost": pipeline.counters,
-                "encoding": encoding,
+                "events": events,
+                "dropped_events": counters.pop("dropped_events"),
+                "lost_packets": counters.pop("lost_packets", 0),
+                "skipped_frames": counters.pop("skipped_frames"),
+                "damaged": counters,
+                "encoding": getattr(recording, "encoding", None) or "decoded",
                 "weights": args.weights,
                 "device": pipeline.device,
                 "precision": pipeline.precision,
                 "radiance": pipeline.radiance,
+                **{f"{stage}_ms": round(1e3 * total / results.count, 3) for stage, total in seconds.items()},
             }
         )
     print(f"{results.count} frames in {args.output}: hdr/, tonemapped/, video.mp4, frames.csv, summary.json")
 
 
 def reconstruct(pipeline: HdrPipeline, messages) -> Iterator[HdrFrame]:
-    """Every HDR frame of a recording's Packets, Events and Frames."""
+    """Every HDR frame of a recording's Packets, Events, Exposures and Frames."""
     for message in messages:
         if isinstance(message, Packet):
             pipeline.add_packet(message)
         elif isinstance(message, Events):
             pipeline.add_events(message)
+        elif isinstance(message, Exposure):
+            pipeline.add_exposure(message.stamp_ns, message.exposure)
         else:
             pipeline.add_frame(message.stamp_ns, message.image, message.exposure)
         yield from pipeline.take()

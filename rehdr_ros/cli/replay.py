@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from rehdr_ros.cli.progress import progress
+from rehdr_ros.errors import InputError, require_ros
 from rehdr_ros.recordings import BagRecording
 
 
@@ -18,12 +19,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     if not args.rate > 0:
-        raise ValueError(f"--rate must be positive, not {args.rate}")
+        raise InputError(f"--rate must be positive, not {args.rate}")
     bag = BagRecording(args.bag)
     unknown = sorted(set(args.topics or ()) - set(bag.topics))
     if unknown:
-        raise ValueError(f"{args.bag} has no topic {', '.join(unknown)}; it has {', '.join(bag.topics)}")
+        raise InputError(f"{args.bag} has no topic {', '.join(unknown)}; it has {', '.join(bag.topics)}")
 
+    require_ros()
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 

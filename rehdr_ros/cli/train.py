@@ -5,6 +5,7 @@ from pathlib import Path
 
 import yaml
 
+from rehdr_ros.errors import InputError
 from rehdr_ros.training.loop import TrainConfig, Trainer
 
 
@@ -20,10 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     given = {name: getattr(args, name) for name in ("radiance", "start", "device") if getattr(args, name)}
-    values = yaml.safe_load(Path(args.config).read_text()) or {}
     try:
+        values = yaml.safe_load(Path(args.config).read_text()) or {}
         config = TrainConfig.from_dict({**values, **given})
-    except (TypeError, AttributeError) as error:
-        raise ValueError(f"{args.config}: {error}") from error
+    except (TypeError, AttributeError, yaml.YAMLError) as error:
+        raise InputError(f"{args.config}: {error}") from error
     Trainer(config, args.output).run()
     print(f"weights in {args.output}/weights.safetensors")

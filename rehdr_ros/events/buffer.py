@@ -6,6 +6,7 @@ from collections import deque
 
 import numpy as np
 
+from rehdr_ros.errors import InputError
 from rehdr_ros.events.packet import Events
 
 _EVENT_BYTES = 8 + 2 + 2 + 1
@@ -20,7 +21,7 @@ class EventBuffer:
 
     def __init__(self, megabytes: float) -> None:
         if megabytes <= 0:
-            raise ValueError(f"an event buffer needs some memory, not {megabytes} MB")
+            raise InputError(f"an event buffer needs some memory, not {megabytes} MB")
         self.capacity = int(megabytes * 1e6) // _EVENT_BYTES
         self.dropped = 0
         self.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rehdr_ros.errors import InputError
 from rehdr_ros.events.packet import Events, Packet
 
 # header.stamp belongs to time_base itself, packet by packet, instead of to a moment in the host's reception.
@@ -23,7 +24,7 @@ class Clock:
 
     def __init__(self, frame_clock: str = "host", offset_ns: int = 0) -> None:
         if frame_clock not in ("host", "sensor"):
-            raise ValueError(f"frame_clock is 'host' or 'sensor', not {frame_clock!r}")
+            raise InputError(f"frame_clock is 'host' or 'sensor', not {frame_clock!r}")
         self.frame_clock, self.offset_ns = frame_clock, offset_ns
         self.reset()
 

@@ -3,6 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rehdr_ros.errors import InputError
+
 
 def make_norm(kind: str, channels: int) -> nn.Module:
     """Normalisation layer `kind`: none, batch, instance (running statistics, as published) or group."""
@@ -15,7 +17,7 @@ def make_norm(kind: str, channels: int) -> nn.Module:
             return nn.InstanceNorm2d(channels, track_running_stats=True)
         case "group":
             return nn.GroupNorm(max(1, channels // 8), channels)
-    raise ValueError(f"unknown norm {kind!r}: use none, batch, instance or group")
+    raise InputError(f"unknown norm {kind!r}: use none, batch, instance or group")
 
 
 class ConvNorm(nn.Module):

@@ -1,4 +1,4 @@
-"""Checkpoints: our own (.safetensors, configuration inside) and the authors' (.pth), never unpickled."""
+"""Checkpoints: our own (.safetensors, configuration inside) and the authors' (.pth, read without running its code)."""
 
 import json
 import re
@@ -10,6 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from rehdr_ros.errors import InputError
 from rehdr_ros.network.rehdr import Rehdr, RehdrConfig
 
 SHIPPED = Path(__file__).parent / "weights"
@@ -46,7 +47,7 @@ _RENAME = (
 )
 
 
-class CheckpointError(ValueError):
+class CheckpointError(InputError):
     """A checkpoint that is missing, damaged or of another network; the message says which and why."""
 
 

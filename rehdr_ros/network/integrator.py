@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rehdr_ros.luminance import BT709
 
-CLIPPED = (250 / 255) ** 2.2  # linear value from which a channel counts as clipped
+CLIPPED = (250 / 255) ** 2.2  # linear value from which a channel counts as clipped, for a response of 2.2
 RECENCY_DECAY = 0.9  # a frame
 
 _THRESHOLD_PRIOR = 0.25  # natural log units: between the settings usual for Prophesee and DAVIS sensors
@@ -48,16 +48,19 @@ def initial_state(ldr: Tensor) -> IntegratorState:
 
 
 @torch.no_grad()
-def integrate(ldr: Tensor, voxel: Tensor, state: IntegratorState) -> tuple[IntegratorState, Tensor]:
+def integrate(
+    ldr: Tensor, voxel: Tensor, state: IntegratorState, clipped_from: float = CLIPPED
+) -> tuple[IntegratorState, Tensor]:
     """One frame's step.
 
     ldr: (N, 3, H, W) linear, 1.0 = white. voxel: (N, B, H, W), signed event counts since the last frame.
+    clipped_from: linear value from which a channel counts as clipped.
     Returns the new state and the contrast threshold (N, 1, 1, 1), natural log units an event.
     """
     ldr, polarity_sum = ldr.float(), voxel.float().sum(1, keepdim=True)
     y = luminance(ldr)
     log_y = y.clamp_min(_FLOOR).log()
-    exposed = ldr.amax(1, keepdim=True) < CLIPPED
+    exposed = ldr.amax(1, keepdim=True) < clipped_from
 
     low, high = _CALIBRATION_RANGE
     usable = exposed & (state.recency == 1) & (y > low) & (y < high)

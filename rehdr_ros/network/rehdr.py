@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rehdr_ros.errors import InputError
 from rehdr_ros.network.blocks import UPSAMPLING, ConvNorm, EncoderBlock, ResidualBlock
 from rehdr_ros.network.fusion import FUSION
 from rehdr_ros.network.integrator import CLIPPED, initial_state, integrate, rescale
@@ -43,9 +44,9 @@ class RehdrConfig:
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name in choices and value not in choices[field.name]:
-                raise ValueError(f"{field.name}={value!r}: use one of {', '.join(choices[field.name])}")
+                raise InputError(f"{field.name}={value!r}: use one of {', '.join(choices[field.name])}")
             if field.name not in choices and (not isinstance(value, int) or value < 1):
-                raise ValueError(f"{field.name}={value!r}: must be a positive integer")
+                raise InputError(f"{field.name}={value!r}: must be a positive integer")
 
 
 class ImageEncoder(nn.Module):
@@ -67,6 +68,7 @@ class Rehdr(nn.Module):
 
     ldr: (N, 3, H, W) linear RGB, 1.0 = white. voxel: (N, bins, H, W), signed event counts of the interval
     that ends with this frame. state: None at the start of a stream, else what the last call returned.
+    clipped_from: linear value from which a channel counts as clipped; 250/255 of full scale through a response of 2.2.
     Returns radiance (N, 3, H, W) float32 and the new state. Any H and W: both inputs are padded by
     reflection to a multiple of 2**scales and the output is cropped. The convolutions run in the precision of the
     parameters (or of autocast); the integrator and the output stay float32.
@@ -93,7 +95,9 @@ class Rehdr(nn.Module):
             for parameter in self.prediction.parameters():
                 nn.init.zeros_(parameter)
 
-    def forward(self, ldr: Tensor, voxel: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+    def forward(
+        self, ldr: Tensor, voxel: Tensor, state: State | None = None, clipped_from: float = CLIPPED
+    ) -> tuple[Tensor, State]:
         self._check(ldr, voxel)
         height, width = ldr.shape[-2:]
         ldr, voxel = (pad_to_multiple(x, 2**self.config.scales) for x in (ldr, voxel))
@@ -101,7 +105,7 @@ class Rehdr(nn.Module):
             features, state = self._features(ldr, ldr, voxel, state)
             radiance = torch.sigmoid(features.float())
         else:
-            radiance, state = self._radiance(ldr, voxel, state)
+            radiance, state = self._radiance(ldr, voxel, state, clipped_from)
         return radiance[..., :height, :width], state
 
     def rescale_state(self, state: State, gain: float) -> State:
@@ -110,10 +114,10 @@ class Rehdr(nn.Module):
             return state
         return (*state[:-1], rescale(state[-1], gain))
 
-    def _radiance(self, ldr: Tensor, voxel: Tensor, state: State | None) -> tuple[Tensor, State]:
+    def _radiance(self, ldr: Tensor, voxel: Tensor, state: State | None, clipped_from: float) -> tuple[Tensor, State]:
         *scales, head_start = state or (*[None] * self.config.scales, initial_state(ldr))
-        head_start, threshold = integrate(ldr, voxel, head_start)
-        clipped = clip_mask(ldr)
+        head_start, threshold = integrate(ldr, voxel, head_start, clipped_from)
+        clipped = clip_mask(ldr, clipped_from)
         encoded = ldr.clamp_min(1e-4) ** (1 / 2.2)
         image = torch.cat(
             (encoded, 0.3 * head_start.log_luminance, head_start.recency, clipped.amax(1, keepdim=True)), 1
@@ -151,10 +155,9 @@ class Rehdr(nn.Module):
             )
 
 
-def clip_mask(ldr: Tensor) -> Tensor:
-    """Soft mask, per channel: 0 below 245/255, 1 from 250/255 on (of the display-encoded value)."""
-    low = (245 / 255) ** 2.2
-    return ((ldr - low) / (CLIPPED - low)).clamp(0, 1)
+def clip_mask(ldr: Tensor, clipped_from: float) -> Tensor:
+    """Soft mask, per channel: 0 up to clipped_from, 1 at white."""
+    return ((ldr - clipped_from) / (1 - clipped_from)).clamp(0, 1)
 
 
 def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:

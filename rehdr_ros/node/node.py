@@ -31,6 +31,7 @@ from rehdr_ros.reconstruction.recent import Recent
 
 _POLL_SECONDS = 0.02  # how often the worker looks for frames whose events are overdue
 _THROTTLE_SECONDS = 5.0
+_SILENT_FRAMES = 30  # without events, after which something is probably wrong
 
 
 class RehdrNode(LifecycleNode):
@@ -48,7 +49,8 @@ class RehdrNode(LifecycleNode):
         self._worker: threading.Thread | None = None
         self._wake = threading.Event()
         self._running = False
-        self._refused = 0
+        self._refused: dict[str, int] = {}
+        self._quiet_until: dict[str, float] = {}
 
     # Transitions
 
@@ -75,14 +77,14 @@ class RehdrNode(LifecycleNode):
         self._pipeline.restart("activation")
         self._first = self._pipeline.counters
         self._published, self._latencies = 0, 0.0
+        self._lost_frames = self._eventless = 0
+        self._sensor_size: tuple[int, int] | None = None
         self._running = True
         self._worker = threading.Thread(target=self._work, name="rehdr worker")
         self._worker.start()
         self._make_inputs()
         result = super().on_activate(state)
-        self.get_logger().info(
-            f"waiting for events on {self._inputs[0].topic_name} and images on {self._inputs[1].topic_name}"
-        )
+        self.get_logger().info(f"waiting for events on {self._events_topic} and images on {self._inputs[1].topic_name}")
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -95,12 +97,14 @@ class RehdrNode(LifecycleNode):
         self.stop()
         for publisher in self._outputs.values():
             self.destroy_lifecycle_publisher(publisher)
+        if self._pipeline is not None:
+            self._pipeline.close()
         self._outputs, self._pipeline = {}, None
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self.stop()
-        return TransitionCallbackReturn.SUCCESS
+        """As cleanup: the finalized node stays until a signal ends its process."""
+        return self.on_cleanup(state)
 
     def _make_outputs(self) -> None:
         def output(kind, topic):
@@ -125,6 +129,7 @@ class RehdrNode(LifecycleNode):
             self.create_subscription(CameraInfo, "camera_info", self._on_camera_info, qos(depth)),
             self.create_subscription(Exposure, "exposure", self._on_exposure, qos(depth)),
         ]
+        self._events_topic = self._inputs[0].topic_name
         self._reset_service = self.create_service(Trigger, "~/reset", self._on_reset)
 
     def stop(self) -> None:
@@ -139,6 +144,7 @@ class RehdrNode(LifecycleNode):
         self._wake.set()
         self._worker.join()
         counters = {name: count - self._first.get(name, 0) for name, count in self._pipeline.counters.items()}
+        counters["skipped_frames"] += self._lost_frames
         lost = ", ".join(f"{name} {count}" for name, count in counters.items() if count) or "nothing"
         latency = f", mean latency {1e3 * self._latencies / self._published:.1f} ms" if self._published else ""
         self.get_logger().info(f"stopped after {self._published} frames{latency}; lost: {lost}")
@@ -146,11 +152,15 @@ class RehdrNode(LifecycleNode):
     # Callbacks: none waits for the network
 
     def _on_events(self, message: EventPacket) -> None:
+        self._sensor_size = (message.width, message.height)
         with self._refusing("events"):
             self._pipeline.add_packet(packet_from_message(message))
         self._wake.set()
 
     def _on_image(self, message: Image) -> None:
+        size = (message.width, message.height)
+        if self._sensor_size not in (None, size):
+            self._warn("geometry", f"events of {self._sensor_size} and frames of {size} pixels: they are not aligned")
         with self._refusing("image_raw"):
             stamp_ns = stamp_to_ns(message.header.stamp)
             self._pipeline.add_frame(stamp_ns, image_from_message(message), frame_id=message.header.frame_id)
@@ -173,11 +183,15 @@ class RehdrNode(LifecycleNode):
         try:
             yield
         except Exception as error:
-            self._refused += 1
-            self.get_logger().warning(
-                f"refused a message on {topic} ({self._refused} so far): {error}",
-                throttle_duration_sec=_THROTTLE_SECONDS,
-            )
+            refused = self._refused[topic] = self._refused.get(topic, 0) + 1
+            self._warn(topic, f"refused a message on {topic} ({refused} so far): {error}")
+
+    def _warn(self, subject: str, text: str) -> None:
+        """A warning, at most one every few seconds for each subject."""
+        now = time.monotonic()
+        if now >= self._quiet_until.get(subject, 0.0):
+            self._quiet_until[subject] = now + _THROTTLE_SECONDS
+            self.get_logger().warning(text)
 
     # The worker thread
 
@@ -187,12 +201,28 @@ class RehdrNode(LifecycleNode):
             self._wake.clear()
             try:
                 for frame in self._pipeline.take(now=time.monotonic()):
-                    self._publish(frame)
+                    self._publish_safely(frame)
                     if not self._running:
                         return
             except Exception as error:  # the stream goes on, whatever one frame did
-                self.get_logger().error(f"frame lost: {error!r}", throttle_duration_sec=_THROTTLE_SECONDS)
+                self._lost_frames += 1
+                self._warn("reconstruction", f"lost a frame ({self._lost_frames} so far): {error!r}")
                 self._pipeline.reset("error")
+
+    def _publish_safely(self, frame: HdrFrame) -> None:
+        """DDS may refuse under flood, which is no fault of the stream."""
+        try:
+            self._publish(frame)
+        except Exception as error:
+            self._lost_frames += 1
+            self._warn("publication", f"could not publish a frame ({self._lost_frames} lost so far): {error!r}")
+        self._eventless = 0 if frame.info.events or frame.info.reset_reason else self._eventless + 1
+        if self._eventless >= _SILENT_FRAMES:
+            self._warn(
+                "events",
+                f"no events for {self._eventless} frames: is {self._events_topic} the right topic, "
+                "and are frames and events stamped by one clock (frame_clock, event_time_offset)?",
+            )
 
     def _publish(self, frame: HdrFrame) -> None:
         header = Header(stamp=ns_to_stamp(frame.stamp_ns), frame_id=frame.frame_id)
@@ -218,7 +248,7 @@ class RehdrNode(LifecycleNode):
             events=info.events,
             dropped_events=info.dropped_events - first["dropped_events"],
             lost_packets=info.lost_packets - first.get("lost_packets", 0),
-            skipped_frames=info.skipped_frames - first["skipped_frames"],
+            skipped_frames=info.skipped_frames - first["skipped_frames"] + self._lost_frames,
             clipped_fraction=info.clipped_fraction,
             latency=latency,
             stages=list(durations),

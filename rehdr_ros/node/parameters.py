@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
 
+from rehdr_ros.errors import InputError
 from rehdr_ros.reconstruction import PipelineConfig
 
 HDR_ENCODINGS = ("32FC3", "32FC1")
@@ -68,7 +69,7 @@ class Parameters(PipelineConfig):
 
 def _require(holds: bool, name: str, value, allowed) -> None:
     if not holds:
-        raise ValueError(f"parameter {name}={value!r}: use {' or '.join(allowed)}")
+        raise InputError(f"parameter {name}={value!r}: use {' or '.join(allowed)}")
 
 
 def declare(node: Node) -> None:

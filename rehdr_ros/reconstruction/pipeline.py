@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 
+from rehdr_ros.errors import InputError
 from rehdr_ros.events import Clock, Events, Packet, make_decoder, warm_up
 from rehdr_ros.events.codecs import CODECS
 from rehdr_ros.reconstruction.recent import Recent
@@ -119,6 +121,12 @@ class HdrPipeline:
         self._reconstructor.reset()
         self._tonemapper.reset()
 
+    def close(self) -> None:
+        """Free the network and the device's memory; the pipeline is of no use afterwards."""
+        del self._reconstructor
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
     def add_packet(self, packet: Packet) -> None:
         """Decode a packet of events. Raises ValueError for an unknown encoding or a sensor without pixels."""
         arrived = time.monotonic()
@@ -140,7 +148,7 @@ class HdrPipeline:
         """
         shape_fits = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
         if not shape_fits or image.size == 0 or image.dtype not in (np.uint8, np.uint16, np.float32):
-            raise ValueError(
+            raise InputError(
                 f"a frame is (H, W) or (H, W, 3), uint8, uint16 or float32; got {image.shape} {image.dtype}"
             )
         with self._lock:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rehdr_ros.errors import InputError
 from rehdr_ros.events import Events, voxel_grid
 from rehdr_ros.network import load_checkpoint
 from rehdr_ros.reconstruction.response import Response
@@ -35,6 +36,7 @@ class Reconstructor:
         self.device = pick_device(device)
         self.precision = pick_precision(precision, self.device)
         self._response = Response(response)
+        self._clipped_from = self._response(_CLIPPED_8_BIT)
         network = load_checkpoint(weights, self.device)
         self._network = network.to(dtype=PRECISIONS[self.precision], memory_format=torch.channels_last)
         self.config = network.config
@@ -59,7 +61,7 @@ class Reconstructor:
         watch.lap("voxel")
         ldr = self._response.linearise(image, self.device)
         gain = self._rescale(exposure)
-        radiance, self._state = self._network(ldr, voxel, self._state)
+        radiance, self._state = self._network(ldr, voxel, self._state, self._clipped_from)
         if gain != 1.0:
             radiance = radiance * gain
         watch.lap("network")
@@ -103,11 +105,11 @@ def pick_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise ValueError(f"device {name!r}: use auto, cpu, cuda or cuda:N") from error
+        raise InputError(f"device {name!r}: use auto, cpu, cuda or cuda:N") from error
     if device.type not in ("cpu", "cuda"):
-        raise ValueError(f"device {name!r}: use auto, cpu, cuda or cuda:N")
+        raise InputError(f"device {name!r}: use auto, cpu, cuda or cuda:N")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"device {name!r} is not there: {torch.cuda.device_count()} CUDA devices found")
+        raise InputError(f"device {name!r} is not there: {torch.cuda.device_count()} CUDA devices found")
     return device
 
 
@@ -116,7 +118,7 @@ def pick_precision(name: str, device: torch.device) -> str:
     if name in PRECISIONS:
         return name
     if name != "auto":
-        raise ValueError(f"precision {name!r}: use auto, {', '.join(PRECISIONS)}")
+        raise InputError(f"precision {name!r}: use auto, {', '.join(PRECISIONS)}")
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}

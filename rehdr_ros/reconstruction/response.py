@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rehdr_ros.errors import InputError
+
 
 class Response:
     """The camera's response: a power (2.2 as in the paper), or a file that tabulates it.
@@ -21,8 +23,12 @@ class Response:
         except (TypeError, ValueError):
             self._table = _read_table(Path(response))
         if self._power is not None and not 0.1 <= self._power <= 10:
-            raise ValueError(f"response={response}: a power between 0.1 and 10, or a table's file")
+            raise InputError(f"response={response}: a power between 0.1 and 10, or a table's file")
         self._lookups: dict[tuple, Tensor] = {}
+
+    def __call__(self, display: float) -> float:
+        """The linear value of a display value, both in 0..1."""
+        return float(self._apply(torch.tensor([display], dtype=torch.float64)))
 
     def linearise(self, image: np.ndarray, device: torch.device) -> Tensor:
         """(H, W) or (H, W, 3) uint8, uint16 or float32 in 0..1 -> (1, 3, H, W) float32 in 0..1 on the device."""
@@ -56,7 +62,7 @@ def _read_table(path: Path) -> np.ndarray:
         table = np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path)
         table = np.asarray(table, np.float64).ravel()
     except (OSError, EOFError, TypeError, ValueError) as error:
-        raise ValueError(f"response {str(path)!r}: neither a power nor a readable table ({error})") from error
+        raise InputError(f"response {str(path)!r}: neither a power nor a readable table ({error})") from error
     if len(table) < 2 or not np.isfinite(table).all() or (np.diff(table) < 0).any() or table[-1] <= 0:
-        raise ValueError(f"response {path}: a table needs at least two rising, finite values")
+        raise InputError(f"response {path}: a table needs at least two rising, finite values")
     return table / table[-1]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rehdr_ros.errors import InputError
 from rehdr_ros.events import EventBuffer, Events
 
 _EAGER = 32  # waiting frames from which the oldest goes without its last events
@@ -53,12 +54,13 @@ class Synchronizer:
 
     def __init__(self, policy: str, event_timeout: float, max_frame_gap: float, buffer_megabytes: float):
         if policy not in ("all", "latest"):
-            raise ValueError(f"policy is 'all' or 'latest', not {policy!r}")
+            raise InputError(f"policy is 'all' or 'latest', not {policy!r}")
         self._policy, self._event_timeout = policy, event_timeout
         self._max_gap_ns = int(max_frame_gap * 1e9)
         self._buffer = EventBuffer(buffer_megabytes)
         self._frames: deque[PendingFrame] = deque()
-        self._previous: PendingFrame | None = None
+        self._last: PendingFrame | None = None  # skipped or processed
+        self._processed_ns = 0
         self._reset_reason = "start"
         self.skipped_frames = 0
         self.late_events = 0
@@ -70,7 +72,7 @@ class Synchronizer:
 
     def reset(self, reason: str) -> None:
         """The next frame starts anew and says why; what waits goes on waiting."""
-        self._previous = None
+        self._last = None
         self._reset_reason = reason
 
     def clear(self) -> None:
@@ -92,13 +94,12 @@ class Synchronizer:
 
     def add_frame(self, frame: PendingFrame) -> None:
         """Queue a frame. One with the stamp of its predecessor is a duplicate and skipped."""
-        last = self._frames[-1] if self._frames else self._previous
+        last = self._frames[-1] if self._frames else self._last
         if last is not None and frame.stamp_ns == last.stamp_ns:
             self.skipped_frames += 1
             return
         if len(self._frames) >= _CROWDED:
-            self._frames.popleft()
-            self.skipped_frames += 1
+            self._skip()
         latest = self._buffer.latest
         if latest is not None and latest >= frame.stamp_ns:
             frame.complete = frame.arrived
@@ -111,10 +112,8 @@ class Synchronizer:
             return None
         if self._policy == "latest":
             while self._frames[0] is not ready[-1]:
-                self._frames.popleft()
-                self.skipped_frames += 1
-        frame = self._frames.popleft()
-        return self._make_job(frame)
+                self._skip()
+        return self._make_job(self._pop())
 
     def _may_go(self, frame: PendingFrame, now: float | None, flush: bool) -> bool:
         oldest_of_many = len(self._frames) >= _EAGER and frame is self._frames[0]
@@ -122,29 +121,36 @@ class Synchronizer:
             return True
         return now is not None and now - frame.arrived >= self._event_timeout
 
+    def _skip(self) -> None:
+        self._pop()
+        self.skipped_frames += 1
+
+    def _pop(self) -> PendingFrame:
+        """The oldest frame; the stream's continuity is judged from each to the next, whether skipped or not."""
+        frame = self._frames.popleft()
+        if self._last is not None:
+            self._reset_reason = self._interruption(self._last, frame) or self._reset_reason
+        self._last = frame
+        return frame
+
+    def _interruption(self, last: PendingFrame, frame: PendingFrame) -> str:
+        gap = frame.stamp_ns - last.stamp_ns
+        if gap < 0:
+            if (self._buffer.latest or 0) > frame.stamp_ns + _RESTART_NS:
+                self._buffer.clear()
+            return "time stepped back"
+        if gap > self._max_gap_ns:
+            return f"gap of {gap * 1e-9:.3g} s"
+        return "new resolution" if frame.image.shape != last.image.shape else ""
+
     def _make_job(self, frame: PendingFrame) -> Job:
-        reason = self._reset_reason or self._interruption(frame)
-        if reason == "time stepped back" and (self._buffer.latest or 0) > frame.stamp_ns + _RESTART_NS:
-            self._buffer.clear()
+        t0, reason = self._processed_ns, self._reset_reason
         events = self._buffer.take_until(frame.stamp_ns)
         if reason:
             t0, events = None, Events.empty()
         else:
-            t0 = self._previous.stamp_ns
             late = int(np.searchsorted(events.t, t0, side="right"))
             self.late_events += late
             events = events[late:]
-        self._previous, self._reset_reason = frame, ""
+        self._processed_ns, self._reset_reason = frame.stamp_ns, ""
         return Job(frame, t0, events, reason, frame.complete or frame.arrived)
-
-    def _interruption(self, frame: PendingFrame) -> str:
-        if self._previous is None:
-            return ""
-        gap = frame.stamp_ns - self._previous.stamp_ns
-        if gap < 0:
-            return "time stepped back"
-        if gap > self._max_gap_ns:
-            return f"gap of {gap * 1e-9:.3g} s"
-        if frame.image.shape != self._previous.image.shape:
-            return "new resolution"
-        return ""

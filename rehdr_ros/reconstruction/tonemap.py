@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from rehdr_ros.errors import InputError
 from rehdr_ros.network.integrator import luminance
 
 _MU = 5000.0
@@ -27,7 +28,7 @@ class ToneMapper:
 
     def __init__(self, operator: str = "reinhard", gamma: float = 2.2):
         if operator not in self.OPERATORS:
-            raise ValueError(f"tonemap {operator!r}: use one of {', '.join(self.OPERATORS)}")
+            raise InputError(f"tonemap {operator!r}: use one of {', '.join(self.OPERATORS)}")
         self.operator, self._gamma = operator, gamma
         self.reset()
 

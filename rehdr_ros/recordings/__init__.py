@@ -14,6 +14,7 @@ _HOMES = {
     "Aedat4Recording": "aedat4",
     "BagRecording": "rosbag",
     "BagWriter": "rosbag",
+    "Exposure": "frame",
     "Frame": "frame",
     "RecordingError": "errors",
     "Topic": "rosbag",

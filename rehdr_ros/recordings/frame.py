@@ -7,6 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 
+@dataclass(frozen=True)
+class Exposure:
+    """How the frame with this stamp (ns) was exposed; `exposure`: time x gain, in s."""
+
+    stamp_ns: int
+    exposure: float
+
+
 @dataclass(frozen=True, eq=False)
 class Frame:
     """`image`: uint8, uint16 or float32, (H, W) or (H, W, 3) in RGB.

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from rehdr_ros.errors import InputError
+
 
 class _Layout(NamedTuple):
     dtype: type
@@ -44,7 +46,7 @@ def decode_image(
     pixel = layout.channels * np.dtype(layout.dtype).itemsize
     octets = np.frombuffer(data, np.uint8)
     if min(height, width) < 1 or step < width * pixel or len(octets) != height * step:
-        raise ValueError(
+        raise InputError(
             f"{encoding} of {width}x{height} needs at least 1x1 pixels, step >= {width * pixel} and "
             f"height * step = {height * step} bytes, not step {step} and {len(octets)} bytes"
         )
@@ -68,11 +70,11 @@ def encode_image(image: np.ndarray, encoding: str) -> tuple[int, np.ndarray]:
     """
     layout = _layout(encoding)
     if encoding.startswith("bayer"):
-        raise ValueError(f"images are not encoded as {encoding}, only decoded")
+        raise InputError(f"images are not encoded as {encoding}, only decoded")
     grey = layout.channels == 1
     if image.dtype != layout.dtype or image.ndim != (2 if grey else 3) or (not grey and image.shape[2] != 3):
         expected = f"{np.dtype(layout.dtype)} {'(H, W)' if grey else '(H, W, 3)'}"
-        raise ValueError(f"{encoding} needs {expected}, not {image.dtype} {image.shape}")
+        raise InputError(f"{encoding} needs {expected}, not {image.dtype} {image.shape}")
     image = np.ascontiguousarray(image, np.dtype(layout.dtype).newbyteorder("<"))
     if layout.from_rgb is not None:
         image = cv2.cvtColor(image, layout.from_rgb)
@@ -83,4 +85,4 @@ def _layout(encoding: str) -> _Layout:
     try:
         return _LAYOUTS[encoding]
     except KeyError:
-        raise ValueError(f"unknown image encoding {encoding!r}; known: {', '.join(_LAYOUTS)}") from None
+        raise InputError(f"unknown image encoding {encoding!r}; known: {', '.join(_LAYOUTS)}") from None

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import OpenEXR
 
+from rehdr_ros.errors import InputError
+
 _HALF_MAX = 65504.0
 
 
@@ -34,10 +36,10 @@ def read_exr(path: str | Path) -> np.ndarray:
         with OpenEXR.File(str(path), separate_channels=True) as file:
             channels = {name: channel.pixels for name, channel in file.channels().items()}
     except RuntimeError as error:
-        raise ValueError(f"{path} is not a readable OpenEXR file: {str(error).splitlines()[0]}") from None
+        raise InputError(f"{path} is not a readable OpenEXR file: {str(error).splitlines()[0]}") from None
     names = "RGB" if set("RGB") <= set(channels) else "YYY"
     if names[0] not in channels:
-        raise ValueError(f"{path} needs the channels R, G, B or Y, not {', '.join(channels)}")
+        raise InputError(f"{path} needs the channels R, G, B or Y, not {', '.join(channels)}")
     return np.stack([channels[name].astype(np.float32) for name in names], axis=2)
 
 
@@ -51,7 +53,7 @@ def read_radiance(path: str | Path) -> np.ndarray:
     _must_exist(path)
     bgr = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if bgr is None or bgr.dtype != np.float32:
-        raise ValueError(f"{path} is neither a Radiance .hdr nor an OpenEXR .exr image")
+        raise InputError(f"{path} is neither a Radiance .hdr nor an OpenEXR .exr image")
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
 

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from rehdr_ros.recordings.images import VideoWriter, write_exr, write_png
@@ -23,6 +24,7 @@ class ResultWriter:
         self._video = VideoWriter(self._folder / "video.mp4", fps)
         self._table = open(self._folder / "frames.csv", "w", newline="")  # noqa: SIM115 (closed in __exit__)
         self._rows: csv.DictWriter | None = None
+        self._size: tuple[int, int] | None = None
         self.count = 0
 
     def __enter__(self) -> "ResultWriter":
@@ -37,7 +39,9 @@ class ResultWriter:
         name = f"{self.count:06d}"
         write_exr(self._folder / "hdr" / f"{name}.exr", radiance, self._half)
         write_png(self._folder / "tonemapped" / f"{name}.png", tonemapped)
-        self._video.write(tonemapped)
+        # A recording may change its resolution; a video can't.
+        self._size = self._size or tonemapped.shape[1::-1]
+        self._video.write(cv2.resize(tonemapped, self._size) if tonemapped.shape[1::-1] != self._size else tonemapped)
         if self._rows is None:
             self._rows = csv.DictWriter(self._table, list(row))
             self._rows.writeheader()

@@ -16,13 +16,16 @@ from rosbags.typesys.store import Typestore
 
 from rehdr_ros.events import Packet
 from rehdr_ros.recordings.errors import RecordingError
-from rehdr_ros.recordings.frame import Frame
+from rehdr_ros.recordings.frame import Exposure, Frame
 from rehdr_ros.recordings.image_message import decode_image, encode_image
 
 EVENTS = "event_camera_msgs/msg/EventPacket"
 IMAGE = "sensor_msgs/msg/Image"
+EXPOSURE = "rehdr_ros/msg/Exposure"
 
-_EVENT_PACKET = """std_msgs/Header header
+# What rosbags doesn't know.
+_DEFINITIONS = {
+    EVENTS: """std_msgs/Header header
 uint32 height
 uint32 width
 uint64 seq
@@ -30,7 +33,12 @@ uint64 time_base
 string encoding
 bool is_bigendian
 uint8[] events
-"""
+""",
+    EXPOSURE: """std_msgs/Header header
+float32 exposure_time
+float32 gain
+""",
+}
 _DERIVED = {"ground_truth", "hdr", "tonemapped"}  # images under these names are not the camera's own
 
 
@@ -74,9 +82,13 @@ class BagRecording:
         packet = next(self._stream({self.events_topic}), None)
         return packet.encoding if packet else None
 
-    def messages(self) -> Iterator[Packet | Frame]:
-        """The packets and the frames, in the bag's order. Raises RecordingError where a topic is missing."""
-        return self._stream({self._require(EVENTS, self.events_topic), self._require(IMAGE, self.image_topic)})
+    def messages(self) -> Iterator[Packet | Frame | Exposure]:
+        """The packets, the frames and what tells their exposure, in the bag's order.
+
+        Raises RecordingError where there are no packets or no frames.
+        """
+        required = {self._require(EVENTS, self.events_topic), self._require(IMAGE, self.image_topic)}
+        return self._stream(required | set(self._candidates(EXPOSURE)))
 
     def packets(self) -> Iterator[Packet]:
         """The packets alone. Raises RecordingError where there is no events topic."""
@@ -112,10 +124,10 @@ class BagRecording:
                 if connections:
                     yield from reader.messages(connections)
 
-    def _convert(self, raw: bytes, msgtype: str, topic: str) -> Packet | Frame:
+    def _convert(self, raw: bytes, msgtype: str, topic: str) -> Packet | Frame | Exposure:
         try:
             message = self._types.deserialize_cdr(raw, msgtype)
-            return _packet(message) if msgtype == EVENTS else _frame(message)
+            return _CONVERSIONS[msgtype](message)
         except (ValueError, SerdeError) as error:
             raise RecordingError(f"{self.path}, {topic}: {_one_line(error)}") from error
 
@@ -241,14 +253,22 @@ def _frame(message: Any) -> Frame:
     return Frame(_stamp_ns(message.header), image, message.header.frame_id)
 
 
+def _exposure(message: Any) -> Exposure:
+    return Exposure(_stamp_ns(message.header), message.exposure_time * message.gain)
+
+
+_CONVERSIONS = {EVENTS: _packet, IMAGE: _frame, EXPOSURE: _exposure}
+
+
 def _stamp_ns(header: Any) -> int:
     return header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
 
 
 def _typestore() -> Typestore:
     store = get_typestore(Stores.LATEST)
-    if EVENTS not in store.types:
-        store.register(get_types_from_msg(_EVENT_PACKET, EVENTS))
+    for name, definition in _DEFINITIONS.items():
+        if name not in store.types:
+            store.register(get_types_from_msg(definition, name))
     return store
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rehdr_ros.errors import InputError
 from rehdr_ros.events import Events
 from rehdr_ros.events.jit import kernel
 from rehdr_ros.luminance import BT709
@@ -48,10 +49,10 @@ class EventCameraConfig:
     def __post_init__(self):
         for name in ("contrast", "dark"):
             if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
+                raise InputError(f"{name} must be positive, not {getattr(self, name)}")
         for name in ("mismatch", "refractory_us", "noise_rate", "leak_rate", "hot_pixels"):
             if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
+                raise InputError(f"{name} must not be negative, not {getattr(self, name)}")
 
 
 class EventCamera:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rehdr_ros.errors import InputError
 from rehdr_ros.events import Events
 from rehdr_ros.simulation.scene import Scene, load_radiance, make_scene
 from rehdr_ros.simulation.sensors import EventCamera, EventCameraConfig, FrameCamera
@@ -35,11 +36,11 @@ class SimulationConfig:
     def __post_init__(self):
         for name in ("width", "height", "seconds", "fps", "speed", "renders", "exposure"):
             if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
+                raise InputError(f"{name} must be positive, not {getattr(self, name)}")
         if not 0 < self.clipped < 1:
-            raise ValueError(f"clipped must lie between 0 and 1, not {self.clipped}")
+            raise InputError(f"clipped must lie between 0 and 1, not {self.clipped}")
         if not 0 <= self.jitter < 1:
-            raise ValueError(f"jitter must lie in [0, 1), not {self.jitter}")
+            raise InputError(f"jitter must lie in [0, 1), not {self.jitter}")
 
     @property
     def frames(self) -> int:

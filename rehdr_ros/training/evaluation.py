@@ -1,10 +1,13 @@
 """Reconstructions against the truth, beside the baselines that any result must beat."""
 
 import csv
+import json
+import math
 from pathlib import Path
 
 import numpy as np
 
+from rehdr_ros.errors import InputError
 from rehdr_ros.recordings import BagRecording, RecordingError, read_exr
 from rehdr_ros.simulation.bag import TRUTH_TOPIC
 from rehdr_ros.training.metrics import fill_constant, score
@@ -40,13 +43,24 @@ def score_with_baselines(
     ldr = {f.stamp_ns: f.image for f in bag.frames()}
     stamps = sorted(truth.keys() & ldr.keys() & set.intersection(*(set(r) for r in radiance.values())))
     if not stamps:
-        raise ValueError(f"{truth_bag} has no frame with truth that was also reconstructed")
+        raise InputError(f"{truth_bag} has no frame with truth that was also reconstructed")
     frames = [_in_colour(ldr[s]) for s in stamps]
     linear = [(f.astype(np.float32) / 255) ** response for f in frames]
     rows = {name: [images[s] for s in stamps] for name, images in radiance.items()}
     rows["ldr"] = linear
     rows["constant_fill"] = [fill_constant(f, x) for f, x in zip(frames, linear, strict=True)]
     return {name: score(images, frames, [truth[s] for s in stamps]) for name, images in rows.items()}
+
+
+def json_text(report: dict) -> str:
+    """Strict JSON: null for figures that don't exist (no clipped pixel) or have no bound (no error)."""
+
+    def strict(value):
+        if isinstance(value, dict):
+            return {name: strict(v) for name, v in value.items()}
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return json.dumps(strict(report), indent=2, allow_nan=False) + "\n"
 
 
 def table(scores: Scores) -> str:

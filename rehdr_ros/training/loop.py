@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from rehdr_ros.errors import InputError
 from rehdr_ros.network import Rehdr, RehdrConfig, load_checkpoint, save_checkpoint
 from rehdr_ros.network.integrator import CLIPPED
 from rehdr_ros.reconstruction.reconstructor import pick_device
@@ -44,15 +45,15 @@ class TrainConfig:
         for name in ("steps", "batch", "frames", "size", "save_every"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name}={value!r}: must be a positive integer")
+                raise InputError(f"{name}={value!r}: must be a positive integer")
         if not isinstance(self.workers, int) or self.workers < 0:
-            raise ValueError(f"workers={self.workers!r}: must be an integer, not negative")
+            raise InputError(f"workers={self.workers!r}: must be an integer, not negative")
         for name in ("learning_rate", "weight_decay", "ema"):
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or not 0 <= value <= 1:  # YAML reads 5e-4, without a point, as text
-                raise ValueError(f"{name}={value!r}: must be a number between 0 and 1")
+                raise InputError(f"{name}={value!r}: must be a number between 0 and 1")
         if self.precision not in ("float32", "bfloat16"):
-            raise ValueError(f"precision={self.precision!r}: use float32 or bfloat16")
+            raise InputError(f"precision={self.precision!r}: use float32 or bfloat16")
 
     @classmethod
     def from_dict(cls, values: dict) -> "TrainConfig":

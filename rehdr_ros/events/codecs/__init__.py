@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
+from rehdr_ros.errors import InputError
 from rehdr_ros.events.codecs import evt3, mono
 from rehdr_ros.events.codecs.stream import Decoder, Encoder
 
@@ -27,4 +28,4 @@ def _codec(encoding: str) -> ModuleType:
     try:
         return CODECS[encoding]
     except KeyError:
-        raise ValueError(f"unknown event encoding {encoding!r}; known: {', '.join(sorted(CODECS))}") from None
+        raise InputError(f"unknown event encoding {encoding!r}; known: {', '.join(sorted(CODECS))}") from None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from rehdr_ros.errors import InputError
 from rehdr_ros.events.codecs import stream
 from rehdr_ros.events.jit import kernel, sealed
 from rehdr_ros.events.packet import Events, Packet
@@ -79,7 +80,7 @@ class Encoder(stream.Encoder):
 
     def __init__(self, width: int, height: int) -> None:
         if max(width, height) > 2048:
-            raise ValueError(f"evt3 holds images of at most 2048x2048, not {width}x{height}")
+            raise InputError(f"evt3 holds images of at most 2048x2048, not {width}x{height}")
         super().__init__(width, height)
         self._last_us: int | None = None
 
@@ -89,7 +90,7 @@ class Encoder(stream.Encoder):
         us = events.t // 1000
         previous = us[0] if self._last_us is None else self._last_us
         if us[0] < previous or (us[1:] < us[:-1]).any() or us[0] < 0:
-            raise ValueError("evt3 needs events in the order of time, from packet to packet, and times >= 0")
+            raise InputError("evt3 needs events in the order of time, from packet to packet, and times >= 0")
         high_words = (us[-1] >> 12) - (previous >> 12) + 1
         words = np.empty(3 * len(events) + high_words, "<u2")
         count = _encode(sealed(us), sealed(events.x), sealed(events.y), sealed(events.p), self.width, previous, words)

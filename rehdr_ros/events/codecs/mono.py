@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from rehdr_ros.errors import InputError
 from rehdr_ros.events.codecs import stream
 from rehdr_ros.events.jit import kernel, sealed
 from rehdr_ros.events.packet import Events, Packet
@@ -33,7 +34,7 @@ class Encoder(stream.Encoder):
         time_base = int(events.t.min())
         dt = (events.t - time_base).astype(np.uint64)
         if time_base < 0 or dt.max() >= 2**32:
-            raise ValueError("the events of a mono packet span less than 2^32 ns, from a time >= 0 on")
+            raise InputError("the events of a mono packet span less than 2^32 ns, from a time >= 0 on")
         polarity, y, x = (column.astype(np.uint64) for column in (events.p != 0, events.y, events.x))
         words = (polarity << np.uint64(63)) | (y << np.uint64(48)) | (x << np.uint64(32)) | dt
         return time_base, words.astype("<u8").view(np.uint8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from rehdr_ros.errors import InputError
 from rehdr_ros.events.packet import Events, Packet
 
 
@@ -74,7 +75,7 @@ class Encoder:
                 raise ValueError("a packet without events needs a stamp")
             stamp_ns = int(events.t[0])
         if len(events) and (events.x.max() >= self.width or events.y.max() >= self.height):
-            raise ValueError(f"events outside the image of {self.width}x{self.height}")
+            raise InputError(f"events outside the image of {self.width}x{self.height}")
         time_base, data = self._encode(events)
         packet = Packet(stamp_ns, self.width, self.height, self._seq, time_base, self.encoding, data)
         self._seq += 1

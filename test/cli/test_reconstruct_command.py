@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from rehdr_ros.recordings import open_recording, read_exr
+from rehdr_ros.events import Events, make_encoder
+from rehdr_ros.recordings import BagWriter, open_recording, read_exr
 
 COLUMNS = {"index", "stamp_ns", "events", "clipped_fraction", "dropped_events", "lost_packets", "skipped_frames"}
 STAGES = {"voxel_ms", "network_ms", "tonemap_ms"}
@@ -119,3 +120,34 @@ def test_evaluate_prints_and_writes_the_measures(simulated_bag, reconstruct, reh
         assert f"{measures['mu_psnr']:.3f}" in line
     # Events alone, without training, already tell what the camera clipped.
     assert scores["ours"]["clipped_log2_rmse"] < scores["ldr"]["clipped_log2_rmse"]
+
+
+def write_frames(path, shapes, exposures=()):
+    """A bag with grey frames 100 ms apart, an event before each, and an exposure for the frames that have one."""
+    with BagWriter(path) as bag:
+        header, exposure = bag.types["std_msgs/msg/Header"], bag.types["rehdr_ros/msg/Exposure"]
+        time = bag.types["builtin_interfaces/msg/Time"]
+        encoder = make_encoder("mono", 64, 48)
+        for k, shape in enumerate(shapes):
+            stamp = 10**9 * (k + 1) // 10
+            bag.write_packet("/events", encoder.encode(Events([stamp], [1], [1], [1]), stamp), "event_camera")
+            if k < len(exposures):
+                message = exposure(header(time(*divmod(stamp, 10**9)), "camera"), exposures[k], 2.0)
+                bag.write("/camera/exposure", "rehdr_ros/msg/Exposure", message, stamp)
+            bag.write_image("/image", stamp, "camera", np.full((*shape, 3), 100, np.uint8), "rgb8")
+    return path
+
+
+def test_recorded_exposures_keep_the_scale_of_the_radiance(reconstruct, tmp_path):
+    folder = reconstruct(write_frames(tmp_path / "bag", [(16, 24)] * 3, [0.01, 0.02, 0.01]))
+    means = [read_exr(folder / "hdr" / f"{k:06d}.exr").mean() for k in range(3)]
+    np.testing.assert_allclose(means, np.array([1, 0.5, 1]) * (100 / 255) ** 2.2, rtol=1e-3)
+
+
+def test_a_new_resolution_resets_and_goes_on(reconstruct, tmp_path):
+    folder = reconstruct(write_frames(tmp_path / "bag", [(16, 24), (16, 24), (32, 40), (1, 1)]))
+    assert [row["reset_reason"] for row in rows(folder)] == ["start", "", "new resolution", "new resolution"]
+    sizes = [read_exr(folder / "hdr" / f"{k:06d}.exr").shape[:2] for k in range(4)]
+    assert sizes == [(16, 24), (16, 24), (32, 40), (1, 1)]
+    with av.open(str(folder / "video.mp4")) as video:
+        assert sum(1 for _ in video.decode(video=0)) == 4

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rehdr_ros.cli import VERBS
+from rehdr_ros.cli.demo import _make_folder
 from rehdr_ros.recordings import BagRecording, BagWriter
 
 
@@ -144,3 +145,11 @@ def test_training_without_a_configuration(rehdr, tmp_path):
 @pytest.mark.parametrize("arguments", [[], ["develop"], ["reconstruct"], ["replay", "bag", "--backwards"]])
 def test_wrong_usage(rehdr, arguments):
     assert said_in_one_line(rehdr(*arguments), "--help")
+
+
+def test_demo_replaces_what_an_interrupted_demo_left(tmp_path):
+    folder = tmp_path / "demo"
+    _make_folder(folder)
+    (folder / "input").mkdir()
+    _make_folder(folder)
+    assert not (folder / "input").exists()

@@ -127,3 +127,16 @@ def test_sixteen_bits_give_about_the_same(make_reconstructor):
         a, b = (r.reconstruct(image, EVENTS, 0, 10 * MS).radiance for r in (full, half))
         assert b.dtype == torch.float32
         assert (a - b).norm() / a.norm() < 0.05
+
+
+@pytest.mark.parametrize("response", [1.0, 2.2, 3.0])
+def test_what_clips_is_told_by_the_display_value_whatever_the_response(make_reconstructor, response):
+    reconstructor = make_reconstructor(response=response)
+    image = np.repeat(np.arange(226, 256, dtype=np.uint8), 8).reshape(15, 16, 1).repeat(3, 2)
+    for t0 in (None, 0):
+        bright = Events([MS] * 5 * 240, np.tile(np.arange(16), 75), np.tile(np.arange(15), 80), np.ones(1200))
+        radiance = reconstructor.reconstruct(image, bright, t0, 10 * MS).radiance[0, 0].numpy()
+    linear = (image[..., 0] / 255.0) ** response
+    exposed = image[..., 0] <= 250
+    np.testing.assert_allclose(radiance[exposed], linear[exposed], rtol=1e-5)
+    assert (radiance[image[..., 0] == 255] > 1.01).any()

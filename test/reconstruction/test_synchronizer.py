@@ -274,3 +274,22 @@ def test_ready_is_when_the_last_message_it_needed_arrived():
 def test_an_unknown_policy_is_refused():
     with pytest.raises(ValueError, match="policy.*'newest'"):
         synchronizer("newest")
+
+
+def test_frames_skipped_for_longer_than_a_gap_do_not_interrupt_the_stream():
+    sync = started(policy="latest", max_frame_gap=0.5)
+    for stamp in range(110, 1511, 100):  # no two are further apart than 100 ms, but only the last one is processed
+        sync.add_frame(frame(stamp))
+    sync.add_events(events(100, 800, 1500, 1510), 0.0)
+    (job,) = jobs(sync)
+    assert (job.reset_reason, job.t0_ns, times(job)) == ("", 10 * MS, [100, 800, 1500, 1510])
+    assert sync.skipped_frames == 14
+
+
+def test_an_interruption_before_a_skipped_frame_counts_for_the_next_one():
+    sync = started(policy="latest", max_frame_gap=0.5)
+    for stamp in (2000, 2100):
+        sync.add_frame(frame(stamp))
+    sync.add_events(events(2050, 2100), 0.0)
+    (job,) = jobs(sync)
+    assert job.reset_reason == "gap of 1.99 s" and job.t0_ns is None and len(job.events) == 0

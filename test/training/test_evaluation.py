@@ -1,10 +1,13 @@
+import json
+import math
+
 import pytest
 
 from rehdr_ros.recordings import BagRecording, RecordingError
 from rehdr_ros.recordings.results import ResultWriter
 from rehdr_ros.simulation import SimulationConfig
 from rehdr_ros.simulation.bag import write_bag
-from rehdr_ros.training.evaluation import evaluate_folder, score_with_baselines, table
+from rehdr_ros.training.evaluation import evaluate_folder, json_text, score_with_baselines, table
 
 START = 1_000_000_000_000
 
@@ -85,3 +88,10 @@ def test_a_table_has_a_row_a_name_and_a_column_a_measure(bag, truth):
     assert head.split() == ["mu_psnr", "mu_psnr_clipped", "mu_psnr_well_exposed", "clipped_log2_rmse"]
     assert [row.split()[0] for row in rows] == ["ours", "ldr", "constant_fill"]
     assert len({len(line) for line in (head, *rows)}) == 1
+
+
+def test_figures_that_do_not_exist_are_null_in_json():
+    scores = {"ours": {"mu_psnr": math.inf, "clipped_log2_rmse": math.nan, "mu_psnr_clipped": 20.5}}
+    assert json.loads(json_text(scores)) == {
+        "ours": {"mu_psnr": None, "clipped_log2_rmse": None, "mu_psnr_clipped": 20.5}
+    }

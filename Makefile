@@ -24,7 +24,7 @@ lint: setup  ## check style
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 
-bench: setup  ## measure decoding, voxel grids, network and node on this machine
+bench: setup  ## measure decoding, voxel grids, network and pipeline on this machine
 	.venv/bin/rehdr benchmark events
 	.venv/bin/rehdr benchmark voxels
 	.venv/bin/rehdr benchmark network

@@ -18,7 +18,7 @@ VERBS = {
     "simulate": "write a bag with frames, events and the true HDR",
     "evaluate": "compare a reconstruction with the truth",
     "train": "train a network",
-    "benchmark": "measure events, voxels, network or node on this machine",
+    "benchmark": "measure events, voxels, the network, or what the node does with a frame",
 }
 
 

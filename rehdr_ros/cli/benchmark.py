@@ -83,13 +83,11 @@ def _node(args: argparse.Namespace) -> Figures:
     pipeline.warm_up(346, 260)
     encoder = make_encoder("evt3", 346, 260)
     durations: dict[str, list[float]] = {}
-    count = 0
     for sample in simulate(SimulationConfig(seconds=2.0, fps=10.0)):
         if len(sample.events):
             pipeline.add_packet(encoder.encode(sample.events))
         pipeline.add_frame(sample.stamp_ns, sample.ldr)
         for frame in pipeline.take(flush=True):
-            count += frame.info.events
             for stage, seconds in frame.info.durations.items():
                 durations.setdefault(stage, []).append(seconds)
     stages = {stage: 1e3 * statistics.median(values) for stage, values in durations.items()}

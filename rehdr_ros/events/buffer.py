@@ -52,10 +52,6 @@ class EventBuffer:
         """Remove and return all events with time <= t (ns), in the order of time, ties as they arrived."""
         return _in_time_order(Events.concatenate(self._split_off(t)))
 
-    def discard_until(self, t: int) -> int:
-        """Remove all events with time <= t (ns); return how many. They don't count as dropped."""
-        return sum(map(len, self._split_off(t)))
-
     def _split_off(self, t: int) -> list[Events]:
         early, late = [], deque()
         for chunk in self._chunks:

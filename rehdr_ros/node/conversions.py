@@ -11,7 +11,7 @@ from std_msgs.msg import Header
 
 from rehdr_ros.events import Packet
 from rehdr_ros.luminance import BT709
-from rehdr_ros.recordings.image_message import decode_image, encode_image
+from rehdr_ros.recordings.image_message import ENCODINGS, decode_image, encode_image
 
 _NS = 1_000_000_000
 
@@ -42,20 +42,12 @@ def image_from_message(message: Image) -> np.ndarray:
 
     Encodings that the package doesn't know go to cv_bridge where that is installed. Raises ValueError.
     """
-    try:
-        return decode_image(
-            message.encoding,
-            message.height,
-            message.width,
-            message.step,
-            message.data,
-            bool(message.is_bigendian),
-        )
-    except ValueError:
+    if message.encoding not in ENCODINGS:
         image = _by_cv_bridge(message)
-        if image is None:
-            raise
-        return image
+        if image is not None:
+            return image
+    shape = message.height, message.width, message.step
+    return decode_image(message.encoding, *shape, message.data, bool(message.is_bigendian))
 
 
 def image_to_message(image: np.ndarray, encoding: str, header: Header) -> Image:

@@ -73,7 +73,7 @@ def _require(holds: bool, name: str, value, allowed) -> None:
 
 
 def declare(node: Node) -> None:
-    """Declare every parameter, with its default and description."""
+    """Declare every parameter, with its default and description; a change takes effect at the next configure."""
     for parameter in fields(Parameters):
         default = parameter.default
         # A file may write 2.2 without quotes, 1 for 1.0, and an empty list has no type: read() sees to the types.

@@ -144,7 +144,7 @@ class HdrPipeline:
     def add_frame(self, stamp_ns: int, image: np.ndarray, exposure: float | None = None, frame_id: str = "") -> None:
         """An LDR frame: (H, W) or (H, W, 3) RGB, uint8, uint16 or float32 in 0..1; exposure: time x gain, in s.
 
-        Raises ValueError for another shape or dtype.
+        The array is kept, not copied. Raises ValueError for another shape or dtype.
         """
         shape_fits = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
         if not shape_fits or image.size == 0 or image.dtype not in (np.uint8, np.uint16, np.float32):

@@ -33,6 +33,8 @@ _LAYOUTS = {
     "bayer_grbg8": _Layout(np.uint8, 1, cv2.COLOR_BayerGRBG2RGB),
 }
 
+ENCODINGS = frozenset(_LAYOUTS)
+
 
 def decode_image(
     encoding: str, height: int, width: int, step: int, data: bytes | np.ndarray, is_bigendian: bool = False

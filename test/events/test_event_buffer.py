@@ -64,14 +64,6 @@ def test_memory_is_bounded_and_the_oldest_go_first():
     assert buffer.take_until(2000).t.tolist() == list(range(1150, 1250))
 
 
-def test_what_is_discarded_is_not_dropped():
-    buffer = EventBuffer(1)
-    buffer.append(numbered([10, 20, 30]))
-    assert buffer.discard_until(20) == 2
-    assert buffer.dropped == 0
-    assert buffer.take_until(100).t.tolist() == [30]
-
-
 def test_a_buffer_without_memory_is_refused():
     with pytest.raises(ValueError, match="memory"):
         EventBuffer(0)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from rehdr_ros.events import Events, make_encoder
+from rehdr_ros.events.codecs.stream import Encoder
 from rehdr_ros.recordings import BagWriter
 from rehdr_ros.simulation.simulator import Sample, SimulationConfig, simulate
 
@@ -25,13 +26,18 @@ def write_bag(config: SimulationConfig, path: str | Path, encoding: str = "evt3"
     first = next(samples)  # a scene that can't be had leaves no bag behind
     with BagWriter(path) as bag:
         for sample in chain([first], samples):
-            for events in _in_packets(sample.events):
-                stamp = _START_NS + int(events.t[0])
-                bag.write_packet(EVENTS_TOPIC, encoder.encode(events, stamp), "event_camera")
+            _write_events(bag, encoder, sample.events)
             stamp = _START_NS + sample.stamp_ns
             bag.write_image(IMAGE_TOPIC, stamp, "camera", sample.ldr, "rgb8")
             bag.write_image(TRUTH_TOPIC, stamp, "camera", sample.truth, "32FC3")
+            _write_events(bag, encoder, sample.tail)
             yield sample
+
+
+def _write_events(bag: BagWriter, encoder: Encoder, events: Events) -> None:
+    for part in _in_packets(events):
+        stamp = _START_NS + int(part.t[0])
+        bag.write_packet(EVENTS_TOPIC, encoder.encode(part, stamp), "event_camera")
 
 
 def _in_packets(events: Events) -> Iterator[Events]:

@@ -47,15 +47,20 @@ class SimulationConfig:
         return max(1, round(self.seconds * self.fps))
 
 
+_TAIL_NS = 10_000_000
+
+
 @dataclass(frozen=True)
 class Sample:
     """One frame. ldr: (H, W, 3) uint8; truth: (H, W, 3) float32 radiance, 1.0 = the level that saturates ldr;
-    events: all since the previous frame; stamp_ns: start of the exposure, from 0."""
+    events: all since the previous frame; tail: those of the first 10 ms after the recording's last frame, by which a
+    reader sees that it is complete, empty before; stamp_ns: start of the exposure, from 0."""
 
     stamp_ns: int
     ldr: np.ndarray
     truth: np.ndarray
     events: Events
+    tail: Events
 
 
 def simulate(config: SimulationConfig, radiance: np.ndarray | None = None) -> Iterator[Sample]:
@@ -67,13 +72,19 @@ def simulate(config: SimulationConfig, radiance: np.ndarray | None = None) -> It
     rng = np.random.default_rng([config.seed, 2])
     camera = FrameCamera(white=_white(scene, config))
     sensor = EventCamera(config.height, config.width, config.events, rng)
-    previous = None
-    for stamp in _stamps(config, rng):
-        start = stamp if previous is None else previous
-        times = np.linspace(start, stamp, 1 + max(1, round((stamp - start) * 1e-9 * config.renders)))[1:]
-        parts = [sensor.step(int(t), scene.render(t * 1e-9) / camera.white) for t in times]
+
+    def advance(start: int, end: int) -> Events:
+        times = np.linspace(start, end, 1 + max(1, round((end - start) * 1e-9 * config.renders)))[1:]
+        return Events.concatenate(sensor.step(int(t), scene.render(t * 1e-9) / camera.white) for t in times)
+
+    stamps = _stamps(config, rng)
+    previous = stamps[0]
+    for stamp in stamps:
+        events = advance(previous, stamp)
         truth = _blurred(scene, stamp, config.exposure) / camera.white
-        yield Sample(stamp, camera.expose(truth * camera.white, rng), truth, Events.concatenate(parts))
+        ldr = camera.expose(truth * camera.white, rng)
+        tail = advance(stamp, stamp + _TAIL_NS) if stamp == stamps[-1] else Events.empty()
+        yield Sample(stamp, ldr, truth, events, tail)
         previous = stamp
 
 

@@ -23,7 +23,7 @@ def test_a_bag_reads_back_what_was_simulated(tmp_path, assert_same_events, encod
         np.testing.assert_array_equal(truth.image, sample.truth)
     decoder, clock = make_decoder(encoding, 48, 36), Clock()
     read = Events.concatenate([clock.to_ros(p, decoder.decode(p)) for p in bag.packets()])
-    events = Events.concatenate([s.events for s in samples])
+    events = Events.concatenate([part for s in samples for part in (s.events, s.tail)])
     assert len(read) > 1000
     assert_same_events(read, Events(start + events.t // 1000 * 1000, events.x, events.y, events.p))
 

@@ -26,30 +26,11 @@ def run(args: argparse.Namespace) -> None:
         raise InputError(f"{args.bag} has no topic {', '.join(unknown)}; it has {', '.join(bag.topics)}")
 
     require_ros()
-    import rclpy
-    from rclpy.signals import SignalHandlerOptions
+    from rehdr_ros.node.replay import replay
 
-    from rehdr_ros.node.replay import Replayer
-    from rehdr_ros.node.signals import interrupt_on_signals
-    from rehdr_ros.node.transport import use_large_shared_memory
-
-    use_large_shared_memory()
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    interrupt_on_signals()
-    player = Replayer(bag, args.topics, args.clock)
+    played = replay(bag, args.topics, args.rate, args.loop, args.clock, args.wait)
     try:
-        inputs = [t for t in (bag.events_topic, bag.image_topic) if t and (not args.topics or t in args.topics)]
-        deaf = player.wait_for_subscribers(inputs, args.wait)
-        if deaf:
-            player.get_logger().warning(f"nobody subscribes to {', '.join(deaf)}; playing all the same")
-        while rclpy.ok():
-            for _ in progress(player.play(args.rate), "replaying", unit="message"):
-                pass
-            if not args.loop:
-                break
-        player.finish()
+        for _ in progress(played, "replaying", unit="message"):
+            pass
     except KeyboardInterrupt:
         print("replay stopped", file=sys.stderr)
-    finally:
-        player.destroy_node()
-        rclpy.try_shutdown()

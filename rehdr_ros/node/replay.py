@@ -8,9 +8,12 @@ import rclpy
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock
 
 from rehdr_ros.node.conversions import ns_to_stamp
+from rehdr_ros.node.signals import interrupt_on_signals
+from rehdr_ros.node.transport import use_large_shared_memory
 from rehdr_ros.recordings import BagRecording
 
 _DEPTH = 1000
@@ -71,6 +74,31 @@ class Replayer(Node):
         delay = deadline - time.monotonic()
         if delay > 0:
             time.sleep(delay)
+
+
+def replay(
+    bag: BagRecording, topics: list[str] | None, rate: float, loop: bool, clock: bool, wait: float
+) -> Iterator[str]:
+    """Play in a ROS context of its own until the end, or for ever; yields the topic of each message.
+
+    wait: longest wait for subscribers of the events and the frames, s. SIGINT and SIGTERM raise KeyboardInterrupt.
+    """
+    use_large_shared_memory()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    interrupt_on_signals()
+    player = Replayer(bag, topics, clock)
+    try:
+        inputs = [t for t in (bag.events_topic, bag.image_topic) if t and (not topics or t in topics)]
+        deaf = player.wait_for_subscribers(inputs, wait)
+        if deaf:
+            player.get_logger().warning(f"nobody subscribes to {', '.join(deaf)}; playing all the same")
+        yield from player.play(rate)
+        while loop and rclpy.ok():
+            yield from player.play(rate)
+        player.finish()
+    finally:
+        player.destroy_node()
+        rclpy.try_shutdown()
 
 
 def _message_class(name: str) -> type | None:

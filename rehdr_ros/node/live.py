@@ -1,0 +1,99 @@
+"""A recording through rehdr_node and back: the node as its own process, everything over DDS on this machine."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+
+from rehdr_ros.errors import Failure
+from rehdr_ros.node.recorder import Recorder
+from rehdr_ros.node.replay import Replayer
+from rehdr_ros.node.transport import use_large_shared_memory
+from rehdr_ros.reconstruction import PipelineConfig
+from rehdr_ros.recordings import BagRecording, BagWriter
+
+_START_SECONDS = 120  # for the node to load its weights and subscribe
+_DRAIN_SECONDS = 60  # without a frame, after which the rest counts as lost
+
+
+class LiveRun:
+    """Plays a bag's events and frames to a rehdr_node, which it starts, and records what the node publishes.
+
+    bag_in: with one events and one image topic; bag_out: written; log: of the node. After `play`, `frames` is the
+    number of frames that came back whole, `arrivals` the monotonic s at which their HDR images came.
+    """
+
+    def __init__(self, bag_in: Path, bag_out: Path, log: Path, config: PipelineConfig):
+        self._bag, self._bag_out, self._log, self._config = BagRecording(bag_in), bag_out, log, config
+        self._topics = [self._bag.events_topic, self._bag.image_topic]
+        self.messages = sum(self._bag.topics[t].count for t in self._topics)
+        self.frames = 0
+        self.arrivals: list[float] = []
+
+    def play(self) -> Iterator[str]:
+        """Run from start to end; yields the topic of each message played. Raises Failure if the node does not start."""
+        os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+        os.environ.setdefault("ROS_DOMAIN_ID", "87")
+        use_large_shared_memory()
+        rclpy.init()
+        player = Replayer(self._bag, self._topics)
+        with open(self._log, "w") as log, BagWriter(self._bag_out) as out:
+            node = subprocess.Popen(self._command(), stdout=log, stderr=subprocess.STDOUT)
+            recorder = Recorder(out)
+            executor = SingleThreadedExecutor()
+            executor.add_node(recorder)
+            spinning = threading.Thread(target=executor.spin)
+            spinning.start()
+            try:
+                self._wait_until_ready(player, node)
+                yield from player.play()
+                self._drain(recorder, node)
+            finally:
+                node.terminate()
+                executor.shutdown()
+                spinning.join()
+                recorder.destroy_node()
+                player.destroy_node()
+                rclpy.try_shutdown()
+                node.wait(timeout=30)
+        self.frames, self.arrivals = min(recorder.count.values()), recorder.arrivals
+
+    def _command(self) -> list[str]:
+        size = next(self._bag.frames()).image.shape
+        parameters = asdict(self._config) | {
+            "event_timeout": 1.0,  # a busy machine must not part frames from their events
+            "expected_size": f"[{size[1]}, {size[0]}]",
+        }
+        events, image = self._topics
+        command = [sys.executable, "-m", "rehdr_ros.node.node", "--ros-args"]
+        command += ["-r", f"events:={events}", "-r", f"image_raw:={image}"]
+        for name, value in parameters.items():
+            command += ["-p", f"{name}:={value}"]
+        return command
+
+    def _wait_until_ready(self, player: Replayer, node: subprocess.Popen) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while player.wait_for_subscribers(self._topics, 1.0):
+            if node.poll() is not None or time.monotonic() > deadline:
+                last = self._log.read_text().strip().splitlines()[-1:]
+                raise Failure(f"rehdr_node did not start: {''.join(last) or 'no output'}")
+        # Discovery runs both ways: the node's publishers must have found the recorder too.
+        time.sleep(1.0)
+
+    def _drain(self, recorder: Recorder, node: subprocess.Popen) -> None:
+        expected = self._bag.topics[self._topics[1]].count
+        seen, since = -1, time.monotonic()
+        while min(recorder.count.values()) < expected and node.poll() is None:
+            now = sum(recorder.count.values())
+            if now != seen:
+                seen, since = now, time.monotonic()
+            if time.monotonic() - since > _DRAIN_SECONDS:
+                return
+            time.sleep(0.05)

@@ -8,6 +8,7 @@ import torch
 
 from rehdr_ros.events import Clock, EventBuffer, Packet, make_decoder, voxel_grid
 from rehdr_ros.reconstruction.tonemap import ToneMapper
+from rehdr_ros.simulation.sensors import RESPONSE
 
 _TITLES = ("LDR", "events", "ours", "truth")
 _GAP, _TITLE_HEIGHT = 4, 24
@@ -34,7 +35,7 @@ def _row(ldr: np.ndarray, events: np.ndarray, ours: np.ndarray, truth: np.ndarra
 
     # The first picture sets the exposure; no time passes before the others.
     shown_truth = display(truth)
-    linear = (ldr.astype(np.float32) / 255) ** np.float32(2.2)
+    linear = (ldr.astype(np.float32) / 255) ** np.float32(RESPONSE)
     return [display(linear), events, display(ours), shown_truth]
 
 

@@ -5,36 +5,17 @@ import array
 import cv2
 import numpy as np
 from builtin_interfaces.msg import Time
-from event_camera_msgs.msg import EventPacket
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from rehdr_ros.events import Packet
 from rehdr_ros.luminance import BT709
 from rehdr_ros.recordings.image_message import ENCODINGS, decode_image, encode_image
 
 _NS = 1_000_000_000
 
 
-def stamp_to_ns(stamp: Time) -> int:
-    return stamp.sec * _NS + stamp.nanosec
-
-
 def ns_to_stamp(stamp_ns: int) -> Time:
     return Time(sec=stamp_ns // _NS, nanosec=stamp_ns % _NS)
-
-
-def packet_from_message(message: EventPacket) -> Packet:
-    return Packet(
-        stamp_to_ns(message.header.stamp),
-        message.width,
-        message.height,
-        message.seq,
-        message.time_base,
-        message.encoding,
-        message.events,
-        message.is_bigendian,
-    )
 
 
 def image_from_message(message: Image) -> np.ndarray:

@@ -84,8 +84,6 @@ class LiveRun:
             if node.poll() is not None or time.monotonic() > deadline:
                 last = self._log.read_text().strip().splitlines()[-1:]
                 raise Failure(f"rehdr_node did not start: {''.join(last) or 'no output'}")
-        # Discovery runs both ways: the node's publishers must have found the recorder too.
-        time.sleep(1.0)
 
     def _drain(self, recorder: Recorder, node: subprocess.Popen) -> None:
         expected = self._bag.topics[self._topics[1]].count

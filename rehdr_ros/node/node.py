@@ -20,14 +20,13 @@ from rehdr_ros.node.conversions import (
     image_from_message,
     image_to_message,
     ns_to_stamp,
-    packet_from_message,
-    stamp_to_ns,
 )
 from rehdr_ros.node.parameters import declare, read
 from rehdr_ros.node.signals import interrupt_on_signals
 from rehdr_ros.node.transport import use_large_shared_memory
 from rehdr_ros.reconstruction import HdrFrame, HdrPipeline
 from rehdr_ros.reconstruction.recent import Recent
+from rehdr_ros.recordings.packet_message import packet_from_message, stamp_to_ns
 
 _POLL_SECONDS = 0.02  # how often the worker looks for frames whose events are overdue
 _THROTTLE_SECONDS = 5.0

@@ -40,13 +40,13 @@ class Reconstructor:
         network = load_checkpoint(weights, self.device)
         self._network = network.to(dtype=PRECISIONS[self.precision], memory_format=torch.channels_last)
         self.config = network.config
+        self._grid: np.ndarray | None = None
         self.reset()
 
     def reset(self) -> None:
         """Forget the hidden state, and the exposure that 1.0 refers to."""
         self._state = None
         self._first_exposure = self._last_exposure = None
-        self._grid: np.ndarray | None = None
 
     @torch.inference_mode()
     def reconstruct(
@@ -92,7 +92,8 @@ class Reconstructor:
 def clipped_fraction(image: np.ndarray) -> float:
     """Share of pixels with a channel at or above 250/255 of full scale."""
     full = np.iinfo(image.dtype).max if image.dtype.kind == "u" else 1.0
-    clipped = image >= _CLIPPED_8_BIT * full
+    # In the image's own type: no pixel is converted. 250/255 is a whole number in 8 and in 16 bits.
+    clipped = image >= image.dtype.type(round(_CLIPPED_8_BIT * full) if full > 1 else _CLIPPED_8_BIT)
     if image.ndim == 3:
         clipped = clipped[..., 0] | clipped[..., 1] | clipped[..., 2]
     return float(np.count_nonzero(clipped) / clipped.size)

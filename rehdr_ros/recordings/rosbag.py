@@ -18,6 +18,7 @@ from rehdr_ros.events import Packet
 from rehdr_ros.recordings.errors import RecordingError
 from rehdr_ros.recordings.frame import Exposure, Frame
 from rehdr_ros.recordings.image_message import decode_image, encode_image
+from rehdr_ros.recordings.packet_message import packet_from_message, stamp_to_ns
 
 EVENTS = "event_camera_msgs/msg/EventPacket"
 IMAGE = "sensor_msgs/msg/Image"
@@ -234,34 +235,17 @@ class BagWriter:
         return self.types["std_msgs/msg/Header"](stamp=stamp, frame_id=frame_id)
 
 
-def _packet(message: Any) -> Packet:
-    return Packet(
-        _stamp_ns(message.header),
-        message.width,
-        message.height,
-        message.seq,
-        message.time_base,
-        message.encoding,
-        message.events,
-        message.is_bigendian,
-    )
-
-
 def _frame(message: Any) -> Frame:
     shape = message.height, message.width, message.step
     image = decode_image(message.encoding, *shape, message.data, message.is_bigendian)
-    return Frame(_stamp_ns(message.header), image, message.header.frame_id)
+    return Frame(stamp_to_ns(message.header.stamp), image, message.header.frame_id)
 
 
 def _exposure(message: Any) -> Exposure:
-    return Exposure(_stamp_ns(message.header), message.exposure_time * message.gain)
+    return Exposure(stamp_to_ns(message.header.stamp), message.exposure_time * message.gain)
 
 
-_CONVERSIONS = {EVENTS: _packet, IMAGE: _frame, EXPOSURE: _exposure}
-
-
-def _stamp_ns(header: Any) -> int:
-    return header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
+_CONVERSIONS = {EVENTS: packet_from_message, IMAGE: _frame, EXPOSURE: _exposure}
 
 
 def _typestore() -> Typestore:

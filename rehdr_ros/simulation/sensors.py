@@ -9,6 +9,8 @@ from rehdr_ros.events import Events
 from rehdr_ros.events.jit import kernel
 from rehdr_ros.luminance import BT709
 
+RESPONSE = 2.2  # of the simulated camera
+
 
 @dataclass(frozen=True)
 class FrameCamera:
@@ -19,7 +21,7 @@ class FrameCamera:
     """
 
     white: float
-    response: float = 2.2
+    response: float = RESPONSE
     shot_noise: float = 2e-4
     read_noise: float = 2e-3
 

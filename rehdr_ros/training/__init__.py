@@ -1,0 +1,1 @@
+"""Sequences, losses, the training loop and the measures. No ROS."""

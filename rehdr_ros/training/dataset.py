@@ -11,8 +11,8 @@ from rehdr_ros.events import voxel_grid
 from rehdr_ros.recordings.images import read_radiance
 from rehdr_ros.simulation import EventCameraConfig, SimulationConfig, simulate
 from rehdr_ros.simulation.procedural import procedural_canvas
+from rehdr_ros.simulation.sensors import RESPONSE
 
-RESPONSE = 2.2
 # Kept out of every training so that results on them mean something.
 VALIDATION_SCENES = ("leadenhall_market", "narrow_moonlit_road", "studio_small_05", "thatch_chapel")
 

@@ -10,6 +10,7 @@ import numpy as np
 from rehdr_ros.errors import InputError
 from rehdr_ros.recordings import BagRecording, RecordingError, read_exr
 from rehdr_ros.simulation.bag import TRUTH_TOPIC
+from rehdr_ros.simulation.sensors import RESPONSE
 from rehdr_ros.training.metrics import fill_constant, score
 
 Scores = dict[str, dict[str, float]]
@@ -31,9 +32,7 @@ def evaluate_folder(predicted: str | Path, truth_bag: str | Path) -> Scores:
     return score_with_baselines({"ours": radiance}, truth_bag)
 
 
-def score_with_baselines(
-    radiance: dict[str, dict[int, np.ndarray]], truth_bag: str | Path, response: float = 2.2
-) -> Scores:
+def score_with_baselines(radiance: dict[str, dict[int, np.ndarray]], truth_bag: str | Path) -> Scores:
     """Scores of several reconstructions (name -> stamp -> (H, W, 3)), of the linearised LDR and of the constant fill.
 
     All over the frames that the truth and every reconstruction have. Raises ValueError where there are none.
@@ -45,7 +44,7 @@ def score_with_baselines(
     if not stamps:
         raise InputError(f"{truth_bag} has no frame with truth that was also reconstructed")
     frames = [_in_colour(ldr[s]) for s in stamps]
-    linear = [(f.astype(np.float32) / 255) ** response for f in frames]
+    linear = [(f.astype(np.float32) / 255) ** RESPONSE for f in frames]
     rows = {name: [images[s] for s in stamps] for name, images in radiance.items()}
     rows["ldr"] = linear
     rows["constant_fill"] = [fill_constant(f, x) for f, x in zip(frames, linear, strict=True)]

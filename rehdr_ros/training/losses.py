@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor
 
-MU = 5000.0
-_FLOOR = 2.0**-10
+from rehdr_ros.training.metrics import FLOOR, MU
+
 _PEAK = 32.0  # LDR whites that mu-law maps to 1
 
 
@@ -21,7 +21,7 @@ def radiance_loss(predicted: Tensor, truth: Tensor, clipped: Tensor) -> Tensor:
     predicted, truth: (N, 3, H, W) linear, 1.0 = LDR white.
     """
     everywhere = (mu_law(predicted / _PEAK) - mu_law(truth / _PEAK)).abs().mean()
-    error = (predicted.clamp_min(_FLOOR).log() - truth.clamp_min(_FLOOR).log()) * clipped
+    error = (predicted.clamp_min(FLOOR).log() - truth.clamp_min(FLOOR).log()) * clipped
     per_pixel = error.abs() + 0.5 * error**2
     # Frames with few clipped pixels get a share as if 2 % were.
     count = clipped.sum((1, 2, 3)).clamp_min(0.02 * clipped[0].numel()) * 3

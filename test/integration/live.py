@@ -23,9 +23,10 @@ from std_srvs.srv import Trigger  # noqa: E402
 
 from rehdr_ros.events import Events, make_encoder  # noqa: E402
 from rehdr_ros.msg import Exposure, FrameInfo  # noqa: E402
-from rehdr_ros.node.conversions import ns_to_stamp, stamp_to_ns  # noqa: E402
+from rehdr_ros.node.conversions import ns_to_stamp  # noqa: E402
 from rehdr_ros.node.transport import use_large_shared_memory  # noqa: E402
 from rehdr_ros.recordings import decode_image, encode_image  # noqa: E402
+from rehdr_ros.recordings.packet_message import stamp_to_ns  # noqa: E402
 
 __all__ = ["Camera", "Client", "NodeProcess", "Stream", "console", "pixels", "stamp", "use_large_shared_memory"]
 

@@ -62,10 +62,9 @@ def test_all_are_scored_on_the_frames_that_all_have(bag, truth):
         assert scores["a"] == scores["b"]
 
 
-def test_a_response_of_its_own_linearises_the_baseline(bag, truth):
+def test_the_baseline_is_linearised_by_the_response_of_the_simulated_camera(bag, truth):
     images = {stamp: truth[stamp] * 1.001 for stamp in truth}
-    right = score_with_baselines({"ours": images}, bag)["ldr"]["mu_psnr_well_exposed"]
-    assert score_with_baselines({"ours": images}, bag, response=1.0)["ldr"]["mu_psnr_well_exposed"] < right - 10
+    assert score_with_baselines({"ours": images}, bag)["ldr"]["mu_psnr_well_exposed"] > 45
 
 
 def test_what_is_missing_is_named(tmp_path, bag, truth):

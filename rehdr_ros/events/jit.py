@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 
 import numba
 import numpy as np
 
 
+def _cache_folder() -> str:
+    """numba keeps a kernel until its own file changes, though kernels of other files are compiled into it."""
+    room = Path(__file__).parent
+    sources = b"".join(path.read_bytes() for path in sorted(room.rglob("*.py")))
+    return str(room / "__pycache__" / f"kernels-{hashlib.sha256(sources).hexdigest()[:16]}")
+
+
+_CACHE_FOLDER = _cache_folder()
+
+
 def kernel(function: Callable) -> Callable:
-    """Compile `function` without the GIL, on disk too where numba finds a cache directory it can write."""
+    """Compile `function` without the GIL, on disk too where a cache directory can be written."""
+    options = {"nogil": True, "error_model": "numpy"}
+    users = numba.config.CACHE_DIR
     try:
-        return numba.njit(nogil=True, cache=True)(function)
+        numba.config.CACHE_DIR = users or _CACHE_FOLDER
+        return numba.njit(cache=True, **options)(function)
     except RuntimeError:
-        return numba.njit(nogil=True)(function)
+        return numba.njit(**options)(function)
+    finally:
+        numba.config.CACHE_DIR = users
 
 
 def sealed(array: np.ndarray) -> np.ndarray:

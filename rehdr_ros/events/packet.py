@@ -53,16 +53,16 @@ class Events:
 
     def __getitem__(self, which: slice | np.ndarray) -> Events:
         """The events of a slice (views), of a boolean mask or of an index array (copies)."""
-        return Events(self.t[which], self.x[which], self.y[which], self.p[which])
+        return Events.of(self.t[which], self.x[which], self.y[which], self.p[which])
 
     def shifted(self, offset_ns: int) -> Events:
         """The same events, `offset_ns` later."""
-        return Events(self.t + np.int64(offset_ns), self.x, self.y, self.p) if offset_ns else self
+        return Events.of(self.t + np.int64(offset_ns), self.x, self.y, self.p) if offset_ns else self
 
     @classmethod
     def empty(cls) -> Events:
         """No events."""
-        return cls(*(np.empty(0, dtype) for dtype in _COLUMNS.values()))
+        return cls.of(*(np.empty(0, dtype) for dtype in _COLUMNS.values()))
 
     @classmethod
     def concatenate(cls, parts: Iterable[Events]) -> Events:
@@ -72,4 +72,28 @@ class Events:
             return cls.empty()
         if len(parts) == 1:
             return parts[0]
-        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS))
+        return cls.of(*(np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS))
+
+    @classmethod
+    def of(cls, t: np.ndarray, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> Events:
+        """From columns that are known to fit: to check them costs as much as to decode a small packet."""
+        events = object.__new__(cls)
+        events.__dict__.update(t=t, x=x, y=y, p=p)
+        return events
+
+
+@dataclass(frozen=True, eq=False)
+class Triggers:
+    """External triggers, arrays of shape (N,): t int64 ns, sensor's clock; id uint16; edge uint8, 1 = rising."""
+
+    t: np.ndarray
+    id: np.ndarray
+    edge: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+    @classmethod
+    def of(cls, rows: np.ndarray) -> Triggers:
+        """From rows (t, id, edge), int64 of shape (N, 3)."""
+        return cls(rows[:, 0], rows[:, 1].astype(np.uint16), rows[:, 2].astype(np.uint8))

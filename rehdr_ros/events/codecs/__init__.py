@@ -1,31 +1,34 @@
-"""Codecs of event_camera_msgs packets, one module an encoding, each with a streaming Decoder and Encoder."""
+"""Codecs of event_camera_msgs packets: one module an encoding, each with a streaming Decoder, some with an Encoder."""
 
 from __future__ import annotations
 
 from types import ModuleType
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.events.codecs import evt3, mono
+from rehdr_ros.events.codecs import evt2, evt3, evt21, evt21_legacy, libcaer, libcaer_cmp, mono, trigger
 from rehdr_ros.events.codecs.stream import Decoder, Encoder
 
-CODECS: dict[str, ModuleType] = {"evt3": evt3, "mono": mono}
+CODECS: dict[str, ModuleType] = {
+    module.__name__.rpartition(".")[2]: module
+    for module in (evt2, evt21, evt21_legacy, evt3, libcaer, libcaer_cmp, mono, trigger)
+}
+ENCODERS = [name for name, module in CODECS.items() if hasattr(module, "Encoder")]
 
 
 def make_decoder(encoding: str, width: int, height: int) -> Decoder:
     """A streaming decoder for an image of width x height. Raises ValueError for an unknown encoding."""
-    return _codec(encoding).Decoder(width, height)
+    return _codec(encoding, list(CODECS)).Decoder(width, height)
 
 
 def make_encoder(encoding: str, width: int, height: int) -> Encoder:
     """A streaming encoder for an image of width x height.
 
-    Raises ValueError for an unknown encoding, and for an image larger than the encoding can hold.
+    Raises ValueError for an encoding that is not among ENCODERS, and for an image larger than it can hold.
     """
-    return _codec(encoding).Encoder(width, height)
+    return _codec(encoding, ENCODERS).Encoder(width, height)
 
 
-def _codec(encoding: str) -> ModuleType:
-    try:
-        return CODECS[encoding]
-    except KeyError:
-        raise InputError(f"unknown event encoding {encoding!r}; known: {', '.join(sorted(CODECS))}") from None
+def _codec(encoding: str, known: list[str]) -> ModuleType:
+    if encoding not in known:
+        raise InputError(f"unknown event encoding {encoding!r}; known: {', '.join(known)}")
+    return CODECS[encoding]

@@ -9,64 +9,33 @@ from __future__ import annotations
 import numpy as np
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.events.codecs import stream
+from rehdr_ros.events.codecs import prophesee, stream
+from rehdr_ros.events.codecs.masks import bit_count, unfold, within
+from rehdr_ros.events.codecs.plain import BLOCK, gather, plain_end, slot_tables, unpack
+from rehdr_ros.events.codecs.prophesee import (
+    BASE,
+    EXPECTED,
+    FIRST,
+    HIGH,
+    LOCKED,
+    POLARITY,
+    ROW,
+    TIME,
+    next_high,
+    wrapped_as_expected,
+)
+from rehdr_ros.events.codecs.stream import OUT_OF_BOUNDS, TIME_GLITCHES, UNKNOWN_WORDS, UNSYNCHRONIZED
 from rehdr_ros.events.jit import kernel, sealed
-from rehdr_ros.events.packet import Events, Packet
+from rehdr_ros.events.packet import Events
 
 ADDR_Y, ADDR_X, VECT_BASE_X, VECT_12, VECT_8, TIME_LOW, TIME_HIGH = 0, 2, 3, 4, 5, 6, 8
 CONTINUED_4, TRIGGER, OTHERS, CONTINUED_12 = 7, 10, 14, 15
 ON = 1 << 11
+GLITCH = 10
 
-# What crosses a packet's border, as indices of an int64 array; HIGH counts its wraps, unknown is UNKNOWN.
-HIGH, TIME, ROW, BASE, POLARITY, LOCKED, EXPECTED, FIRST = range(8)
-UNKNOWN = -1
-GLITCH = 10  # a TIME_HIGH that steps back by no more than this is a glitch of the sensor, by more a wrap
-
-_MAX_EVENTS_A_WORD = 12
 _VECTOR = 32  # pixels of a VECT_12, VECT_12, VECT_8 group, the only form that Prophesee's own decoder takes
 
-
-class Decoder(stream.Decoder):
-    """Events before the stream's first time, row and vector base, or the first after a gap, are skipped."""
-
-    word = np.dtype("<u2")
-
-    def __init__(self, width: int, height: int) -> None:
-        self._scratch = _scratch(0)
-        super().__init__(width, height)
-
-    def reset(self) -> None:
-        super().reset()
-        self._state = np.full(8, UNKNOWN, np.int64)
-        self._state[[POLARITY, LOCKED]] = 0
-        self._anchor: tuple[int, int] | None = None
-
-    def _resynchronize(self) -> None:
-        self._state[[TIME, ROW, BASE]] = UNKNOWN
-        self._state[LOCKED] = 0
-
-    def _decode(self, words: np.ndarray, packet: Packet) -> Events:
-        room = _MAX_EVENTS_A_WORD * (len(words) + 1)
-        if len(self._scratch[0]) < room:
-            self._scratch = _scratch(room)
-        self._state[EXPECTED] = self._expected_us(packet.stamp_ns)
-        self._state[FIRST] = UNKNOWN
-        count, outside, unsynchronized, unknown = _decode(
-            sealed(words), self.width, self.height, self._state, *self._scratch
-        )
-        self.counters["out_of_bounds"] += outside
-        self.counters["unsynchronized"] += unsynchronized
-        self.counters["unknown_words"] += unknown
-        if self._state[FIRST] != UNKNOWN:
-            self._anchor = packet.stamp_ns, int(self._state[FIRST])
-        return Events(*(column[:count].copy() for column in self._scratch))
-
-    def _expected_us(self, stamp_ns: int) -> int:
-        """The sensor's time by the stamps: the data can't tell how often time wrapped in a long gap."""
-        if self._anchor is None:
-            return UNKNOWN
-        stamp, first_us = self._anchor
-        return first_us + (stamp_ns - stamp) // 1000
+_SHIFT, _KEEP = slot_tables(TIME_LOW, ADDR_Y)
 
 
 class Encoder(stream.Encoder):
@@ -79,9 +48,8 @@ class Encoder(stream.Encoder):
     encoding = "evt3"
 
     def __init__(self, width: int, height: int) -> None:
-        if max(width, height) > 2048:
-            raise InputError(f"evt3 holds images of at most 2048x2048, not {width}x{height}")
         super().__init__(width, height)
+        self._require_size(2048)
         self._last_us: int | None = None
 
     def _encode(self, events: Events) -> tuple[int, np.ndarray]:
@@ -98,75 +66,113 @@ class Encoder(stream.Encoder):
         return 0, words[:count].view(np.uint8)
 
 
-def _scratch(room: int) -> tuple[np.ndarray, ...]:
-    return tuple(np.empty(room, dtype) for dtype in (np.int64, np.uint16, np.uint16, np.uint8))
+@kernel
+def _count(words):
+    total, triggers = 0, 0
+    for start in range(0, len(words), 1024):  # what 16 bits can count
+        events, fired = np.uint16(0), np.uint16(0)
+        for k in range(start, min(start + 1024, len(words))):
+            word = words[np.uint64(k)]
+            code = np.uint16(word >> np.uint16(12))
+            single = np.uint16(code == np.uint16(ADDR_X))
+            short = np.uint16(word & np.uint16(0xFF)) if code == np.uint16(VECT_8) else single
+            mask = np.uint16(word & np.uint16(0xFFF)) if code == np.uint16(VECT_12) else short
+            events = np.uint16(events + bit_count(mask))
+            fired = np.uint16(fired + np.uint16(code == np.uint16(TRIGGER)))
+        total += np.int64(events)
+        triggers += np.int64(fired)
+    return total, triggers
 
 
 @kernel
-def _decode(words, width, height, state, t, x, y, p):
-    high, time, row, base = state[HIGH], state[TIME], state[ROW], state[BASE]
-    polarity, locked, expected = state[POLARITY], state[LOCKED], state[EXPECTED]
-    count, outside, unsynchronized, unknown = 0, 0, 0, 0
-    for word in words:
-        code = word >> 12
-        payload = np.int64(word & 0xFFF)
-        if code == ADDR_X:
-            column = payload & 0x7FF
-            if time >= 0 and 0 <= row < height and column < width:
-                t[count] = time * 1000
-                x[count] = column
-                y[count] = row
-                p[count] = payload >> 11
-                count += 1
-            elif time < 0 or row < 0:
-                unsynchronized += 1
-            else:
-                outside += 1
-        elif code == TIME_LOW:
-            if locked:
-                time = high << 12 | payload
-        elif code == ADDR_Y:
-            row = payload & 0x7FF
-        elif code in (VECT_12, VECT_8):
-            size = 12 if code == VECT_12 else 8
-            for bit in range(size):
-                if payload >> bit & 1:
-                    if time >= 0 and 0 <= row < height and base >= 0 and base + bit < width:
-                        t[count] = time * 1000
-                        x[count] = base + bit
-                        y[count] = row
-                        p[count] = polarity
-                        count += 1
-                    elif time < 0 or row < 0 or base < 0:
-                        unsynchronized += 1
-                    else:
-                        outside += 1
-            if base >= 0:
-                base += size
-        elif code == VECT_BASE_X:
-            base = payload & 0x7FF
-            polarity = payload >> 11
-        elif code == TIME_HIGH:
-            previous = high
-            if high < 0:
-                high = payload
-            else:
-                step = (payload - high) & 0xFFF
-                back = 4096 - step
-                high += -back if back <= min(GLITCH, high) else step
-            if state[FIRST] < 0:
-                late = expected - (high << 12)
-                if late > 1 << 23:
-                    high += (late + (1 << 23) >> 24) << 12
-                state[FIRST] = high << 12
-            if time >= 0 and high != previous:
-                time = high << 12
-            locked = 1
-        elif code not in (TRIGGER, CONTINUED_4, CONTINUED_12, OTHERS):
-            unknown += 1
-    state[HIGH], state[TIME], state[ROW], state[BASE] = high, time, row, base
-    state[POLARITY], state[LOCKED] = polarity, locked
-    return count, outside, unsynchronized, unknown
+def _decode(words, width, height, state, counts):
+    most, triggers = _count(words)
+    room = most + 1  # a block of single events writes one more than it has
+    t, x, y, p = stream.columns(room)
+    rows = np.empty((triggers, 3), np.int64)
+    high, locked, time = state[HIGH], state[LOCKED], state[TIME]
+    row, base, polarity = state[ROW], state[BASE], state[POLARITY]
+    outside, unsynchronized, unknown, glitches, fired = 0, 0, 0, 0, 0
+    count = np.uint64(0)  # unsigned: numba would otherwise allow for indices from the end
+    i = 0
+    while i < len(words):
+        if time >= 0 and row >= 0:
+            # a packet's first TIME_HIGH, though repeated, may tell of whole wraps
+            repeated = TIME_HIGH << 12 | high & 0xFFF if state[FIRST] >= 0 else TIME_LOW << 12
+            end = plain_end(words, i, TIME_LOW, ADDR_Y, ADDR_X, repeated)
+            start = count
+            count, time, row = gather(words[i:end], time, row, _SHIFT, _KEEP, ADDR_X, t, count)
+            kept = unpack(t, x, y, p, start, count, (high << 12) * 1000, width, height)
+            outside += np.int64(count - kept)
+            count, i = kept, end
+
+        for k in range(i, min(i + BLOCK, len(words))):
+            word = np.int64(words[np.uint64(k)])
+            code, payload = word >> 12, word & 0xFFF
+            if code == ADDR_X:
+                column = payload & 0x7FF
+                if time < 0 or row < 0:
+                    unsynchronized += 1
+                elif column < width and row < height:
+                    t[count] = time * 1000
+                    x[count] = column
+                    y[count] = row
+                    p[count] = payload >> 11
+                    count += np.uint64(1)
+                else:
+                    outside += 1
+            elif code == TIME_LOW:
+                if locked:
+                    time = high << 12 | payload
+            elif code == ADDR_Y:
+                row = payload & 0x7FF
+            elif code in (VECT_12, VECT_8):
+                size = 12 if code == VECT_12 else 8
+                mask = payload & ((1 << size) - 1)
+                if time < 0 or row < 0 or base < 0:
+                    unsynchronized += bit_count(mask)
+                else:
+                    inside = within(mask, base, width) if row < height else 0
+                    outside += bit_count(mask ^ inside)
+                    count = unfold(inside, size, base, row, polarity, time * 1000, t, x, y, p, count)
+                if base >= 0:
+                    base += size
+            elif code == VECT_BASE_X:
+                base = payload & 0x7FF
+                polarity = payload >> 11
+            elif code == TIME_HIGH:
+                previous = high
+                high, glitch = next_high(high, payload, 12, GLITCH)
+                glitches += glitch
+                if state[FIRST] < 0:
+                    high = wrapped_as_expected(high, 12, state[EXPECTED] >> 12)
+                    state[FIRST] = high << 12
+                if time >= 0 and high != previous:
+                    time = high << 12
+                locked = 1
+            elif code == TRIGGER:
+                if time >= 0:
+                    rows[fired, 0] = time * 1000
+                    rows[fired, 1] = payload >> 8
+                    rows[fired, 2] = payload & 1
+                    fired += 1
+            elif code != CONTINUED_4 and code != CONTINUED_12 and code != OTHERS:
+                unknown += 1
+        i += BLOCK
+    state[HIGH], state[LOCKED], state[TIME] = high, locked, time
+    state[ROW], state[BASE], state[POLARITY] = row, base, polarity
+    counts[OUT_OF_BOUNDS] += outside
+    counts[UNSYNCHRONIZED] += unsynchronized
+    counts[UNKNOWN_WORDS] += unknown
+    counts[TIME_GLITCHES] += glitches
+    return t[:count], x[:count], y[:count], p[:count], rows[:fired]
+
+
+class Decoder(prophesee.Decoder):
+    """Events before the stream's first time, row and vector base, or the first after a gap, are skipped."""
+
+    word, word_bytes = np.dtype("<u2"), 2
+    kernel = staticmethod(_decode)
 
 
 @kernel

@@ -6,27 +6,28 @@ import numpy as np
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.events.codecs import stream
-from rehdr_ros.events.jit import kernel, sealed
+from rehdr_ros.events.codecs.stream import OUT_OF_BOUNDS
+from rehdr_ros.events.jit import kernel
 from rehdr_ros.events.packet import Events, Packet
 
 
 class Decoder(stream.Decoder):
     """Every packet stands alone: a gap costs only the packets that are missing."""
 
-    word = np.dtype("<u8")
+    word, word_bytes = np.dtype("<u8"), 8
 
     def _decode(self, words: np.ndarray, packet: Packet) -> Events:
-        t, x, y, p = (np.empty(len(words), dtype) for dtype in (np.int64, np.uint16, np.uint16, np.uint8))
-        time_base = np.uint64(packet.time_base).astype(np.int64)
-        count = _decode(sealed(words), time_base, self.width, self.height, t, x, y, p)
-        self.counters["out_of_bounds"] += len(words) - count
-        return Events(t, x, y, p)[:count]
+        return Events.of(*_decode(words, stream.time_base(packet), self.width, self.height, self._counts))
 
 
 class Encoder(stream.Encoder):
     """Exact in ns, in any order; a packet spans less than 2^32 ns (4.29 s)."""
 
     encoding = "mono"
+
+    def __init__(self, width: int, height: int) -> None:
+        super().__init__(width, height)
+        self._require_size(32768)
 
     def _encode(self, events: Events) -> tuple[int, np.ndarray]:
         if not len(events):
@@ -41,8 +42,10 @@ class Encoder(stream.Encoder):
 
 
 @kernel
-def _decode(words, time_base, width, height, t, x, y, p):
-    count = 0
+def _decode(words, time_base, width, height, counts):
+    room = len(words) + 1  # what isn't kept is written, too
+    t, x, y, p = stream.columns(room)
+    count = np.uint64(0)
     for word in words:
         column = np.int64(word >> np.uint64(32) & np.uint64(0xFFFF))
         row = np.int64(word >> np.uint64(48) & np.uint64(0x7FFF))
@@ -50,5 +53,6 @@ def _decode(words, time_base, width, height, t, x, y, p):
         x[count] = column
         y[count] = row
         p[count] = word >> np.uint64(63)
-        count += column < width and row < height
-    return count
+        count += np.uint64((column < width) & (row < height))
+    counts[OUT_OF_BOUNDS] += len(words) - np.int64(count)
+    return t[:count], x[:count], y[:count], p[:count]

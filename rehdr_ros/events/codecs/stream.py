@@ -5,24 +5,42 @@ from __future__ import annotations
 import numpy as np
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.events.packet import Events, Packet
+from rehdr_ros.events.jit import kernel, sealed
+from rehdr_ros.events.packet import Events, Packet, Triggers
+
+CAUSES = ("out_of_bounds", "unsynchronized", "invalid", "unknown_words", "time_glitches", "truncated", "lost_packets")
+OUT_OF_BOUNDS, UNSYNCHRONIZED, INVALID, UNKNOWN_WORDS, TIME_GLITCHES, TRUNCATED, LOST_PACKETS = range(len(CAUSES))
+NO_TRIGGERS = np.empty((0, 3), np.int64)
+_MANY = 1 << 32
 
 
 class Decoder:
     """Streaming decoder of one encoding: packets in their order -> events in sensor time.
 
-    `counters` (since construction) tells what was lost: events `out_of_bounds` and `unsynchronized` (their
-    time, row or vector base was not known yet), `unknown_words`, `truncated` packets (a part of a word at the
-    end) and `lost_packets` (gaps in seq). Damaged data is skipped and counted; it never raises.
+    `counters` (since construction) tells what was
+    lost or odd: events `out_of_bounds`, `unsynchronized` (their time, row or vector base was not known yet) and
+    `invalid` (so marked by the driver), `unknown_words`, `time_glitches` (the sensor's time stepped back a little),
+    `truncated` packets (a part of a word at the end) and `lost_packets` (gaps in seq). Damaged data is skipped and
+    counted; it never raises.
     """
 
-    word: np.dtype
+    word: np.dtype  # what one word is, or the parts of it whose bytes a big-endian sender swaps
+    word_bytes: int  # of a whole word
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
-        causes = ("out_of_bounds", "unsynchronized", "unknown_words", "truncated", "lost_packets")
-        self.counters = dict.fromkeys(causes, 0)
+        self._counts = np.zeros(len(CAUSES), np.int64)
+        self._trigger_rows = NO_TRIGGERS
         self.reset()
+
+    @property
+    def triggers(self) -> Triggers:
+        """The external triggers of the packet decoded last, t in ns of the sensor's clock."""
+        return Triggers.of(self._trigger_rows)
+
+    @property
+    def counters(self) -> dict[str, int]:
+        return dict(zip(CAUSES, self._counts.tolist(), strict=True))
 
     def reset(self) -> None:
         """Forget the stream, as at its start; the counters go on."""
@@ -34,19 +52,22 @@ class Decoder:
         return self._decode(self._words(packet), packet)
 
     def _follow(self, seq: int) -> None:
-        if self._seq is not None and seq < self._seq:
+        last, self._seq = self._seq, seq
+        if last is None or seq == last + 1:
+            return
+        if seq < last:
             self.reset()
-        elif self._seq is not None and seq > self._seq + 1:
-            self.counters["lost_packets"] += seq - self._seq - 1
+            self._seq = seq
+        elif seq > last:
+            self._counts[LOST_PACKETS] += min(seq - last - 1, _MANY)  # a damaged number may say anything
             self._resynchronize()
-        self._seq = seq
 
     def _words(self, packet: Packet) -> np.ndarray:
-        octets = np.frombuffer(packet.data, np.uint8)
-        whole = len(octets) - len(octets) % self.word.itemsize
-        self.counters["truncated"] += whole != len(octets)
-        words = octets[:whole].view(self.word)
-        return words.byteswap() if packet.is_bigendian else words
+        count, rest = divmod(memoryview(packet.data).nbytes, self.word_bytes)
+        if rest:
+            self._counts[TRUNCATED] += 1
+        words = np.frombuffer(packet.data, self.word, count * (self.word_bytes // self.word.itemsize))
+        return sealed(words.byteswap() if packet.is_bigendian else words)
 
     def _resynchronize(self) -> None:
         """Packets are missing: forget what they may have changed."""
@@ -83,3 +104,19 @@ class Encoder:
 
     def _encode(self, events: Events) -> tuple[int, np.ndarray]:
         raise NotImplementedError
+
+    def _require_size(self, largest: int) -> None:
+        if max(self.width, self.height) > largest:
+            size = f"{self.width}x{self.height}"
+            raise InputError(f"{self.encoding} holds images of at most {largest}x{largest}, not {size}")
+
+
+@kernel
+def columns(room):
+    """Unwritten t, x, y and p for `room` events."""
+    return np.empty(room, np.int64), np.empty(room, np.uint16), np.empty(room, np.uint16), np.empty(room, np.uint8)
+
+
+def time_base(packet: Packet) -> int:
+    """time_base, ns, in the range of int64 whatever a damaged packet says."""
+    return int(np.uint64(packet.time_base).astype(np.int64))

@@ -1,0 +1,19 @@
+"""evt21_legacy: evt21 as the IMX636 sends it, the high 32 bits of each word first."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rehdr_ros.events.codecs import evt21
+from rehdr_ros.events.jit import sealed
+from rehdr_ros.events.packet import Packet
+
+
+class Decoder(evt21.Decoder):
+    """As for evt21."""
+
+    word, word_bytes = np.dtype("<u4"), 8
+
+    def _words(self, packet: Packet) -> np.ndarray:
+        halves = super()._words(packet).reshape(-1, 2)
+        return sealed(np.ascontiguousarray(halves[:, ::-1]).view("<u8").ravel())

@@ -1,0 +1,56 @@
+"""libcaer (iniVation): 64-bit events {valid 0, polarity 1, y 16-2, x 31-17, time in us 63-32}, time signed.
+
+An event's time is time_base + time; where time falls within a packet, its 31 bits have wrapped.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rehdr_ros.events.codecs import stream
+from rehdr_ros.events.codecs.stream import INVALID, OUT_OF_BOUNDS, TIME_GLITCHES
+from rehdr_ros.events.jit import kernel
+from rehdr_ros.events.packet import Events, Packet
+
+_HALF_PERIOD = 1 << 30  # a smaller step back is no wrap
+
+
+class Decoder(stream.Decoder):
+    """Every packet stands alone: a gap costs only the packets that are missing."""
+
+    word, word_bytes = np.dtype("<u4"), 8
+
+    def _decode(self, words: np.ndarray, packet: Packet) -> Events:
+        return Events.of(*_decode(words, stream.time_base(packet), self.width, self.height, self._counts))
+
+
+@kernel
+def _decode(words, time_base, width, height, counts):
+    room = len(words) // 2 + 1  # what isn't kept is written, too
+    t, x, y, p = stream.columns(room)
+    invalid, outside, glitches = 0, 0, 0
+    count = np.uint64(0)
+    last = 0
+    begin = time_base
+    for k in range(len(words) // 2):
+        word, us = words[np.uint64(2 * k)], np.int64(np.int32(words[np.uint64(2 * k + 1)]))
+        column, row = np.int64(word >> np.uint32(17)), np.int64(word >> np.uint32(2) & np.uint32(0x7FFF))
+        valid = (word & np.uint32(1) != 0) & (us >= 0)
+        if us < last and valid:
+            if last - us > _HALF_PERIOD:
+                begin += np.int64(1 << 31) * 1000
+            else:
+                glitches += 1
+        last = us if valid else last
+        t[count] = begin + us * 1000
+        x[count] = column
+        y[count] = row
+        p[count] = word >> np.uint32(1) & np.uint32(1)
+        inside = (column < width) & (row < height)
+        invalid += not valid
+        outside += valid & (not inside)
+        count += np.uint64(valid & inside)
+    counts[INVALID] += invalid
+    counts[OUT_OF_BOUNDS] += outside
+    counts[TIME_GLITCHES] += glitches
+    return t[:count], x[:count], y[:count], p[:count]

@@ -1,0 +1,83 @@
+"""What evt2, evt2.1 and evt3 share: events carry the low bits of time, TIME_HIGH words the high ones, which wrap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from rehdr_ros.events.codecs import stream
+from rehdr_ros.events.jit import kernel
+from rehdr_ros.events.packet import Events, Packet
+
+# What crosses a packet's border, as indices of an int64 array. HIGH counts its wraps. EXPECTED and FIRST (us): the
+# sensor's time by the stamps, and what the packet's first TIME_HIGH said. What is not known is UNKNOWN.
+HIGH, LOCKED, EXPECTED, FIRST, TIME, ROW, BASE, POLARITY = range(8)
+UNKNOWN = -1
+
+_SURPRISE_US = 2_000_000  # between sensor and stamps: no jitter, but a damaged word or a sensor that was reset
+_CONVINCING = 3  # surprises in a row
+
+
+class Decoder(stream.Decoder):
+    """A decoder around `kernel(words, width, height, state, counts)`, which returns t, x, y, p and rows of triggers."""
+
+    kernel: Callable
+
+    def reset(self) -> None:
+        super().reset()
+        self._state = np.full(8, UNKNOWN, np.int64)
+        self._state[[LOCKED, POLARITY]] = 0
+        self._anchor: tuple[int, int] | None = None
+        self._surprises = 0
+
+    def _resynchronize(self) -> None:
+        self._state[[TIME, ROW, BASE]] = UNKNOWN
+        self._state[LOCKED] = 0
+
+    def _decode(self, words: np.ndarray, packet: Packet) -> Events:
+        self._state[EXPECTED] = self._expected_us(packet.stamp_ns)
+        self._state[FIRST] = UNKNOWN
+        *columns, self._trigger_rows = self.kernel(words, self.width, self.height, self._state, self._counts)
+        self._compare(packet.stamp_ns)
+        return Events.of(*columns)
+
+    def _expected_us(self, stamp_ns: int) -> int:
+        """The sensor's time by the stamps: the data can't tell how often time wrapped in a long gap."""
+        if self._anchor is None or stamp_ns == self._anchor[0]:  # stamps that stand still tell nothing
+            return UNKNOWN
+        stamp, first_us = self._anchor
+        return max(first_us + (stamp_ns - stamp) // 1000, UNKNOWN)
+
+    def _compare(self, stamp_ns: int) -> None:
+        """Anchor the next expectation, but not at a time that only one damaged packet believes in."""
+        first, expected = int(self._state[FIRST]), int(self._state[EXPECTED])
+        if first == UNKNOWN:
+            return
+        self._surprises += 1
+        if expected == UNKNOWN or abs(first - expected) < _SURPRISE_US or self._surprises >= _CONVINCING:
+            self._anchor, self._surprises = (stamp_ns, first), 0
+
+
+@kernel
+def next_high(high, payload, bits, glitch):
+    """What follows HIGH when a TIME_HIGH word of `bits` bits comes, and whether it is a step back.
+
+    A step back by no more than `glitch` is a glitch of the sensor, by more a wrap.
+    """
+    if high < 0:
+        return payload, False
+    step = (payload - high) & ((1 << bits) - 1)
+    back = (1 << bits) - step
+    if step and back <= min(glitch, high):
+        return high - back, True
+    return high + step, False
+
+
+@kernel
+def wrapped_as_expected(high, bits, expected):
+    """HIGH with the number of wraps that brings it closest to `expected`, which is in its units, or UNKNOWN."""
+    wraps = (expected - high + (1 << bits - 1)) >> bits
+    if expected < 0 or high + (wraps << bits) < 0:
+        return high
+    return high + (wraps << bits)

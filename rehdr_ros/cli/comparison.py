@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import torch
 
-from rehdr_ros.events import Clock, EventBuffer, Packet, make_decoder, voxel_grid
+from rehdr_ros.events import Clock, Events, Packet, make_decoder, voxel_grid
 from rehdr_ros.reconstruction.tonemap import ToneMapper
 from rehdr_ros.simulation.sensors import RESPONSE
 
@@ -41,13 +41,13 @@ def _row(ldr: np.ndarray, events: np.ndarray, ours: np.ndarray, truth: np.ndarra
 
 def _event_images(packets: Iterable[Packet], stamps: list[int], chosen: set[int], size: tuple[int, int]) -> Images:
     """Events since the previous frame: ON red, OFF blue, on white."""
-    buffer, clock, decoder = EventBuffer(1e4), Clock(), None
+    parts, clock, decoder = [], Clock(), None
     for packet in packets:
         decoder = decoder or make_decoder(packet.encoding, packet.width, packet.height)
-        buffer.append(clock.to_ros(packet, decoder.decode(packet)))
+        parts.append(clock.to_ros(packet, decoder.decode(packet)))
+    events = Events.concatenate(parts)
     images = {}
     for t0, t1 in zip([stamps[0] - 1, *stamps], stamps, strict=False):
-        events = buffer.take_until(t1)
         if t1 in chosen:
             strength = np.clip(voxel_grid(events, t0, t1, 1, *size)[0] / 4, -1, 1)
             image = np.full((*size, 3), 255, np.float32)

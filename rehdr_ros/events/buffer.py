@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -13,66 +13,99 @@ _EVENT_BYTES = 8 + 2 + 2 + 1
 
 
 class EventBuffer:
-    """Events in ROS time, bounded in memory: beyond `megabytes` (10^6 bytes) the oldest arrivals are dropped.
+    """Events in ROS time and in its order, bounded in memory: beyond `megabytes` (10^6 bytes) the oldest are dropped.
 
     `latest`: the latest time seen since construction or `clear`, in ns, or None. `dropped`: events lost to
-    the bound since construction. `len()`: events waiting. Raises ValueError for a bound of zero or less.
+    the bound since construction. `len()`: events waiting. Raises ValueError for a bound of zero or less, or too large.
     """
 
     def __init__(self, megabytes: float) -> None:
-        if megabytes <= 0:
-            raise InputError(f"an event buffer needs some memory, not {megabytes} MB")
-        self.capacity = int(megabytes * 1e6) // _EVENT_BYTES
+        if not 0 < megabytes < 1e9:
+            raise InputError(f"an event buffer needs some memory, and a bound: not {megabytes} MB")
+        self.capacity = max(1, int(megabytes * 1e6) // _EVENT_BYTES)
         self.dropped = 0
-        self.clear()
+        try:
+            self.clear()
+        except MemoryError as error:
+            raise InputError(f"no room for an event buffer of {megabytes} MB") from error
 
     def __len__(self) -> int:
         return self._size
 
     def clear(self) -> None:
-        """Forget all events and the latest time; the count of drops stays."""
-        self._chunks: deque[Events] = deque()
-        self._size = 0
+        """Forget all events and the latest time, and free the memory; the count of drops stays."""
+        # A ring of columns: an object for each tiny packet would take more memory than its events. Pages that have
+        # never been written to take none.
+        self._ring = Events.of(*(np.empty(self.capacity, d) for d in (np.int64, np.uint16, np.uint16, np.uint8)))
+        self._start = self._size = 0
         self.latest: int | None = None
 
     def append(self, events: Events) -> None:
-        """Add the events of one packet; its arrays are kept, not copied.
+        """Add a copy of the events of one packet.
 
-        They may be somewhat out of order, within the packet and against other packets.
+        They may be somewhat out of order, within the packet and against other packets; the cost of the disorder is that
+        of sorting what overlaps.
         """
         if not len(events):
             return
-        self._chunks.append(_in_time_order(events))
-        self._size += len(events)
-        newest = int(self._chunks[-1].t[-1])
-        self.latest = newest if self.latest is None else max(self.latest, newest)
-        self._drop(self._size - self.capacity)
+        events = _in_time_order(events)
+        oldest, newest = int(events.t[0]), int(events.t[-1])
+        latest, self.latest = self.latest, newest if self.latest is None else max(self.latest, newest)
+        overlap = 0 if latest is None or oldest >= latest else self._size - self._count_until(oldest)
+        if overlap:
+            # Behind those of the same time that came earlier, which a stable sort leaves in front.
+            self._size -= overlap
+            events = _in_time_order(Events.concatenate([self._copy(self._size, self._size + overlap), events]))
+        self._drop(self._size + len(events) - self.capacity)
+        self._write(events[max(0, len(events) - self.capacity) :])
 
     def take_until(self, t: int) -> Events:
         """Remove and return all events with time <= t (ns), in the order of time, ties as they arrived."""
-        return _in_time_order(Events.concatenate(self._split_off(t)))
+        count = self._count_until(t)
+        taken = self._copy(0, count)
+        left = self._size - count
+        if left <= count:  # begin anew, where the memory is in use already
+            rest = self._copy(count, self._size)
+            self._start = self._size = 0
+            self._write(rest)
+        else:
+            self._start = (self._start + count) % self.capacity
+            self._size = left
+        return taken
 
-    def _split_off(self, t: int) -> list[Events]:
-        early, late = [], deque()
-        for chunk in self._chunks:
-            count = int(np.searchsorted(chunk.t, t, side="right"))
-            if count:
-                early.append(chunk[:count])
-            if count < len(chunk):
-                late.append(chunk[count:] if count else chunk)
-        self._chunks = late
-        self._size -= sum(map(len, early))
-        return early
+    def _spans(self, begin: int, end: int) -> Iterator[slice]:
+        """Where the events from number `begin` to `end` lie in the ring: in one piece or in two."""
+        first, last, length = self._start + begin, self._start + end, self.capacity
+        if first < length:
+            yield slice(first, min(last, length))
+        if last > length:
+            yield slice(max(first - length, 0), last - length)
+
+    def _count_until(self, t: int) -> int:
+        return sum(int(np.searchsorted(self._ring.t[span], t, side="right")) for span in self._spans(0, self._size))
+
+    def _copy(self, begin: int, end: int) -> Events:
+        parts = [self._ring[span] for span in self._spans(begin, end)]
+        columns = [[getattr(part, name) for part in parts] for name in "txyp"]
+        return Events.of(*(np.concatenate(column) for column in columns)) if parts else Events.empty()
+
+    def _write(self, events: Events) -> None:
+        """Behind the last event; there must be room."""
+        written = 0
+        for span in self._spans(self._size, self._size + len(events)):
+            part = events[written : written + span.stop - span.start]
+            for name in "txyp":
+                getattr(self._ring, name)[span] = getattr(part, name)
+            written += len(part)
+        self._size += len(events)
 
     def _drop(self, excess: int) -> None:
-        while excess > 0:
-            oldest = self._chunks.popleft()
-            count = min(excess, len(oldest))
-            if count < len(oldest):
-                self._chunks.appendleft(oldest[count:])
-            self._size -= count
-            self.dropped += count
-            excess -= count
+        if excess <= 0:
+            return
+        self.dropped += excess
+        gone = min(excess, self._size)
+        self._start = (self._start + gone) % self.capacity
+        self._size -= gone
 
 
 def _in_time_order(events: Events) -> Events:

@@ -1,11 +1,15 @@
+import resource
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rehdr_ros.errors import InputError
 from rehdr_ros.events import EventBuffer, Events
 
-MEGABYTES_AN_EVENT = 13e-6
+MEGABYTES_AN_EVENT = 13.001e-6
 
 
 def numbered(times, start=0):
@@ -64,6 +68,38 @@ def test_memory_is_bounded_and_the_oldest_go_first():
     assert buffer.take_until(2000).t.tolist() == list(range(1150, 1250))
 
 
-def test_a_buffer_without_memory_is_refused():
-    with pytest.raises(ValueError, match="memory"):
-        EventBuffer(0)
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 25)), max_size=60), st.integers(1, 60))
+def test_it_is_a_queue_of_the_newest_events(steps, capacity):
+    buffer, now, expected, dropped = EventBuffer(capacity * MEGABYTES_AN_EVENT), 0, [], 0
+    for count, taken in steps:
+        buffer.append(numbered(np.arange(now, now + count), now % 1000))
+        expected += range(now, now + count)
+        now += count
+        dropped += max(0, len(expected) - capacity)
+        expected = expected[max(0, len(expected) - capacity) :]
+        until = now - taken
+        assert buffer.take_until(until).t.tolist() == [t for t in expected if t <= until]
+        expected = [t for t in expected if t > until]
+        assert len(buffer) == len(expected)
+    assert buffer.dropped == dropped
+    assert buffer.take_until(now).t.tolist() == expected
+
+
+@pytest.mark.parametrize("size", [1, 50_000])
+def test_memory_does_not_grow_whether_or_not_anybody_takes(size):
+    def resident() -> float:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+
+    columns = np.zeros(size), np.zeros(size), np.zeros(size)
+    buffer, before = EventBuffer(20), resident()
+    for k in range(20_000 if size == 1 else 2000):
+        buffer.append(Events(np.arange(k * size, (k + 1) * size), *columns))
+        if k % 10 == 9 and k < 1000:
+            assert len(buffer.take_until((k + 1) * size - 2)) > 0
+    assert resident() - before < 20 + 15
+
+
+@pytest.mark.parametrize("megabytes", [0, -1, float("nan"), float("inf"), 9e8])
+def test_a_buffer_without_memory_or_with_too_much_is_refused(megabytes):
+    with pytest.raises(InputError, match="buffer"):
+        EventBuffer(megabytes)

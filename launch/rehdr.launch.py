@@ -16,6 +16,10 @@ _ARGUMENTS = {
     "events": ("/event_camera/events", "topic of the event packets"),
     "image": ("/camera/image_raw", "topic of the frames"),
     "camera_info": ("/camera/camera_info", "topic of the frames' camera info"),
+    "event_camera_info": (
+        "/event_camera/camera_info",
+        "topic of the event camera's info, for registration: camera_info",
+    ),
     "exposure": ("/camera/exposure", "topic of the frames' exposure, where something publishes it"),
     "params_file": (_CONFIG, "parameters of the node"),
     "weights": ("", "a shipped name, or a checkpoint's file; else as params_file says"),
@@ -51,6 +55,7 @@ def _processes(context: LaunchContext) -> list:
             ("events", value["events"]),
             ("image_raw", value["image"]),
             ("camera_info", value["camera_info"]),
+            ("event_camera_info", value["event_camera_info"]),
             ("exposure", value["exposure"]),
         ],
         arguments=["--ros-args", "--log-level", value["log_level"]],

@@ -8,7 +8,7 @@ from rehdr_ros.cli.progress import progress
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Events, Packet
 from rehdr_ros.reconstruction import HdrFrame, HdrPipeline
-from rehdr_ros.recordings import Exposure, open_recording
+from rehdr_ros.recordings import Aedat4Recording, Calibration, Exposure, open_recording
 from rehdr_ros.recordings.results import ResultWriter
 
 
@@ -24,12 +24,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     recording = open_recording(args.input, args.events, args.image)
-    messages = recording.messages()
+    messages = recording.messages(cameras=args.registration == "camera_info")
     fps = args.fps or _frame_rate(recording)
+    size = (recording.width, recording.height) if isinstance(recording, Aedat4Recording) else None
     pipeline = HdrPipeline(pipeline_config(args))
     events, seconds = 0, {}
     with ResultWriter(args.output, fps, args.half) as results:
-        for frame in progress(reconstruct(pipeline, messages), "reconstructing"):
+        for frame in progress(reconstruct(pipeline, messages, size), "reconstructing"):
+            if pipeline.registration_problem and not frame.info.reset_reason:
+                raise InputError(pipeline.registration_problem)
             events += frame.info.events
             for stage, duration in frame.info.durations.items():
                 seconds[stage] = seconds.get(stage, 0.0) + duration
@@ -56,13 +59,18 @@ def run(args: argparse.Namespace) -> None:
     print(f"{results.count} frames in {args.output}: hdr/, tonemapped/, video.mp4, frames.csv, summary.json")
 
 
-def reconstruct(pipeline: HdrPipeline, messages) -> Iterator[HdrFrame]:
-    """Every HDR frame of a recording's Packets, Events, Exposures and Frames."""
+def reconstruct(pipeline: HdrPipeline, messages, event_size: tuple[int, int] | None = None) -> Iterator[HdrFrame]:
+    """Every HDR frame of a recording's Packets, Events, Exposures, Calibrations and Frames.
+
+    event_size: width and height of the event camera where Events come.
+    """
     for message in messages:
         if isinstance(message, Packet):
             pipeline.add_packet(message)
         elif isinstance(message, Events):
-            pipeline.add_events(message)
+            pipeline.add_events(message, event_size)
+        elif isinstance(message, Calibration):
+            pipeline.set_camera(message.of, message.camera)
         elif isinstance(message, Exposure):
             pipeline.add_exposure(message.stamp_ns, message.exposure)
         else:

@@ -6,10 +6,21 @@ import numpy as np
 
 from rehdr_ros.events.jit import kernel, sealed
 from rehdr_ros.events.packet import Events
+from rehdr_ros.events.registration import Registration
+
+_BLOCK = 1 << 15  # events whose pixels are found before they are counted
+_NO_TABLE = sealed(np.empty(0, np.int32))
 
 
 def voxel_grid(
-    events: Events, t0: int, t1: int, bins: int, height: int, width: int, out: np.ndarray | None = None
+    events: Events,
+    t0: int,
+    t1: int,
+    bins: int,
+    height: int,
+    width: int,
+    out: np.ndarray | None = None,
+    registration: Registration | None = None,
 ) -> np.ndarray:
     """Sum the polarities (+1 ON, -1 OFF) of the events in (t0, t1] into a float32 (bins, height, width) grid.
 
@@ -17,11 +28,15 @@ def voxel_grid(
     et al., "Unsupervised Event-Based Learning of Optical Flow, Depth, and Egomotion" (CVPR 2019); a single
     bin takes all. t0, t1: int ns, on the clock of `events`. Events outside the interval or the image are
     ignored; without events, or with t1 <= t0, the grid is zero. The order of the events does not matter.
-    `out`, if given, is overwritten and returned.
-    Raises ValueError for bins < 1 and for an `out` that is not C-contiguous float32 of that shape.
+    `out`, if given, is overwritten and returned. `registration` tells where in the grid each pixel of the sensor
+    lies; without one, the pixels are the same.
+    Raises ValueError for bins < 1, for an `out` that is not C-contiguous float32 of that shape, and for a registration
+    into another size.
     """
     if bins < 1:
         raise ValueError(f"a voxel grid needs at least one bin, not {bins}")
+    if registration is not None and registration.frame_size != (width, height):
+        raise ValueError(f"the registration is into {registration.frame_size}, the grid is of {(width, height)}")
     shape = (bins, height, width)
     if out is None:
         out = np.zeros(shape, np.float32)
@@ -30,21 +45,56 @@ def voxel_grid(
     else:
         out.fill(0.0)
     if len(events) and t1 > t0:
-        _accumulate(sealed(events.t), sealed(events.x), sealed(events.y), sealed(events.p), int(t0), int(t1), out)
+        columns = (sealed(column) for column in (events.t, events.x, events.y, events.p))
+        if registration is None:
+            _accumulate(*columns, int(t0), int(t1), width, height, _NO_TABLE, out)
+        else:
+            _accumulate(*columns, int(t0), int(t1), *registration.event_size, registration.table, out)
+            registration.complete(out)
     return out
 
 
 @kernel
-def _accumulate(t, x, y, p, t0, t1, grid):
+def _accumulate(t, x, y, p, t0, t1, width, height, table, grid):
+    # Not in one loop: the processor would wait for each pixel before it knew where the next event goes.
+    pixels = np.empty(min(_BLOCK, len(t)), np.int32)
+    for start in range(0, len(t), _BLOCK):
+        end = min(start + _BLOCK, len(t))
+        part = pixels[: end - start]
+        _number(x[start:end], y[start:end], width, height, part)
+        if len(table):
+            _look_up(part, table)
+        _add(t[start:end], part, p[start:end], t0, t1, grid)
+
+
+@kernel
+def _add(t, pixels, p, t0, t1, grid):
     bins, height, width = grid.shape
+    flat = grid.reshape(-1)
+    plane = height * width if bins > 1 else 0  # to the next bin; of a single one, the share of the next is zero
+    last = max(bins - 2, 0)
     scale = (bins - 1) / (t1 - t0)
     for i in range(len(t)):
-        if t[i] <= t0 or t[i] > t1 or x[i] >= width or y[i] >= height:
+        if t[i] <= t0 or t[i] > t1 or pixels[i] < 0:
             continue
-        polarity = np.float32(1.0) if p[i] else np.float32(-1.0)
         position = (t[i] - t0) * scale
-        lower = min(int(position), bins - 1)
-        share = np.float32(position - lower)
-        grid[lower, y[i], x[i]] += polarity * (np.float32(1.0) - share)
-        if lower + 1 < bins:
-            grid[lower + 1, y[i], x[i]] += polarity * share
+        lower = min(np.int64(position), last)
+        polarity = np.float32(1.0) if p[i] else np.float32(-1.0)
+        share = polarity * np.float32(position - lower)
+        cell = np.uint64(lower * plane + pixels[i])
+        flat[cell] += polarity - share
+        flat[cell + np.uint64(plane)] += share
+
+
+@kernel
+def _number(x, y, width, height, pixels):
+    width, height = np.int32(width), np.int32(height)
+    for i in range(len(x)):
+        column, row = np.int32(x[i]), np.int32(y[i])
+        pixels[i] = row * width + column if (column < width) & (row < height) else np.int32(-1)
+
+
+@kernel
+def _look_up(pixels, table):
+    for i in range(len(pixels)):
+        pixels[i] = table[np.uint64(np.int64(pixels[i]) + 1)]

@@ -20,7 +20,10 @@ class RehdrConfig:
     """Everything that decides a network's shape; stored inside its checkpoint.
 
     radiance says what the output means: "ldr_white", 1.0 = the LDR's white, the LDR itself where it is
-    exposed and a prediction where it is clipped; or "relative", a sigmoid in 0..1 as published.
+    exposed and a prediction where it is clipped; or "relative", a sigmoid in 0..1 as published. voxel says in which
+    units it takes the grid: "counts", signed events; "quantile", divided by a high quantile of their magnitudes, in
+    -1..1; "log_intensity", events times the contrast threshold. One that gives "ldr_white" estimates the threshold
+    itself and takes counts; for "relative" the default is "quantile", since published networks were trained on -1..1.
     """
 
     base_channels: int = 32
@@ -32,14 +35,18 @@ class RehdrConfig:
     upsampling: str = "transposed"
     fusion: str = "modality"
     radiance: str = "ldr_white"
+    voxel: str | None = None
 
     def __post_init__(self):
+        if self.voxel is None:
+            object.__setattr__(self, "voxel", "counts" if self.radiance == "ldr_white" else "quantile")
         choices = {
             "norm": ("none", "batch", "instance", "group"),
             "recurrent": tuple(RECURRENT),
             "upsampling": tuple(UPSAMPLING),
             "fusion": tuple(FUSION),
             "radiance": ("ldr_white", "relative"),
+            "voxel": ("counts", "quantile", "log_intensity"),
         }
         for field in fields(self):
             value = getattr(self, field.name)
@@ -47,6 +54,8 @@ class RehdrConfig:
                 raise InputError(f"{field.name}={value!r}: use one of {', '.join(choices[field.name])}")
             if field.name not in choices and (not isinstance(value, int) or value < 1):
                 raise InputError(f"{field.name}={value!r}: must be a positive integer")
+        if self.radiance == "ldr_white" and self.voxel != "counts":
+            raise InputError(f"voxel={self.voxel!r} goes with radiance='relative': 'ldr_white' takes counts")
 
 
 class ImageEncoder(nn.Module):

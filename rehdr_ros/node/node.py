@@ -26,6 +26,7 @@ from rehdr_ros.node.signals import interrupt_on_signals
 from rehdr_ros.node.transport import use_large_shared_memory
 from rehdr_ros.reconstruction import HdrFrame, HdrPipeline
 from rehdr_ros.reconstruction.recent import Recent
+from rehdr_ros.recordings.camera_message import camera_from_message
 from rehdr_ros.recordings.packet_message import packet_from_message, stamp_to_ns
 
 _POLL_SECONDS = 0.02  # how often the worker looks for frames whose events are overdue
@@ -126,6 +127,7 @@ class RehdrNode(LifecycleNode):
             self.create_subscription(EventPacket, "events", self._on_events, qos(self._settings.events_depth)),
             self.create_subscription(Image, "image_raw", self._on_image, qos(depth)),
             self.create_subscription(CameraInfo, "camera_info", self._on_camera_info, qos(depth)),
+            self.create_subscription(CameraInfo, "event_camera_info", self._on_event_camera_info, qos(depth)),
             self.create_subscription(Exposure, "exposure", self._on_exposure, qos(depth)),
         ]
         self._events_topic = self._inputs[0].topic_name
@@ -158,8 +160,13 @@ class RehdrNode(LifecycleNode):
 
     def _on_image(self, message: Image) -> None:
         size = (message.width, message.height)
-        if self._sensor_size not in (None, size):
-            self._warn("geometry", f"events of {self._sensor_size} and frames of {size} pixels: they are not aligned")
+        registration = self._settings.registration
+        if registration in ("scale", "identity") and self._sensor_size not in (None, size):
+            self._warn(
+                "geometry",
+                f"events of {self._sensor_size} and frames of {size} pixels, with registration={registration}: "
+                "unless both cameras share their optics, set it to homography or camera_info",
+            )
         with self._refusing("image_raw"):
             stamp_ns = stamp_to_ns(message.header.stamp)
             self._pipeline.add_frame(stamp_ns, image_from_message(message), frame_id=message.header.frame_id)
@@ -167,6 +174,15 @@ class RehdrNode(LifecycleNode):
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         self._camera_infos.put(stamp_to_ns(message.header.stamp), message)
+        self._calibrate("frames", "camera_info", message)
+
+    def _on_event_camera_info(self, message: CameraInfo) -> None:
+        self._calibrate("events", "event_camera_info", message)
+
+    def _calibrate(self, of: str, topic: str, message: CameraInfo) -> None:
+        if self._settings.registration == "camera_info":
+            with self._refusing(topic):
+                self._pipeline.set_camera(of, camera_from_message(message))
 
     def _on_exposure(self, message: Exposure) -> None:
         self._pipeline.add_exposure(stamp_to_ns(message.header.stamp), message.exposure_time * message.gain)
@@ -215,6 +231,8 @@ class RehdrNode(LifecycleNode):
         except Exception as error:
             self._lost_frames += 1
             self._warn("publication", f"could not publish a frame ({self._lost_frames} lost so far): {error!r}")
+        if self._pipeline.registration_problem:
+            self._warn("registration", f"frames go without events: {self._pipeline.registration_problem}")
         self._eventless = 0 if frame.info.events or frame.info.reset_reason else self._eventless + 1
         if self._eventless >= _SILENT_FRAMES:
             self._warn(

@@ -18,6 +18,11 @@ DESCRIPTIONS = {
     "precision": "auto, float32, bfloat16 or float16",
     "response": "camera response: a power as text (2.2), or a file that tabulates it",
     "tonemap": "reinhard, mulaw or gamma",
+    "registration": "of events to frames: scale (same optics, any resolution), identity, homography or camera_info",
+    "event_roi": "registration=scale: what the frames show of the event image: x, y, width, height, px; []: all",
+    "homography": "registration=homography: 9 numbers, row by row, from event to frame pixels",
+    "hot_pixel_filter": "leave out event pixels that fire whatever they see",
+    "hot_pixel_threshold": "rate against the neighbours' from which a pixel counts as hot",
     "frame_clock": "clock that stamps the frames: host, or sensor (the event camera's own)",
     "event_time_offset": "added to the events' time, s",
     "event_timeout": "longest wait of a frame for its events, s",
@@ -49,6 +54,7 @@ class Parameters(PipelineConfig):
     autostart: bool = True
 
     def __post_init__(self):
+        super().__post_init__()
         _require(self.hdr_encoding in HDR_ENCODINGS, "hdr_encoding", self.hdr_encoding, HDR_ENCODINGS)
         _require(
             self.tonemapped_encoding in TONEMAPPED_ENCODINGS,
@@ -89,14 +95,15 @@ def read(node: Node) -> Parameters:
 
 
 def _typed(name: str, default, value):
-    """The value in the type of the default; whole numbers do for durations, and numbers for the response."""
+    """The value in the type of the default; whole numbers do for numbers, and numbers for the response."""
     if name == "response" and isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
-    if name == "expected_size":
-        size = () if value is None else value
-        whole = isinstance(size, Sequence) and all(isinstance(v, int) for v in size)
-        _require(whole, name, value, ("[]", "[width, height]"))
-        return tuple(size)
+    if isinstance(default, tuple):
+        values = () if value is None else value
+        kind = float if name == "homography" else int
+        fits = isinstance(values, Sequence) and all(isinstance(v, (kind, int)) for v in values)
+        _require(fits, name, value, ("[]", f"a list of {'numbers' if kind is float else 'whole numbers'}"))
+        return tuple(map(kind, values))
     if isinstance(default, float) and type(value) is int:
         return float(value)
     _require(type(value) is type(default), name, value, (_KINDS[type(default)],))

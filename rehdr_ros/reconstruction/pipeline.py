@@ -9,16 +9,17 @@ import numpy as np
 import torch
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.events import Clock, Events, Packet, make_decoder, warm_up
+from rehdr_ros.events import Camera, Clock, Events, Packet, make_decoder, warm_up
 from rehdr_ros.events.codecs import CODECS
 from rehdr_ros.reconstruction.recent import Recent
 from rehdr_ros.reconstruction.reconstructor import Reconstructor
 from rehdr_ros.reconstruction.synchronizer import Job, PendingFrame, Synchronizer
 from rehdr_ros.reconstruction.tonemap import ToneMapper
+from rehdr_ros.reconstruction.voxel_input import VoxelConfig
 
 
 @dataclass(frozen=True)
-class PipelineConfig:
+class PipelineConfig(VoxelConfig):
     """The settings of the core; the ROS parameters of the same names. Times in s, buffer_megabytes in 10^6 bytes."""
 
     weights: str = "rehdr_t"
@@ -74,13 +75,13 @@ class HdrPipeline:
 
     def __init__(self, config: PipelineConfig | None = None):
         self.config = config = config or PipelineConfig()
-        self._reconstructor = Reconstructor(config.weights, config.device, config.precision, config.response)
+        self._reconstructor = Reconstructor(config.weights, config.device, config.precision, config.response, config)
         self._tonemapper = ToneMapper(config.tonemap)
         self._synchronizer = Synchronizer(
             config.policy, config.event_timeout, config.max_frame_gap, config.buffer_megabytes
         )
         self._clock = Clock(config.frame_clock, int(round(config.event_time_offset * 1e9)))
-        self._decoder = self._decoder_key = None
+        self._decoder = self._decoder_key = self._event_size = None
         self._counters: dict[str, int] = {}
         self._decode_seconds = 0.0
         self._exposures: Recent[float] = Recent()
@@ -102,11 +103,12 @@ class HdrPipeline:
 
     @property
     def counters(self) -> dict[str, int]:
-        """Since construction: what the decoders lost, by cause, and events and frames that were dropped."""
+        """Since construction, by cause: what decoders and clock lost or found odd, and events and frames dropped."""
         with self._lock:
             total = dict(self._counters)
             for cause, count in (self._decoder.counters if self._decoder else {}).items():
                 total[cause] = total.get(cause, 0) + count
+            total["time_contradictions"] = self._clock.contradictions
             total["dropped_events"] = self._synchronizer.dropped_events
             total["skipped_frames"] = self._synchronizer.skipped_frames
             return total
@@ -128,7 +130,7 @@ class HdrPipeline:
             torch.cuda.empty_cache()
 
     def add_packet(self, packet: Packet) -> None:
-        """Decode a packet of events. Raises ValueError for an unknown encoding or a sensor without pixels."""
+        """Decode a packet of events. Raises ValueError for an unknown encoding and for packets of triggers."""
         arrived = time.monotonic()
         with self._lock:
             started = time.perf_counter()
@@ -136,9 +138,10 @@ class HdrPipeline:
             self._synchronizer.add_events(events, arrived)
             self._decode_seconds += time.perf_counter() - started
 
-    def add_events(self, events: Events) -> None:
-        """Events that come decoded, t in ROS ns."""
+    def add_events(self, events: Events, size: tuple[int, int] | None = None) -> None:
+        """Events that come decoded, t in ROS ns. size: width and height of the event camera, the frames' if None."""
         with self._lock:
+            self._event_size = size
             self._synchronizer.add_events(events, time.monotonic())
 
     def add_frame(self, stamp_ns: int, image: np.ndarray, exposure: float | None = None, frame_id: str = "") -> None:
@@ -157,6 +160,20 @@ class HdrPipeline:
     def add_exposure(self, stamp_ns: int, exposure: float) -> None:
         """The exposure, time x gain in s, of the frame with this stamp, where it comes apart from the frame."""
         self._exposures.put(stamp_ns, exposure)
+
+    def set_camera(self, of: str, camera: Camera) -> None:
+        """The calibrated camera of the "events" or the "frames", for registration=camera_info."""
+        self._reconstructor.voxels.set_camera(of, camera)
+
+    @property
+    def registration_problem(self) -> str:
+        """Why the events can't be brought into the frames, which then get none; empty if they can."""
+        return self._reconstructor.voxels.problem
+
+    @property
+    def hot_pixels(self) -> int:
+        """How many event pixels hot_pixel_filter leaves out now."""
+        return self._reconstructor.voxels.hot_pixels
 
     def reset(self, reason: str) -> None:
         """Forget the hidden state; the next frame starts anew and its info says why. Nothing that waits is lost."""
@@ -192,7 +209,9 @@ class HdrPipeline:
             self._tonemapper.reset()
         frame = job.frame
         exposure = self._exposures.take(frame.stamp_ns) if frame.exposure is None else frame.exposure
-        result = self._reconstructor.reconstruct(frame.image, job.events, job.t0_ns, frame.stamp_ns, exposure)
+        result = self._reconstructor.reconstruct(
+            frame.image, job.events, job.t0_ns, frame.stamp_ns, exposure, self._event_size
+        )
         started = time.perf_counter()
         tonemapped = self._tonemapper(result.radiance, frame.stamp_ns).cpu().numpy()
         radiance = result.radiance[0].permute(1, 2, 0).contiguous().cpu().numpy()
@@ -216,9 +235,11 @@ class HdrPipeline:
     def _decoder_for(self, packet: Packet):
         key = (packet.encoding, packet.width, packet.height)
         if key != self._decoder_key:
+            if packet.encoding == "trigger":
+                raise InputError("these packets hold external triggers, not events: is this the right topic?")
             decoder = make_decoder(*key)
             for cause, count in (self._decoder.counters if self._decoder else {}).items():
                 self._counters[cause] = self._counters.get(cause, 0) + count
-            self._decoder, self._decoder_key = decoder, key
+            self._decoder, self._decoder_key, self._event_size = decoder, key, key[1:]
             self._clock.reset()
         return self._decoder

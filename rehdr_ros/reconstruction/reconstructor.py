@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.events import Events, voxel_grid
+from rehdr_ros.events import Events
 from rehdr_ros.network import load_checkpoint
 from rehdr_ros.reconstruction.response import Response
+from rehdr_ros.reconstruction.voxel_input import VoxelConfig, VoxelInput
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _CLIPPED_8_BIT = 250 / 255
@@ -30,9 +31,17 @@ class Reconstructor:
 
     device: auto, cpu, cuda or cuda:N; precision: auto, float32, bfloat16 or float16.
     Raises CheckpointError for the weights, ValueError for the device, the precision or the response.
+    voxels: how event pixels relate to frame pixels.
     """
 
-    def __init__(self, weights: str, device: str = "auto", precision: str = "auto", response: float | str = 2.2):
+    def __init__(
+        self,
+        weights: str,
+        device: str = "auto",
+        precision: str = "auto",
+        response: float | str = 2.2,
+        voxels: VoxelConfig | None = None,
+    ):
         self.device = pick_device(device)
         self.precision = pick_precision(precision, self.device)
         self._response = Response(response)
@@ -40,42 +49,42 @@ class Reconstructor:
         network = load_checkpoint(weights, self.device)
         self._network = network.to(dtype=PRECISIONS[self.precision], memory_format=torch.channels_last)
         self.config = network.config
-        self._grid: np.ndarray | None = None
+        self.voxels = VoxelInput(voxels or VoxelConfig(), self.config.bins, self.config.voxel, self.device)
         self.reset()
 
     def reset(self) -> None:
         """Forget the hidden state, and the exposure that 1.0 refers to."""
         self._state = None
+        self.voxels.reset()
         self._first_exposure = self._last_exposure = None
 
     @torch.inference_mode()
     def reconstruct(
-        self, image: np.ndarray, events: Events, t0_ns: int | None, t1_ns: int, exposure: float | None = None
+        self,
+        image: np.ndarray,
+        events: Events,
+        t0_ns: int | None,
+        t1_ns: int,
+        exposure: float | None = None,
+        event_size: tuple[int, int] | None = None,
     ) -> Reconstruction:
         """One frame, with the events of (t0_ns, t1_ns]; t0_ns None: a zero grid.
 
-        image: (H, W) or (H, W, 3) RGB, uint8, uint16 or float32 in 0..1.
+        image: (H, W) or (H, W, 3) RGB, uint8, uint16 or float32 in 0..1. event_size: width and height of the event
+        camera, the image's if None.
         """
         watch = _Stopwatch(self.device)
-        voxel = self._voxel(events, t0_ns, t1_ns, image.shape[:2])
+        start_ns = t1_ns if t0_ns is None else t0_ns
+        voxel = self.voxels.build(events, event_size, start_ns, t1_ns, image.shape[1::-1])
         watch.lap("voxel")
         ldr = self._response.linearise(image, self.device)
+        voxel = self.voxels.in_units(voxel, ldr, self._clipped_from)
         gain = self._rescale(exposure)
         radiance, self._state = self._network(ldr, voxel, self._state, self._clipped_from)
         if gain != 1.0:
             radiance = radiance * gain
         watch.lap("network")
         return Reconstruction(radiance, clipped_fraction(image), watch.durations)
-
-    def _voxel(self, events: Events, t0_ns: int | None, t1_ns: int, size: tuple[int, int]) -> Tensor:
-        shape = (self.config.bins, *size)
-        if self._grid is None or self._grid.shape != shape:
-            self._grid = np.zeros(shape, np.float32)
-        start = t1_ns if t0_ns is None else t0_ns
-        grid = voxel_grid(events, start, t1_ns, *shape, out=self._grid)
-        if self.config.radiance == "relative":  # the authors' networks were trained on grids scaled to -1..1
-            grid = grid / max(np.abs(grid).max(), 1e-9)
-        return torch.from_numpy(grid).unsqueeze(0).to(self.device)
 
     def _rescale(self, exposure: float | None) -> float:
         """Factor that brings this frame to the scale of the first; tells the state of the change since the last."""

@@ -14,6 +14,7 @@ _HOMES = {
     "Aedat4Recording": "aedat4",
     "BagRecording": "rosbag",
     "BagWriter": "rosbag",
+    "Calibration": "frame",
     "Exposure": "frame",
     "Frame": "frame",
     "RecordingError": "errors",

@@ -31,8 +31,16 @@ class Aedat4Recording:
             raise RecordingError(f"{self.path} needs a stream of events and one of frames; it has {streams}")
         self.width, self.height = reader.getEventResolution()
 
-    def messages(self) -> Iterator[Events | Frame]:
-        """Events and frames in the order of time: a frame follows the events up to its stamp."""
+    def messages(self, cameras: bool = False) -> Iterator[Events | Frame]:
+        """Events and frames in the order of time: a frame follows the events up to its stamp.
+
+        cameras: refused, since there is no calibration in such a file. Raises RecordingError.
+        """
+        if cameras:
+            raise RecordingError(f"{self.path} holds no calibration of its cameras")
+        return self._messages()
+
+    def _messages(self) -> Iterator[Events | Frame]:
         frames = self.frames()
         frame = next(frames, None)
         for events in self.events():

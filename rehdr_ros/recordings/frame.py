@@ -1,10 +1,20 @@
-"""One image of the ordinary camera."""
+"""One image of the ordinary camera, and what a recording tells of how it came about."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+
+from rehdr_ros.events import Camera
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The camera of the "events" or the "frames"."""
+
+    of: str
+    camera: Camera
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,17 @@ from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
-from rehdr_ros.events import Packet
+from rehdr_ros.events import Camera, Packet
+from rehdr_ros.recordings.camera_message import camera_from_message
 from rehdr_ros.recordings.errors import RecordingError
-from rehdr_ros.recordings.frame import Exposure, Frame
+from rehdr_ros.recordings.frame import Calibration, Exposure, Frame
 from rehdr_ros.recordings.image_message import decode_image, encode_image
 from rehdr_ros.recordings.packet_message import packet_from_message, stamp_to_ns
 
 EVENTS = "event_camera_msgs/msg/EventPacket"
 IMAGE = "sensor_msgs/msg/Image"
 EXPOSURE = "rehdr_ros/msg/Exposure"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 
 # What rosbags doesn't know.
 _DEFINITIONS = {
@@ -83,13 +85,18 @@ class BagRecording:
         packet = next(self._stream({self.events_topic}), None)
         return packet.encoding if packet else None
 
-    def messages(self) -> Iterator[Packet | Frame | Exposure]:
+    def messages(self, cameras: bool = False) -> Iterator[Packet | Frame | Exposure | Calibration]:
         """The packets, the frames and what tells their exposure, in the bag's order.
+
+        cameras: with the calibration of both cameras, whose topics are the camera_info beside their packets and images.
 
         Raises RecordingError where there are no packets or no frames.
         """
         required = {self._require(EVENTS, self.events_topic), self._require(IMAGE, self.image_topic)}
-        return self._stream(required | set(self._candidates(EXPOSURE)))
+        infos = {_sibling(self.events_topic): "events", _sibling(self.image_topic): "frames"} if cameras else {}
+        for topic in infos:
+            self._choose(topic, CAMERA_INFO, self._candidates(CAMERA_INFO))
+        return self._stream(required | set(self._candidates(EXPOSURE)) | set(infos), infos)
 
     def packets(self) -> Iterator[Packet]:
         """The packets alone. Raises RecordingError where there is no events topic."""
@@ -114,9 +121,12 @@ class BagRecording:
         for connection, stamp_ns, raw in self._read(topics):
             yield connection.topic, stamp_ns, raw
 
-    def _stream(self, topics: set[str]) -> Iterator[Any]:
+    def _stream(self, topics: set[str], infos: dict[str, str] | None = None) -> Iterator[Any]:
         for connection, _, raw in self._read(topics):
-            yield self._convert(raw, connection.msgtype, connection.topic)
+            message = self._convert(raw, connection.msgtype, connection.topic)
+            if connection.msgtype == CAMERA_INFO:
+                message = Calibration((infos or {})[connection.topic], message)
+            yield message
 
     def _read(self, topics: set[str]) -> Iterator[tuple[Any, int, bytes]]:
         for file in self._files:
@@ -125,7 +135,7 @@ class BagRecording:
                 if connections:
                     yield from reader.messages(connections)
 
-    def _convert(self, raw: bytes, msgtype: str, topic: str) -> Packet | Frame | Exposure:
+    def _convert(self, raw: bytes, msgtype: str, topic: str) -> Packet | Frame | Exposure | Camera:
         try:
             message = self._types.deserialize_cdr(raw, msgtype)
             return _CONVERSIONS[msgtype](message)
@@ -245,7 +255,16 @@ def _exposure(message: Any) -> Exposure:
     return Exposure(stamp_to_ns(message.header.stamp), message.exposure_time * message.gain)
 
 
-_CONVERSIONS = {EVENTS: packet_from_message, IMAGE: _frame, EXPOSURE: _exposure}
+_CONVERSIONS = {
+    EVENTS: packet_from_message,
+    IMAGE: _frame,
+    EXPOSURE: _exposure,
+    CAMERA_INFO: camera_from_message,
+}
+
+
+def _sibling(topic: str) -> str:
+    return topic.rpartition("/")[0] + "/camera_info"
 
 
 def _typestore() -> Typestore:

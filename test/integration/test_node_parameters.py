@@ -9,7 +9,7 @@ from live import rclpy
 from rehdr_ros.node.parameters import Parameters, declare, read
 from rehdr_ros.node.transport import shared_file
 
-MAY_BE_COMMENTED_OUT = {"expected_size"}
+MAY_BE_COMMENTED_OUT = {"expected_size", "event_roi", "homography"}
 
 
 @pytest.fixture

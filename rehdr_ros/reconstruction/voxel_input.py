@@ -1,0 +1,162 @@
+"""Events of a frame's interval -> what the network gets of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rehdr_ros.errors import InputError
+from rehdr_ros.events import Camera, Events, HotPixels, Registration, voxel_grid
+from rehdr_ros.events.device_grid import DeviceVoxelGrid
+from rehdr_ros.network.integrator import IntegratorState, initial_state, integrate
+
+REGISTRATIONS = ("scale", "identity", "homography", "camera_info")
+
+_QUANTILE = 0.98  # of the cells that events reached; hot pixels are fewer than the rest
+_FLOOR = 1.0  # event: what a nearly empty grid is divided by
+_SAMPLE = 100_000  # cells that tell the quantile
+
+Size = tuple[int, int]  # width, height
+
+
+@dataclass(frozen=True)
+class VoxelConfig:
+    """How the event camera's pixels relate to the frame's; the ROS parameters of the same names.
+
+    Raises ValueError for what can't be.
+    """
+
+    registration: str = "scale"
+    event_roi: tuple[int, ...] = ()
+    homography: tuple[float, ...] = ()
+    hot_pixel_filter: bool = False
+    hot_pixel_threshold: float = 5.0
+
+    def __post_init__(self) -> None:
+        if self.registration not in REGISTRATIONS:
+            raise InputError(f"registration {self.registration!r}: use one of {', '.join(REGISTRATIONS)}")
+        if len(self.event_roi) not in (0, 4) or (self.event_roi and self.registration != "scale"):
+            raise InputError(f"event_roi {list(self.event_roi)}: [x, y, width, height], with registration=scale")
+        if (self.registration == "homography") != bool(self.homography):
+            raise InputError("registration=homography and the 9 numbers of homography go together")
+        if self.homography:
+            Registration.check_homography(self.homography)
+        HotPixels(1, 1, self.hot_pixel_threshold)
+
+
+class VoxelInput:
+    """Voxel grids in the frame's pixels, in the network's units, on its device.
+
+    units, by the network's configuration: "counts", signed events; "quantile", divided by a high quantile of what the
+    events reached, in -1..1; "log_intensity", times the contrast threshold, which is estimated from exposed pixels.
+    """
+
+    def __init__(self, config: VoxelConfig, bins: int, units: str, device: torch.device) -> None:
+        self._config, self._bins, self._units, self._device = config, bins, units, device
+        self._on_device = DeviceVoxelGrid(device) if device.type == "cuda" else None
+        self._grid = np.zeros((0, 0, 0), np.float32)
+        self._cameras: dict[str, Camera] = {}
+        self._hot: HotPixels | None = None
+        self._registered: tuple | None = None  # what the registration was made for
+        self._registration: Registration | None = None
+        self.problem = ""
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was learned of the contrast threshold."""
+        self._integrator: IntegratorState | None = None
+
+    @property
+    def hot_pixels(self) -> int:
+        """How many are left out."""
+        return int(self._hot.mask.sum()) if self._hot else 0
+
+    def set_camera(self, of: str, camera: Camera) -> None:
+        """The camera of the "events" or the "frames", for registration=camera_info. Any thread may tell it."""
+        self._cameras[of] = camera
+
+    def build(self, events: Events, event_size: Size | None, t0: int, t1: int, frame_size: Size) -> Tensor:
+        """Events of (t0, t1] -> (1, bins, H, W) float32, signed events. event_size None: the frame's.
+
+        Where they can't be registered the grid is zero, and `problem` says why. The tensor holds until the next call.
+        """
+        event_size = event_size or frame_size
+        if self._config.hot_pixel_filter:
+            self._find_hot_pixels(events, event_size, t1)
+        registration = self._registration_of(event_size, frame_size)
+        if self.problem:
+            events = Events.empty()
+        shape = self._bins, frame_size[1], frame_size[0]
+        if self._on_device:
+            return self._on_device(events, t0, t1, *shape, registration)[None]
+        if self._grid.shape != shape:
+            self._grid = np.zeros(shape, np.float32)
+        return torch.from_numpy(voxel_grid(events, t0, t1, *shape, self._grid, registration))[None]
+
+    def in_units(self, voxel: Tensor, ldr: Tensor, clipped_from: float) -> Tensor:
+        """What `build` returned, in the network's units. ldr: (1, 3, H, W) linear; clipped_from: as for the network."""
+        if self._units == "quantile":
+            return normalised(voxel)
+        if self._units == "log_intensity":
+            state = self._integrator
+            if state is None or state.log_luminance.shape[-2:] != ldr.shape[-2:]:
+                state = initial_state(ldr)
+            self._integrator, threshold = integrate(ldr, voxel, state, clipped_from)
+            return voxel * threshold
+        return voxel
+
+    def _find_hot_pixels(self, events: Events, size: Size, t1: int) -> None:
+        if self._hot is None or self._hot.size != size:
+            self._hot = HotPixels(*size, self._config.hot_pixel_threshold)
+        self._hot.update(events, t1)
+
+    def _registration_of(self, event_size: Size, frame_size: Size) -> Registration | None:
+        """None where the pixels are the same."""
+        cameras = self._cameras.get("events"), self._cameras.get("frames")
+        wanted = event_size, frame_size, *cameras, self._hot.version if self._hot else 0
+        if wanted == self._registered:
+            return self._registration
+        try:
+            registration, self.problem = self._register(event_size, frame_size, *cameras), ""
+        except InputError as error:
+            registration, self.problem = None, str(error)
+        if self.hot_pixels and not self.problem:
+            registration = (registration or Registration.identity(frame_size)).without(self._hot.mask)
+        self._registration, self._registered = registration, wanted
+        return registration
+
+    def _register(
+        self, event_size: Size, frame_size: Size, event_camera: Camera | None, frame_camera: Camera | None
+    ) -> Registration | None:
+        config = self._config
+        if config.registration == "homography":
+            return Registration.from_homography(event_size, frame_size, config.homography)
+        if config.registration == "camera_info":
+            for name, camera, size in (("events", event_camera, event_size), ("frames", frame_camera, frame_size)):
+                if camera is None:
+                    raise InputError(f"registration=camera_info, and no camera info of the {name} has come yet")
+                if (camera.width, camera.height) != size:
+                    given = f"{camera.width}x{camera.height}"
+                    raise InputError(
+                        f"the camera info of the {name} is for {given} pixels, they have {size[0]}x{size[1]}"
+                    )
+            return Registration.between_cameras(event_camera, frame_camera)
+        if config.registration == "scale" and (event_size != frame_size or config.event_roi):
+            return Registration.scaled(event_size, frame_size, config.event_roi)
+        return Registration.from_homography(event_size, frame_size, np.eye(3)) if event_size != frame_size else None
+
+
+def normalised(voxel: Tensor) -> Tensor:
+    """Divide by the 98th percentile of the non-zero magnitudes, at least one event, and clamp to -1..1.
+
+    By the largest magnitude, as published, one hot pixel would dim all others, and an empty grid would be NaN.
+    """
+    magnitudes = voxel.abs().flatten()
+    magnitudes = magnitudes[magnitudes > 0]
+    if not len(magnitudes):
+        return voxel
+    sample = magnitudes[:: 1 + len(magnitudes) // _SAMPLE]
+    return (voxel / torch.quantile(sample, _QUANTILE).clamp_min(_FLOOR)).clamp(-1, 1)

@@ -14,6 +14,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 VERBS = {
     "demo": "simulate a scene, reconstruct it live over ROS 2, compare with the truth",
     "reconstruct": "run a recording through the pipeline offline",
+    "info": "tell what a recording holds: encoding, rates, losses, clocks, hot pixels",
     "replay": "publish a bag into the ROS graph",
     "simulate": "write a bag with frames, events and the true HDR",
     "evaluate": "compare a reconstruction with the truth",

@@ -5,16 +5,21 @@ import json
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from rehdr_ros.events import Events, Packet, make_decoder, make_encoder, voxel_grid
+from rehdr_ros.cli import plain_numpy
+from rehdr_ros.events import Events, Packet, Registration, make_decoder, make_encoder, voxel_grid
 from rehdr_ros.network import Rehdr, RehdrConfig
 from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
 from rehdr_ros.reconstruction.reconstructor import PRECISIONS, pick_device, pick_precision
+from rehdr_ros.recordings import BagRecording
 from rehdr_ros.simulation import SimulationConfig, simulate
 
 Figures = dict[str, dict[str, float]]
@@ -25,6 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", choices=sorted(_BENCHMARKS))
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--repeat", type=int, default=7, help="measurements, of which the median counts")
+    parser.add_argument(
+        "--recordings",
+        default=os.path.join(os.environ.get("REHDR_SHARED", "../shared"), "data", "bags"),
+        help="for events and voxels: folder of recorded bags",
+    )
     parser.add_argument("--weights", default="rehdr_t", help="for node: a shipped name or a file")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
 
@@ -41,24 +51,88 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _events(args: argparse.Namespace) -> Figures:
-    """Decoding of evt3, Mevents/s, against a vectorised NumPy decoder."""
+    """Decoding, Mevents/s, against vectorised NumPy; recordings in the packets that they came in, and in one."""
+    streams: dict[str, tuple[list[Packet], Callable[[Packet], Events]]] = {}
+    for name, reference in _RECORDED.items():
+        path = Path(args.recordings) / name
+        if not path.exists():
+            print(f"{path} is missing: left out", file=sys.stderr)
+            continue
+        packets = list(BagRecording(path).packets())
+        streams[f"{packets[0].encoding}, recorded"] = packets, reference
+        if packets[0].encoding == "evt3":  # the others begin anew in every packet
+            data = b"".join(bytes(packet.data) for packet in packets)
+            streams["evt3, recorded, in one packet"] = [replace(packets[0], data=data)], reference
+    for name, events in (("single events", _random_events(300_000)), ("dense vectors", _dense_events())):
+        streams[f"evt3, {name}"] = [make_encoder("evt3", 640, 480).encode(events)], plain_numpy.decode_evt3
+    streams["evt2"] = [make_encoder("evt2", 640, 480).encode(_random_events(300_000))], plain_numpy.decode_evt2
+
     figures = {}
-    for name, events in (("evt3, single events", _random_events(300_000)), ("evt3, dense rows", _dense_events())):
-        packet = make_encoder("evt3", 640, 480).encode(events)
-        ours = _seconds(lambda p=packet: make_decoder("evt3", 640, 480).decode(p), args.repeat)
-        plain = _seconds(lambda p=packet: _plain_evt3(p), args.repeat)
-        figures[name] = {"mevents_per_s": len(events) / ours / 1e6, "ratio_to_numpy": plain / ours}
+    for name, (packets, reference) in streams.items():
+        decoder = make_decoder(packets[0].encoding, packets[0].width, packets[0].height)
+        count = sum(len(decoder.decode(packet)) for packet in packets)
+        ours, plain = _pair(
+            lambda packets=packets, decoder=decoder: [decoder.decode(packet) for packet in packets],
+            lambda packets=packets, reference=reference: [reference(packet) for packet in packets],
+            args.repeat,
+        )
+        figures[name] = {"mevents_per_s": count / ours / 1e6, "ratio_to_numpy": plain / ours}
     return figures
 
 
+_RECORDED = {
+    "evt3_640x480": plain_numpy.decode_evt3,
+    "libcaer_640x480_rollover": plain_numpy.decode_libcaer,
+    "libcaer_cmp_346x260": plain_numpy.decode_libcaer_cmp,
+}
+
+
 def _voxels(args: argparse.Namespace) -> Figures:
-    """1 M events into 5x480x640, Mevents/s, against np.bincount."""
-    events = _random_events(1_000_000)
-    t1 = int(events.t[-1])
-    out = np.zeros((5, 480, 640), np.float32)
-    ours = _seconds(lambda: voxel_grid(events, 0, t1, 5, 480, 640, out=out), args.repeat)
-    plain = _seconds(lambda: _plain_voxel_grid(events, 0, t1, 5, 480, 640), args.repeat)
-    return {"1 M events, 5x480x640": {"mevents_per_s": len(events) / ours / 1e6, "ratio_to_bincount": plain / ours}}
+    """1 M events into 5x480x640, Mevents/s, against np.bincount; with registration, against the grid without."""
+    shape = (5, 480, 640)
+    out = np.zeros(shape, np.float32)
+    tables = {
+        "with a look-up table": Registration.identity((640, 480)),
+        "rotated by 6 degrees": Registration.from_homography((640, 480), (640, 480), _rotation(0.1)),
+    }
+    figures = {}
+    for name, events in _voxel_inputs(args).items():
+        t0, t1 = int(events.t[0]) - 1, int(events.t[-1])
+        ours, plain = _pair(
+            lambda e=events, a=t0, b=t1: voxel_grid(e, a, b, *shape, out=out),
+            lambda e=events, a=t0, b=t1: plain_numpy.voxel_grid(e, a, b, *shape),
+            args.repeat,
+        )
+        figures[name] = {"mevents_per_s": len(events) / ours / 1e6, "ratio_to_numpy": plain / ours}
+        for label, table in tables.items():
+            registered, without = _pair(
+                lambda e=events, a=t0, b=t1, r=table: voxel_grid(e, a, b, *shape, out=out, registration=r),
+                lambda e=events, a=t0, b=t1: voxel_grid(e, a, b, *shape, out=out),
+                args.repeat,
+            )
+            figures[f"{name}, {label}"] = {
+                "mevents_per_s": len(events) / registered / 1e6,
+                "added_cost": registered / without - 1,
+            }
+    return figures
+
+
+def _voxel_inputs(args: argparse.Namespace) -> dict[str, Events]:
+    inputs = {"1 M random events": _random_events(1_000_000)}
+    path = Path(args.recordings) / "evt3_640x480"
+    if path.exists():
+        decoder = make_decoder("evt3", 640, 480)
+        events = Events.concatenate(map(decoder.decode, BagRecording(path).packets()))
+        repeats = 1_000_000 // len(events) + 1
+        columns = [np.tile(getattr(events, name), repeats)[:1_000_000] for name in "xyp"]
+        inputs["1 M recorded events"] = Events(np.linspace(0, 2e8, 1_000_000), *columns)
+    return inputs
+
+
+def _rotation(angle: float) -> np.ndarray:
+    """Homography of a turn about the middle of 640x480."""
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[c, -s, 320 - 320 * c + 240 * s], [s, c, 240 - 320 * s - 240 * c], [0, 0, 1]])
 
 
 def _network(args: argparse.Namespace) -> Figures:
@@ -118,12 +192,20 @@ def _step_seconds(network: Rehdr, width: int, height: int, args: argparse.Namesp
 def _seconds(function: Callable[[], object], repeat: int) -> float:
     """Median duration after one run that doesn't count."""
     function()
-    durations = []
-    for _ in range(repeat):
-        started = time.perf_counter()
-        function()
-        durations.append(time.perf_counter() - started)
-    return statistics.median(durations)
+    return statistics.median(_duration(function) for _ in range(repeat))
+
+
+def _pair(ours: Callable[[], object], reference: Callable[[], object], repeat: int) -> tuple[float, float]:
+    """Median durations of both, taken in turn, so that a machine whose speed drifts does no wrong to either."""
+    ours(), reference()
+    durations = [(_duration(ours), _duration(reference)) for _ in range(repeat)]
+    return tuple(map(statistics.median, zip(*durations, strict=True)))
+
+
+def _duration(function: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    function()
+    return time.perf_counter() - started
 
 
 def _random_events(count: int) -> Events:
@@ -137,47 +219,6 @@ def _dense_events() -> Events:
     x = np.tile(np.arange(600), 1000)
     t = np.repeat(np.arange(1000) * 20_000, 600)
     return Events(t, x, np.repeat(np.arange(1000) % 480, 600), np.ones(len(x)))
-
-
-def _plain_voxel_grid(events: Events, t0: int, t1: int, bins: int, height: int, width: int) -> np.ndarray:
-    position = (bins - 1) * (events.t - t0) / (t1 - t0)
-    lower = np.minimum(position.astype(np.int64), bins - 1)
-    upper = np.minimum(lower + 1, bins - 1)
-    polarity = 2.0 * events.p - 1
-    pixel = events.y.astype(np.int64) * width + events.x
-    size = height * width
-    grid = np.bincount(lower * size + pixel, polarity * (1 - (position - lower)), bins * size)
-    grid += np.bincount(upper * size + pixel, polarity * (position - lower), bins * size)
-    return grid.reshape(bins, height, width).astype(np.float32)
-
-
-def _plain_evt3(packet: Packet) -> Events:
-    """evt3 without vectors' offsets across packets: forward fill of time, row and vector base by np.maximum."""
-    words = np.frombuffer(packet.data, "<u2").astype(np.int64)
-    code, payload = words >> 12, words & 0xFFF
-
-    def last(mask: np.ndarray) -> np.ndarray:
-        """Index of the last word in the mask, at or before each word."""
-        return np.maximum.accumulate(np.where(mask, np.arange(len(words)), 0))
-
-    time_us = (payload[last(code == 8)] << 12) | payload[last(code == 6)]
-    row = payload[last(code == 0)] & 0x7FF
-    base = last(code == 3)
-    vector = (code == 4) | (code == 5)
-    length = np.where(code == 4, 12, 8) * vector
-    passed = np.cumsum(length) - length
-    single = np.flatnonzero(code == 2)
-    vectors = np.flatnonzero(vector)
-    offset, index = np.nonzero((payload[vectors][None] >> np.arange(12)[:, None]) & 1)
-    inside = offset < length[vectors[index]]
-    index, offset = vectors[index[inside]], offset[inside]
-    start = payload[base[index]]
-    x = (start & 0x7FF) + passed[index] - passed[base[index]] + offset
-    order = np.argsort(np.concatenate((single, index)) * 16 + np.concatenate((0 * single, offset)), kind="stable")
-    where = np.concatenate((single, index))[order]
-    columns = np.concatenate((payload[single] & 0x7FF, x))[order]
-    polarity = np.concatenate((payload[single] >> 11, start >> 11))[order]
-    return Events(time_us[where] * 1000, columns, row[where], polarity)
 
 
 def _machine(args: argparse.Namespace) -> str:

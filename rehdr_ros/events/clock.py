@@ -11,9 +11,9 @@ from rehdr_ros.events.packet import Events, Packet
 _STAMPED_AT_TIME_BASE = {"mono", "trigger"}
 
 _BLOCK_NS = 100_000_000  # of sensor time, of which only the least delayed packet counts
-_BLOCKS = 100
-_SETTLED_NS = 1_000_000_000  # of sensor time from which on a drift can be told
-_MOST_DRIFT = 5e-4  # no crystal, and no host clock that is being slewed, is further off
+_MEMORY_NS = 10_000_000_000  # of the estimate
+_SETTLED_NS = 3_000_000_000  # of sensor time from which on a drift can be told
+_MOST_DRIFT = 2e-4  # no crystals are further apart
 _EARLY_NS = 50_000_000  # earlier than any packet so far can't come by chance,
 _LATE_NS = 1_000_000_000  # nor later than this:
 _CONVINCING = 3  # so many packets in a row that say so have found another clock
@@ -25,14 +25,15 @@ class Clock:
     frame_clock "sensor": the sensor stamps the frames, no shift. "host": where the encoding says that header.stamp is
     the time of time_base, by (header.stamp - time_base) of each packet; else by an estimate from the differences
     (header.stamp - sensor time of the packet's first event). A packet can only come late: each difference is the
-    offset, with its drift, and a delay >= 0. The estimate is the line below all of the last 10 s that is closest to
-    them on average (Moon, Skelly and Towsley, "Estimation and Removal of Clock Skew from Network Delay Measurements",
-    INFOCOM 1999). It knows stamps and data only: a recording gives the same times however fast it is played.
+    offset, with its drift, and a delay >= 0. The estimate is the line below those of the last 10 s whose slope is the
+    median one between the least delayed packets of each tenth of a second (Sen 1968). It knows stamps and data only:
+    a recording gives the same times however fast it is played.
 
     `offset_ns` is added in both. A packet whose sensor time contradicts its stamp (damaged data) is put where its own
     stamp says, and counted in `contradictions`. The estimate starts anew after three of those in a row, a pause of
     10 s, or a sequence number that steps back (the driver restarted, the bag looped), and with `reset`.
-    `estimate`: (offset in ns at the latest packet, drift of the host's clock against the sensor's), or None.
+    `estimate`: (offset in ns at the latest packet, drift of the host's clock against the sensor's), or None; the drift
+    is None while the stream is too short to tell it.
     Raises ValueError for another frame_clock.
     """
 
@@ -50,10 +51,10 @@ class Clock:
         self._forget()
 
     @property
-    def estimate(self) -> tuple[int, float] | None:
+    def estimate(self) -> tuple[int, float | None] | None:
         if not self._blocks:
             return None
-        return self._line(self._blocks[-1][0]), self._drift
+        return self._line(self._blocks[-1][0]), self._drift if self._span() >= _SETTLED_NS else None
 
     def to_ros(self, packet: Packet, events: Events) -> Events:
         """The events decoded from `packet`, with t in ROS ns."""
@@ -72,8 +73,6 @@ class Clock:
         return self._follow(int(events.t[0]), packet.stamp_ns - int(events.t[0]))
 
     def _follow(self, sensor_ns: int, difference: int) -> int:
-        if self._blocks and sensor_ns - self._blocks[-1][0] > _BLOCKS * _BLOCK_NS:
-            self._forget()
         if self._blocks:
             delay = difference - self._line(sensor_ns)
             if not -_EARLY_NS <= delay <= _LATE_NS:
@@ -90,13 +89,17 @@ class Clock:
         self._blocks: list[tuple[int, int]] = []  # sensor time and difference of each block's least delayed packet
         self._anchor, self._drift = (0, 0), 0.0  # a point of the line, and its slope
 
+    def _span(self) -> int:
+        return self._blocks[-1][0] - self._blocks[0][0]
+
     def _line(self, sensor_ns: int) -> int:
         start, offset = self._anchor
         return offset + round(self._drift * (sensor_ns - start))
 
     def _note(self, sensor_ns: int, difference: int) -> None:
         if not self._blocks or sensor_ns // _BLOCK_NS != self._blocks[-1][0] // _BLOCK_NS:
-            self._blocks = [*self._blocks[1 - _BLOCKS :], (sensor_ns, difference)]
+            recent = [block for block in self._blocks if sensor_ns - block[0] < _MEMORY_NS]
+            self._blocks = [*recent[1 - _MEMORY_NS // _BLOCK_NS :], (sensor_ns, difference)]
             self._fit()
         elif difference - self._line(sensor_ns) < self._blocks[-1][1] - self._line(self._blocks[-1][0]):
             self._blocks[-1] = sensor_ns, difference
@@ -107,24 +110,16 @@ class Clock:
         times, differences = np.array(self._blocks, np.int64).T
         # float64 holds these differences from the first to a ns, but not the times themselves.
         x, y = (times - times[0]).astype(np.float64), (differences - differences[0]).astype(np.float64)
-        self._drift = _supporting_slope(x, y) if x.max() - x.min() >= _SETTLED_NS else 0.0
-        lowest = int(np.argmin(y - self._drift * x))
-        self._anchor = self._blocks[lowest]
+        self._drift = _median_slope(x, y) if self._span() >= _SETTLED_NS else 0.0
+        self._anchor = self._blocks[int(np.argmin(y - self._drift * x))]
 
 
-def _supporting_slope(x: np.ndarray, y: np.ndarray) -> float:
-    """Slope of the edge of the lower convex hull over the mean of x: of the line below all points closest to them."""
-    order = np.argsort(x, kind="stable")
-    hull: list[int] = []
-    for k in order:
-        while len(hull) > 1:
-            a, b = hull[-2:]
-            if (x[b] - x[a]) * (y[k] - y[a]) > (y[b] - y[a]) * (x[k] - x[a]):
-                break
-            hull.pop()
-        hull.append(int(k))
-    middle = float(x.mean())
-    right = next(i for i in range(1, len(hull)) if x[hull[i]] >= middle)
-    a, b = hull[right - 1], hull[right]
-    slope = (y[b] - y[a]) / (x[b] - x[a]) if x[b] > x[a] else 0.0
-    return float(np.clip(slope, -_MOST_DRIFT, _MOST_DRIFT))
+def _median_slope(x: np.ndarray, y: np.ndarray) -> float:
+    """Median of the slopes between all pairs: a few packets of less delay than ever don't turn the line.
+
+    P. K. Sen, "Estimates of the Regression Coefficient Based on Kendall's Tau", 1968.
+    """
+    a, b = np.triu_indices(len(x), 1)
+    apart = x[a] != x[b]
+    slopes = (y[b] - y[a])[apart] / (x[b] - x[a])[apart]
+    return float(np.clip(np.median(slopes), -_MOST_DRIFT, _MOST_DRIFT))

@@ -13,13 +13,13 @@ _KEEP = 0.9  # of the counts, from look to look: a memory of about 10 s
 _SETTLED = 2.0  # s of counting before the first look
 _STRIDE = 7  # of so many events one counts: rates of seconds need no more. No power of two, as rows and blocks have
 _LOWEST_RATE = 10.0  # Hz, below which a pixel does no harm
-_PEERS = 3  # pixels around that must not do the same: an edge or a lamp has more of them, a defect fewer
+_PEERS = 2  # pixels around that must not do the same: an edge or a lamp has more of them, a defect fewer
 _RECOVERED = 0.5  # share of the threshold below which a hot pixel counts as sound again
 
 
 class HotPixels:
-    """Finds hot pixels by their rate over some 10 s: more than 10 Hz, and than `threshold` times the rate of the third
-    most active pixel in the 5x5 around.
+    """Finds hot pixels by their rate over some 10 s: more than 10 Hz, and than `threshold` times the rate of the second
+    most active pixel in the 5x5 around. A hot pixel is sound again when it falls below half of both.
 
     `mask`: bool (height, width), True for hot pixels; `version` counts its changes. `size`: width, height.
     Raises ValueError for a threshold of one or less.
@@ -46,11 +46,18 @@ class HotPixels:
         self._looked_ns = t_ns
         self._seconds += elapsed * 1e-9
         if self._seconds >= _SETTLED:
-            mask = _find(self._counts * np.float32(_STRIDE / self._seconds), self.mask, self._threshold)
+            rates = self._counts * np.float32(_STRIDE / self._seconds)
+            mask = find_hot_pixels(rates, self._threshold, self.mask)
             if not np.array_equal(mask, self.mask):
                 self.mask, self.version = mask, self.version + 1
         self._counts *= _KEEP
         self._seconds *= _KEEP
+
+
+def find_hot_pixels(rates: np.ndarray, threshold: float = 5.0, before: np.ndarray | None = None) -> np.ndarray:
+    """Bool (height, width) from the pixels' rates in Hz. before: those that were hot, which are so longer."""
+    before = np.zeros(rates.shape, bool) if before is None else before
+    return _find(np.ascontiguousarray(rates, np.float32), before, float(threshold))
 
 
 @kernel

@@ -126,6 +126,8 @@ class Registration:
 
     def _fill(self, holes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The holes whose nearest event pixel reaches another pixel, and that pixel."""
+        if not len(holes):  # which OpenCV can't map
+            return holes.astype(np.int32), holes.astype(np.int32)
         width = self.frame_size[0]
         there = self._backward(np.stack((holes % width, holes // width), 1).astype(np.float64))
         donors = self.table[1 + _number(there, self.event_size)]

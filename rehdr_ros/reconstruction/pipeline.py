@@ -130,7 +130,7 @@ class HdrPipeline:
             torch.cuda.empty_cache()
 
     def add_packet(self, packet: Packet) -> None:
-        """Decode a packet of events. Raises ValueError for an unknown encoding and for packets of triggers."""
+        """Decode a packet of events. Raises ValueError for an unknown encoding, triggers, and an impossible size."""
         arrived = time.monotonic()
         with self._lock:
             started = time.perf_counter()

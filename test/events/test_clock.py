@@ -1,8 +1,12 @@
+import numpy as np
 import pytest
 
-from rehdr_ros.events import Clock, Events, Packet
+from rehdr_ros.events import Clock, Events, Packet, make_decoder
+from rehdr_ros.recordings import BagRecording
 
 STAMP = 1_700_000_000 * 10**9
+MS = 10**6
+S = 10**9
 
 
 def packet(stamp_ns, seq=0, encoding="evt3", time_base=0):
@@ -13,12 +17,70 @@ def events(*times):
     return Events(times, [0] * len(times), [0] * len(times), [0] * len(times))
 
 
+def run(clock, sensor, stamps):
+    """ROS time that the clock gives to each packet's only event."""
+    return np.array(
+        [
+            int(clock.to_ros(packet(int(b), k), events(a)).t[0])
+            for k, (a, b) in enumerate(zip(sensor, stamps, strict=True))
+        ]
+    )
+
+
+def delayed(seed, seconds, rate, drift=0.0, jitter_ms=5.0):
+    """Sensor times, true ROS times and exponentially delayed stamps."""
+    sensor = (np.arange(seconds * rate) * (S / rate)).astype(np.int64) + 123_456_789
+    true = STAMP + np.rint(sensor * (1 + drift)).astype(np.int64)
+    delay = np.random.default_rng(seed).exponential(jitter_ms * MS, len(sensor)).astype(np.int64)
+    return sensor, true, true + delay
+
+
 def test_the_first_packet_with_events_anchors_the_stream():
     clock = Clock()
+    assert clock.estimate is None
     assert len(clock.to_ros(packet(STAMP - 5), Events.empty())) == 0
     assert clock.to_ros(packet(STAMP, seq=1), events(700, 900)).t.tolist() == [STAMP, STAMP + 200]
     late = clock.to_ros(packet(STAMP + 99_999, seq=2), events(1000))
     assert late.t.tolist() == [STAMP + 300]
+    assert clock.estimate == (STAMP - 700, None)
+
+
+@pytest.mark.parametrize("drift", [0.0, 100e-6, -100e-6])
+@pytest.mark.parametrize(("rate", "seed"), [(1000, 0), (250, 1), (100, 2)])
+def test_drift_and_jitter_cost_less_than_a_millisecond(drift, rate, seed):
+    sensor, true, stamps = delayed(seed, 15, rate, drift)
+    clock = Clock()
+    error = np.abs(run(clock, sensor, stamps) - true)
+    assert error[2 * rate :].max() < 1 * MS
+    assert error[rate : 2 * rate].max() < 1 * MS
+    assert clock.estimate[1] == pytest.approx(drift, abs=20e-6)
+
+
+def test_a_packet_of_less_delay_than_ever_moves_the_offset_at_once_and_leaves_the_drift_alone():
+    sensor = np.arange(0, 8 * S, 10 * MS)
+    stamps = STAMP + sensor + 10 * MS
+    stamps[400] -= 7 * MS
+    clock = Clock()
+    ros = run(clock, sensor, stamps)
+    assert (ros[:400] == stamps[:400]).all()
+    assert (ros[400:] == STAMP + sensor[400:] + 3 * MS).all()
+    assert clock.estimate == (STAMP + 3 * MS, 0.0)
+
+
+def test_a_lasting_delay_is_forgotten_after_ten_seconds():
+    sensor = np.arange(0, 25 * S, 20 * MS)
+    stamps = STAMP + sensor + np.where(sensor < 5 * S, 0, 40 * MS)  # the host's clock was put forward
+    ros = run(Clock(), sensor, stamps)
+    assert ros[-1] - stamps[-1] == 0
+
+
+def test_packets_late_by_nearly_a_second_move_nothing():
+    sensor = np.arange(0, 3 * S, 10 * MS)
+    stamps = STAMP + sensor
+    stamps[100:150] += 900 * MS
+    clock = Clock()
+    assert (run(clock, sensor, stamps) == STAMP + sensor).all()
+    assert clock.contradictions == 0
 
 
 def test_every_mono_packet_has_its_own_anchor():
@@ -28,7 +90,7 @@ def test_every_mono_packet_has_its_own_anchor():
         assert converted.t.tolist() == [stamp + 3, stamp + 4]
 
 
-@pytest.mark.parametrize("encoding", ["evt3", "mono"])
+@pytest.mark.parametrize("encoding", ["evt3", "mono", "libcaer"])
 def test_frames_stamped_by_the_sensor_need_no_shift(encoding):
     clock = Clock("sensor", offset_ns=11)
     assert clock.to_ros(packet(STAMP, 0, encoding, 50), events(60)).t.tolist() == [71]
@@ -48,12 +110,55 @@ def test_a_reset_or_a_new_stream_anchors_anew(explicitly):
     assert again.t.tolist() == [STAMP + 10**9]
 
 
-@pytest.mark.parametrize("jump", [-17 * 10**9, 17 * 10**9])
-def test_a_sensor_time_that_damaged_data_has_moved_is_anchored_anew(jump):
+def test_a_pause_anchors_anew():
     clock = Clock()
-    clock.to_ros(packet(STAMP, seq=1), events(20 * 10**9))
-    moved = clock.to_ros(packet(STAMP + 10**6, seq=2), events(20 * 10**9 + jump, 20 * 10**9 + jump + 5))
-    assert moved.t.tolist() == [STAMP + 10**6, STAMP + 10**6 + 5]
+    clock.to_ros(packet(STAMP, seq=1), events(0))
+    assert clock.to_ros(packet(STAMP + 11 * S + 8 * MS, seq=2), events(11 * S)).t.tolist() == [STAMP + 11 * S + 8 * MS]
+
+
+@pytest.mark.parametrize("jump", [-17 * S, -2 * S, 60 * MS, 17 * S])
+def test_a_damaged_sensor_time_is_put_where_its_stamp_is_and_moves_nothing_else(jump):
+    clock = Clock()
+    run(clock, np.arange(20 * S, 21 * S, MS), STAMP + np.arange(20 * S, 21 * S, MS))
+    damaged = clock.to_ros(packet(STAMP + 21 * S, seq=1000), events(21 * S + jump, 21 * S + jump + 5))
+    assert damaged.t.tolist() == [STAMP + 21 * S, STAMP + 21 * S + 5]
+    after = clock.to_ros(packet(STAMP + 21 * S + 2 * MS, seq=1001), events(21 * S + MS))
+    assert after.t.tolist() == [STAMP + 21 * S + MS]
+    assert clock.contradictions == 1
+
+
+@pytest.mark.parametrize("jump", [-17 * S, 60 * MS, 17 * S])
+def test_a_sensor_whose_time_has_moved_for_good_is_believed(jump):
+    clock = Clock()
+    run(clock, np.arange(20 * S, 21 * S, MS), STAMP + np.arange(20 * S, 21 * S, MS))
+    for k in range(5):
+        moved = clock.to_ros(packet(STAMP + 21 * S + k * MS, seq=1000 + k), events(21 * S + jump + k * MS))
+        assert moved.t.tolist() == [STAMP + 21 * S + k * MS]
+    late = clock.to_ros(packet(STAMP + 21 * S + 9 * MS, seq=1005), events(21 * S + jump + 5 * MS))
+    assert late.t.tolist() == [STAMP + 21 * S + 5 * MS]
+
+
+def test_a_first_packet_that_waited_long_is_corrected():
+    sensor = np.arange(0, 100 * MS, MS)
+    stamps = STAMP + sensor
+    stamps[0] += 300 * MS
+    assert (run(Clock(), sensor, stamps)[1:] == STAMP + sensor[1:]).all()
+
+
+def test_a_real_recording_follows_the_lower_envelope_of_its_stamps(shared):
+    clock, decoder = Clock(), make_decoder("evt3", 640, 480)
+    lowest = None
+    for p in BagRecording(shared / "data/bags/evt3_640x480").packets():
+        decoded = decoder.decode(p)
+        difference = p.stamp_ns - int(decoded.t[0])
+        lowest = difference if lowest is None else min(lowest, difference)
+        shift = int(clock.to_ros(p, decoded).t[0]) - int(decoded.t[0])
+        assert abs(shift - lowest) < 0.5 * MS
+
+
+def test_it_never_looks_at_the_wall_clock():
+    sensor, _, stamps = delayed(3, 5, 200)
+    np.testing.assert_array_equal(run(Clock(), sensor, stamps), run(Clock(), sensor, stamps))
 
 
 def test_an_unknown_clock_is_refused():

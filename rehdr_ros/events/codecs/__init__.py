@@ -14,10 +14,18 @@ CODECS: dict[str, ModuleType] = {
 }
 ENCODERS = [name for name, module in CODECS.items() if hasattr(module, "Encoder")]
 
+_LARGEST = 1 << 14  # px a side
+
 
 def make_decoder(encoding: str, width: int, height: int) -> Decoder:
-    """A streaming decoder for an image of width x height. Raises ValueError for an unknown encoding."""
-    return _codec(encoding, list(CODECS)).Decoder(width, height)
+    """A streaming decoder for an image of width x height.
+
+    Raises ValueError for an unknown encoding, and for a size that no sensor has.
+    """
+    codec = _codec(encoding, list(CODECS))
+    if not (0 < width <= _LARGEST and 0 < height <= _LARGEST):
+        raise InputError(f"an event camera of {width}x{height} pixels: is the packet damaged?")
+    return codec.Decoder(width, height)
 
 
 def make_encoder(encoding: str, width: int, height: int) -> Encoder:

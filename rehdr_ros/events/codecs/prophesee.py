@@ -17,6 +17,7 @@ UNKNOWN = -1
 
 _SURPRISE_US = 2_000_000  # between sensor and stamps: no jitter, but a damaged word or a sensor that was reset
 _CONVINCING = 3  # surprises in a row
+_LATEST_US = 2**63 // 1000  # in ns, what int64 holds
 
 
 class Decoder(stream.Decoder):
@@ -47,7 +48,8 @@ class Decoder(stream.Decoder):
         if self._anchor is None or stamp_ns == self._anchor[0]:  # stamps that stand still tell nothing
             return UNKNOWN
         stamp, first_us = self._anchor
-        return max(first_us + (stamp_ns - stamp) // 1000, UNKNOWN)
+        expected = first_us + (stamp_ns - stamp) // 1000
+        return expected if 0 <= expected < _LATEST_US else UNKNOWN
 
     def _compare(self, stamp_ns: int) -> None:
         """Anchor the next expectation, but not at a time that only one damaged packet believes in."""

@@ -1,0 +1,155 @@
+"""rehdr info: what a recording holds, and in what state."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from rehdr_ros.cli.progress import progress
+from rehdr_ros.errors import InputError
+from rehdr_ros.recordings import Aedat4Recording, BagRecording, open_recording
+from rehdr_ros.recordings.event_stream import EventStream
+
+_BARS = "▁▂▃▄▅▆▇█"
+_COLUMNS = 60
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("input", help="rosbag2 (folder, .mcap, .db3) or .aedat4 file")
+    parser.add_argument("--events", metavar="TOPIC", help="only this events topic")
+    parser.add_argument("--image", metavar="TOPIC", help="only this image topic")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--hot-pixel-threshold", type=float, default=5.0, help="rate against the neighbours'")
+
+
+def run(args: argparse.Namespace) -> None:
+    if not args.hot_pixel_threshold > 1:
+        raise InputError(f"--hot-pixel-threshold must be more than 1, not {args.hot_pixel_threshold}")
+    recording = open_recording(args.input, args.events, args.image)
+    if isinstance(recording, Aedat4Recording):
+        events = {"events": _decoded_stream(recording, args)}
+        frames = {"frames": _frames(recording.frames())}
+    else:
+        topics = [args.events] if args.events else recording.events_topics
+        events = {topic: _packet_stream(BagRecording(args.input, topic), args) for topic in topics}
+        topics = [args.image] if args.image else recording.image_topics
+        frames = {topic: _frames(progress(recording.frames(topic), topic)) for topic in topics}
+    if not events and not frames:
+        raise InputError(
+            f"{args.input} has neither events nor frames; it has {', '.join(recording.topics) or 'nothing'}"
+        )
+    if args.json:
+        print(json.dumps({"recording": str(args.input), "events": events, "frames": frames}))
+    else:
+        _print(args.input, events, frames)
+
+
+def _packet_stream(bag: BagRecording, args: argparse.Namespace) -> dict[str, Any]:
+    stream = EventStream(hot_pixel_threshold=args.hot_pixel_threshold)
+    for packet in progress(bag.packets(), bag.events_topic, bag.topics[bag.events_topic].count, "packet"):
+        stream.add_packet(packet)
+    return stream.figures()
+
+
+def _decoded_stream(recording: Aedat4Recording, args: argparse.Namespace) -> dict[str, Any]:
+    stream = EventStream(hot_pixel_threshold=args.hot_pixel_threshold)
+    for events in progress(recording.events(), "events", unit="batch"):
+        stream.add_events(events, recording.width, recording.height)
+    return stream.figures()
+
+
+def _frames(frames: Iterator) -> dict[str, Any]:
+    stamps, kinds = [], []
+    for frame in frames:
+        stamps.append(frame.stamp_ns)
+        height, width, channels = (*frame.image.shape, 1)[:3]
+        kind = f"{width}x{height}x{channels} {frame.image.dtype}"
+        if kind not in kinds:
+            kinds.append(kind)
+    intervals = np.diff(stamps) * 1e-9
+    usual = float(np.median(intervals)) if len(intervals) else 0.0
+    return {
+        "kinds": kinds,
+        "frames": len(stamps),
+        "start": min(stamps) * 1e-9 if stamps else None,
+        "seconds": (max(stamps) - min(stamps)) * 1e-9 if stamps else 0.0,
+        "rate": 1 / usual if usual > 0 else 0.0,
+        "gaps": int((intervals > 1.5 * usual).sum()) if usual > 0 else 0,
+        "steps_back": int((intervals < 0).sum()),
+    }
+
+
+def _print(name: str, events: dict[str, Any], frames: dict[str, Any]) -> None:
+    print(name)
+    for topic, figures in events.items():
+        print(f"{topic}: events, {', '.join(figures['streams']) or 'no packets'}")
+        for label, text in _event_lines(figures):
+            print(f"  {label:11} {text}")
+    for topic, figures in frames.items():
+        print(f"{topic}: frames, {', '.join(figures['kinds']) or 'none'}")
+        for label, text in _frame_lines(figures, next(iter(events.values()), None)):
+            print(f"  {label:11} {text}")
+
+
+def _event_lines(figures: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if figures["packets"]:
+        interval = f", one in {figures['packet_interval_ms']:.2f} ms" if "packet_interval_ms" in figures else ""
+        size = figures["bytes"] / figures["packets"]
+        yield "packets", f"{figures['packets']} of {size:.0f} bytes{interval}; {figures['lost_packets']} lost"
+    if figures["triggers"]:
+        yield "triggers", f"{figures['triggers']}"
+    if figures["events"]:
+        yield "events", f"{figures['events']} in {figures['seconds']:.3f} s, {figures['on_fraction']:.0%} ON"
+        yield "rate", f"{_rate(figures['mean_rate'])} on average, at most {_rate(figures['peak_rate'])} (0.1 s)"
+        yield "over time", _graph(figures["rates"])
+        yield "starts at", f"{figures['start']:.6f} s (ROS time)"
+    if "clock" in figures:
+        clock = figures["clock"]
+        delay = "{median:.2f} ms (median), {p99:.2f} (99 %), {max:.2f} (most)".format(**clock["delay_ms"])
+        drift = clock["drift_ppm"]
+        drift = "too short to tell the drift" if drift is None else f"drifting by {drift:+.1f} ppm"
+        yield "clock", f"host = sensor + {clock['offset']:.6f} s at the end, {drift}"
+        yield "delay", f"packets are stamped {delay} after their first event, less the least delay"
+    damage = {**figures["damaged"], "time_contradictions": figures["time_contradictions"]}
+    yield "damage", ", ".join(f"{cause} {count}" for cause, count in damage.items() if count) or "none"
+    hot = figures["hot_pixels"]
+    if hot["count"]:
+        fastest = ", ".join(f"({p['x']}, {p['y']}) {p['rate']:.0f} Hz" for p in hot["fastest"])
+        yield "hot pixels", f"{hot['count']}, {hot['share_of_events']:.1%} of the events: {fastest}"
+    elif figures["events"]:
+        yield "hot pixels", "none"
+
+
+def _frame_lines(figures: dict[str, Any], events: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
+    if not figures["frames"]:
+        return
+    odd = f"{figures['gaps']} gaps, {figures['steps_back']} steps back"
+    yield "frames", f"{figures['frames']} in {figures['seconds']:.3f} s, {figures['rate']:.2f} frames/s; {odd}"
+    yield "starts at", f"{figures['start']:.6f} s"
+    if events and events["events"]:
+        late = figures["start"] - events["start"]
+        text = f"the first frame comes {abs(late):.3f} s {'after' if late >= 0 else 'before'} the first event"
+        apart = late > events["seconds"] or -late > figures["seconds"]
+        yield "overlap", text + ("; they never meet: by one clock? (frame_clock, event_time_offset)" if apart else "")
+
+
+def _rate(events_per_second: float) -> str:
+    for unit, size in (("Mevents/s", 1e6), ("kevents/s", 1e3)):
+        if events_per_second >= size:
+            return f"{events_per_second / size:.3g} {unit}"
+    return f"{events_per_second:.3g} events/s"
+
+
+def _graph(rates: list[float]) -> str:
+    """One character for each of up to 60 intervals, its height the mean rate."""
+    means = [float(np.mean(part)) for part in np.array_split(rates, min(len(rates), _COLUMNS))]
+    peak = max(means) or 1.0
+    text = "".join(_BARS[min(int(8 * mean / peak), 7)] for mean in means)
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return " ".join(f"{mean:.2g}" for mean in means)
+    return text

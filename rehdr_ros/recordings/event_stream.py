@@ -1,0 +1,139 @@
+"""What one wants to know of a strange stream of events."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from rehdr_ros.events import Clock, Events, Packet, make_decoder
+from rehdr_ros.events.hot_pixels import find_hot_pixels
+
+_BIN_NS = 100_000_000  # in which rates are counted
+_MOST_NAMED = 10  # hot pixels
+
+
+class EventStream:
+    """Gathers the figures of one stream, packet by packet or, where they come decoded, from its events.
+
+    Events' times are those that the pipeline gives them: ROS time by the clock of `frame_clock`.
+    """
+
+    def __init__(self, frame_clock: str = "host", hot_pixel_threshold: float = 5.0) -> None:
+        self._clock, self._threshold = Clock(frame_clock), hot_pixel_threshold
+        self._decoder = None
+        self._key: tuple[str, int, int] | None = None
+        self._counters: Counter[str] = Counter()
+        self._streams: list[str] = []
+        self._packets = self._octets = self._events = self._on = self._triggers = 0
+        self._stamps, self._delays = array("q"), array("d")
+        self._bins: Counter[int] = Counter()
+        self._first = self._last = self._origin = None
+        self._pixels = np.zeros((0, 0), np.int64)
+
+    def add_packet(self, packet: Packet) -> None:
+        """Raises ValueError for an unknown encoding."""
+        key = packet.encoding, packet.width, packet.height
+        if key != self._key:
+            self._count_damage()
+            self._decoder, self._key = make_decoder(*key), key
+            self._clock.reset()
+            self._meet(*key)
+        decoded = self._decoder.decode(packet)
+        self._triggers += len(self._decoder.triggers)
+        events = self._clock.to_ros(packet, decoded)
+        self._packets += 1
+        self._octets += memoryview(packet.data).nbytes
+        self._stamps.append(packet.stamp_ns)
+        if len(events):
+            self._delays.append((packet.stamp_ns - int(events.t[0])) * 1e-6)
+        self._add(events)
+
+    def add_events(self, events: Events, width: int, height: int) -> None:
+        """Events that come decoded, in ROS time."""
+        if not self._streams:
+            self._meet("decoded", width, height)
+        self._add(events)
+
+    def _meet(self, encoding: str, width: int, height: int) -> None:
+        self._streams.append(f"{encoding} {width}x{height}")
+        size = max(height, self._pixels.shape[0]), max(width, self._pixels.shape[1])
+        pixels = np.zeros(size, np.int64)
+        pixels[: self._pixels.shape[0], : self._pixels.shape[1]] = self._pixels
+        self._pixels = pixels
+
+    def _add(self, events: Events) -> None:
+        if not len(events):
+            return
+        self._events += len(events)
+        self._on += int(np.count_nonzero(events.p))
+        first, last = int(events.t.min()), int(events.t.max())
+        self._first = first if self._first is None else min(first, self._first)
+        self._last = last if self._last is None else max(last, self._last)
+        self._origin = first if self._origin is None else self._origin
+        bins, counts = np.unique((events.t - self._origin) // _BIN_NS, return_counts=True)
+        for number, count in zip(bins.tolist(), counts.tolist(), strict=True):
+            self._bins[number] += count
+        height, width = self._pixels.shape
+        pixels = events.y.astype(np.int64) * width + events.x
+        self._pixels += np.bincount(pixels, minlength=height * width)[: height * width].reshape(height, width)
+
+    def _count_damage(self) -> None:
+        if self._decoder:
+            self._counters.update(self._decoder.counters)
+
+    def figures(self) -> dict[str, Any]:
+        """Everything, in plain types: times in s, delays in ms, rates in events/s, `rates` by the tenth of a second."""
+        self._count_damage()
+        self._decoder = self._key = None
+        seconds = (self._last - self._first) * 1e-9 if self._events else 0.0
+        rates = self._rates()
+        result = {
+            "streams": self._streams,
+            "packets": self._packets,
+            "lost_packets": self._counters.pop("lost_packets", 0),
+            "bytes": self._octets,
+            "events": self._events,
+            "on_fraction": self._on / self._events if self._events else 0.0,
+            "triggers": self._triggers,
+            "start": self._first * 1e-9 if self._events else None,
+            "seconds": seconds,
+            "mean_rate": self._events / seconds if seconds else 0.0,
+            "peak_rate": max(rates, default=0.0),
+            "rates": rates,
+            "damaged": {cause: count for cause, count in self._counters.items() if count},
+            "time_contradictions": self._clock.contradictions,
+            "hot_pixels": self._hot_pixels(seconds),
+        }
+        if len(self._stamps) > 1:
+            result["packet_interval_ms"] = float(np.median(np.diff(np.array(self._stamps)))) * 1e-6
+        if self._clock.estimate:
+            offset, drift = self._clock.estimate
+            quantiles = np.percentile(self._delays, (50, 99, 100)).tolist()
+            result["clock"] = {
+                "offset": offset * 1e-9,
+                "drift_ppm": None if drift is None else drift * 1e6,
+                "delay_ms": dict(zip(("median", "p99", "max"), quantiles, strict=True)),
+            }
+        return result
+
+    def _rates(self) -> list[float]:
+        if not self._bins:
+            return []
+        first, last = min(self._bins), max(self._bins)
+        if last - first > 10 * len(self._bins) + 1000:  # times all over the place
+            return [count * 1e9 / _BIN_NS for _, count in sorted(self._bins.items())]
+        return [self._bins[number] * 1e9 / _BIN_NS for number in range(first, last + 1)]
+
+    def _hot_pixels(self, seconds: float) -> dict[str, Any]:
+        if seconds <= 0:
+            return {"count": 0, "share_of_events": 0.0, "fastest": []}
+        mask = find_hot_pixels(self._pixels / seconds, self._threshold)
+        y, x = np.nonzero(mask)
+        counts = self._pixels[y, x]
+        order = np.argsort(-counts)[:_MOST_NAMED]
+        fastest = [{"x": int(x[k]), "y": int(y[k]), "rate": float(counts[k] / seconds)} for k in order]
+        share = float(counts.sum() / max(1, self._events))
+        return {"count": int(mask.sum()), "share_of_events": share, "fastest": fastest}

@@ -1,0 +1,170 @@
+import numpy as np
+import pytest
+import torch
+
+from rehdr_ros.errors import InputError
+from rehdr_ros.events import Camera, Events, Registration, voxel_grid
+from rehdr_ros.network import Rehdr, RehdrConfig, save_checkpoint
+from rehdr_ros.network.integrator import CLIPPED
+from rehdr_ros.reconstruction.reconstructor import Reconstructor
+from rehdr_ros.reconstruction.voxel_input import VoxelConfig, VoxelInput, normalised
+from rehdr_ros.simulation import EventCameraConfig, SimulationConfig, simulate
+
+S = 10**9
+CPU = torch.device("cpu")
+CAMERA = Camera(32, 24, (30.0, 0.0, 15.5, 0.0, 30.0, 11.5, 0.0, 0.0, 1.0))
+
+
+@pytest.fixture
+def events():
+    rng = np.random.default_rng(0)
+    return Events(rng.integers(1, 1000, 3000), *(rng.integers(0, n, 3000) for n in (32, 24, 2)))
+
+
+def voxels(units="counts", **config):
+    return VoxelInput(VoxelConfig(**config), 5, units, CPU)
+
+
+def grid(voxel_input, events, event_size=(32, 24), frame_size=(32, 24)):
+    return voxel_input.build(events, event_size, 0, 1000, frame_size)[0].numpy().copy()
+
+
+# Registration
+
+
+@pytest.mark.parametrize("registration", ["scale", "identity"])
+def test_pixels_that_are_the_same_need_no_registration(events, registration):
+    expected = voxel_grid(events, 0, 1000, 5, 24, 32)
+    np.testing.assert_array_equal(grid(voxels(registration=registration), events), expected)
+    np.testing.assert_array_equal(grid(voxels(registration=registration), events, None), expected)
+
+
+def test_another_resolution_is_scaled_by_default(events):
+    table = Registration.scaled((32, 24), (16, 12))
+    expected = voxel_grid(events, 0, 1000, 5, 12, 16, registration=table)
+    np.testing.assert_array_equal(grid(voxels(), events, frame_size=(16, 12)), expected)
+
+
+def test_identity_keeps_pixels_of_another_resolution_where_they_are(events):
+    expected = voxel_grid(events, 0, 1000, 5, 12, 16)
+    np.testing.assert_array_equal(grid(voxels(registration="identity"), events, frame_size=(16, 12)), expected)
+
+
+def test_a_region_and_a_homography(events):
+    shift = (1, 0, -4, 0, 1, -2, 0, 0, 1)
+    moved = grid(voxels(registration="homography", homography=shift), events)
+    cropped = grid(voxels(event_roi=(4, 2, 32, 24)), events)
+    np.testing.assert_array_equal(moved, cropped)
+    np.testing.assert_array_equal(moved[:, :22, :28], grid(voxels(), events)[:, 2:, 4:])
+
+
+def test_camera_infos_are_waited_for_and_followed(events):
+    voxel_input = voxels(registration="camera_info")
+    assert not grid(voxel_input, events).any()
+    assert "camera info of the events" in voxel_input.problem
+    voxel_input.set_camera("events", CAMERA)
+    assert not grid(voxel_input, events).any()
+    assert "camera info of the frames" in voxel_input.problem
+    voxel_input.set_camera("frames", CAMERA)
+    np.testing.assert_array_equal(grid(voxel_input, events), grid(voxels(), events))
+    assert voxel_input.problem == ""
+    voxel_input.set_camera("frames", Camera(32, 24, (60.0, 0.0, 15.5, 0.0, 60.0, 11.5, 0.0, 0.0, 1.0)))
+    assert not np.array_equal(grid(voxel_input, events), grid(voxels(), events))
+
+
+def test_a_camera_info_of_another_size_is_a_problem_that_passes(events):
+    voxel_input = voxels(registration="camera_info")
+    for of in ("events", "frames"):
+        voxel_input.set_camera(of, CAMERA)
+    assert not grid(voxel_input, events, frame_size=(64, 48)).any()
+    assert "32x24" in voxel_input.problem and "64x48" in voxel_input.problem
+    assert grid(voxel_input, events).any() and voxel_input.problem == ""
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"registration": "magic"}, "registration"),
+        ({"registration": "homography"}, "homography"),
+        ({"homography": (1, 0, 0, 0, 1, 0, 0, 0, 1)}, "homography"),
+        ({"registration": "homography", "homography": (1, 0, 0)}, "homography"),
+        ({"event_roi": (1, 2, 3)}, "event_roi"),
+        ({"registration": "identity", "event_roi": (0, 0, 4, 4)}, "event_roi"),
+        ({"hot_pixel_threshold": 0.5}, "hot_pixel_threshold"),
+    ],
+)
+def test_configurations_that_can_not_be(config, said):
+    with pytest.raises(InputError, match=said):
+        VoxelConfig(**config)
+
+
+# Hot pixels
+
+
+def test_hot_pixels_vanish_from_the_grid_once_they_are_known():
+    rng = np.random.default_rng(0)
+    found = voxels(hot_pixel_filter=True)
+    ignored = voxels()
+    for k in range(6):
+        x, y = (
+            np.append(rng.integers(0, 32, 700), np.full(300, 7)),
+            np.append(rng.integers(0, 24, 700), np.full(300, 5)),
+        )
+        part = Events(np.sort(rng.integers(k * S + 1, (k + 1) * S, 1000)), x, y, np.ones(1000))
+        with_filter = found.build(part, (32, 24), k * S, (k + 1) * S, (32, 24))[0].sum(0).clone()
+        without = ignored.build(part, (32, 24), k * S, (k + 1) * S, (32, 24))[0].sum(0).clone()
+    assert found.hot_pixels == 1 and ignored.hot_pixels == 0
+    assert with_filter[5, 7] == 0 and without[5, 7] >= 300
+    without[5, 7] = 0
+    assert torch.equal(with_filter, without)
+
+
+# Units
+
+
+def test_one_hot_pixel_dims_nothing():
+    voxel = torch.randint(-3, 4, (1, 5, 24, 32), generator=torch.Generator().manual_seed(0)).float()
+    plain = normalised(voxel)
+    voxel[0, 2, 3, 4] = 10_000
+    with_hot = normalised(voxel)
+    with_hot[0, 2, 3, 4] = plain[0, 2, 3, 4]
+    assert torch.equal(with_hot, plain)
+    assert plain.abs().max() == 1
+
+
+def test_an_empty_grid_stays_empty_and_a_nearly_empty_one_small():
+    assert not normalised(torch.zeros(1, 5, 4, 4)).any()
+    voxel = torch.zeros(1, 5, 4, 4)
+    voxel[0, 0, 0, 0] = 0.25
+    assert torch.equal(normalised(voxel), voxel)
+
+
+def test_published_networks_get_quantiles_and_ours_get_counts(tmp_path, events):
+    seen = {}
+    for radiance in ("relative", "ldr_white"):
+        save_checkpoint(Rehdr(RehdrConfig(base_channels=4, scales=1, radiance=radiance)), tmp_path / "net.safetensors")
+        reconstructor = Reconstructor(str(tmp_path / "net.safetensors"), "cpu", "float32")
+        network = reconstructor._network
+        network.register_forward_pre_hook(lambda _, inputs, name=radiance: seen.update({name: inputs[1].clone()}))
+        reconstructor.reconstruct(np.full((24, 32, 3), 100, np.uint8), events, 0, 1000)
+    counts = torch.from_numpy(voxel_grid(events, 0, 1000, 5, 24, 32))[None]
+    assert torch.equal(seen["ldr_white"], counts)
+    assert torch.equal(seen["relative"], normalised(counts))
+
+
+def test_log_intensity_is_events_times_the_estimated_contrast_threshold():
+    contrast, config = 0.2, {}
+    config = SimulationConfig(
+        width=96, height=72, seconds=2, fps=20, seed=5, speed=120, clipped=0.05,
+        events=EventCameraConfig(contrast=contrast, mismatch=0.0, refractory_us=0.0, noise_rate=0.0, leak_rate=0.0),
+    )  # fmt: skip
+    voxel_input, counts = voxels("log_intensity"), voxels()
+    previous = 0
+    for sample in simulate(config):
+        arguments = sample.events, None, previous, sample.stamp_ns, (96, 72)
+        ldr = torch.from_numpy((sample.ldr.astype(np.float32) / 255) ** 2.2).permute(2, 0, 1)[None]
+        adapted = voxel_input.in_units(voxel_input.build(*arguments), ldr, CLIPPED).clone()
+        plain, previous = counts.build(*arguments), sample.stamp_ns
+    threshold = float(adapted.sum() / plain.sum())
+    assert torch.allclose(adapted, plain * threshold, atol=1e-4)
+    assert threshold == pytest.approx(contrast, rel=0.25)

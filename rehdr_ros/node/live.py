@@ -75,7 +75,8 @@ class LiveRun:
         command = [sys.executable, "-m", "rehdr_ros.node.node", "--ros-args"]
         command += ["-r", f"events:={events}", "-r", f"image_raw:={image}"]
         for name, value in parameters.items():
-            command += ["-p", f"{name}:={value}"]
+            if value != ():  # an empty list has no type
+                command += ["-p", f"{name}:={list(value) if isinstance(value, tuple) else value}"]
         return command
 
     def _wait_until_ready(self, player: Replayer, node: subprocess.Popen) -> None:

@@ -32,7 +32,14 @@ __all__ = ["Camera", "Client", "NodeProcess", "Stream", "console", "pixels", "st
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 IMAGE, EVENTS, EXPOSURE = "/camera/image_raw", "/event_camera/events", "/camera/exposure"
-INPUTS = {"image_raw": IMAGE, "events": EVENTS, "exposure": EXPOSURE, "camera_info": "/camera/camera_info"}
+CAMERA_INFO, EVENT_CAMERA_INFO = "/camera/camera_info", "/event_camera/camera_info"
+INPUTS = {
+    "image_raw": IMAGE,
+    "events": EVENTS,
+    "exposure": EXPOSURE,
+    "camera_info": CAMERA_INFO,
+    "event_camera_info": EVENT_CAMERA_INFO,
+}
 PATIENCE = 60.0  # s, for a machine that is busy
 
 
@@ -188,7 +195,7 @@ class Camera:
     def events(self, *times: int) -> None:
         """Publish one packet with an event at each time, ns."""
         t = np.array(times, np.int64) - 1_000_000_000_000  # the sensor's clock starts at 0
-        centre = np.full(len(t), 20)
+        centre = np.full(len(t), 20)  # of column and row
         packet = self._encoder.encode(Events(t, centre, centre, np.ones(len(t))), times[0])
         self.packet(times[0], packet.encoding, bytes(packet.data), time_base=packet.time_base)
 

@@ -36,6 +36,11 @@ def test_file_lists_every_parameter_with_its_default():
         assert (value, type(value)) == (defaults[name], type(defaults[name])), name
 
 
+def test_homography_is_taken_as_numbers(parameters):
+    given = parameters(registration="homography", homography=[1, 0, 4, 0, 1, 0, 0, 0, 1])
+    assert given.homography == (1.0, 0.0, 4.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+
+
 def test_nothing_given_means_the_defaults(parameters):
     assert parameters() == Parameters()
 
@@ -48,6 +53,9 @@ def test_nothing_given_means_the_defaults(parameters):
         ("response", "camera.npy", "camera.npy"),
         ("expected_size", [640, 480], (640, 480)),
         ("hdr_encoding", "32FC1", "32FC1"),
+        ("hot_pixel_filter", True, True),
+        ("hot_pixel_threshold", 7, 7.0),
+        ("event_roi", [0, 0, 64, 48], (0, 0, 64, 48)),
     ],
 )
 def test_value_is_taken_in_its_own_type(parameters, name, given, taken):
@@ -70,6 +78,12 @@ def test_value_is_taken_in_its_own_type(parameters, name, given, taken):
         ("expected_size", 640),
         ("hdr_encoding", "rgb8"),
         ("tonemapped_encoding", "32FC3"),
+        ("registration", "magic"),
+        ("registration", "homography"),
+        ("homography", [1.0, 0.0]),
+        ("event_roi", [1, 2, 3]),
+        ("event_roi", [0.5, 0.0, 64.0, 48.0]),
+        ("hot_pixel_threshold", 0.5),
     ],
 )
 def test_value_that_does_not_fit_is_refused_by_its_name(parameters, name, value):

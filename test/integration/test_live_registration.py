@@ -1,0 +1,60 @@
+"""Events of another camera's pixels find their place in the frames."""
+
+import numpy as np
+import pytest
+from live import CAMERA_INFO, EVENT_CAMERA_INFO, Camera, Stream
+from sensor_msgs.msg import CameraInfo
+
+MATRIX = [30.0, 0.0, 31.5, 0.0, 30.0, 23.5, 0.0, 0.0, 1.0]
+GREY, WHITE = np.full((48, 64, 3), 128, np.uint8), np.full((48, 64, 3), 255, np.uint8)
+
+
+@pytest.fixture
+def start_stream(start_node, client):
+    """A function that starts a node and a camera before it."""
+    nodes = []
+
+    def start(**parameters) -> Stream:
+        nodes.append(start_node(event_timeout=3.0, **parameters).wait_for("waiting for events"))
+        return Stream(client, Camera(client))
+
+    yield start
+    for node in nodes:
+        assert node.end() == 0, node.log
+        assert "Traceback" not in node.log
+    client.forget()
+
+
+def brightest(stream: Stream) -> tuple[int, int]:
+    """Column and row of the brightest pixel after ON events at (20, 20) while everything clips."""
+    at = stream.camera.now
+    stream.camera.events(*(at + 5_000_000 * k for k in range(1, 11)))
+    radiance = stream.radiance(stream.send(WHITE))[..., 1]
+    row, column = np.unravel_index(np.argmax(radiance), radiance.shape)
+    assert radiance[row, column] > 1.5 * np.median(radiance)
+    return int(column), int(row)
+
+
+def test_a_homography_moves_the_events(start_stream):
+    stream = start_stream(registration="homography", homography="[1.0, 0.0, 12.0, 0.0, 1.0, -5.0, 0.0, 0.0, 1.0]")
+    stream.send(GREY)
+    assert brightest(stream) == (32, 15)
+
+
+def test_camera_infos_are_awaited_and_then_followed(start_stream, client):
+    stream = start_stream(registration="camera_info")
+    infos = {topic: client.create_publisher(CameraInfo, topic, 10) for topic in (CAMERA_INFO, EVENT_CAMERA_INFO)}
+    assert client.wait_until(lambda: all(publisher.get_subscription_count() for publisher in infos.values()))
+    stream.send(GREY)
+    at = stream.camera.now
+    stream.camera.events(*(at + 5_000_000 * k for k in range(1, 11)))
+    blind = stream.radiance(stream.send(WHITE))
+    np.testing.assert_allclose(blind, 1, rtol=1e-2)
+
+    moved = [30.0, 0.0, 41.5, 0.0, 30.0, 27.5, 0.0, 0.0, 1.0]
+    infos[EVENT_CAMERA_INFO].publish(CameraInfo())  # not calibrated: refused
+    infos[EVENT_CAMERA_INFO].publish(CameraInfo(width=64, height=48, k=MATRIX))
+    infos[CAMERA_INFO].publish(CameraInfo(width=64, height=48, k=moved))
+    client.spin(0.5)
+    stream.send(GREY)
+    assert brightest(stream) == (30, 24)

@@ -4,7 +4,7 @@ import argparse
 import re
 
 from rehdr_ros.cli.progress import progress
-from rehdr_ros.events.codecs import CODECS
+from rehdr_ros.events.codecs import ENCODERS
 from rehdr_ros.simulation import EventCameraConfig, SimulationConfig
 from rehdr_ros.simulation.bag import write_bag
 
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--speed", type=float, default=default.speed, help="image motion, about px/s")
     add("--jitter", type=float, default=default.jitter, help="irregularity of the frame intervals, 0..1")
     add("--hot-pixels", type=float, default=default.events.hot_pixels, help="share of hot pixels")
-    add("--encoding", choices=sorted(CODECS), default="evt3", help="of the event packets")
+    add("--encoding", choices=ENCODERS, default="evt3", help="of the event packets")
 
 
 def run(args: argparse.Namespace) -> None:

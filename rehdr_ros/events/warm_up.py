@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from rehdr_ros.events.codecs import make_decoder
+from rehdr_ros.events.hot_pixels import HotPixels, find_hot_pixels
 from rehdr_ros.events.packet import Events, Packet
+from rehdr_ros.events.registration import Registration
 from rehdr_ros.events.voxel_grid import voxel_grid
 
 
 def warm_up(encoding: str | None = None) -> None:
-    """Compile, or load from the cache, what decodes `encoding` (if given) and makes voxel grids.
+    """Compile, or load from the cache, what decodes `encoding` (if given), makes voxel grids and finds hot pixels.
 
     Afterwards the first packet costs what every packet costs. Raises ValueError for an unknown encoding.
     """
     if encoding is not None:
         make_decoder(encoding, 1, 1).decode(Packet(0, 1, 1, 0, 0, encoding, bytes(8)))
-    voxel_grid(Events([1], [0], [0], [1]), 0, 1, 1, 1, 1)
+    event = Events([1], [0], [0], [1])
+    voxel_grid(event, 0, 1, 1, 1, 1, registration=Registration.identity((1, 1)))
+    HotPixels(1, 1).update(event, 0)
+    find_hot_pixels(np.zeros((1, 1)))

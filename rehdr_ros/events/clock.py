@@ -17,6 +17,7 @@ _MOST_DRIFT = 2e-4  # no crystals are further apart
 _EARLY_NS = 50_000_000  # earlier than any packet so far can't come by chance,
 _LATE_NS = 1_000_000_000  # nor later than this:
 _CONVINCING = 3  # so many packets in a row that say so have found another clock
+_FARTHEST_NS = 1 << 62  # between sensor and host; 146 years
 
 
 class Clock:
@@ -73,6 +74,9 @@ class Clock:
         return self._follow(int(events.t[0]), packet.stamp_ns - int(events.t[0]))
 
     def _follow(self, sensor_ns: int, difference: int) -> int:
+        if abs(difference) > _FARTHEST_NS:
+            self.contradictions += 1
+            return difference
         if self._blocks:
             delay = difference - self._line(sensor_ns)
             if not -_EARLY_NS <= delay <= _LATE_NS:
@@ -98,7 +102,7 @@ class Clock:
 
     def _note(self, sensor_ns: int, difference: int) -> None:
         if not self._blocks or sensor_ns // _BLOCK_NS != self._blocks[-1][0] // _BLOCK_NS:
-            recent = [block for block in self._blocks if sensor_ns - block[0] < _MEMORY_NS]
+            recent = [block for block in self._blocks if abs(sensor_ns - block[0]) < _MEMORY_NS]
             self._blocks = [*recent[1 - _MEMORY_NS // _BLOCK_NS :], (sensor_ns, difference)]
             self._fit()
         elif difference - self._line(sensor_ns) < self._blocks[-1][1] - self._line(self._blocks[-1][0]):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_HALF = 1 << 63
 _COLUMNS = {"t": np.int64, "x": np.uint16, "y": np.uint16, "p": np.uint8}
 
 
@@ -56,8 +57,10 @@ class Events:
         return Events.of(self.t[which], self.x[which], self.y[which], self.p[which])
 
     def shifted(self, offset_ns: int) -> Events:
-        """The same events, `offset_ns` later."""
-        return Events.of(self.t + np.int64(offset_ns), self.x, self.y, self.p) if offset_ns else self
+        """The same events, `offset_ns` later; times wrap where int64 ends, as only those of damaged packets do."""
+        if not offset_ns:
+            return self
+        return Events.of(self.t + np.int64((offset_ns + _HALF) % (2 * _HALF) - _HALF), self.x, self.y, self.p)
 
     @classmethod
     def empty(cls) -> Events:

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rehdr_ros.events import Clock, Events, Packet, make_decoder
 from rehdr_ros.recordings import BagRecording
@@ -154,6 +156,16 @@ def test_a_real_recording_follows_the_lower_envelope_of_its_stamps(shared):
         lowest = difference if lowest is None else min(lowest, difference)
         shift = int(clock.to_ros(p, decoded).t[0]) - int(decoded.t[0])
         assert abs(shift - lowest) < 0.5 * MS
+
+
+@given(st.lists(st.tuples(*[st.one_of(st.integers(-(2**63), 2**63 - 1), st.integers(0, 10 * S))] * 2), max_size=40))
+def test_no_time_raises_and_the_next_stream_is_right_again(pairs):
+    clock = Clock()
+    for seq, (sensor, stamp) in enumerate(pairs):
+        assert len(clock.to_ros(packet(stamp, seq), events(sensor))) == 1
+    for k in range(5):
+        after = clock.to_ros(packet(STAMP + k, 100 + k), events(5 * S + k))
+    assert after.t.tolist() == [STAMP + 4]
 
 
 def test_it_never_looks_at_the_wall_clock():

@@ -34,6 +34,12 @@ def test_shift_leaves_the_original_alone(events):
     assert events.t.tolist() == [10, 20, 30]
 
 
+@pytest.mark.parametrize("offset", [2**63, -(2**64) + 7, 10**30])
+def test_no_shift_raises(events, offset):
+    assert len(events.shifted(offset)) == 3
+    assert events.shifted(2**64 + 5).t.tolist() == [15, 25, 35]
+
+
 def test_columns_of_different_length_are_refused():
     with pytest.raises(ValueError, match="one length"):
         Events([1, 2], [1], [1, 2], [1, 2])

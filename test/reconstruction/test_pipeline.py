@@ -274,3 +274,61 @@ def test_a_setting_that_cannot_be_is_named(make_pipeline, wrong, complaint):
 def test_weights_that_are_not_there_are_named(make_pipeline):
     with pytest.raises(CheckpointError, match="gone"):
         make_pipeline(weights="gone.safetensors")
+
+
+@pytest.mark.parametrize("decoded", [True, False])
+def test_events_of_a_finer_sensor_are_scaled_to_the_frames(make_pipeline, recording, packets, decoded):
+    """Every event fires in all four pixels that share the frame's: their mean is the event itself."""
+    pipeline, fine = make_pipeline(), []
+    for stamp, image, events in recording:
+        columns = [np.repeat(column, 4) for column in (events.t, events.x, events.y, events.p)]
+        corners = np.tile([[0, 1, 0, 1], [0, 0, 1, 1]], len(events))
+        fine.append(
+            (stamp, image, Events(columns[0], 2 * columns[1] + corners[0], 2 * columns[2] + corners[1], columns[3]))
+        )
+    encoded = packets([events for _, _, events in fine], (92, 66))
+    actual = []
+    for stamp, image, events in fine:
+        if decoded:
+            pipeline.add_events(events, (92, 66))
+        else:
+            for _ in range(-(-len(events) // 100)):
+                pipeline.add_packet(next(encoded))
+        pipeline.add_frame(stamp, image)
+        actual += pipeline.take()
+    actual += pipeline.take(flush=True)
+    for frame, expected in zip(actual, feed(make_pipeline(), recording), strict=True):
+        np.testing.assert_allclose(frame.radiance, expected.radiance, rtol=1e-4, atol=1e-5)
+        assert frame.info.events == 4 * expected.info.events
+
+
+def test_a_registration_that_can_not_be_lets_frames_go_without_events(make_pipeline, recording):
+    pipeline = make_pipeline(registration="camera_info")
+    blind = [(stamp, image, Events.empty()) for stamp, image, _ in recording]
+    for frame, expected in zip(feed(pipeline, recording), feed(make_pipeline(), blind), strict=True):
+        np.testing.assert_array_equal(frame.radiance, expected.radiance)
+    assert "camera info of the events" in pipeline.registration_problem
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"encoding": "trigger"}, "triggers"),
+        ({"encoding": "evt4"}, "evt4.*evt3"),
+        ({"width": 0}, "0x33"),
+        ({"height": 2**32 - 1}, "46x4294967295"),
+    ],
+)
+def test_a_packet_that_no_event_camera_sends_is_refused_and_the_stream_goes_on(
+    make_pipeline, recording, encoded, changed, said
+):
+    expected = list(feed(make_pipeline(), recording, encoded))
+    pipeline, actual = make_pipeline(), []
+    for stamp, image, _ in recording:
+        for packet in encoded[stamp]:
+            with pytest.raises(ValueError, match=said):
+                pipeline.add_packet(replace(packet, **changed))
+            pipeline.add_packet(packet)
+        pipeline.add_frame(stamp, image)
+        actual += pipeline.take()
+    assert_same([*actual, *pipeline.take(flush=True)], expected)

@@ -112,7 +112,7 @@ def _event_lines(figures: dict[str, Any]) -> Iterator[tuple[str, str]]:
         drift = clock["drift_ppm"]
         drift = "too short to tell the drift" if drift is None else f"drifting by {drift:+.1f} ppm"
         yield "clock", f"host = sensor + {clock['offset']:.6f} s at the end, {drift}"
-        yield "delay", f"packets are stamped {delay} after their first event, less the least delay"
+        yield "delay", f"{delay} beyond that of the fastest packets"
     damage = {**figures["damaged"], "time_contradictions": figures["time_contradictions"]}
     yield "damage", ", ".join(f"{cause} {count}" for cause, count in damage.items() if count) or "none"
     hot = figures["hot_pixels"]

@@ -13,6 +13,7 @@ from rehdr_ros.events.hot_pixels import find_hot_pixels
 
 _BIN_NS = 100_000_000  # in which rates are counted
 _MOST_NAMED = 10  # hot pixels
+_FEWEST = 20  # events of a hot pixel: in a short recording a few may come by chance
 
 
 class EventStream:
@@ -130,7 +131,7 @@ class EventStream:
     def _hot_pixels(self, seconds: float) -> dict[str, Any]:
         if seconds <= 0:
             return {"count": 0, "share_of_events": 0.0, "fastest": []}
-        mask = find_hot_pixels(self._pixels / seconds, self._threshold)
+        mask = find_hot_pixels(self._pixels / seconds, self._threshold) & (self._pixels >= _FEWEST)
         y, x = np.nonzero(mask)
         counts = self._pixels[y, x]
         order = np.argsort(-counts)[:_MOST_NAMED]

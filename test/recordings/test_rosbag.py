@@ -5,7 +5,7 @@ import pytest
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 
 from rehdr_ros.events import Events, Packet, make_decoder, make_encoder
-from rehdr_ros.recordings import BagRecording, BagWriter, Frame, RecordingError
+from rehdr_ros.recordings import BagRecording, BagWriter, Calibration, Frame, RecordingError
 from rehdr_ros.recordings.rosbag import EVENTS, IMAGE
 
 STAMP = 1_700_000_000 * 10**9 + 123_456_789
@@ -230,3 +230,27 @@ def test_events_of_a_simulated_stream(tmp_path, assert_same_events):
     decoder = make_decoder("evt3", 64, 48)
     decoded = [decoder.decode(p) for p in BagRecording(tmp_path / "bag").packets()]
     assert_same_events(Events.concatenate(decoded), Events.concatenate(parts))
+
+
+def camera_info(bag, width, height, focal):
+    kind = bag.types["sensor_msgs/msg/CameraInfo"]
+    header = bag.types["std_msgs/msg/Header"](bag.types["builtin_interfaces/msg/Time"](1, 0), "")
+    roi = bag.types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
+    k = np.array([focal, 0, width / 2, 0, focal, height / 2, 0, 0, 1.0])
+    return kind(header, height, width, "plumb_bob", np.zeros(5), k, np.eye(3).ravel(), np.zeros(12), 0, 0, roi)
+
+
+def test_calibrations_come_where_they_are_asked_for(tmp_path):
+    write(tmp_path / "bag", "/event_camera/events", "/camera/image_raw")
+    with BagWriter(tmp_path / "calibrated") as bag:
+        for topic, size in (("/camera/camera_info", (64, 48)), ("/event_camera/camera_info", (640, 480))):
+            bag.write(topic, "sensor_msgs/msg/CameraInfo", camera_info(bag, *size, focal=size[0] / 2), STAMP)
+        for k in range(2):
+            bag.write_packet("/event_camera/events", packet(k), "event_camera")
+            bag.write_image("/camera/image_raw", STAMP + k * 10**6, "camera", image(k), "bgr8")
+    messages = list(BagRecording(tmp_path / "calibrated").messages(cameras=True))
+    cameras = {m.of: (m.camera.width, m.camera.matrix[0]) for m in messages if isinstance(m, Calibration)}
+    assert cameras == {"frames": (64, 32), "events": (640, 320)}
+    assert not any(isinstance(m, Calibration) for m in BagRecording(tmp_path / "calibrated").messages())
+    with pytest.raises(RecordingError, match="/event_camera/camera_info"):
+        list(BagRecording(tmp_path / "bag").messages(cameras=True))

@@ -20,8 +20,7 @@ from rehdr_ros.events.codecs.evt2 import (
     TRIGGER,
 )
 from rehdr_ros.events.codecs.masks import bit_count, within
-from rehdr_ros.events.codecs.prophesee import EXPECTED, FIRST, HIGH, LOCKED, next_high, wrapped_as_expected
-from rehdr_ros.events.codecs.stream import OUT_OF_BOUNDS, TIME_GLITCHES, UNKNOWN_WORDS, UNSYNCHRONIZED
+from rehdr_ros.events.codecs.prophesee import HIGH, LOCKED, add_counts, take_high
 from rehdr_ros.events.jit import kernel
 
 # A power of two times a de Bruijn sequence has its exponent's own five bits on top.
@@ -70,11 +69,8 @@ def _decode(words, width, height, state, counts):
                 count += np.uint64(1)
                 inside ^= lowest
         elif kind == TIME_HIGH:
-            high, glitch = next_high(high, word & 0xFFFFFFF, HIGH_BITS, GLITCH)
+            high, glitch = take_high(state, high, word & 0xFFFFFFF, HIGH_BITS, LOW_BITS, GLITCH)
             glitches += glitch
-            if state[FIRST] < 0:
-                high = wrapped_as_expected(high, HIGH_BITS, state[EXPECTED] >> LOW_BITS)
-                state[FIRST] = high << LOW_BITS
             locked = 1
         elif kind == TRIGGER:
             if locked:
@@ -85,10 +81,7 @@ def _decode(words, width, height, state, counts):
         elif kind != OTHERS and kind != CONTINUED:
             unknown += 1
     state[HIGH], state[LOCKED] = high, locked
-    counts[OUT_OF_BOUNDS] += outside
-    counts[UNSYNCHRONIZED] += unsynchronized
-    counts[UNKNOWN_WORDS] += unknown
-    counts[TIME_GLITCHES] += glitches
+    add_counts(counts, outside, unsynchronized, unknown, glitches)
     return t[:count], x[:count], y[:count], p[:count], rows[:fired]
 
 

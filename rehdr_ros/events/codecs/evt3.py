@@ -12,19 +12,7 @@ from rehdr_ros.errors import InputError
 from rehdr_ros.events.codecs import prophesee, stream
 from rehdr_ros.events.codecs.masks import bit_count, unfold, within
 from rehdr_ros.events.codecs.plain import BLOCK, gather, plain_end, slot_tables, unpack
-from rehdr_ros.events.codecs.prophesee import (
-    BASE,
-    EXPECTED,
-    FIRST,
-    HIGH,
-    LOCKED,
-    POLARITY,
-    ROW,
-    TIME,
-    next_high,
-    wrapped_as_expected,
-)
-from rehdr_ros.events.codecs.stream import OUT_OF_BOUNDS, TIME_GLITCHES, UNKNOWN_WORDS, UNSYNCHRONIZED
+from rehdr_ros.events.codecs.prophesee import BASE, FIRST, HIGH, LOCKED, POLARITY, ROW, TIME, add_counts, take_high
 from rehdr_ros.events.jit import kernel, sealed
 from rehdr_ros.events.packet import Events
 
@@ -142,11 +130,8 @@ def _decode(words, width, height, state, counts):
                 polarity = payload >> 11
             elif code == TIME_HIGH:
                 previous = high
-                high, glitch = next_high(high, payload, 12, GLITCH)
+                high, glitch = take_high(state, high, payload, 12, 12, GLITCH)
                 glitches += glitch
-                if state[FIRST] < 0:
-                    high = wrapped_as_expected(high, 12, state[EXPECTED] >> 12)
-                    state[FIRST] = high << 12
                 if time >= 0 and high != previous:
                     time = high << 12
                 locked = 1
@@ -161,10 +146,7 @@ def _decode(words, width, height, state, counts):
         i += BLOCK
     state[HIGH], state[LOCKED], state[TIME] = high, locked, time
     state[ROW], state[BASE], state[POLARITY] = row, base, polarity
-    counts[OUT_OF_BOUNDS] += outside
-    counts[UNSYNCHRONIZED] += unsynchronized
-    counts[UNKNOWN_WORDS] += unknown
-    counts[TIME_GLITCHES] += glitches
+    add_counts(counts, outside, unsynchronized, unknown, glitches)
     return t[:count], x[:count], y[:count], p[:count], rows[:fired]
 
 

@@ -62,24 +62,31 @@ class Decoder(stream.Decoder):
 
 
 @kernel
-def next_high(high, payload, bits, glitch):
-    """What follows HIGH when a TIME_HIGH word of `bits` bits comes, and whether it is a step back.
+def take_high(state, high, payload, bits, shift, glitch):
+    """What follows HIGH when a TIME_HIGH word of `bits` bits comes, which counts 2**shift us; and whether it glitched.
 
-    A step back by no more than `glitch` is a glitch of the sensor, by more a wrap.
+    A step back by no more than `glitch` is a glitch of the sensor, by more a wrap. In a packet's first such word the
+    number of wraps is the one that comes closest to what the stamps let expect.
     """
+    glitched = False
     if high < 0:
-        return payload, False
-    step = (payload - high) & ((1 << bits) - 1)
-    back = (1 << bits) - step
-    if step and back <= min(glitch, high):
-        return high - back, True
-    return high + step, False
+        high = payload
+    else:
+        step = (payload - high) & ((1 << bits) - 1)
+        back = (1 << bits) - step
+        glitched = step != 0 and back <= min(glitch, high)
+        high += -back if glitched else step
+    if state[FIRST] < 0:
+        wraps = ((state[EXPECTED] >> shift) - high + (1 << bits - 1)) >> bits
+        if state[EXPECTED] >= 0 and high + (wraps << bits) >= 0:
+            high += wraps << bits
+        state[FIRST] = high << shift
+    return high, glitched
 
 
 @kernel
-def wrapped_as_expected(high, bits, expected):
-    """HIGH with the number of wraps that brings it closest to `expected`, which is in its units, or UNKNOWN."""
-    wraps = (expected - high + (1 << bits - 1)) >> bits
-    if expected < 0 or high + (wraps << bits) < 0:
-        return high
-    return high + (wraps << bits)
+def add_counts(counts, outside, unsynchronized, unknown, glitches):
+    counts[stream.OUT_OF_BOUNDS] += outside
+    counts[stream.UNSYNCHRONIZED] += unsynchronized
+    counts[stream.UNKNOWN_WORDS] += unknown
+    counts[stream.TIME_GLITCHES] += glitches

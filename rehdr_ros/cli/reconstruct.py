@@ -48,6 +48,7 @@ def run(args: argparse.Namespace) -> None:
                 "lost_packets": counters.pop("lost_packets", 0),
                 "skipped_frames": counters.pop("skipped_frames"),
                 "damaged": counters,
+                "hot_pixels": pipeline.hot_pixels,
                 "encoding": getattr(recording, "encoding", None) or "decoded",
                 "weights": args.weights,
                 "device": pipeline.device,

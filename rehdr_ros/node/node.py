@@ -1,5 +1,6 @@
 """rehdr_node: the pipeline as a managed ROS 2 node."""
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -153,20 +154,18 @@ class RehdrNode(LifecycleNode):
     # Callbacks: none waits for the network
 
     def _on_events(self, message: EventPacket) -> None:
-        self._sensor_size = (message.width, message.height)
         with self._refusing("events"):
             self._pipeline.add_packet(packet_from_message(message))
+            self._sensor_size = (message.width, message.height)
         self._wake.set()
 
     def _on_image(self, message: Image) -> None:
         size = (message.width, message.height)
         registration = self._settings.registration
         if registration in ("scale", "identity") and self._sensor_size not in (None, size):
-            self._warn(
-                "geometry",
-                f"events of {self._sensor_size} and frames of {size} pixels, with registration={registration}: "
-                "unless both cameras share their optics, set it to homography or camera_info",
-            )
+            sizes = f"events of {self._sensor_size} and frames of {size} pixels"
+            advice = "unless both cameras share their optics, set it to homography or camera_info"
+            self._warn(sizes, f"{sizes}, with registration={registration}: {advice}", seconds=math.inf)
         with self._refusing("image_raw"):
             stamp_ns = stamp_to_ns(message.header.stamp)
             self._pipeline.add_frame(stamp_ns, image_from_message(message), frame_id=message.header.frame_id)
@@ -201,11 +200,11 @@ class RehdrNode(LifecycleNode):
             refused = self._refused[topic] = self._refused.get(topic, 0) + 1
             self._warn(topic, f"refused a message on {topic} ({refused} so far): {error}")
 
-    def _warn(self, subject: str, text: str) -> None:
-        """A warning, at most one every few seconds for each subject."""
+    def _warn(self, subject: str, text: str, seconds: float = _THROTTLE_SECONDS) -> None:
+        """A warning, at most one in so many seconds for each subject."""
         now = time.monotonic()
         if now >= self._quiet_until.get(subject, 0.0):
-            self._quiet_until[subject] = now + _THROTTLE_SECONDS
+            self._quiet_until[subject] = now + seconds
             self.get_logger().warning(text)
 
     # The worker thread

@@ -18,6 +18,8 @@ def start_stream(start_node, client):
         nodes.append(start_node(event_timeout=3.0, **parameters).wait_for("waiting for events"))
         return Stream(client, Camera(client))
 
+    start.log = lambda: nodes[-1].log
+
     yield start
     for node in nodes:
         assert node.end() == 0, node.log
@@ -39,6 +41,17 @@ def test_a_homography_moves_the_events(start_stream):
     stream = start_stream(registration="homography", homography="[1.0, 0.0, 12.0, 0.0, 1.0, -5.0, 0.0, 0.0, 1.0]")
     stream.send(GREY)
     assert brightest(stream) == (32, 15)
+
+
+def test_another_resolution_is_scaled_and_said_once(start_stream):
+    stream = start_stream()
+    for _ in range(3):
+        stream.send(np.full((24, 32, 3), 128, np.uint8))
+    at = stream.camera.now
+    stream.camera.events(*(at + 2_000_000 * k for k in range(1, 41)))
+    radiance = stream.radiance(stream.send(np.full((24, 32, 3), 255, np.uint8)))[..., 1]
+    assert np.unravel_index(np.argmax(radiance), radiance.shape) == (10, 10)
+    assert start_stream.log().count("events of (64, 48) and frames of (32, 24) pixels") == 1
 
 
 def test_camera_infos_are_awaited_and_then_followed(start_stream, client):

@@ -19,7 +19,7 @@ from rehdr_ros.events.packet import Events
 ADDR_Y, ADDR_X, VECT_BASE_X, VECT_12, VECT_8, TIME_LOW, TIME_HIGH = 0, 2, 3, 4, 5, 6, 8
 CONTINUED_4, TRIGGER, OTHERS, CONTINUED_12 = 7, 10, 14, 15
 ON = 1 << 11
-GLITCH = 10
+GLITCH = 10  # steps of TIME_HIGH, 41 ms, as in event_camera_codecs
 
 _VECTOR = 32  # pixels of a VECT_12, VECT_12, VECT_8 group, the only form that Prophesee's own decoder takes
 

@@ -87,8 +87,13 @@ class Registration:
 
     @classmethod
     def from_homography(cls, event_size: Size, frame_size: Size, matrix: Sequence) -> Registration:
-        """`matrix`: 3x3 (or its 9 numbers, row by row), event pixel (x, y, 1) -> frame pixel, up to scale."""
+        """`matrix`: 3x3 (or its 9 numbers, row by row), event pixel (x, y, 1) -> frame pixel, up to scale.
+
+        What lies beyond its horizon, as seen from the middle of the event image, is not in the frame.
+        """
         matrix = cls.check_homography(matrix)
+        if matrix[2] @ (event_size[0] / 2, event_size[1] / 2, 1) < 0:
+            matrix = -matrix
         inverse = np.linalg.inv(matrix)
         return cls(event_size, frame_size, lambda p: _project(p, matrix), lambda p: _project(p, inverse))
 
@@ -96,7 +101,8 @@ class Registration:
     def check_homography(matrix: Sequence) -> np.ndarray:
         """As float64 of shape (3, 3). Raises ValueError for what is no homography."""
         matrix = np.asarray(matrix, np.float64).reshape(-1)
-        if matrix.size != 9 or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix.reshape(3, 3))) < 1e-12:
+        fits = matrix.size == 9 and np.isfinite(matrix).all()
+        if not fits or np.linalg.matrix_rank(matrix.reshape(3, 3)) < 3:
             raise InputError(f"homography {matrix.tolist()}: needs 9 finite numbers of an invertible 3x3 matrix")
         return matrix.reshape(3, 3)
 
@@ -170,9 +176,8 @@ def _same(points: np.ndarray) -> np.ndarray:
 
 def _project(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     homogeneous = points @ matrix[:, :2].T + matrix[:, 2]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        projected = homogeneous[:, :2] / homogeneous[:, 2:]
-    return projected
+    ahead = homogeneous[:, 2:] > 0
+    return np.where(ahead, homogeneous[:, :2] / np.where(ahead, homogeneous[:, 2:], 1), np.nan)
 
 
 def _rotation(camera: Camera) -> np.ndarray:

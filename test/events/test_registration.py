@@ -76,6 +76,20 @@ def test_a_homography_maps_as_it_says():
         assert target(registration, x, y) == (expected if inside else None)
 
 
+@pytest.mark.parametrize("scale", [1e-6, -1.0, 1e6])
+def test_the_scale_of_a_homography_means_nothing(scale):
+    matrix = np.array([[0.9, -0.2, 3000], [0.15, 1.1, 2000], [1e-4, -2e-4, 1]])
+    sizes = (320, 240), (6000, 4000)
+    expected = Registration.from_homography(*sizes, matrix).table
+    np.testing.assert_array_equal(Registration.from_homography(*sizes, scale * matrix).table, expected)
+
+
+def test_what_lies_beyond_the_horizon_is_left_out():
+    registration = Registration.from_homography((300, 100), (300, 100), [1, 0, 0, 0, 1, 0, -1 / 200, 0, 1])
+    assert target(registration, 10, 10) is not None
+    assert all(target(registration, x, y) is None for x in range(201, 300) for y in range(0, 100, 7))
+
+
 @pytest.mark.parametrize("event_model", DISTORTIONS)
 @pytest.mark.parametrize("frame_model", ["plumb_bob", "equidistant"])
 def test_two_cameras_see_the_same_direction_at_registered_pixels(event_model, frame_model):

@@ -81,7 +81,8 @@ def test_the_scale_of_a_homography_means_nothing(scale):
     matrix = np.array([[0.9, -0.2, 3000], [0.15, 1.1, 2000], [1e-4, -2e-4, 1]])
     sizes = (320, 240), (6000, 4000)
     expected = Registration.from_homography(*sizes, matrix).table
-    np.testing.assert_array_equal(Registration.from_homography(*sizes, scale * matrix).table, expected)
+    actual = Registration.from_homography(*sizes, scale * matrix).table
+    assert (actual != expected).sum() < 20  # where a pixel lies between two, but for rounding
 
 
 def test_what_lies_beyond_the_horizon_is_left_out():

@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--events", metavar="TOPIC", help="only this events topic")
     parser.add_argument("--image", metavar="TOPIC", help="only this image topic")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--frame-clock", default="host", choices=("host", "sensor"), help="that stamps the frames")
     parser.add_argument("--hot-pixel-threshold", type=float, default=5.0, help="rate against the neighbours'")
 
 
@@ -48,10 +49,14 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _packet_stream(bag: BagRecording, args: argparse.Namespace) -> dict[str, Any]:
-    stream = EventStream(hot_pixel_threshold=args.hot_pixel_threshold)
-    for packet in progress(bag.packets(), bag.events_topic, bag.topics[bag.events_topic].count, "packet"):
-        stream.add_packet(packet)
-    return stream.figures()
+    stream = EventStream(args.frame_clock, args.hot_pixel_threshold)
+    error = None
+    try:
+        for packet in progress(bag.packets(), bag.events_topic, bag.topics[bag.events_topic].count, "packet"):
+            stream.add_packet(packet)
+    except InputError as unreadable:
+        error = str(unreadable)
+    return {**stream.figures(), "error": error}
 
 
 def _decoded_stream(recording: Aedat4Recording, args: argparse.Namespace) -> dict[str, Any]:
@@ -62,13 +67,16 @@ def _decoded_stream(recording: Aedat4Recording, args: argparse.Namespace) -> dic
 
 
 def _frames(frames: Iterator) -> dict[str, Any]:
-    stamps, kinds = [], []
-    for frame in frames:
-        stamps.append(frame.stamp_ns)
-        height, width, channels = (*frame.image.shape, 1)[:3]
-        kind = f"{width}x{height}x{channels} {frame.image.dtype}"
-        if kind not in kinds:
-            kinds.append(kind)
+    stamps, kinds, error = [], [], None
+    try:
+        for frame in frames:
+            stamps.append(frame.stamp_ns)
+            height, width, channels = (*frame.image.shape, 1)[:3]
+            kind = f"{width}x{height}x{channels} {frame.image.dtype}"
+            if kind not in kinds:
+                kinds.append(kind)
+    except InputError as unreadable:
+        error = str(unreadable)
     intervals = np.diff(stamps) * 1e-9
     usual = float(np.median(intervals)) if len(intervals) else 0.0
     return {
@@ -79,6 +87,7 @@ def _frames(frames: Iterator) -> dict[str, Any]:
         "rate": 1 / usual if usual > 0 else 0.0,
         "gaps": int((intervals > 1.5 * usual).sum()) if usual > 0 else 0,
         "steps_back": int((intervals < 0).sum()),
+        "error": error,
     }
 
 
@@ -86,12 +95,17 @@ def _print(name: str, events: dict[str, Any], frames: dict[str, Any]) -> None:
     print(name)
     for topic, figures in events.items():
         print(f"{topic}: events, {', '.join(figures['streams']) or 'no packets'}")
-        for label, text in _event_lines(figures):
+        for label, text in (*_error_line(figures), *_event_lines(figures)):
             print(f"  {label:11} {text}")
     for topic, figures in frames.items():
         print(f"{topic}: frames, {', '.join(figures['kinds']) or 'none'}")
-        for label, text in _frame_lines(figures, next(iter(events.values()), None)):
+        for label, text in (*_error_line(figures), *_frame_lines(figures, next(iter(events.values()), None))):
             print(f"  {label:11} {text}")
+
+
+def _error_line(figures: dict[str, Any]) -> list[tuple[str, str]]:
+    """What made the reading end early."""
+    return [("unreadable", figures["error"])] if figures.get("error") else []
 
 
 def _event_lines(figures: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -113,7 +127,7 @@ def _event_lines(figures: dict[str, Any]) -> Iterator[tuple[str, str]]:
         drift = "too short to tell the drift" if drift is None else f"drifting by {drift:+.1f} ppm"
         yield "clock", f"host = sensor + {clock['offset']:.6f} s at the end, {drift}"
         yield "delay", f"{delay} beyond that of the fastest packets"
-    damage = {**figures["damaged"], "time_contradictions": figures["time_contradictions"]}
+    damage = {**figures["damaged"], **{name: figures[name] for name in ("time_contradictions", "misdated_events")}}
     yield "damage", ", ".join(f"{cause} {count}" for cause, count in damage.items() if count) or "none"
     hot = figures["hot_pixels"]
     if hot["count"]:

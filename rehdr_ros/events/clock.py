@@ -17,6 +17,7 @@ _MOST_DRIFT = 2e-4  # no crystals are further apart
 _EARLY_NS = 50_000_000  # earlier than any packet so far can't come by chance,
 _LATE_NS = 1_000_000_000  # nor later than this:
 _CONVINCING = 3  # so many packets in a row that say so have found another clock
+_LONGEST_NS = 5_000_000_000  # no packet spans more, but one whose time was damaged on the way
 _FARTHEST_NS = 1 << 62  # between sensor and host; 146 years
 
 
@@ -32,7 +33,8 @@ class Clock:
 
     `offset_ns` is added in both. A packet whose sensor time contradicts its stamp (damaged data) is put where its own
     stamp says, and counted in `contradictions`. The estimate starts anew after three of those in a row, a pause of
-    10 s, or a sequence number that steps back (the driver restarted, the bag looped), and with `reset`.
+    10 s, or a sequence number that steps back (the driver restarted, the bag looped), and with `reset`. Events more
+    than 5 s from their packet's first are left out and counted in `misdated`.
     `estimate`: (offset in ns at the latest packet, drift of the host's clock against the sensor's), or None; the drift
     is None while the stream is too short to tell it.
     Raises ValueError for another frame_clock.
@@ -42,7 +44,7 @@ class Clock:
         if frame_clock not in ("host", "sensor"):
             raise InputError(f"frame_clock is 'host' or 'sensor', not {frame_clock!r}")
         self.frame_clock, self.offset_ns = frame_clock, offset_ns
-        self.contradictions = 0
+        self.contradictions = self.misdated = 0
         self.reset()
 
     def reset(self) -> None:
@@ -58,7 +60,14 @@ class Clock:
         return self._line(self._blocks[-1][0]), self._drift if self._span() >= _SETTLED_NS else None
 
     def to_ros(self, packet: Packet, events: Events) -> Events:
-        """The events decoded from `packet`, with t in ROS ns."""
+        """The events decoded from `packet`, with t in ROS ns, but for those that lie far from its first one."""
+        if (
+            len(events)
+            and max(int(events.t.max()) - int(events.t[0]), int(events.t[0]) - int(events.t.min())) > _LONGEST_NS
+        ):
+            near = np.abs(events.t - events.t[0]) <= _LONGEST_NS
+            self.misdated += len(events) - int(near.sum())
+            events = events[near]
         return events.shifted(self._shift(packet, events) + self.offset_ns)
 
     def _shift(self, packet: Packet, events: Events) -> int:

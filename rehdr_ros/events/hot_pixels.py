@@ -9,6 +9,7 @@ from rehdr_ros.events.jit import kernel, sealed
 from rehdr_ros.events.packet import Events
 
 _PERIOD_NS = 1_000_000_000  # between two looks at the rates
+_PAUSE_NS = 5 * _PERIOD_NS
 _KEEP = 0.9  # of the counts, from look to look: a memory of about 10 s
 _SETTLED = 2.0  # s of counting before the first look
 _STRIDE = 7  # of so many events one counts: rates of seconds need no more. No power of two, as rows and blocks have
@@ -36,10 +37,11 @@ class HotPixels:
 
     def update(self, events: Events, t_ns: int) -> None:
         """Count the events since the last call; it is t_ns now by their clock."""
+        if self._looked_ns is None or not 0 <= t_ns - self._looked_ns <= _PAUSE_NS:
+            self._looked_ns = t_ns  # nobody knows how long these events were gathered
+            return
         _count(sealed(events.x), sealed(events.y), self._phase, self._counts)
         self._phase = (self._phase - len(events)) % _STRIDE
-        if self._looked_ns is None or t_ns < self._looked_ns:
-            self._looked_ns = t_ns
         elapsed = t_ns - self._looked_ns
         if elapsed < _PERIOD_NS:
             return

@@ -36,6 +36,9 @@ class Camera:
     def __post_init__(self) -> None:
         if self.model not in ("", "plumb_bob", "rational_polynomial", "equidistant"):
             raise InputError(f"distortion model {self.model!r}: use plumb_bob, rational_polynomial or equidistant")
+        lengths = (0, 4) if self.model == "equidistant" else (0, 4, 5, 8, 12, 14)
+        if len(self.distortion) not in lengths or not np.isfinite((*self.distortion, *self.matrix)).all():
+            raise InputError(f"distortion {list(self.distortion)}: needs one of {lengths} finite numbers")
         fits = len(self.matrix) == len(self.rectification) == 9 and self.width > 0 and self.height > 0
         if not fits or not self.matrix[0] * self.matrix[4] > 0:
             raise InputError("a camera info without size or intrinsic matrix: the camera is not calibrated")
@@ -54,17 +57,23 @@ class Registration:
     """
 
     def __init__(self, event_size: Size, frame_size: Size, forward: Mapping, backward: Mapping) -> None:
-        self.event_size, self.frame_size, self._backward = event_size, frame_size, backward
-        self._index(_nearest(forward, backward, event_size, frame_size))
-        if (self.table < 0).all():
+        self.event_size, self.frame_size = event_size, frame_size
+        nearest = _nearest(forward, backward, event_size, frame_size)
+        if (nearest < 0).all():
             raise InputError(f"the registration maps no event pixel of {event_size} into the frame of {frame_size}")
+        reached = np.zeros(frame_size[0] * frame_size[1], bool)
+        reached[nearest[nearest >= 0]] = True
+        self._empty = np.flatnonzero(~reached).astype(np.int32)
+        self._sources = _nearest(backward, forward, frame_size, event_size, self._empty)  # event pixels
+        self._index(nearest)
 
     def _index(self, nearest: np.ndarray) -> None:
         self.table = sealed(np.append(np.int32(-1), nearest))
         hits = np.bincount(nearest[nearest >= 0], minlength=self.frame_size[0] * self.frame_size[1])
         shared = np.flatnonzero(hits > 1).astype(np.int32)
         self.shared, self.weights = sealed(shared), sealed((1 / hits[shared]).astype(np.float32))
-        self.holes, self.donors = map(sealed, self._fill(np.flatnonzero(hits == 0)))
+        donors = self.table[1 + self._sources]
+        self.holes, self.donors = sealed(self._empty[donors >= 0]), sealed(donors[donors >= 0])
 
     @classmethod
     def identity(cls, size: Size) -> Registration:
@@ -130,16 +139,6 @@ class Registration:
         """Finish a (bins, height, width) grid into which events went by `table`, in place."""
         _complete(grid.reshape(len(grid), -1), self.shared, self.weights, self.holes, self.donors)
 
-    def _fill(self, holes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The holes whose nearest event pixel reaches another pixel, and that pixel."""
-        if not len(holes):  # which OpenCV can't map
-            return holes.astype(np.int32), holes.astype(np.int32)
-        width = self.frame_size[0]
-        there = self._backward(np.stack((holes % width, holes // width), 1).astype(np.float64))
-        donors = self.table[1 + _number(there, self.event_size)]
-        kept = donors >= 0
-        return holes[kept].astype(np.int32), donors[kept]
-
 
 @kernel
 def _complete(grid, shared, weights, holes, donors):
@@ -150,14 +149,18 @@ def _complete(grid, shared, weights, holes, donors):
             plane[np.uint32(holes[i])] = plane[np.uint32(donors[i])]
 
 
-def _nearest(forward: Mapping, backward: Mapping, event_size: Size, frame_size: Size) -> np.ndarray:
-    """Frame pixel nearest to each event pixel, int32, -1 where there is none."""
-    x, y = np.meshgrid(np.arange(event_size[0]), np.arange(event_size[1]))
-    points = np.stack((x.ravel(), y.ravel()), 1).astype(np.float64)
-    there = forward(points)
+def _nearest(
+    there: Mapping, back: Mapping, size: Size, other_size: Size, numbers: np.ndarray | None = None
+) -> np.ndarray:
+    """The other image's pixel nearest to each pixel (or those of these numbers), int32, -1 where there is none."""
+    numbers = np.arange(size[0] * size[1]) if numbers is None else numbers
+    if not len(numbers):  # which OpenCV can't map
+        return np.empty(0, np.int32)
+    points = np.stack((numbers % size[0], numbers // size[0]), 1).astype(np.float64)
+    mapped = there(points)
     # Distortion models fold what lies far outside the image back into it.
-    missed = ~(np.abs(backward(there) - points).max(1) < _ROUND_TRIP)
-    nearest = _number(there, frame_size)
+    missed = ~(np.abs(back(mapped) - points).max(1) < _ROUND_TRIP)
+    nearest = _number(mapped, other_size)
     nearest[missed] = -1
     return nearest
 

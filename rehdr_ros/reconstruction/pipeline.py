@@ -109,6 +109,7 @@ class HdrPipeline:
             for cause, count in (self._decoder.counters if self._decoder else {}).items():
                 total[cause] = total.get(cause, 0) + count
             total["time_contradictions"] = self._clock.contradictions
+            total["misdated_events"] = self._clock.misdated
             total["dropped_events"] = self._synchronizer.dropped_events
             total["skipped_frames"] = self._synchronizer.skipped_frames
             return total
@@ -121,6 +122,7 @@ class HdrPipeline:
         for t0 in (None, 0):
             self._tonemapper(self._reconstructor.reconstruct(image, Events.empty(), t0, 1).radiance, 0)
         self._reconstructor.reset()
+        self._reconstructor.voxels.forget()
         self._tonemapper.reset()
 
     def close(self) -> None:
@@ -141,7 +143,7 @@ class HdrPipeline:
     def add_events(self, events: Events, size: tuple[int, int] | None = None) -> None:
         """Events that come decoded, t in ROS ns. size: width and height of the event camera, the frames' if None."""
         with self._lock:
-            self._event_size = size
+            self._meet(size)
             self._synchronizer.add_events(events, time.monotonic())
 
     def add_frame(self, stamp_ns: int, image: np.ndarray, exposure: float | None = None, frame_id: str = "") -> None:
@@ -240,6 +242,13 @@ class HdrPipeline:
             decoder = make_decoder(*key)
             for cause, count in (self._decoder.counters if self._decoder else {}).items():
                 self._counters[cause] = self._counters.get(cause, 0) + count
-            self._decoder, self._decoder_key, self._event_size = decoder, key, key[1:]
+            self._decoder, self._decoder_key = decoder, key
+            self._meet(key[1:])
             self._clock.reset()
         return self._decoder
+
+    def _meet(self, size: tuple[int, int] | None) -> None:
+        """The event camera's size; events of another size can't wait any longer."""
+        if self._event_size not in (None, size):
+            self._synchronizer.drop_events()
+        self._event_size = size

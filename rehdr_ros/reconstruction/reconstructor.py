@@ -78,8 +78,8 @@ class Reconstructor:
         voxel = self.voxels.build(events, event_size, start_ns, t1_ns, image.shape[1::-1])
         watch.lap("voxel")
         ldr = self._response.linearise(image, self.device)
-        voxel = self.voxels.in_units(voxel, ldr, self._clipped_from)
         gain = self._rescale(exposure)
+        voxel = self.voxels.in_units(voxel, ldr, self._clipped_from)
         radiance, self._state = self._network(ldr, voxel, self._state, self._clipped_from)
         if gain != 1.0:
             radiance = radiance * gain
@@ -94,6 +94,7 @@ class Reconstructor:
             self._first_exposure = exposure
         elif exposure != self._last_exposure and self._state is not None:
             self._state = self._network.rescale_state(self._state, exposure / self._last_exposure)
+            self.voxels.rescale(exposure / self._last_exposure)
         self._last_exposure = exposure
         return self._first_exposure / exposure
 

@@ -80,13 +80,18 @@ class Synchronizer:
         self._buffer.clear()
         self._frames.clear()
 
+    def drop_events(self) -> None:
+        """Forget the events that wait, and count them."""
+        self.late_events += len(self._buffer)
+        self._buffer.clear()
+
     def add_events(self, events: Events, arrived: float) -> None:
         """Events in ROS ns."""
         if not len(events):
             return
         latest = self._buffer.latest
         if latest is not None and int(events.t[-1]) < latest - _RESTART_NS:
-            self._buffer.clear()
+            self.drop_events()
         self._buffer.append(events)
         for frame in self._frames:
             if frame.complete is None and self._buffer.latest >= frame.stamp_ns:

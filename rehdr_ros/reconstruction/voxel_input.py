@@ -11,7 +11,7 @@ from torch import Tensor
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Camera, Events, HotPixels, Registration, voxel_grid
 from rehdr_ros.events.device_grid import DeviceVoxelGrid
-from rehdr_ros.network.integrator import IntegratorState, initial_state, integrate
+from rehdr_ros.network.integrator import IntegratorState, initial_state, integrate, rescale
 
 REGISTRATIONS = ("scale", "identity", "homography", "camera_info")
 
@@ -40,6 +40,8 @@ class VoxelConfig:
             raise InputError(f"registration {self.registration!r}: use one of {', '.join(REGISTRATIONS)}")
         if len(self.event_roi) not in (0, 4) or (self.event_roi and self.registration != "scale"):
             raise InputError(f"event_roi {list(self.event_roi)}: [x, y, width, height], with registration=scale")
+        if self.event_roi and min(self.event_roi[2:]) < 1:
+            raise InputError(f"event_roi {list(self.event_roi)}: width and height must be positive")
         if (self.registration == "homography") != bool(self.homography):
             raise InputError("registration=homography and the 9 numbers of homography go together")
         if self.homography:
@@ -59,15 +61,20 @@ class VoxelInput:
         self._on_device = DeviceVoxelGrid(device) if device.type == "cuda" else None
         self._grid = np.zeros((0, 0, 0), np.float32)
         self._cameras: dict[str, Camera] = {}
-        self._hot: HotPixels | None = None
-        self._registered: tuple | None = None  # what the registration was made for
-        self._registration: Registration | None = None
         self.problem = ""
+        self.forget()
         self.reset()
 
     def reset(self) -> None:
         """Forget what was learned of the contrast threshold."""
         self._integrator: IntegratorState | None = None
+
+    def forget(self) -> None:
+        """Forget the sensor too: its hot pixels and its registration."""
+        self._hot: HotPixels | None = None
+        self._registered: tuple | None = None  # what the registration was made for
+        self._registration: Registration | None = None
+        self._masked: tuple[int, Registration | None] = 0, None  # without the hot pixels of that version
 
     @property
     def hot_pixels(self) -> int:
@@ -83,13 +90,14 @@ class VoxelInput:
 
         Where they can't be registered the grid is zero, and `problem` says why. The tensor holds until the next call.
         """
-        event_size = event_size or frame_size
-        if self._config.hot_pixel_filter:
-            self._find_hot_pixels(events, event_size, t1)
-        registration = self._registration_of(event_size, frame_size)
+        shape, registration = (self._bins, frame_size[1], frame_size[0]), None
+        if event_size is not None or len(events):  # else the event camera isn't known yet
+            event_size = event_size or frame_size
+            if self._config.hot_pixel_filter:
+                self._find_hot_pixels(events, event_size, t1)
+            registration = self._registration_of(event_size, frame_size)
         if self.problem:
             events = Events.empty()
-        shape = self._bins, frame_size[1], frame_size[0]
         if self._on_device:
             return self._on_device(events, t0, t1, *shape, registration)[None]
         if self._grid.shape != shape:
@@ -108,6 +116,11 @@ class VoxelInput:
             return voxel * threshold
         return voxel
 
+    def rescale(self, gain: float) -> None:
+        """The exposure has just changed by `gain`."""
+        if self._integrator is not None:
+            self._integrator = rescale(self._integrator, gain)
+
     def _find_hot_pixels(self, events: Events, size: Size, t1: int) -> None:
         if self._hot is None or self._hot.size != size:
             self._hot = HotPixels(*size, self._config.hot_pixel_threshold)
@@ -116,17 +129,18 @@ class VoxelInput:
     def _registration_of(self, event_size: Size, frame_size: Size) -> Registration | None:
         """None where the pixels are the same."""
         cameras = self._cameras.get("events"), self._cameras.get("frames")
-        wanted = event_size, frame_size, *cameras, self._hot.version if self._hot else 0
-        if wanted == self._registered:
-            return self._registration
-        try:
-            registration, self.problem = self._register(event_size, frame_size, *cameras), ""
-        except InputError as error:
-            registration, self.problem = None, str(error)
-        if self.hot_pixels and not self.problem:
-            registration = (registration or Registration.identity(frame_size)).without(self._hot.mask)
-        self._registration, self._registered = registration, wanted
-        return registration
+        wanted = event_size, frame_size, *cameras
+        if wanted != self._registered:
+            try:
+                self._registration, self.problem = self._register(event_size, frame_size, *cameras), ""
+            except InputError as error:
+                self._registration, self.problem = None, str(error)
+            self._registered, self._masked = wanted, (0, self._registration)
+        version = self._hot.version if self._hot else 0
+        if version != self._masked[0] and not self.problem:
+            registration = self._registration or Registration.identity(frame_size)
+            self._masked = version, registration.without(self._hot.mask)
+        return self._masked[1]
 
     def _register(
         self, event_size: Size, frame_size: Size, event_camera: Camera | None, frame_camera: Camera | None

@@ -77,9 +77,7 @@ class EventStream:
         bins, counts = np.unique((events.t - self._origin) // _BIN_NS, return_counts=True)
         for number, count in zip(bins.tolist(), counts.tolist(), strict=True):
             self._bins[number] += count
-        height, width = self._pixels.shape
-        pixels = events.y.astype(np.int64) * width + events.x
-        self._pixels += np.bincount(pixels, minlength=height * width)[: height * width].reshape(height, width)
+        np.add.at(self._pixels, (events.y, events.x), 1)
 
     def _count_damage(self) -> None:
         if self._decoder:
@@ -106,6 +104,7 @@ class EventStream:
             "rates": rates,
             "damaged": {cause: count for cause, count in self._counters.items() if count},
             "time_contradictions": self._clock.contradictions,
+            "misdated_events": self._clock.misdated,
             "hot_pixels": self._hot_pixels(seconds),
         }
         if len(self._stamps) > 1:

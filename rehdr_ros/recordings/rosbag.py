@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -88,15 +89,13 @@ class BagRecording:
     def messages(self, cameras: bool = False) -> Iterator[Packet | Frame | Exposure | Calibration]:
         """The packets, the frames and what tells their exposure, in the bag's order.
 
-        cameras: with the calibration of both cameras, whose topics are the camera_info beside their packets and images.
+        cameras: first the calibration of both cameras: the first camera_info beside their packets and images.
 
         Raises RecordingError where there are no packets or no frames.
         """
         required = {self._require(EVENTS, self.events_topic), self._require(IMAGE, self.image_topic)}
-        infos = {_sibling(self.events_topic): "events", _sibling(self.image_topic): "frames"} if cameras else {}
-        for topic in infos:
-            self._choose(topic, CAMERA_INFO, self._candidates(CAMERA_INFO))
-        return self._stream(required | set(self._candidates(EXPOSURE)) | set(infos), infos)
+        calibrations = self._calibrations() if cameras else []
+        return chain(calibrations, self._stream(required | set(self._candidates(EXPOSURE))))
 
     def packets(self) -> Iterator[Packet]:
         """The packets alone. Raises RecordingError where there is no events topic."""
@@ -121,12 +120,16 @@ class BagRecording:
         for connection, stamp_ns, raw in self._read(topics):
             yield connection.topic, stamp_ns, raw
 
-    def _stream(self, topics: set[str], infos: dict[str, str] | None = None) -> Iterator[Any]:
+    def _calibrations(self) -> list[Calibration]:
+        found = []
+        for of, topic in (("events", self.events_topic), ("frames", self.image_topic)):
+            info = self._choose(_sibling(topic), CAMERA_INFO, self._candidates(CAMERA_INFO))
+            found += [Calibration(of, camera) for camera in islice(self._stream({info}), 1)]
+        return found
+
+    def _stream(self, topics: set[str]) -> Iterator[Any]:
         for connection, _, raw in self._read(topics):
-            message = self._convert(raw, connection.msgtype, connection.topic)
-            if connection.msgtype == CAMERA_INFO:
-                message = Calibration((infos or {})[connection.topic], message)
-            yield message
+            yield self._convert(raw, connection.msgtype, connection.topic)
 
     def _read(self, topics: set[str]) -> Iterator[tuple[Any, int, bytes]]:
         for file in self._files:

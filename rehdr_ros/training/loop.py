@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +74,7 @@ class Trainer:
         self._device = pick_device(config.device)
         torch.manual_seed(config.seed)
         network = load_checkpoint(config.start) if config.start else Rehdr(config.network)
+        network.config = replace(network.config, voxel="counts")  # is what it is trained on here
         self.network = network.requires_grad_(True).train().to(self._device, memory_format=torch.channels_last)
         self._average = {name: p.detach().clone() for name, p in self.network.state_dict().items()}
         self._optimizer = torch.optim.AdamW(

@@ -48,14 +48,14 @@ def test_the_first_packet_with_events_anchors_the_stream():
 
 
 @pytest.mark.parametrize("drift", [0.0, 100e-6, -100e-6])
-@pytest.mark.parametrize(("rate", "seed"), [(1000, 0), (250, 1), (100, 2)])
-def test_drift_and_jitter_cost_less_than_a_millisecond(drift, rate, seed):
+@pytest.mark.parametrize(("rate", "seed", "most"), [(1000, 0, 0.35), (250, 1, 0.35), (100, 2, 0.35), (30, 3, 1.0)])
+def test_drift_and_jitter_cost_less_than_a_millisecond(drift, rate, seed, most):
     sensor, true, stamps = delayed(seed, 15, rate, drift)
     clock = Clock()
     error = np.abs(run(clock, sensor, stamps) - true)
-    assert error[2 * rate :].max() < 1 * MS
+    assert error[2 * rate :].max() < most * MS
     assert error[rate : 2 * rate].max() < 1 * MS
-    assert clock.estimate[1] == pytest.approx(drift, abs=20e-6)
+    assert clock.estimate[1] == pytest.approx(drift, abs=60e-6 if rate == 30 else 20e-6)
 
 
 def test_a_packet_of_less_delay_than_ever_moves_the_offset_at_once_and_leaves_the_drift_alone():

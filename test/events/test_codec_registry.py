@@ -65,11 +65,11 @@ def test_an_encoding_without_an_encoder_is_named_with_those_that_have_one(encodi
 
 
 @pytest.mark.parametrize("encoding", CODECS)
-@pytest.mark.parametrize("size", [(0, 480), (640, 0), (-1, 480), (16385, 480), (640, 2**32 - 1)])
+@pytest.mark.parametrize("size", [(0, 480), (640, 0), (-1, 480), (4097, 480), (640, 2**32 - 1)])
 def test_a_size_that_no_sensor_has_is_refused(encoding, size):
     with pytest.raises(ValueError, match="x".join(map(str, size))):
         make_decoder(encoding, *size)
-    make_decoder(encoding, 16384, 16384)
+    make_decoder(encoding, 4096, 4096)
 
 
 def test_all_encodings_of_event_camera_msgs_are_known():

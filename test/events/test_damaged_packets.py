@@ -108,10 +108,10 @@ def resident_bytes():
 def test_nothing_is_kept_of_what_was_decoded(encoding):
     random = np.random.default_rng(4)
     data = [random_data(random, encoding, 20_000) for _ in range(50)]
-    decoder = make_decoder(encoding, 16384, 16384)
+    decoder = make_decoder(encoding, 4096, 4096)
 
     def decode_all():
-        return sum(check(decoder, Packet(0, 16384, 16384, 0, 0, encoding, each)) for each in data)
+        return sum(check(decoder, Packet(0, 4096, 4096, 0, 0, encoding, each)) for each in data)
 
     decode_all()
     before, decoded = resident_bytes(), 0

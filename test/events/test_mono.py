@@ -20,11 +20,11 @@ def test_round_trip_is_exact_in_any_order(assert_same_events, rows, start):
 
 
 def test_word_layout():
-    words = np.array([1 << 63 | 300 << 48 | 500 << 32 | 123_456, 16383 << 48 | 16383 << 32 | 2**32 - 1], "<u8")
-    packet = Packet(0, 16384, 16384, 0, 10**18, "mono", words.tobytes())
-    events = make_decoder("mono", 16384, 16384).decode(packet)
+    words = np.array([1 << 63 | 300 << 48 | 500 << 32 | 123_456, 4095 << 48 | 4095 << 32 | 2**32 - 1], "<u8")
+    packet = Packet(0, 4096, 4096, 0, 10**18, "mono", words.tobytes())
+    events = make_decoder("mono", 4096, 4096).decode(packet)
     assert events.t.tolist() == [10**18 + 123_456, 10**18 + 2**32 - 1]
-    assert (events.x.tolist(), events.y.tolist(), events.p.tolist()) == ([500, 16383], [300, 16383], [1, 0])
+    assert (events.x.tolist(), events.y.tolist(), events.p.tolist()) == ([500, 4095], [300, 4095], [1, 0])
 
 
 def test_out_of_bounds_events_are_dropped_and_counted():
@@ -50,5 +50,5 @@ def test_a_packet_that_spans_too_long_is_refused():
 
 
 def test_an_image_too_large_for_the_encoding_is_refused():
-    with pytest.raises(ValueError, match="32768"):
-        make_encoder("mono", 32769, 480)
+    with pytest.raises(ValueError, match="4096"):
+        make_encoder("mono", 4097, 480)

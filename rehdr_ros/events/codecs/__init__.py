@@ -14,7 +14,7 @@ CODECS: dict[str, ModuleType] = {
 }
 ENCODERS = [name for name, module in CODECS.items() if hasattr(module, "Encoder")]
 
-_LARGEST = 1 << 14  # px a side
+_LARGEST = 1 << 12  # px a side
 
 
 def make_decoder(encoding: str, width: int, height: int) -> Decoder:

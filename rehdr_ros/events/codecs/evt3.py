@@ -17,7 +17,7 @@ from rehdr_ros.events.jit import kernel, sealed
 from rehdr_ros.events.packet import Events
 
 ADDR_Y, ADDR_X, VECT_BASE_X, VECT_12, VECT_8, TIME_LOW, TIME_HIGH = 0, 2, 3, 4, 5, 6, 8
-CONTINUED_4, TRIGGER, OTHERS, CONTINUED_12 = 7, 10, 14, 15
+CONTINUED_4, PADDING, TRIGGER, OTHERS, CONTINUED_12 = 7, 9, 10, 14, 15
 ON = 1 << 11
 GLITCH = 10  # steps of TIME_HIGH, 41 ms, as in event_camera_codecs
 
@@ -141,7 +141,7 @@ def _decode(words, width, height, state, counts):
                     rows[fired, 1] = payload >> 8
                     rows[fired, 2] = payload & 1
                     fired += 1
-            elif code != CONTINUED_4 and code != CONTINUED_12 and code != OTHERS:
+            elif code not in (CONTINUED_4, PADDING, OTHERS, CONTINUED_12):
                 unknown += 1
         i += BLOCK
     state[HIGH], state[LOCKED], state[TIME] = high, locked, time

@@ -27,7 +27,7 @@ class Encoder(stream.Encoder):
 
     def __init__(self, width: int, height: int) -> None:
         super().__init__(width, height)
-        self._require_size(32768)
+        self._require_size(4096)
 
     def _encode(self, events: Events) -> tuple[int, np.ndarray]:
         if not len(events):

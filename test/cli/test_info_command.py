@@ -106,6 +106,15 @@ def test_frames_that_never_meet_the_events_are_pointed_out(rehdr, tmp_path):
     assert "frame_clock" in rehdr("info", tmp_path / "bag").out
 
 
+def test_an_unknown_encoding_is_said_beside_the_rest(rehdr, tmp_path):
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.write_packet("/events", Packet(STAMP, 64, 48, 0, 0, "morse", b"..-"), "")
+        bag.write_image("/image", STAMP, "", np.zeros((48, 64), np.uint8), "mono8")
+    outcome = rehdr("info", tmp_path / "bag")
+    assert outcome.code == 0
+    assert "morse" in outcome.out and "64x48x1 uint8" in outcome.out
+
+
 def test_a_bag_with_nothing_of_use(rehdr, tmp_path):
     with BagWriter(tmp_path / "bag") as bag:
         time = bag.types["builtin_interfaces/msg/Time"](1, 2)

@@ -129,6 +129,14 @@ def test_a_damaged_sensor_time_is_put_where_its_stamp_is_and_moves_nothing_else(
     assert clock.contradictions == 1
 
 
+@pytest.mark.parametrize("jump", [-17 * S, 6 * S, 17 * S])
+def test_events_that_a_packet_can_not_hold_are_left_out_and_counted(jump):
+    clock = Clock()
+    converted = clock.to_ros(packet(STAMP), events(20 * S, 20 * S + 5, 20 * S + jump, 20 * S + 7))
+    assert converted.t.tolist() == [STAMP, STAMP + 5, STAMP + 7]
+    assert clock.misdated == 1
+
+
 @pytest.mark.parametrize("jump", [-17 * S, 60 * MS, 17 * S])
 def test_a_sensor_whose_time_has_moved_for_good_is_believed(jump):
     clock = Clock()

@@ -71,6 +71,18 @@ def test_a_busy_scene_hides_no_defect_and_is_none_itself():
     assert np.argwhere(hot.mask).tolist() == [[9, 9]]
 
 
+@pytest.mark.parametrize("pause", [10, 300, 3600])
+def test_a_pause_neither_hides_a_defect_nor_slows_its_discovery(pause):
+    rng = np.random.default_rng(4)
+    scene = [lambda s: background(rng, s), lambda s: pixel(20, 10, 100, s)]
+    hot = HotPixels(*SIZE)
+    hot.update(Events.empty(), 1)  # as a warm-up does
+    watch(hot, scene, pause * S, 4, rng)
+    assert hot.mask[10, 20]
+    watch(hot, scene, (2 * pause + 10) * S, 2, rng)
+    assert hot.mask[10, 20]
+
+
 def test_events_outside_and_times_that_step_back_do_no_harm():
     hot = HotPixels(*SIZE)
     outside = Events(np.zeros(70), np.full(70, 60000), np.full(70, 60000), np.zeros(70))

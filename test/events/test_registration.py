@@ -128,6 +128,15 @@ def test_what_a_distortion_folds_back_into_the_image_is_left_out():
     assert target(registration, 0, 0) is None and target(registration, 639, 479) is None
 
 
+def test_what_the_event_camera_does_not_see_is_not_filled_from_elsewhere():
+    events = Camera(640, 480, MATRIX, (-0.3, 0.0, 0.0, 0.0, 0.0))
+    frames = Camera(640, 480, (250, 0, 320, 0, 250, 240, 0, 0, 1))
+    registration = Registration.between_cameras(events, frames)
+    assert len(registration.holes) > 1000
+    hole, donor = (np.stack((n % 640, n // 640)) for n in (registration.holes, registration.donors))
+    assert np.abs(hole - donor).max() < 10  # the view is stretched towards its border
+
+
 # What a grid becomes
 
 
@@ -193,7 +202,15 @@ def test_views_that_never_meet():
 
 @pytest.mark.parametrize(
     ("given", "said"),
-    [({"matrix": (0.0,) * 9}, "not calibrated"), ({"width": 0}, "not calibrated"), ({"model": "mirror"}, "mirror")],
+    [
+        ({"matrix": (0.0,) * 9}, "not calibrated"),
+        ({"width": 0}, "not calibrated"),
+        ({"model": "mirror"}, "mirror"),
+        ({"distortion": (0.1,) * 6}, "distortion"),
+        ({"distortion": (0.1, 0.2)}, "distortion"),
+        ({"distortion": (float("nan"), 0.0, 0.0, 0.0)}, "distortion"),
+        ({"model": "equidistant", "distortion": (0.1,) * 5}, "distortion"),
+    ],
 )
 def test_cameras_that_can_not_be(given, said):
     with pytest.raises(InputError, match=said):

@@ -332,3 +332,26 @@ def test_a_packet_that_no_event_camera_sends_is_refused_and_the_stream_goes_on(
         pipeline.add_frame(stamp, image)
         actual += pipeline.take()
     assert_same([*actual, *pipeline.take(flush=True)], expected)
+
+
+def test_events_of_another_sensor_do_not_wait_for_the_frame(make_pipeline, grey):
+    pipeline = make_pipeline()
+    pipeline.add_frame(0, grey())
+    list(pipeline.take(flush=True))
+    pipeline.add_events(Events([1, 2, 3], [7, 7, 7], [5, 5, 5], [1, 1, 1]), (8, 6))
+    pipeline.add_events(Events([4, 5], [3, 3], [2, 2], [1, 1]), (4, 3))
+    pipeline.add_frame(5, grey())
+    (frame,) = pipeline.take(flush=True)
+    assert (frame.info.events, frame.info.dropped_events) == (2, 3)
+
+
+def test_a_warm_up_does_not_delay_the_discovery_of_hot_pixels(make_pipeline, grey):
+    pipeline = make_pipeline(hot_pixel_filter=True)
+    pipeline.warm_up(8, 6)
+    start = 1_700_000_000 * S
+    for k in range(40):
+        at = start + k * S // 10
+        pipeline.add_events(Events(np.full(50, at), np.full(50, 3), np.full(50, 2), np.ones(50)), (8, 6))
+        pipeline.add_frame(at, grey())
+        list(pipeline.take(flush=True))
+    assert pipeline.hot_pixels == 1

@@ -260,6 +260,13 @@ def test_events_that_start_over_are_not_mistaken_for_late_ones():
     assert (job.reset_reason, times(job)) == ("time stepped back", [])
 
 
+def test_events_that_a_new_stream_leaves_behind_are_counted():
+    sync = started()
+    sync.add_events(events(60_000, 60_001), 0.0)
+    sync.add_events(events(5, 6), 0.0)
+    assert sync.dropped_events == 2
+
+
 def test_ready_is_when_the_last_message_it_needed_arrived():
     sync = started()
     sync.add_frame(frame(20, arrived=1.0))

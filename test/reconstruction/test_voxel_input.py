@@ -72,6 +72,12 @@ def test_camera_infos_are_waited_for_and_followed(events):
     assert not np.array_equal(grid(voxel_input, events), grid(voxels(), events))
 
 
+def test_an_event_camera_that_is_not_known_yet_is_no_problem():
+    voxel_input = voxels(event_roi=(40, 30, 20, 10))
+    assert not grid(voxel_input, Events.empty(), event_size=None).any()
+    assert voxel_input.problem == ""
+
+
 def test_a_camera_info_of_another_size_is_a_problem_that_passes(events):
     voxel_input = voxels(registration="camera_info")
     for of in ("events", "frames"):
@@ -89,6 +95,7 @@ def test_a_camera_info_of_another_size_is_a_problem_that_passes(events):
         ({"homography": (1, 0, 0, 0, 1, 0, 0, 0, 1)}, "homography"),
         ({"registration": "homography", "homography": (1, 0, 0)}, "homography"),
         ({"event_roi": (1, 2, 3)}, "event_roi"),
+        ({"event_roi": (0, 0, 0, 10)}, "event_roi"),
         ({"registration": "identity", "event_roi": (0, 0, 4, 4)}, "event_roi"),
         ({"hot_pixel_threshold": 0.5}, "hot_pixel_threshold"),
     ],
@@ -117,6 +124,17 @@ def test_hot_pixels_vanish_from_the_grid_once_they_are_known():
     assert with_filter[5, 7] == 0 and without[5, 7] >= 300
     without[5, 7] = 0
     assert torch.equal(with_filter, without)
+
+
+def test_a_new_mask_does_not_register_anew(monkeypatch, events):
+    voxel_input, made = voxels(hot_pixel_filter=True), []
+    original = Registration.scaled
+    monkeypatch.setattr(Registration, "scaled", lambda *a: made.append(a) or original(*a))
+    for k in range(4):
+        hot = Events([k * S + 1] * 500, [5] * 500, [5] * 500, [1] * 500)
+        voxel_input.build(hot, (32, 24), k * S, (k + 1) * S, (16, 12))
+    assert voxel_input.hot_pixels == 1 and len(made) == 1
+    assert not voxel_input.build(hot, (32, 24), 3 * S, 4 * S, (16, 12)).any()
 
 
 # Units
@@ -168,3 +186,17 @@ def test_log_intensity_is_events_times_the_estimated_contrast_threshold():
     threshold = float(adapted.sum() / plain.sum())
     assert torch.allclose(adapted, plain * threshold, atol=1e-4)
     assert threshold == pytest.approx(contrast, rel=0.25)
+
+
+def test_a_longer_exposure_is_no_contrast(events):
+    def thresholds(exposures):
+        voxel_input, previous = voxels("log_intensity"), None
+        for exposure in exposures:
+            if previous is not None and exposure != previous:
+                voxel_input.rescale(exposure / previous)
+            previous = exposure
+            ldr = torch.full((1, 3, 24, 32), 0.2 * exposure)
+            adapted = voxel_input.in_units(torch.ones(1, 5, 24, 32), ldr, CLIPPED)
+        return float(adapted.mean())
+
+    assert thresholds([1.0, 2.0, 1.0, 2.0]) == pytest.approx(thresholds([1.0] * 4), rel=1e-4)

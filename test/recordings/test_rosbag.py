@@ -251,6 +251,17 @@ def test_calibrations_come_where_they_are_asked_for(tmp_path):
     messages = list(BagRecording(tmp_path / "calibrated").messages(cameras=True))
     cameras = {m.of: (m.camera.width, m.camera.matrix[0]) for m in messages if isinstance(m, Calibration)}
     assert cameras == {"frames": (64, 32), "events": (640, 320)}
+    assert [type(m) for m in messages[:2]] == [Calibration] * 2
     assert not any(isinstance(m, Calibration) for m in BagRecording(tmp_path / "calibrated").messages())
     with pytest.raises(RecordingError, match="/event_camera/camera_info"):
         list(BagRecording(tmp_path / "bag").messages(cameras=True))
+
+
+def test_one_calibration_serves_both_of_one_camera(tmp_path):
+    with BagWriter(tmp_path / "davis") as bag:
+        bag.write_packet("/davis/events", packet(0), "davis")
+        bag.write_image("/davis/image_raw", STAMP, "davis", image(0), "bgr8")
+        bag.write("/davis/camera_info", "sensor_msgs/msg/CameraInfo", camera_info(bag, 64, 48, 30.0), STAMP + 1)
+    messages = list(BagRecording(tmp_path / "davis").messages(cameras=True))
+    assert [m.of for m in messages if isinstance(m, Calibration)] == ["events", "frames"]
+    assert len(messages) == 4

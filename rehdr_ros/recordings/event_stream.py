@@ -38,8 +38,9 @@ class EventStream:
         """Raises ValueError for an unknown encoding."""
         key = packet.encoding, packet.width, packet.height
         if key != self._key:
+            decoder = make_decoder(*key)
             self._count_damage()
-            self._decoder, self._key = make_decoder(*key), key
+            self._decoder, self._key = decoder, key
             self._clock.reset()
             self._meet(*key)
         decoded = self._decoder.decode(packet)

@@ -108,11 +108,13 @@ def test_frames_that_never_meet_the_events_are_pointed_out(rehdr, tmp_path):
 
 def test_an_unknown_encoding_is_said_beside_the_rest(rehdr, tmp_path):
     with BagWriter(tmp_path / "bag") as bag:
-        bag.write_packet("/events", Packet(STAMP, 64, 48, 0, 0, "morse", b"..-"), "")
+        bag.write_packet("/events", Packet(STAMP, 64, 48, 0, 0, "mono", bytes(9)), "")
+        bag.write_packet("/events", Packet(STAMP + 1, 64, 48, 1, 0, "morse", b"..-"), "")
         bag.write_image("/image", STAMP, "", np.zeros((48, 64), np.uint8), "mono8")
     outcome = rehdr("info", tmp_path / "bag")
     assert outcome.code == 0
     assert "morse" in outcome.out and "64x48x1 uint8" in outcome.out
+    assert "truncated 1" in outcome.out
 
 
 def test_a_bag_with_nothing_of_use(rehdr, tmp_path):

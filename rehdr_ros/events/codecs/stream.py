@@ -17,11 +17,10 @@ _MANY = 1 << 32
 class Decoder:
     """Streaming decoder of one encoding: packets in their order -> events in sensor time.
 
-    `counters` (since construction) tells what was
-    lost or odd: events `out_of_bounds`, `unsynchronized` (their time, row or vector base was not known yet) and
-    `invalid` (so marked by the driver), `unknown_words`, `time_glitches` (the sensor's time stepped back a little),
-    `truncated` packets (a part of a word at the end) and `lost_packets` (gaps in seq). Damaged data is skipped and
-    counted; it never raises.
+    `counters` (since construction) tells what was lost or odd: events `out_of_bounds`, `unsynchronized` (their time,
+    row or vector base was not known yet) and `invalid` (so marked by the driver), `unknown_words`, `time_glitches`
+    (the sensor's time stepped back a little), `truncated` packets (a part of a word at the end) and `lost_packets`
+    (gaps in seq). Damaged data is skipped and counted; it never raises.
     """
 
     word: np.dtype  # what one word is, or the parts of it whose bytes a big-endian sender swaps

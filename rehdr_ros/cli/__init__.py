@@ -17,8 +17,9 @@ VERBS = {
     "info": "tell what a recording holds: encoding, rates, losses, clocks, hot pixels",
     "replay": "publish a bag into the ROS graph",
     "simulate": "write a bag with frames, events and the true HDR",
-    "evaluate": "compare a reconstruction with the truth",
+    "evaluate": "compare a reconstruction, or networks, with the truth",
     "train": "train a network",
+    "export": "write a bag with truth in the layout of the RealHDR set",
     "benchmark": "measure events, voxels, the network, or what the node does with a frame",
 }
 

@@ -19,6 +19,8 @@ from rehdr_ros.training.evaluation import json_text, score_with_baselines, table
 
 _HDR_TOPIC = "/hdr/image_raw"
 _INFO_TOPIC = "/rehdr_node/frame_info"
+_METHODS = ("ours", "ours_without_events", "ldr", "constant_fill")
+_MEASURES = ("mu_psnr", "mu_psnr_clipped", "mu_psnr_well_exposed", "clipped_log2_rmse")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +54,7 @@ def run(args: argparse.Namespace) -> None:
     ours = {f.stamp_ns: f.image for f in BagRecording(output / "output").frames(_HDR_TOPIC)}
     device, offline = _reconstruct_offline(output / "input", config, with_events=True)
     _, blind = _reconstruct_offline(output / "input", config, with_events=False)
+    scores = score_with_baselines({"ours": ours, "ours_without_events": blind}, output / "input")
     report = {
         "frames": {"in": simulation.frames, "out": live.frames},
         "events": events,
@@ -61,7 +64,7 @@ def run(args: argparse.Namespace) -> None:
         "offline_difference": max(
             float(np.linalg.norm(ours[s] - offline[s]) / np.linalg.norm(offline[s])) for s in ours
         ),
-        "quality": score_with_baselines({"ours": ours, "ours_without_events": blind}, output / "input"),
+        "quality": {m: {name: scores[m][name] for name in _MEASURES} for m in _METHODS},
     }
     (output / "report.json").write_text(json_text(report))
 

@@ -1,19 +1,112 @@
-"""rehdr evaluate: a reconstruction against the truth."""
+"""rehdr evaluate: a reconstruction, or networks, against the truth."""
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
-from rehdr_ros.training.evaluation import evaluate_folder, json_text, table
+from rehdr_ros.cli.pictures import write_pictures
+from rehdr_ros.cli.progress import progress
+from rehdr_ros.errors import InputError
+from rehdr_ros.network import Rehdr, load_checkpoint
+from rehdr_ros.training.baselines import BASELINES
+from rehdr_ros.training.benchmark import DISTURBANCES, cases
+from rehdr_ros.training.evaluation import SKIPPED, Scores, compare, evaluate_folder, json_text, mean_of, table
+from rehdr_ros.training.recorded import find_recordings
+from rehdr_ros.training.sequence import Sequence
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--predicted", required=True, metavar="DIR", help="folder that `rehdr reconstruct` wrote")
-    parser.add_argument("--truth", required=True, metavar="BAG", help="bag with frames and the true HDR")
-    parser.add_argument("-o", "--output", help="file for the measures; DIR/metrics.json if not given")
+    parser.epilog = (
+        "One of three: --predicted and --truth; --benchmark, for networks on simulated sequences; "
+        "--recordings, for networks on recordings with truth."
+    )
+    add = parser.add_argument
+    add("--predicted", metavar="DIR", help="folder that `rehdr reconstruct` wrote")
+    add("--truth", metavar="BAG", help="bag with frames and the true HDR")
+    add(
+        "--benchmark",
+        metavar="FOLDER",
+        help="procedural, or a folder of .hdr and .exr scenes: 20 frames each, 10, 20 and 40 %% of the pixels clipped",
+    )
+    add("--recordings", metavar="PATH", help="folder with LDR/, HDR/ and event/, a bag with truth, or a folder of bags")
+    add("--weights", nargs="+", default=["rehdr_t"], help="networks for the latter two: shipped names or files")
+    add("--size", type=int, default=192, help="of the benchmark's square frames, px")
+    add("--disturbed", action="store_true", help="the benchmark also with hot pixels, lost packets, other thresholds")
+    add("--pictures", metavar="DIR", help="write a picture, a video and EXR frames of every sequence")
+    add("-o", "--output", help="JSON file for the measures; DIR/metrics.json if there is a DIR")
 
 
 def run(args: argparse.Namespace) -> None:
-    scores = evaluate_folder(args.predicted, args.truth)
-    output = Path(args.output or Path(args.predicted) / "metrics.json")
-    output.write_text(json_text(scores))
-    print(table(scores))
+    given = [name for name in ("predicted", "benchmark", "recordings") if getattr(args, name)]
+    if len(given) != 1 or bool(args.truth) != bool(args.predicted):
+        raise InputError("give --predicted with --truth, or --benchmark, or --recordings")
+    if args.predicted:
+        scores = evaluate_folder(args.predicted, args.truth)
+        _write(args.output or Path(args.predicted) / "metrics.json", scores)
+        print(table(scores))
+        return
+    if args.size < 16:
+        raise InputError(f"--size {args.size}: at least 16 px")
+    networks = {Path(w).stem if Path(w).is_file() else w: load_checkpoint(w) for w in args.weights}
+    if len(networks) < len(args.weights) or networks.keys() & BASELINES.keys():
+        raise InputError(f"--weights: every network needs a name of its own, not one of {', '.join(BASELINES)} either")
+    if args.recordings:
+        _write(args.output, _evaluate(_recorded(args.recordings, networks), networks, args.pictures, "recording"))
+    else:
+        _write(args.output, _evaluate_benchmark(args, networks))
+
+
+def _evaluate_benchmark(args: argparse.Namespace, networks: dict[str, Rehdr]) -> dict:
+    folder = None if args.benchmark == "procedural" else args.benchmark
+    bins = _bins(networks)
+    report = {}
+    for name, disturbance in DISTURBANCES.items() if args.disturbed else [("none", None)]:
+        if args.disturbed:
+            print(f"\ndisturbed by: {name}", flush=True)
+        chosen = list(cases(folder, args.size))
+        sequences = ((case.name, case.sequence(bins, disturbance)) for case in chosen)
+        report[name] = _evaluate(sequences, networks, args.pictures, "sequence", len(chosen))
+    return report if args.disturbed else report["none"]
+
+
+def _evaluate(
+    sequences: Iterator[tuple[str, Sequence]],
+    networks: dict[str, Rehdr],
+    pictures: str | None,
+    unit: str,
+    total: int | None = None,
+) -> dict:
+    """Scores by sequence and their mean, which is printed."""
+    scores: dict[str, Scores] = {}
+    for name, sequence in progress(sequences, "evaluating", total, unit):
+        comparison = compare(sequence, networks)
+        scores[name] = comparison.scores()
+        if pictures:
+            write_pictures(comparison, Path(pictures), name.replace(" ", "_").replace("/", "_"))
+    mean = mean_of(list(scores.values()))
+    print(table(mean), flush=True)
+    return {"mean": mean, "sequences": scores}
+
+
+def _recorded(path: str, networks: dict[str, Rehdr]) -> Iterator[tuple[str, Sequence]]:
+    bins = _bins(networks)
+    for recording in find_recordings(path, bins):
+        if recording.bins != bins:
+            raise InputError(f"{recording}: grids of {recording.bins} bins, the networks take {bins}")
+        if len(recording) <= SKIPPED:
+            raise InputError(f"{recording} has {len(recording)} frames; the first {SKIPPED} are not scored, give more")
+        sequence = recording.read(0, len(recording))
+        sequence.voxel[0] = 0  # as after a reset
+        yield str(recording), sequence
+
+
+def _bins(networks: dict[str, Rehdr]) -> int:
+    bins = {network.config.bins for network in networks.values()}
+    if len(bins) > 1:
+        raise InputError(f"the networks take voxel grids of different bins: {sorted(bins)}; evaluate them apart")
+    return bins.pop()
+
+
+def _write(path: str | Path | None, report: dict) -> None:
+    if path:
+        Path(path).write_text(json_text(report))

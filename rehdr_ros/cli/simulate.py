@@ -39,7 +39,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--speed", type=float, default=default.speed, help="image motion, about px/s")
     add("--jitter", type=float, default=default.jitter, help="irregularity of the frame intervals, 0..1")
-    add("--hot-pixels", type=float, default=default.events.hot_pixels, help="share of hot pixels")
+    events = default.events
+    add("--mismatch", type=float, default=events.mismatch, help="relative spread of the pixels' contrast thresholds")
+    add("--refractory", type=float, default=events.refractory_us, help="dead time of a pixel after an event, us")
+    add("--noise-rate", type=float, default=events.noise_rate, help="random events of a pixel, Hz")
+    add("--leak-rate", type=float, default=events.leak_rate, help="ON events of a pixel without a change, Hz")
+    add(
+        "--bandwidth",
+        type=float,
+        default=events.bandwidth,
+        help="how fast a pixel follows at white, Hz, less in darker light; 0: at once",
+    )
+    add("--hot-pixels", type=float, default=events.hot_pixels, help="share of hot pixels")
     add("--encoding", choices=ENCODERS, default="evt3", help="of the event packets")
 
 
@@ -55,7 +66,15 @@ def run(args: argparse.Namespace) -> None:
         exposure=args.exposure,
         speed=args.speed,
         jitter=args.jitter,
-        events=EventCameraConfig(contrast=args.contrast, hot_pixels=args.hot_pixels),
+        events=EventCameraConfig(
+            contrast=args.contrast,
+            mismatch=args.mismatch,
+            refractory_us=args.refractory,
+            noise_rate=args.noise_rate,
+            leak_rate=args.leak_rate,
+            hot_pixels=args.hot_pixels,
+            bandwidth=args.bandwidth,
+        ),
     )
     frames, events = 0, 0
     for sample in progress(write_bag(config, args.output, args.encoding), "simulating", config.frames):

@@ -1,30 +1,73 @@
 """rehdr train: train a network as a configuration file says."""
 
 import argparse
+import os
 from pathlib import Path
 
 import yaml
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.training.loop import TrainConfig, Trainer
+from rehdr_ros.training.config import TrainConfig
+from rehdr_ros.training.loop import Trainer
+
+_EPILOG = """\
+Options stand for the keys of the same names in the file. Interrupted and started again, a training goes on from its
+last save, and ends as if it had not been interrupted.
+
+On several GPUs, each with batches of its own and the gradients averaged:
+  torchrun --standalone --nproc-per-node 2 --no-python rehdr train CONFIG -o OUTPUT
+"""
+
+
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    pass
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", help="YAML file, e.g. config/train_rehdr_t.yaml")
-    parser.add_argument(
-        "-o", "--output", required=True, help="folder for checkpoints and the log; resumed if it has any"
+    parser.epilog, parser.formatter_class = _EPILOG, _Formatter
+    parser.argument_default = argparse.SUPPRESS  # what isn't given is the file's
+    add = parser.add_argument
+    add("config", help="YAML file, e.g. config/train_rehdr_t.yaml")
+    add("-o", "--output", required=True, help="folder for checkpoints and the log; resumed if it has any")
+    add("--radiance", metavar="FOLDER", help="of .hdr and .exr scenes; without one all scenes are procedural")
+    add(
+        "--recordings",
+        metavar="PATH",
+        nargs="+",
+        help="train on these, not on simulations: folders with LDR/, HDR/ and event/, bags with truth, folders of bags",
     )
-    parser.add_argument("--radiance", help="folder with .hdr and .exr scenes; without one all scenes are procedural")
-    parser.add_argument("--start", help="checkpoint to fine-tune from")
-    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N")
+    add("--start", metavar="FILE", help="checkpoint to fine-tune from, ours or the authors'")
+    add("--device", help="auto, cpu, cuda or cuda:N")
+    add(
+        "--set",
+        metavar="KEY=VALUE",
+        nargs="+",
+        type=_setting,
+        help="any other key, e.g. steps=100 network.base_channels=16",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
-    given = {name: getattr(args, name) for name in ("radiance", "start", "device") if getattr(args, name)}
+    given = {name: value for name, value in vars(args).items() if name not in ("verb", "config", "output", "set")}
     try:
-        values = yaml.safe_load(Path(args.config).read_text()) or {}
-        config = TrainConfig.from_dict({**values, **given})
-    except (TypeError, AttributeError, yaml.YAMLError) as error:
+        values = {**(yaml.safe_load(Path(args.config).read_text()) or {}), **given}
+        for (*parts, name), value in getattr(args, "set", ()):
+            part = values
+            for key in parts:
+                part = part.setdefault(key, {})
+            part[name] = value
+        config = TrainConfig.from_dict(values)
+    except InputError:
+        raise
+    except (TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
         raise InputError(f"{args.config}: {error}") from error
     Trainer(config, args.output).run()
-    print(f"weights in {args.output}/weights.safetensors")
+    if os.environ.get("RANK", "0") == "0":  # of torchrun's processes the first
+        print(f"weights in {args.output}/weights.safetensors")
+
+
+def _setting(text: str) -> tuple[list[str], object]:
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise argparse.ArgumentTypeError(f"{text!r}: give KEY=VALUE")
+    return key.split("."), yaml.safe_load(value)

@@ -79,6 +79,11 @@ def integrate(
     return IntegratorState(log_luminance, recency, calibration), threshold
 
 
-def rescale(state: IntegratorState, gain: float) -> IntegratorState:
-    """The same radiance in units of another exposure's white: gain = exposure now / exposure before."""
-    return state._replace(log_luminance=state.log_luminance + math.log(gain))
+def rescale(state: IntegratorState, gain: float | Tensor) -> IntegratorState:
+    """The same radiance in units of another exposure's white: gain = exposure now / exposure before, (N,) or one."""
+    return state._replace(log_luminance=state.log_luminance + log_gain(gain, state.log_luminance))
+
+
+def log_gain(gain: float | Tensor, like: Tensor) -> Tensor:
+    """(1 or N, 1, 1, 1), natural log."""
+    return torch.as_tensor(gain, dtype=like.dtype, device=like.device).log().view(-1, 1, 1, 1)

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from rehdr_ros.errors import InputError
 from rehdr_ros.network.blocks import UPSAMPLING, ConvNorm, EncoderBlock, ResidualBlock
 from rehdr_ros.network.fusion import FUSION
-from rehdr_ros.network.integrator import CLIPPED, initial_state, integrate, rescale
+from rehdr_ros.network.head_start import HEAD_STARTS, advance, initial_state, rescale
+from rehdr_ros.network.integrator import CLIPPED, luminance
 from rehdr_ros.network.recurrent import RECURRENT
 
-State = tuple  # one tuple of tensors per scale, then, for radiance "ldr_white", an IntegratorState
+State = tuple  # one tuple of tensors per scale, then, for radiance "ldr_white", a HeadStart
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class RehdrConfig:
     """Everything that decides a network's shape; stored inside its checkpoint.
 
     radiance says what the output means: "ldr_white", 1.0 = the LDR's white, the LDR itself where it is
-    exposed and a prediction where it is clipped; or "relative", a sigmoid in 0..1 as published. voxel says in which
+    exposed and a prediction where it is clipped; or "relative", a sigmoid in 0..1 as published. head_start, of the
+    former: "filled" (head_start.py), "integrated", the events alone, or "none", the frame. voxel says in which
     units it takes the grid: "counts", signed events; "quantile", divided by a high quantile of their magnitudes, in
     -1..1; "log_intensity", events times the contrast threshold. One that gives "ldr_white" estimates the threshold
     itself and takes counts; for "relative" the default is "quantile", since published networks were trained on -1..1.
@@ -35,6 +37,7 @@ class RehdrConfig:
     upsampling: str = "transposed"
     fusion: str = "modality"
     radiance: str = "ldr_white"
+    head_start: str = "filled"
     voxel: str | None = None
 
     def __post_init__(self):
@@ -46,6 +49,7 @@ class RehdrConfig:
             "upsampling": tuple(UPSAMPLING),
             "fusion": tuple(FUSION),
             "radiance": ("ldr_white", "relative"),
+            "head_start": HEAD_STARTS,
             "voxel": ("counts", "quantile", "log_intensity"),
         }
         for field in fields(self):
@@ -88,8 +92,8 @@ class Rehdr(nn.Module):
         self.config = config = config or RehdrConfig()
         widths = [config.base_channels * 2**i for i in range(config.scales + 1)]
         pairs = list(zip(widths, widths[1:], strict=False))
-        # The head start adds three channels: log luminance, recency and how far each pixel is clipped.
-        image_channels = 6 if config.radiance == "ldr_white" else 3
+        # The head start's three colours, the bare integration, trust, recency, and how far each pixel is clipped.
+        image_channels = 10 if config.radiance == "ldr_white" else 3
         self.image_head = ConvNorm(image_channels, widths[0], 3, config.norm)
         self.event_head = ConvNorm(config.bins, widths[0], 3, config.norm)
         self.event_encoders = nn.ModuleList(EncoderBlock(a, b) for a, b in pairs)
@@ -100,7 +104,7 @@ class Rehdr(nn.Module):
         self.decoders = nn.ModuleList(UPSAMPLING[config.upsampling](b, a, config.norm) for a, b in reversed(pairs))
         self.prediction = ConvNorm(widths[0], 3, 3, config.norm)
         if config.radiance == "ldr_white":
-            # An untrained network then returns what the integrator says.
+            # An untrained network then returns the head start.
             for parameter in self.prediction.parameters():
                 nn.init.zeros_(parameter)
 
@@ -117,24 +121,33 @@ class Rehdr(nn.Module):
             radiance, state = self._radiance(ldr, voxel, state, clipped_from)
         return radiance[..., :height, :width], state
 
-    def rescale_state(self, state: State, gain: float) -> State:
-        """The state for a camera whose exposure has just changed by `gain`."""
+    def rescale_state(self, state: State, gain: float | Tensor) -> State:
+        """The state for a camera whose exposure has just changed by `gain`, (N,) or one."""
         if self.config.radiance == "relative":
             return state
         return (*state[:-1], rescale(state[-1], gain))
 
     def _radiance(self, ldr: Tensor, voxel: Tensor, state: State | None, clipped_from: float) -> tuple[Tensor, State]:
         *scales, head_start = state or (*[None] * self.config.scales, initial_state(ldr))
-        head_start, threshold = integrate(ldr, voxel, head_start, clipped_from)
+        head_start, threshold = advance(ldr, voxel, head_start, clipped_from, self.config.head_start)
         clipped = clip_mask(ldr, clipped_from)
         encoded = ldr.clamp_min(1e-4) ** (1 / 2.2)
+        bare = head_start.integrator.log_luminance - luminance(head_start.log_radiance)
         image = torch.cat(
-            (encoded, 0.3 * head_start.log_luminance, head_start.recency, clipped.amax(1, keepdim=True)), 1
+            (
+                encoded,
+                0.3 * head_start.log_radiance,
+                0.3 * bare,
+                head_start.trust,
+                head_start.integrator.recency,
+                clipped.amax(1, keepdim=True),
+            ),
+            1,
         )
         # In log-intensity units the grid looks alike for every contrast threshold, and no hot pixel rules it.
         voxel = (voxel * threshold).clamp(-3, 3)
         features, scales = self._features(image, encoded, voxel, scales)
-        log_radiance = (head_start.log_luminance + 2 * features.float()).clamp(-12, 12)
+        log_radiance = (head_start.log_radiance + 2 * features.float()).clamp(-12, 12)
         predicted = torch.maximum(log_radiance.exp(), ldr)
         return ldr + clipped * (predicted - ldr), (*scales, head_start)
 

@@ -79,7 +79,7 @@ class PanoramaScene:
 
     def render(self, seconds: float) -> np.ndarray:
         yaw = self._start + self._turn * seconds + self._yaw(seconds)
-        rays = self._rays @ _rotation(yaw, self._pitch(seconds), self._roll(seconds)).T.astype(np.float32)
+        rays = self._rays @ rotation(yaw, self._pitch(seconds), self._roll(seconds)).T.astype(np.float32)
         longitude = np.arctan2(rays[..., 0], rays[..., 2])
         latitude = np.arcsin(np.clip(rays[..., 1], -1, 1))
         map_x = (longitude / (2 * np.pi) + 0.5) * self._width
@@ -87,7 +87,8 @@ class PanoramaScene:
         return cv2.remap(self._panorama, map_x % self._width, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
+def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
+    """Camera to world, 3x3, of angles in rad."""
     cy, sy, cp, sp, cr, sr = (f(a) for a in (yaw, pitch, roll) for f in (np.cos, np.sin))
     about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])

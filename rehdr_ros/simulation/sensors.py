@@ -10,6 +10,7 @@ from rehdr_ros.events.jit import kernel
 from rehdr_ros.luminance import BT709
 
 RESPONSE = 2.2  # of the simulated camera
+HOT_RATE = 200.0  # Hz, of a hot pixel
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class EventCameraConfig:
     """contrast: threshold in natural log units; mismatch: its relative spread over pixels and polarities;
     refractory_us: dead time after an event; noise_rate, leak_rate: random and ON leak events, Hz a pixel;
     hot_pixels: share of pixels that fire at 200 Hz; dark: luminance, white = 1, below which the sensor sees nothing.
+    bandwidth: corner frequency, Hz, of a pixel's first-order low pass at white; it falls with the light, as in a real
+    sensor (Hu et al. 2021); 0: unlimited.
     """
 
     contrast: float = 0.25
@@ -47,12 +50,13 @@ class EventCameraConfig:
     leak_rate: float = 0.1
     hot_pixels: float = 0.0
     dark: float = 1e-3
+    bandwidth: float = 0.0
 
     def __post_init__(self):
         for name in ("contrast", "dark"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} must be positive, not {getattr(self, name)}")
-        for name in ("mismatch", "refractory_us", "noise_rate", "leak_rate", "hot_pixels"):
+        for name in ("mismatch", "refractory_us", "noise_rate", "leak_rate", "hot_pixels", "bandwidth"):
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name} must not be negative, not {getattr(self, name)}")
 
@@ -76,12 +80,16 @@ class EventCamera:
 
     def step(self, t_ns: int, radiance: np.ndarray) -> Events:
         """Advance to t_ns with the radiance (H, W, 3), white = 1; events since the last step, in time order."""
-        log = np.log(radiance @ BT709 + np.float32(self._config.dark))
+        luminance = radiance @ BT709
+        log = np.log(luminance + np.float32(self._config.dark))
         if self._log is None:
             self._log, self._reference = log, log.copy()
             self._blind_until = np.full(log.shape, t_ns, np.int64)
             self._t = t_ns
             return Events.empty()
+        if self._config.bandwidth:
+            corner = 2 * np.pi * self._config.bandwidth * np.maximum(luminance, 1e-3)
+            log = self._log + (1 - np.exp(-corner * np.float32((t_ns - self._t) * 1e-9))) * (log - self._log)
         refractory = int(self._config.refractory_us * 1000)
         # Room for the worst case: each pixel's whole change in steps of its smallest threshold.
         steps = np.abs(log - self._log) / self._thresholds.min() + 2
@@ -104,7 +112,7 @@ class EventCamera:
         for rate, on_share in ((config.noise_rate, 0.5), (config.leak_rate, 1.0)):
             n = rng.poisson(rate * pixels * seconds)
             yield self._spread(t_ns, rng.integers(0, width, n), rng.integers(0, height, n), on_share)
-        n = rng.poisson(200 * len(self._hot) * seconds)
+        n = rng.poisson(HOT_RATE * len(self._hot) * seconds)
         hot = self._hot[rng.integers(0, max(1, len(self._hot)), n)]
         yield self._spread(t_ns, hot[:, 1], hot[:, 0], 0.5)
 

@@ -6,23 +6,27 @@ sequences, their mean: the value of metrics.CONSTANT_FILL_LOG2. FOLDER: the radi
 
 import sys
 
-import numpy as np
+import torch
 
-from rehdr_ros.training.dataset import SimulatedSequences
-from rehdr_ros.training.metrics import log2_luminance, pixel_classes
+from rehdr_ros.network.integrator import CLIPPED, luminance
+from rehdr_ros.simulation.batch import BatchSimulator
+from rehdr_ros.training.batches import SimulatedBatches
+from rehdr_ros.training.metrics import FLOOR
 
-_SEQUENCES = 300
+_BATCHES, _BATCH = 100, 4
 
 
-def best_constant(radiance: str | None = None) -> float:
+def best_constant(radiance: str | None = None, batches: int = _BATCHES) -> float:
     """The mean log2 luminance of the clipped pixels, every pixel weighing the same."""
-    data = SimulatedSequences(_SEQUENCES, size=96, frames=4, bins=1, radiance=radiance)
+    simulator = BatchSimulator(size=96, frames=4, bins=1, device=torch.device("cpu"))
+    data = SimulatedBatches(simulator, _BATCH, radiance=radiance)
     total, count = 0.0, 0
-    for sequence in map(data.__getitem__, range(_SEQUENCES)):
-        for ldr, truth in zip(sequence.ldr, sequence.truth, strict=True):
-            clipped = pixel_classes(ldr.permute(1, 2, 0).numpy())["clipped"]
-            total += float(np.sum(log2_luminance(truth.permute(1, 2, 0).numpy()[clipped])))
-            count += int(clipped.sum())
+    for number in range(batches):
+        batch = data[number]
+        clipped = batch.ldr.flatten(0, 1).amax(1, keepdim=True) >= CLIPPED
+        log = luminance(batch.truth.flatten(0, 1)).clamp_min(FLOOR).log2()[clipped]
+        total += float(log.sum(dtype=torch.float64))
+        count += len(log)
     return total / count
 
 

@@ -3,17 +3,63 @@
 import csv
 import json
 import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from rehdr_ros.errors import InputError
+from rehdr_ros.events import voxel_grid
+from rehdr_ros.network import Rehdr
 from rehdr_ros.recordings import BagRecording, RecordingError, read_exr
 from rehdr_ros.simulation.bag import TRUTH_TOPIC
-from rehdr_ros.simulation.sensors import RESPONSE
-from rehdr_ros.training.metrics import fill_constant, score
+from rehdr_ros.training.baselines import BASELINES
+from rehdr_ros.training.export import intervals
+from rehdr_ros.training.metrics import mean_scores, score
+from rehdr_ros.training.sequence import Sequence, collate
+from rehdr_ros.training.unrolled import unroll
+from rehdr_ros.training.validation import encoded, images
 
 Scores = dict[str, dict[str, float]]
+WITHOUT_EVENTS = " without events"
+
+SKIPPED = 3  # frames at the start of a sequence, when nobody can know much
+_BINS = 5  # of the filter's grids; it takes their sum
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The frames of one sequence, (H, W, 3) float32, 1.0 = the LDR's white, by method; ldr: uint8; grids: (B, H, W)."""
+
+    rows: dict[str, list[np.ndarray]]
+    ldr: list[np.ndarray]
+    grids: list[np.ndarray]
+    truth: list[np.ndarray]
+
+    def scores(self) -> Scores:
+        """Of every method, after the first 3 frames."""
+        ldr, truth = self.ldr[SKIPPED:], self.truth[SKIPPED:]
+        return {name: score(row[SKIPPED:], ldr, truth) for name, row in self.rows.items()}
+
+
+@torch.inference_mode()
+def compare(sequence: Sequence, networks: dict[str, Rehdr]) -> Comparison:
+    """The baselines and the networks, with their events and with none, on one sequence."""
+    batch = collate([sequence])
+    frames = images(batch.ldr)[0]
+    ldr, grids = encoded(frames), list(sequence.voxel.numpy())
+    rows = {name: baseline(ldr, grids) for name, baseline in BASELINES.items()}
+    silent = replace(batch, voxel=torch.zeros_like(batch.voxel))
+    for name, network in networks.items():
+        for suffix, inputs in (("", batch), (WITHOUT_EVENTS, silent)):
+            rows[name + suffix] = images(torch.stack(list(unroll(network, inputs)), 1))[0]
+    return Comparison({name: list(row) for name, row in rows.items()}, ldr, grids, list(images(batch.truth)[0]))
+
+
+def mean_of(scores: list[Scores]) -> Scores:
+    """Means over sequences."""
+    return {name: mean_scores([s[name] for s in scores]) for name in scores[0]}
 
 
 def evaluate_folder(predicted: str | Path, truth_bag: str | Path) -> Scores:
@@ -33,22 +79,25 @@ def evaluate_folder(predicted: str | Path, truth_bag: str | Path) -> Scores:
 
 
 def score_with_baselines(radiance: dict[str, dict[int, np.ndarray]], truth_bag: str | Path) -> Scores:
-    """Scores of several reconstructions (name -> stamp -> (H, W, 3)), of the linearised LDR and of the constant fill.
+    """Scores of several reconstructions (name -> stamp -> (H, W, 3)) and of the baselines.
 
     All over the frames that the truth and every reconstruction have. Raises ValueError where there are none.
     """
     bag = BagRecording(truth_bag)
     truth = {f.stamp_ns: f.image for f in bag.frames(TRUTH_TOPIC)}
-    ldr = {f.stamp_ns: f.image for f in bag.frames()}
+    ldr, grids = {}, {}
+    for frame, t0, events in intervals(bag):
+        ldr[frame.stamp_ns] = image = _in_colour(frame.image)
+        grids[frame.stamp_ns] = voxel_grid(events, t0, frame.stamp_ns, _BINS, *image.shape[:2])
     stamps = sorted(truth.keys() & ldr.keys() & set.intersection(*(set(r) for r in radiance.values())))
     if not stamps:
         raise InputError(f"{truth_bag} has no frame with truth that was also reconstructed")
-    frames = [_in_colour(ldr[s]) for s in stamps]
-    linear = [(f.astype(np.float32) / 255) ** RESPONSE for f in frames]
-    rows = {name: [images[s] for s in stamps] for name, images in radiance.items()}
-    rows["ldr"] = linear
-    rows["constant_fill"] = [fill_constant(f, x) for f, x in zip(frames, linear, strict=True)]
-    return {name: score(images, frames, [truth[s] for s in stamps]) for name, images in rows.items()}
+    rows = {name: [frames[s] for s in stamps] for name, frames in radiance.items()}
+    for name, baseline in BASELINES.items():
+        filled = dict(zip(ldr, baseline(list(ldr.values()), list(grids.values())), strict=True))
+        rows[name] = [filled[s] for s in stamps]
+    frames = [ldr[s] for s in stamps]
+    return {name: score(row, frames, [truth[s] for s in stamps]) for name, row in rows.items()}
 
 
 def json_text(report: dict) -> str:
@@ -63,11 +112,13 @@ def json_text(report: dict) -> str:
 
 
 def table(scores: Scores) -> str:
-    """The scores as aligned text: dB, and stops for the clipped log2 error."""
+    """The scores as aligned text, a column a method; dB, SSIM, and stops for the others."""
     measures = list(next(iter(scores.values())))
-    lines = [f"{'':22}" + "".join(f"{m:>22}" for m in measures)]
-    for name, values in scores.items():
-        lines.append(f"{name:22}" + "".join(f"{values[m]:22.3f}" for m in measures))
+    widths = [max(len(name), 8) + 2 for name in scores]
+    lines = [f"{'':24}" + "".join(f"{name:>{w}}" for name, w in zip(scores, widths, strict=True))]
+    for measure in measures:
+        values = (f"{scores[name][measure]:{w}.3f}" for name, w in zip(scores, widths, strict=True))
+        lines.append(f"{measure:24}" + "".join(values))
     return "\n".join(lines)
 
 

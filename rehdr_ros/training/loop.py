@@ -1,124 +1,145 @@
-"""The training loop: backpropagation through whole sequences, resumable, with an averaged copy of the weights."""
+"""The training loop: resumable to the exact step, on a GPU, several (torchrun), or a CPU."""
 
 import json
 import math
+import os
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.network import Rehdr, RehdrConfig, load_checkpoint, save_checkpoint
-from rehdr_ros.network.integrator import CLIPPED
-from rehdr_ros.reconstruction.reconstructor import pick_device
-from rehdr_ros.training.dataset import Sequence, SimulatedSequences, collate, linearise
-from rehdr_ros.training.losses import radiance_loss
-from rehdr_ros.training.metrics import fill_constant, mean_scores, score
+from rehdr_ros.network import Rehdr, load_checkpoint, save_checkpoint
+from rehdr_ros.reconstruction.reconstructor import pick_device, pick_precision
+from rehdr_ros.simulation.batch import BatchSimulator
+from rehdr_ros.training.batches import Batches, RecordedBatches, SimulatedBatches, stream
+from rehdr_ros.training.config import PLACES, TrainConfig
+from rehdr_ros.training.losses import PerceptualLoss
+from rehdr_ros.training.recorded import RecordedSequences
+from rehdr_ros.training.sequence import Sequence
+from rehdr_ros.training.unrolled import Unrolled
+from rehdr_ros.training.validation import validate
 
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """One training. steps, batch, frames (a sequence), size (px); start: a checkpoint to fine-tune from;
-    radiance: folder of `.hdr`/`.exr` scenes; precision: float32, or bfloat16 autocast."""
-
-    network: RehdrConfig = field(default_factory=RehdrConfig)
-    steps: int = 4000
-    batch: int = 4
-    frames: int = 8
-    size: int = 112
-    learning_rate: float = 5e-4
-    weight_decay: float = 1e-4
-    ema: float = 0.998
-    seed: int = 0
-    radiance: str | None = None
-    start: str | None = None
-    device: str = "auto"
-    precision: str = "bfloat16"
-    workers: int = 1
-    save_every: int = 250
-
-    def __post_init__(self):
-        for name in ("steps", "batch", "frames", "size", "save_every"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise InputError(f"{name}={value!r}: must be a positive integer")
-        if not isinstance(self.workers, int) or self.workers < 0:
-            raise InputError(f"workers={self.workers!r}: must be an integer, not negative")
-        for name in ("learning_rate", "weight_decay", "ema"):
-            value = getattr(self, name)
-            if not isinstance(value, (int, float)) or not 0 <= value <= 1:  # YAML reads 5e-4, without a point, as text
-                raise InputError(f"{name}={value!r}: must be a number between 0 and 1")
-        if self.precision not in ("float32", "bfloat16"):
-            raise InputError(f"precision={self.precision!r}: use float32 or bfloat16")
-
-    @classmethod
-    def from_dict(cls, values: dict) -> "TrainConfig":
-        """Raises TypeError or ValueError that names a wrong key or value."""
-        network = RehdrConfig(**values.get("network", {}))
-        return cls(**{**values, "network": network})
-
-
-_PLACES = ("radiance", "start", "device", "workers")  # of the machine that trained, not of the training
+_VALIDATION_BATCHES = 3
 
 
 class Trainer:
-    """Trains one network into a folder: state.pt (to resume from), weights.safetensors (averaged), log.jsonl."""
+    """Trains one network into a folder: state.pt (to resume from), weights.safetensors (averaged), log.jsonl.
+
+    Started by torchrun, each process trains on batches of its own and the gradients are averaged (DDP).
+    """
 
     def __init__(self, config: TrainConfig, folder: str | Path):
         self._config, self._folder = config, Path(folder)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._device = pick_device(config.device)
+        self._rank, self._processes = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+        self._device = self._pick_device()
+        precision = config.precision
+        self._half = (pick_precision("auto", self._device) if precision == "auto" else precision) != "float32"
         torch.manual_seed(config.seed)
         network = load_checkpoint(config.start) if config.start else Rehdr(config.network)
-        network.config = replace(network.config, voxel="counts")  # is what it is trained on here
+        if self._rank == 0:
+            self._folder.mkdir(parents=True, exist_ok=True)
         self.network = network.requires_grad_(True).train().to(self._device, memory_format=torch.channels_last)
         self._average = {name: p.detach().clone() for name, p in self.network.state_dict().items()}
         self._optimizer = torch.optim.AdamW(
-            self.network.parameters(),
-            config.learning_rate,
-            betas=(0.9, 0.99),
-            weight_decay=config.weight_decay,
+            self.network.parameters(), config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
         )
         self._step = 0
         self._resume()
+        vgg = PerceptualLoss(config.vgg).to(self._device) if config.perceptual else None
+        self._loss: nn.Module = Unrolled(self.network, config.temporal, config.perceptual, vgg)
+        if self._processes > 1:
+            ids = [self._device.index] if self._device.type == "cuda" else None
+            self._loss = DistributedDataParallel(self._loss, device_ids=ids)
 
     def run(self) -> None:
         """Train to the end, saving every `save_every` steps."""
         config = self._config
-        bins = self.network.config.bins
-        data = SimulatedSequences(
-            config.steps * config.batch, config.size, config.frames, bins, config.seed, config.radiance
+        first, last = self._step * self._processes + self._rank, config.steps * self._processes
+        batches = stream(self._batches(), range(first, last, self._processes), self._workers())
+        validation, losses, started = None, [], time.monotonic()
+        progress = tqdm(
+            batches,
+            initial=self._step,
+            total=config.steps,
+            mininterval=2,
+            unit="step",
+            disable=True if self._rank else None,
         )
-        # Sequences are a function of their index: a resumed training sees what an uninterrupted one would have.
-        loader = DataLoader(
-            data,
-            config.batch,
-            sampler=range(self._step * config.batch, len(data)),
-            num_workers=config.workers,
-            collate_fn=collate,
-        )
-        validation = [
-            SimulatedSequences(12, config.size, 12, bins, config.seed, config.radiance, validation=True)[i]
-            for i in range(12)
-        ]
-        losses, started = [], time.monotonic()
-        for batch in tqdm(loader, initial=self._step, total=config.steps, mininterval=2, unit="step"):
+        for batch in progress:
             losses.append(self._train_step(batch))
             self._step += 1
             if self._step % config.save_every == 0 or self._step == config.steps:
-                self._save()
-                entry = {
-                    "step": self._step,
-                    "loss": float(np.mean(losses)),
-                    "seconds": time.monotonic() - started,
-                }
-                entry |= validate(self.averaged(), validation)
-                self._log(entry)
+                if self._rank == 0:
+                    self._save()
+                    validation = validation or [self._batches(True)[i] for i in range(_VALIDATION_BATCHES)]
+                    entry = {
+                        "step": self._step,
+                        "loss": float(np.mean(losses)),
+                        "seconds": time.monotonic() - started,
+                    }
+                    self._log(entry | validate(self.averaged(), validation))
                 losses = []
+                if self._processes > 1:
+                    dist.barrier()
+
+    def averaged(self) -> Rehdr:
+        """The network with the exponential moving average of its weights, in evaluation mode."""
+        network = Rehdr(self.network.config).to(self._device)
+        network.load_state_dict(self._average)
+        return network.eval().requires_grad_(False)
+
+    def _pick_device(self) -> torch.device:
+        if self._processes == 1:
+            return pick_device(self._config.device)
+        if not dist.is_initialized():
+            dist.init_process_group("nccl" if pick_device(self._config.device).type == "cuda" else "gloo")
+        device = pick_device(self._config.device)
+        return torch.device("cuda", int(os.environ["LOCAL_RANK"])) if device.type == "cuda" else device
+
+    def _workers(self) -> int:
+        if self._config.workers and self._device.type == "cuda" and not self._config.recordings:
+            raise InputError("workers: on a GPU scenes are simulated there, by the training itself; leave it at 0")
+        return self._config.workers
+
+    def _batches(self, validation: bool = False) -> Batches:
+        """Of the training, or from a stream apart; recordings have no such stream, so that the validation sees other
+        cuts of them."""
+        config, bins = self._config, self.network.config.bins
+        if config.recordings:
+            count = max(config.steps * self._processes, _VALIDATION_BATCHES) * config.batch
+            seed = config.seed + validation
+            sequences = RecordedSequences(
+                config.recordings, count, config.size, config.frames, bins, seed, config.response
+            )
+            return RecordedBatches(sequences, config.batch)
+        simulator = BatchSimulator(config.size, config.frames, bins, self._device, config.variety)
+        return SimulatedBatches(simulator, config.batch, config.seed, config.radiance, validation)
+
+    def _train_step(self, batch: Sequence) -> float:
+        config = self._config
+        for group in self._optimizer.param_groups:
+            group["lr"] = config.learning_rate * _schedule(self._step, config.steps)
+        batch = batch.map(lambda x: x.to(self._device, non_blocking=True))
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
+            loss = self._loss(batch)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self._optimizer.step()
+        keep = min(config.ema, (1 + self._step) / (10 + self._step))
+        for name, value in self.network.state_dict().items():
+            if value.is_floating_point():
+                self._average[name].lerp_(value, 1 - keep)
+            else:
+                self._average[name].copy_(value)
+        return loss.item()
 
     def _log(self, entry: dict[str, float]) -> None:
         """A line of log.jsonl and on the terminal; scalars for TensorBoard where that is installed (extra `train`)."""
@@ -133,91 +154,38 @@ class Trainer:
             for name, value in entry.items():
                 writer.add_scalar(name, value, entry["step"])
 
-    def averaged(self) -> Rehdr:
-        """The network with the exponential moving average of its weights, in evaluation mode."""
-        network = Rehdr(self.network.config).to(self._device)
-        network.load_state_dict(self._average)
-        return network.eval().requires_grad_(False)
-
-    def _train_step(self, batch: Sequence) -> float:
-        config = self._config
-        for group in self._optimizer.param_groups:
-            group["lr"] = config.learning_rate * _schedule(self._step, config.steps)
-        ldr, voxel, truth = (x.to(self._device, non_blocking=True) for x in (batch.ldr, batch.voxel, batch.truth))
-        ldr = linearise(ldr)
-        total, state = 0.0, None
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-            for k in range(ldr.shape[1]):
-                radiance, state = self.network(ldr[:, k], voxel[:, k], state)
-                clipped = (ldr[:, k].amax(1, keepdim=True) >= CLIPPED).float()
-                total = total + radiance_loss(radiance, truth[:, k], clipped)
-        loss = total / ldr.shape[1]
-        self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self._optimizer.step()
-        keep = min(config.ema, (1 + self._step) / (10 + self._step))
-        for name, value in self.network.state_dict().items():
-            if value.is_floating_point():
-                self._average[name].lerp_(value, 1 - keep)
-            else:
-                self._average[name].copy_(value)
-        return loss.item()
-
     def _save(self) -> None:
         state = {
             "step": self._step,
+            "processes": self._processes,
             "network": self.network.state_dict(),
             "average": self._average,
             "optimizer": self._optimizer.state_dict(),
         }
         torch.save(state, self._folder / "state.tmp")
         (self._folder / "state.tmp").replace(self._folder / "state.pt")
-        recipe = {name: value for name, value in asdict(self._config).items() if name not in _PLACES}
-        notes = {"training": json.dumps({**recipe, "step": self._step})}
+        config = replace(self._config, network=self.network.config)
+        recipe = {name: value for name, value in asdict(config).items() if name not in PLACES}
+        notes = {"training": json.dumps({**recipe, "processes": self._processes, "step": self._step})}
         save_checkpoint(self.averaged(), self._folder / "weights.safetensors", torch.float16, **notes)
 
     def _resume(self) -> None:
         path = self._folder / "state.pt"
         if path.is_file():
             state = torch.load(path, map_location=self._device, weights_only=True)
+            if state.get("processes", 1) != self._processes:
+                raise InputError(
+                    f"{path} is of a training by {state['processes']} processes; go on with as many, or with --start"
+                )
             self._step = state["step"]
             self.network.load_state_dict(state["network"])
             self._average = state["average"]
             self._optimizer.load_state_dict(state["optimizer"])
 
 
-@torch.inference_mode()
-def validate(network: Rehdr, sequences: list[Sequence]) -> dict[str, float]:
-    """Clipped error in stops, and mu-law PSNR, of the network, of it without events, and of the baselines."""
-    device = next(network.parameters()).device
-    rows: dict[str, list] = {"ours": [], "ours_without_events": [], "ldr": [], "constant_fill": []}
-    for sequence in sequences:
-        ldr8 = list(sequence.ldr.permute(0, 2, 3, 1).numpy())
-        truth = list(sequence.truth.permute(0, 2, 3, 1).numpy())
-        linear = linearise(sequence.ldr)
-        plain = list(linear.permute(0, 2, 3, 1).numpy())
-        for name, gain in (("ours", 1.0), ("ours_without_events", 0.0)):
-            state, predicted = None, []
-            for k in range(len(linear)):
-                voxel = (sequence.voxel[k : k + 1] * gain).to(device)
-                radiance, state = network(linear[k : k + 1].to(device), voxel, state)
-                predicted.append(radiance[0].permute(1, 2, 0).cpu().numpy())
-            rows[name].append(score(predicted, ldr8, truth))
-        rows["ldr"].append(score(plain, ldr8, truth))
-        rows["constant_fill"].append(
-            score([fill_constant(a, b) for a, b in zip(ldr8, plain, strict=True)], ldr8, truth)
-        )
-    means = {name: mean_scores(scores) for name, scores in rows.items()}
-    return {
-        f"{name}_{measure}": round(values[measure], 4)
-        for name, values in means.items()
-        for measure in ("clipped_log2_rmse", "mu_psnr")
-    }
-
-
-def _schedule(step: int, steps: int, warm_up: int = 100) -> float:
+def _schedule(step: int, steps: int) -> float:
     """Linear warm-up, then a cosine to a hundredth."""
+    warm_up = min(100, max(1, steps // 10))
     if step < warm_up:
         return (step + 1) / warm_up
     progress = (step - warm_up) / max(1, steps - warm_up)

@@ -5,7 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from rehdr_ros.luminance import BT709
+from rehdr_ros.training import pu21
+from rehdr_ros.training.ssim import ssim
 
+WHITE = 100.0  # cd/m^2 of the LDR's white
 MU = 5000.0
 FLOOR = 2.0**-10
 # Mean log2 luminance of the clipped pixels of training scenes, 1.0 = LDR white: what fills clipped pixels best
@@ -32,33 +35,68 @@ def fill_constant(ldr: np.ndarray, linear: np.ndarray) -> np.ndarray:
 
 
 def score(predicted: Sequence[np.ndarray], ldr: Sequence[np.ndarray], truth: Sequence[np.ndarray]) -> dict[str, float]:
-    """Measures of one sequence.
+    """Measures of one sequence, under the one scale that makes the median log error of well-exposed pixels zero.
 
-    predicted, truth: frames (H, W, 3) float32 linear RGB; ldr: 8-bit frames (H, W, 3), which decide the classes.
-    Returns mu_psnr, mu_psnr_clipped, mu_psnr_well_exposed in dB and clipped_log2_rmse in stops; NaN where no
-    pixel counts. Raises ValueError where the numbers of frames differ.
+    predicted, truth: frames (H, W, 3) float32 linear RGB, the truth's 1.0 = LDR white; ldr: 8-bit frames (H, W, 3),
+    which decide the classes. Returns, over all pixels or those of the class named:
+    - mu_psnr..., dB: of mu-law values, 1 = the truth's 99.9th percentile;
+    - ...log2_rmse, stops: of log luminance;
+    - pu21_psnr..., dB: of the PU21 values of the three channels, white = 100 cd/m^2, peak 256;
+    - pu21_ssim: of the PU21 value of luminance over 256, mean over the frames;
+    - chroma_error_clipped, stops: RMSE over pixels and channels of log2 chromaticity, a pixel's log2 RGB less its mean
+      over the channels: what is wrong with the colour, which no grey factor, not even one a pixel, can change;
+    - flicker, stops: standard deviation over time of the frame's mean log luminance error, so a wobble of the whole
+      image, part of which comes from errors that move in or out of sight;
+    - flicker_clipped, stops a frame: mean of |change of log luminance error| over pixels clipped in both of two
+      successive frames, so how far their predicted changes are from the true ones.
+    NaN where no pixel counts, and for the flicker of a single frame. Raises ValueError where the numbers of frames
+    differ.
     """
     if not len(predicted) == len(ldr) == len(truth):
         raise ValueError(f"{len(predicted)} predicted, {len(ldr)} LDR and {len(truth)} true frames: not one sequence")
     predicted, ldr, truth = (np.stack(x) for x in (predicted, ldr, truth))
     classes = pixel_classes(ldr)
-    well, clipped = classes["well_exposed"], classes["clipped"]
+    well, clipped, dark = classes["well_exposed"], classes["clipped"], classes["dark"]
     log_error = log2_luminance(predicted) - log2_luminance(truth)
     shift = np.median(log_error[well]) if well.any() else 0.0
     log_error -= shift
+    predicted = predicted / 2**shift
     peak = np.quantile(truth, 0.999)
-    mu_error = _mu_law(predicted / 2**shift / peak) - _mu_law(truth / peak)
+    mu_error = _mu_law(predicted / peak) - _mu_law(truth / peak)
+    pu21_error = (pu21.encode(WHITE * predicted) - pu21.encode(WHITE * truth)) / pu21.PEAK
+    log_change = np.abs(np.diff(log_error, axis=0))
     return {
         "mu_psnr": _psnr(mu_error),
         "mu_psnr_clipped": _psnr(mu_error[clipped]),
         "mu_psnr_well_exposed": _psnr(mu_error[well]),
-        "clipped_log2_rmse": float(np.sqrt(np.mean(log_error[clipped] ** 2))) if clipped.any() else float("nan"),
+        "clipped_log2_rmse": _rms(log_error[clipped]),
+        "log2_rmse": _rms(log_error),
+        "dark_log2_rmse": _rms(log_error[dark]),
+        "well_exposed_log2_rmse": _rms(log_error[well]),
+        "pu21_psnr": _psnr(pu21_error),
+        "pu21_psnr_clipped": _psnr(pu21_error[clipped]),
+        "pu21_psnr_well_exposed": _psnr(pu21_error[well]),
+        "pu21_psnr_dark": _psnr(pu21_error[dark]),
+        "pu21_ssim": _mean([_pu21_ssim(*frames) for frames in zip(predicted, truth, strict=True)]),
+        "chroma_error_clipped": _rms(_log2_chromaticity(predicted[clipped]) - _log2_chromaticity(truth[clipped])),
+        "flicker": float(log_error.mean((1, 2)).std()) if len(log_error) > 1 else float("nan"),
+        "flicker_clipped": _mean(log_change[clipped[1:] & clipped[:-1]]),
     }
 
 
 def mean_scores(scores: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Means over sequences, NaNs left out."""
-    return {name: float(np.nanmean([s[name] for s in scores])) for name in scores[0]}
+    """Means over sequences, NaNs left out; NaN for a measure that no sequence has."""
+    columns = {name: np.array([s[name] for s in scores]) for name in scores[0]}
+    return {name: _mean(values[~np.isnan(values)]) for name, values in columns.items()}
+
+
+def _log2_chromaticity(rgb: np.ndarray) -> np.ndarray:
+    log2 = np.log2(np.maximum(rgb, FLOOR))
+    return log2 - log2.mean(-1, keepdims=True)
+
+
+def _pu21_ssim(*frames: np.ndarray) -> float:
+    return ssim(*(pu21.encode(WHITE * (frame @ BT709)) / pu21.PEAK for frame in frames))
 
 
 def _mu_law(x: np.ndarray) -> np.ndarray:
@@ -68,3 +106,11 @@ def _mu_law(x: np.ndarray) -> np.ndarray:
 def _psnr(error: np.ndarray) -> float:
     with np.errstate(divide="ignore"):  # no error at all: infinity
         return float(-10 * np.log10(np.mean(error**2))) if error.size else float("nan")
+
+
+def _rms(error: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(error**2))) if error.size else float("nan")
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if len(values) else float("nan")

@@ -15,11 +15,25 @@ CHOICES = [
     dict(zip(("norm", "recurrent", "upsampling", "fusion", "radiance"), values, strict=True))
     for values in product(NORMS, RECURRENT, UPSAMPLING, FUSION, RADIANCE)
 ]
-SHAPES = [{"scales": 1}, {"scales": 4}, {"bins": 1}, {"bins": 10}, {"residual_blocks": 3}, {"base_channels": 5}]
+SHAPES = [
+    {"head_start": "integrated"},
+    {"head_start": "none"},
+    {"scales": 1},
+    {"scales": 4},
+    {"bins": 1},
+    {"bins": 10},
+    {"residual_blocks": 3},
+    {"base_channels": 5},
+]
 
 
 def name(config):
     return "-".join(map(str, config.values()))
+
+
+def tensors(state):
+    """All that are in a state, however deep."""
+    return [state] if isinstance(state, torch.Tensor) else [x for part in state for x in tensors(part)]
 
 
 @pytest.mark.parametrize("config", CHOICES + SHAPES, ids=name)
@@ -33,8 +47,7 @@ def test_a_saved_network_is_loaded_to_the_same_outputs(tmp_path, make_network, s
     assert loaded.config == network.config and not loaded.training
     actual, loaded_state = run(loaded, ldr, voxel)
     assert torch.equal(actual, expected)
-    for old, new in zip(state, loaded_state, strict=True):
-        assert all(torch.equal(a, b) for a, b in zip(old, new, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(tensors(state), tensors(loaded_state), strict=True))
 
 
 @pytest.mark.parametrize("recurrent", RECURRENT)
@@ -60,8 +73,10 @@ def test_the_state_has_a_tuple_a_scale_and_the_head_start(make_network, stream, 
     *scales, head_start = state
     assert [tuple(h.shape) for h, _ in scales] == [(1, 8, 10, 16), (1, 16, 5, 8)]
     assert [tuple(c.shape) for _, c in scales] == [(1, 8, 10, 16), (1, 16, 5, 8)]
-    assert head_start.log_luminance.shape == head_start.recency.shape == (1, 1, 20, 32)
-    assert head_start.calibration.shape == (1, 2)
+    assert head_start.log_radiance.shape == (1, 3, 20, 32)
+    assert head_start.trust.shape == (1, 1, 20, 32)
+    log_luminance, recency, calibration = head_start.integrator
+    assert (log_luminance.shape, recency.shape, calibration.shape) == ((1, 1, 20, 32), (1, 1, 20, 32), (1, 2))
     _, state = run(make_network(radiance="relative", recurrent="convgru"), ldr, voxel)
     assert [[tuple(t.shape) for t in scale] for scale in state] == [[(1, 8, 10, 16)], [(1, 16, 5, 8)]]
 
@@ -74,7 +89,14 @@ def test_as_published_it_has_as_many_parameters_as_published():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"norm": "layer"}, {"recurrent": "lstm"}, {"upsampling": "nearest"}, {"fusion": ""}, {"radiance": "nits"}]
+    [
+        {"norm": "layer"},
+        {"recurrent": "lstm"},
+        {"upsampling": "nearest"},
+        {"fusion": ""},
+        {"radiance": "nits"},
+        {"head_start": ""},
+    ]
     + [{"scales": 0}, {"bins": -1}, {"base_channels": 8.0}, {"residual_blocks": "2"}],
     ids=name,
 )

@@ -4,7 +4,7 @@ import torch
 
 from rehdr_ros.network.integrator import RECENCY_DECAY, initial_state, integrate, luminance, rescale
 from rehdr_ros.simulation import EventCameraConfig, SimulationConfig
-from rehdr_ros.training.dataset import linearise, simulate_sequence
+from rehdr_ros.training.simulated import simulated_sequence
 
 WHITE = (250 / 255) ** 2.2
 PRIOR = 0.25
@@ -95,9 +95,9 @@ def test_the_threshold_is_found_from_pixels_exposed_twice(contrast):
 def test_the_threshold_of_a_simulated_sensor_is_found(contrast):
     events = EventCameraConfig(contrast=contrast, mismatch=0.04)
     config = SimulationConfig(width=64, height=64, seconds=0.75, seed=1, speed=200, renders=200, events=events)
-    sequence = simulate_sequence(config, None, bins=1)
+    sequence = simulated_sequence(config, bins=1)
     state = None
-    for frame, grid in zip(linearise(sequence.ldr), sequence.voxel, strict=True):
+    for frame, grid in zip(sequence.ldr, sequence.voxel, strict=True):
         state, threshold = integrate(frame[None], grid[None], state or initial_state(frame[None]))
     assert threshold.item() == pytest.approx(contrast, rel=0.25)
 

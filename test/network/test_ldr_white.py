@@ -49,7 +49,7 @@ def test_one_hot_pixel_spoils_only_its_surroundings(make_network, stream, run, p
     network = make_network()
     plain, _ = run(network, ldr, voxel)
     spoilt, state = run(network, ldr, hot)
-    assert spoilt.isfinite().all() and state[-1].log_luminance.abs().max() <= 10
+    assert spoilt.isfinite().all() and state[-1].log_radiance.abs().max() <= 10
     change = (spoilt.log() - plain.log()).abs()
     change[..., 16:81, 16:81] = 0  # what the convolutions of three frames reach
     assert change.max() < 0.03  # what the averages over the whole image pass on

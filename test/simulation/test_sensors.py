@@ -135,10 +135,48 @@ def test_below_the_dark_level_the_sensor_sees_little():
     assert len(camera.step(2 * S, grey([[1.0]]))) > 5
 
 
+def step_response(light, bandwidth, seconds, step_ns=100_000):
+    """The log change that the events after a jump to `light` tell, from far below, to one threshold."""
+    contrast = 0.01
+    camera = event_camera(1, 1, contrast=contrast, bandwidth=bandwidth)
+    camera.step(0, grey([[light / np.e]]))
+    times = np.arange(step_ns, int(seconds * S) + 1, step_ns)
+    events = Events.concatenate([camera.step(int(t), grey([[light]])) for t in times])
+    return contrast * (2.0 * events.p - 1).sum()
+
+
+@pytest.mark.parametrize("light", [1.0, 0.1])
+@pytest.mark.parametrize("seconds", [0.002, 0.005, 0.02])
+def test_a_pixel_s_low_pass_is_of_the_first_order_and_slower_in_the_dark(light, seconds):
+    expected = 1 - np.exp(-2 * np.pi * 50.0 * light * seconds)
+    assert step_response(light, 50.0, seconds) == pytest.approx(expected, abs=0.011)
+
+
+def test_the_low_pass_does_not_depend_on_the_renders():
+    fine, coarse = (step_response(1.0, 50.0, 0.004, step_ns) for step_ns in (50_000, 4 * MS))
+    assert fine == pytest.approx(coarse, abs=0.011)
+
+
+def test_below_a_thousandth_of_white_a_pixel_gets_no_slower():
+    assert step_response(1e-4, 2000.0, 0.05) == pytest.approx(1 - np.exp(-2 * np.pi * 2.0 * 0.05), abs=0.02)
+
+
+def test_without_a_bandwidth_a_pixel_follows_at_once():
+    logs = signals(20)
+    unlimited, fast, slow = (
+        Events.concatenate(film(event_camera(*logs.shape[1:], bandwidth=b), logs)) for b in (0.0, 1e9, 5.0)
+    )
+    for name in "xyp":
+        np.testing.assert_array_equal(getattr(unlimited, name), getattr(fast, name))
+    np.testing.assert_allclose(unlimited.t, fast.t, rtol=0, atol=1000)
+    assert len(slow) < 0.7 * len(unlimited)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"contrast": 0.0}, {"contrast": -0.1}, {"contrast": float("nan")}, {"dark": 0.0}, {"mismatch": -0.1}]
-    + [{"refractory_us": -1.0}, {"noise_rate": -1.0}, {"leak_rate": -1.0}, {"hot_pixels": -0.1}],
+    + [{"refractory_us": -1.0}, {"noise_rate": -1.0}, {"leak_rate": -1.0}, {"hot_pixels": -0.1}]
+    + [{"bandwidth": -1.0}, {"bandwidth": float("nan")}],
 )
 def test_a_sensor_that_cannot_be_is_refused_by_name(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):

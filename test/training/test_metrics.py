@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 
+from rehdr_ros.training import pu21
 from rehdr_ros.training.metrics import (
     CONSTANT_FILL_LOG2,
     fill_constant,
@@ -11,6 +12,7 @@ from rehdr_ros.training.metrics import (
     pixel_classes,
     score,
 )
+from rehdr_ros.training.ssim import ssim
 
 
 def grey(*values, dtype=np.float32):
@@ -20,6 +22,17 @@ def grey(*values, dtype=np.float32):
 
 def mu(x):
     return math.log(1 + 5000 * x) / math.log(5001)
+
+
+def scene(frames):
+    """Coloured LDR frames (T, 24, 32, 3) with pixels of every class, and their truth."""
+    truth = np.random.default_rng(0).lognormal(-1, 1, (frames, 24, 32, 3)).astype(np.float32)
+    truth[:, :4] = 4 + truth[:, :4]
+    truth[:, -2:] = 1e-4 + 1e-3 * truth[:, -2:].clip(0, 0.1)
+    truth[:, -2:, :, 1] = 3e-3
+    ldr = np.rint(255 * truth.clip(0, 1) ** (1 / 2.2)).astype(np.uint8)
+    ldr[:, -2:] = 4
+    return ldr, truth
 
 
 LDR = grey(100, 150, 150, 255, dtype=np.uint8)
@@ -66,6 +79,91 @@ def test_the_scale_is_fitted_on_well_exposed_pixels_alone():
     assert score([predicted], [ldr], [truth])["clipped_log2_rmse"] == pytest.approx(1.0)
 
 
+def test_the_log_error_of_each_class():
+    """Dark two stops high, clipped one low; of three well-exposed pixels one is three stops low, the others right."""
+    ldr = grey(3, 100, 150, 150, 255, dtype=np.uint8)
+    truth = grey(0.01, 0.5, 0.5, 0.5, 4)
+    values = score([truth * grey(4, 1 / 8, 1, 1, 1 / 2)], [ldr], [truth])
+    assert values["dark_log2_rmse"] == pytest.approx(2)
+    assert values["well_exposed_log2_rmse"] == pytest.approx(math.sqrt(9 / 3))
+    assert values["clipped_log2_rmse"] == pytest.approx(1)
+    assert values["log2_rmse"] == pytest.approx(math.sqrt((4 + 9 + 1) / 5))
+
+
+@pytest.mark.parametrize(
+    ("pixel", "name"), [(0, "pu21_psnr_dark"), (1, "pu21_psnr_well_exposed"), (4, "pu21_psnr_clipped")]
+)
+def test_pu21_psnr_of_one_wrong_channel(pixel, name):
+    """White is 100 cd/m^2 and the peak 256; the error counts among all pixels and those of its class."""
+    ldr = grey(3, 150, 150, 150, 255, dtype=np.uint8)
+    truth = grey(0.01, 0.5, 0.5, 0.5, 4)
+    predicted = truth.copy()
+    predicted[0, pixel, 0] /= 2
+    values = score([predicted], [ldr], [truth])
+    level = 100 * float(truth[0, pixel, 0])
+    error = np.subtract(*pu21.encode(np.array([level, level / 2]))) / 256
+    size = 3 if name == "pu21_psnr_well_exposed" else 1
+    assert values[name] == pytest.approx(-10 * math.log10(error**2 / (3 * size)), rel=1e-5)
+    assert values["pu21_psnr"] == pytest.approx(-10 * math.log10(error**2 / 15), rel=1e-5)
+    others = {"pu21_psnr_dark", "pu21_psnr_well_exposed", "pu21_psnr_clipped"} - {name}
+    assert all(values[other] == math.inf for other in others)
+
+
+def test_pu21_ssim_is_the_mean_over_the_frames_of_that_of_luminance():
+    ldr, truth = scene(frames=2)
+    predicted = truth.copy()
+    predicted[1, :12] *= 0.5  # far fewer than half of the well-exposed pixels: the scale stays 1
+    weights = [0.2126, 0.7152, 0.0722]
+    a, b = (pu21.encode(100 * (x[1] @ weights)).astype(np.float32) / 256 for x in (predicted, truth))
+    value = score(predicted, ldr, truth)["pu21_ssim"]
+    assert value == pytest.approx((1 + ssim(a, b)) / 2, abs=1e-5)
+    assert value < 0.999
+
+
+def test_a_constant_gain_changes_no_measure():
+    ldr, truth = scene(frames=3)
+    predicted = truth * np.random.default_rng(1).lognormal(0, 0.3, truth.shape).astype(np.float32)
+    plain, gained = score(predicted, ldr, truth), score(5 * predicted, ldr, truth)
+    assert all(math.isfinite(value) for value in plain.values())
+    assert gained == pytest.approx(plain, rel=1e-4)
+
+
+def test_a_gain_per_frame_flickers():
+    values = score([TRUTH, TRUTH * 4, TRUTH], [LDR] * 3, [TRUTH] * 3)
+    assert values["flicker"] == pytest.approx(np.std([0, 2, 0]))
+    assert values["flicker_clipped"] == pytest.approx(2)
+
+
+def test_no_flicker_where_errors_stay_however_the_scene_moves():
+    wrong = grey(1, 1, 1, 1 / 8)
+    values = score([TRUTH * wrong, 3 * TRUTH * wrong], [LDR] * 2, [TRUTH, 3 * TRUTH])
+    assert values["clipped_log2_rmse"] == pytest.approx(3)
+    assert values["flicker"] == values["flicker_clipped"] == pytest.approx(0, abs=1e-5)
+
+
+def test_flicker_of_clipped_pixels_counts_those_clipped_in_both_frames():
+    ldr = [grey(255, 255, 150, 150, 150, dtype=np.uint8), grey(255, 150, 255, 150, 150, dtype=np.uint8)]
+    truth = grey(1, 1, 1, 1, 1)
+    values = score([truth, grey(2, 8, 16, 1, 1)], ldr, [truth, truth])
+    assert values["flicker_clipped"] == pytest.approx(1)
+    assert values["flicker"] == pytest.approx(np.std([0, (1 + 3 + 4) / 5]))
+
+
+def test_chroma_is_blind_to_a_grey_factor_a_pixel():
+    ldr, truth = scene(frames=2)
+    factors = np.random.default_rng(1).uniform(0.5, 2, (*truth.shape[:-1], 1)).astype(np.float32)
+    assert score(truth * factors, ldr, truth)["chroma_error_clipped"] == pytest.approx(0, abs=1e-5)
+
+
+def test_the_chroma_error_of_a_tint():
+    """A stop in one channel: 2/3 of it there and -1/3 in the others; what is not clipped does not count."""
+    predicted = TRUTH.copy()
+    predicted[0, 3, 2] *= 2
+    predicted[0, 0, 0] *= 2
+    values = score([predicted], [LDR], [TRUTH])
+    assert values["chroma_error_clipped"] == pytest.approx(math.sqrt(2 / 9))
+
+
 def test_where_no_pixel_counts_there_is_no_figure():
     exposed = score([TRUTH * 1.01], [np.full_like(LDR, 100)], [TRUTH])
     assert math.isnan(exposed["mu_psnr_clipped"]) and math.isnan(exposed["clipped_log2_rmse"])
@@ -73,18 +171,24 @@ def test_where_no_pixel_counts_there_is_no_figure():
     assert math.isnan(clipped["mu_psnr_well_exposed"])
     assert clipped["clipped_log2_rmse"] == pytest.approx(1.0)  # nothing to fit a scale on
     assert math.isfinite(clipped["mu_psnr"])
+    for name in ("dark_log2_rmse", "pu21_psnr_dark", "pu21_psnr_clipped", "chroma_error_clipped", "flicker_clipped"):
+        assert math.isnan(exposed[name]), name
+    assert math.isnan(clipped["well_exposed_log2_rmse"]) and math.isnan(clipped["pu21_psnr_well_exposed"])
+    assert math.isnan(clipped["flicker"]) and math.isnan(clipped["flicker_clipped"])  # a single frame
 
 
 @pytest.mark.filterwarnings("error")
 def test_the_truth_itself_has_no_error():
     values = score([TRUTH], [LDR], [TRUTH])
     assert values["clipped_log2_rmse"] == 0 and values["mu_psnr"] == math.inf
+    assert values["pu21_psnr"] == math.inf and values["pu21_ssim"] == 1 and values["chroma_error_clipped"] == 0
 
 
+@pytest.mark.filterwarnings("error")
 def test_means_leave_out_what_has_no_figure():
     nan = float("nan")
-    means = mean_scores([{"a": 1.0, "b": nan}, {"a": 3.0, "b": 5.0}])
-    assert means == {"a": 2.0, "b": 5.0}
+    means = mean_scores([{"a": 1.0, "b": nan, "c": nan}, {"a": 3.0, "b": 5.0, "c": nan}])
+    assert means == pytest.approx({"a": 2.0, "b": 5.0, "c": nan}, nan_ok=True)
 
 
 def test_sequences_of_different_lengths_are_refused():

@@ -1,39 +1,73 @@
 import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
+from rehdr_ros.errors import InputError
 from rehdr_ros.network import Rehdr, RehdrConfig, load_checkpoint, save_checkpoint
-from rehdr_ros.training.dataset import collate
-from rehdr_ros.training.loop import TrainConfig, Trainer, validate
+from rehdr_ros.simulation.batch import BatchSimulator
+from rehdr_ros.training.batches import SimulatedBatches
+from rehdr_ros.training.config import TrainConfig
+from rehdr_ros.training.export import cached_folder
+from rehdr_ros.training.loop import Trainer, _schedule
+from rehdr_ros.training.sequence import collate
+from rehdr_ros.training.unrolled import Unrolled
+
+ROOT = Path(__file__).resolve().parents[2]
+WIDER = RehdrConfig(base_channels=8, scales=2, residual_blocks=1)  # no layer's ReLUs are all shut
+PUBLISHED = replace(WIDER, fusion="published", radiance="relative", voxel=None)
 
 
 def log_of(folder):
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
+def assert_equal_weights(actual, expected, **tolerance):
+    assert actual.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(actual[name], value, **{"rtol": 0, "atol": 0, **tolerance}, msg=name)
+
+
+def train_in_part(config, folder, steps):
+    """What a training leaves that is killed after its save at that step."""
+    trainer = Trainer(config, folder)
+    batches = trainer._batches()
+    for number in range(steps):
+        trainer._train_step(batches[number])
+        trainer._step += 1
+    trainer._save()
+
+
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
+    """A training to the end, and its folder; as of make_config."""
     folder = tmp_path_factory.mktemp("training")
-    network = {"base_channels": 4, "scales": 2, "residual_blocks": 1}
-    values = {"network": network, "steps": 4, "batch": 2, "frames": 2, "size": 32, "workers": 0, "save_every": 2}
-    config = TrainConfig.from_dict({**values, "device": "cpu", "precision": "float32"})
-    trainer = Trainer(config, folder)
+    network = RehdrConfig(base_channels=4, scales=2, residual_blocks=1)
+    small = {"network": network, "steps": 4, "batch": 2, "frames": 2, "size": 32, "save_every": 2}
+    trainer = Trainer(TrainConfig(**small, device="cpu", precision="float32"), folder)
     trainer.run()
     return trainer, folder
 
 
 def test_the_loss_of_a_repeated_batch_falls(tmp_path, make_config, sequences):
-    trainer = Trainer(make_config(learning_rate=0.3), tmp_path)  # a hundredth of it in the first step of the warm-up
-    batch = collate(sequences[:4])
-    losses = [trainer._train_step(batch) for _ in range(8)]
+    trainer = Trainer(make_config(learning_rate=3e-3, steps=10), tmp_path)
+    batch = collate(sequences)
+    losses = [trainer._train_step(batch) for _ in range(10)]
     assert losses[-1] < 0.9 * losses[0]
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_every_weight_is_trained(tmp_path, make_config, sequences, precision):
+@pytest.mark.parametrize("network", [WIDER, PUBLISHED], ids=["ours", "published"])
+def test_every_weight_is_trained(tmp_path, make_config, sequences, precision, network):
     """After two steps (the first moves the prediction off its zeros), through the whole recurrence."""
-    trainer = Trainer(make_config(learning_rate=0.1, precision=precision), tmp_path)
+    config = make_config(network=network, learning_rate=0.1, weight_decay=0.0, precision=precision)
+    trainer = Trainer(config, tmp_path)
     before = {name: p.detach().clone() for name, p in trainer.network.named_parameters()}
     for _ in range(2):
         trainer._train_step(collate(sequences[:2]))
@@ -42,13 +76,21 @@ def test_every_weight_is_trained(tmp_path, make_config, sequences, precision):
         assert not torch.equal(parameter, before[name]), name
 
 
+def test_the_perceptual_loss_takes_part(tmp_path, make_config, sequences, vgg):
+    batch = collate(sequences[:1])
+    losses = {
+        weight: Trainer(make_config(perceptual=weight, vgg=str(vgg)), tmp_path)._train_step(batch)
+        for weight in (0.0, 0.1, 1.0)
+    }
+    assert losses[1.0] - losses[0.0] == pytest.approx(10 * (losses[0.1] - losses[0.0]), rel=1e-2)
+    assert losses[1.0] > losses[0.0]
+
+
 def test_a_training_leaves_weights_and_a_log(uninterrupted):
     trainer, folder = uninterrupted
     network = load_checkpoint(folder / "weights.safetensors")
     assert network.config == trainer.network.config
-    averaged = trainer.averaged().state_dict()
-    for name, value in network.state_dict().items():
-        torch.testing.assert_close(value, averaged[name], rtol=1e-3, atol=1e-6)
+    assert_equal_weights(network.state_dict(), trainer.averaged().state_dict(), rtol=1e-3, atol=1e-6)
     log = log_of(folder)
     assert [entry["step"] for entry in log] == [2, 4]
     for name in ("loss", "ours_clipped_log2_rmse", "ours_without_events_mu_psnr", "ldr_mu_psnr"):
@@ -57,36 +99,45 @@ def test_a_training_leaves_weights_and_a_log(uninterrupted):
 
 def test_a_resumed_training_equals_the_uninterrupted_one(tmp_path, make_config, uninterrupted):
     whole, folder = uninterrupted
-    Trainer(make_config(steps=2), tmp_path).run()
-    resumed = Trainer(make_config(steps=4), tmp_path)
+    train_in_part(make_config(), tmp_path, 2)
+    resumed = Trainer(make_config(), tmp_path)
     resumed.run()
-    for network in ("network", "averaged"):
-        expected, actual = (
-            (t.network if network == "network" else t.averaged()).state_dict() for t in (whole, resumed)
-        )
-        for name, value in expected.items():
-            assert torch.equal(actual[name], value), name
-    for a, b in zip(log_of(tmp_path), log_of(folder), strict=True):
-        assert {**a, "seconds": 0} == {**b, "seconds": 0}
+    assert_equal_weights(resumed.network.state_dict(), whole.network.state_dict())
+    assert_equal_weights(resumed.averaged().state_dict(), whole.averaged().state_dict())
+    (entry,), (_, expected) = log_of(tmp_path), log_of(folder)
+    assert {**entry, "seconds": 0} == {**expected, "seconds": 0}
 
 
 def test_a_finished_training_stays_as_it_is(make_config, uninterrupted):
     _, folder = uninterrupted
-    before = (folder / "weights.safetensors").read_bytes()
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     Trainer(make_config(), folder).run()
-    assert (folder / "weights.safetensors").read_bytes() == before
-    assert len(log_of(folder)) == 2
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
 
 
 def test_fine_tuning_starts_from_a_checkpoint(tmp_path, make_config):
     torch.manual_seed(9)
     network = Rehdr(RehdrConfig(base_channels=3, scales=1, bins=2))
     save_checkpoint(network, tmp_path / "start.safetensors")
-    trainer = Trainer(make_config(start=str(tmp_path / "start.safetensors")), tmp_path / "run")
+    trainer = Trainer(make_config(start=str(tmp_path / "start.safetensors"), steps=1, save_every=1), tmp_path / "run")
     assert trainer.network.config == network.config and trainer.network.training
-    for name, value in trainer.network.state_dict().items():
-        assert torch.equal(value, network.state_dict()[name])
-    assert all(p.requires_grad for p in trainer.network.parameters())
+    assert_equal_weights(trainer.network.state_dict(), network.state_dict())
+    trainer.run()
+    tuned = load_checkpoint(tmp_path / "run/weights.safetensors")
+    assert tuned.config == network.config
+    assert not torch.equal(tuned.prediction.conv.weight, network.prediction.conv.weight)
+
+
+def test_fine_tuning_starts_from_a_checkpoint_of_the_authors(tmp_path, make_config, shared):
+    start = shared / "golden/rehdr_base8.pth"
+    trainer = Trainer(make_config(start=str(start), steps=2, batch=1), tmp_path)
+    assert_equal_weights(trainer.network.state_dict(), load_checkpoint(start).state_dict())
+    trainer.run()
+    tuned = load_checkpoint(tmp_path / "weights.safetensors")
+    assert tuned.config == load_checkpoint(start).config
+    assert (tuned.config.radiance, tuned.config.fusion) == ("relative", "published")
+    assert all(value.isfinite().all() for value in tuned.state_dict().values())
+    assert not torch.equal(tuned.image_head.conv.weight, load_checkpoint(start).image_head.conv.weight)
 
 
 def test_the_same_seed_gives_the_same_start(tmp_path, make_config):
@@ -95,38 +146,57 @@ def test_the_same_seed_gives_the_same_start(tmp_path, make_config):
     assert not torch.equal(a.image_head.conv.weight, c.image_head.conv.weight)
 
 
-def test_validation_measures_the_network_with_and_without_events(sequences):
-    """An untrained network is the integrator: with events it beats the bare frames, without it doesn't gain."""
-    scores = validate(Rehdr(RehdrConfig(base_channels=4, scales=1)).eval(), sequences)
-    assert set(scores) == {
-        f"{name}_{measure}"
-        for name in ("ours", "ours_without_events", "ldr", "constant_fill")
-        for measure in ("clipped_log2_rmse", "mu_psnr")
-    }
-    assert scores["ours_clipped_log2_rmse"] < scores["ours_without_events_clipped_log2_rmse"]
-    assert scores["ours_clipped_log2_rmse"] < scores["ldr_clipped_log2_rmse"]
+def test_recordings_are_trained_on_and_resumed(tmp_path, make_config, simulated_bag):
+    root = cached_folder(simulated_bag, 5)
+    config = make_config(recordings=[str(root)], steps=3, save_every=1)
+    whole = Trainer(config, tmp_path / "whole")
+    whole.run()
+    train_in_part(config, tmp_path / "cut", 1)
+    resumed = Trainer(config, tmp_path / "cut")
+    resumed.run()
+    assert_equal_weights(resumed.network.state_dict(), whole.network.state_dict())
+    assert len(log_of(tmp_path / "whole")) == 3
+    simulated = Trainer(make_config(steps=3), tmp_path / "simulated")
+    simulated.run()
+    assert not torch.equal(simulated.network.image_head.conv.weight, whole.network.image_head.conv.weight)
 
 
-def test_a_configuration_from_a_dictionary():
-    config = TrainConfig.from_dict({"steps": 7, "network": {"base_channels": 8, "norm": "group"}})
-    assert (config.steps, config.network) == (7, RehdrConfig(base_channels=8, norm="group"))
-    assert config.batch == TrainConfig().batch
+def test_recordings_that_cannot_be_are_told(tmp_path, make_config, simulated_bag):
+    for changes, words in (({"size": 64}, "smaller than a crop"), ({"frames": 11}, "no recording has 11 frames")):
+        with pytest.raises(InputError, match=words):
+            Trainer(make_config(recordings=[str(cached_folder(simulated_bag, 5))], **changes), tmp_path).run()
 
 
-@pytest.mark.parametrize(
-    "values, name",
-    [
-        ({"epochs": 3}, "epochs"),
-        ({"network": {"depth": 3}}, "depth"),
-        ({"network": {"norm": "layer"}}, "norm"),
-        ({"precision": "bf16"}, "precision"),
-        ({"steps": 0}, "steps"),
-        ({"batch": "two"}, "batch"),
-        ({"learning_rate": -1e-3}, "learning_rate"),
-        ({"learning_rate": "5e-4"}, "learning_rate"),
-        ({"workers": -1}, "workers"),
-    ],
-)
-def test_a_wrong_key_or_value_is_named(values, name):
-    with pytest.raises((TypeError, ValueError), match=name):
-        TrainConfig.from_dict(values)
+def test_two_processes_train_as_one_with_the_mean_of_their_gradients(tmp_path, make_config):
+    """By torchrun, on this machine alone; against a loop by hand over both processes' batches."""
+    small = {"steps": 3, "batch": 1, "size": 16, "save_every": 3, "learning_rate": 0.01}
+    network = {"base_channels": 4, "scales": 2, "residual_blocks": 1}
+    values = {**small, "network": network, "frames": 2, "device": "cpu", "precision": "float32"}
+    (tmp_path / "train.yaml").write_text(yaml.safe_dump(values))
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python"]
+    train = [sys.executable, ROOT / "scripts" / "rehdr", "train", tmp_path / "train.yaml", "-o", tmp_path / "run"]
+    result = subprocess.run(
+        [*torchrun, *train],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("weights in") == 1
+    assert [entry["step"] for entry in log_of(tmp_path / "run")] == [3]
+
+    config = make_config(**small)
+    torch.manual_seed(config.seed)
+    expected = Rehdr(config.network).train()
+    optimizer = torch.optim.AdamW(expected.parameters(), betas=(0.9, 0.99), weight_decay=config.weight_decay)
+    batches = SimulatedBatches(BatchSimulator(16, 2, 5, torch.device("cpu")), 1, config.seed)
+    for step in range(3):
+        optimizer.param_groups[0]["lr"] = config.learning_rate * _schedule(step, 3)
+        losses = [Unrolled(expected, config.temporal)(batches[2 * step + rank]) for rank in range(2)]
+        optimizer.zero_grad()
+        (sum(losses) / 2).backward()
+        torch.nn.utils.clip_grad_norm_(expected.parameters(), 1.0)
+        optimizer.step()
+    trained = torch.load(tmp_path / "run/state.pt", weights_only=True)["network"]
+    assert_equal_weights(trained, expected.state_dict(), atol=1e-5)

@@ -1,0 +1,202 @@
+"""Many scenes under moving cameras, rendered together in torch; the geometry of scene.py, and things before it."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from rehdr_ros.luminance import BT709
+from rehdr_ros.simulation.motion import Wander
+from rehdr_ros.simulation.scene import rotation
+
+TEXTURE = (512, 1024)  # height and width of every background
+_PATCH = 64  # px, of a thing in the foreground
+
+
+@dataclass(frozen=True)
+class Background:
+    """radiance: (512, 1024, 3) float32; a panorama, or a flat canvas."""
+
+    radiance: np.ndarray
+    is_panorama: bool
+
+
+class Flicker:
+    """A light's gain over time: 1 + depth * sin."""
+
+    def __init__(self, rng: np.random.Generator, depth: float):
+        self._depth, self._frequency, self._phase = depth, rng.uniform(1, 25), rng.uniform(0, 2 * np.pi)
+
+    def __call__(self, seconds: float) -> float:
+        return 1 + self._depth * np.sin(2 * np.pi * self._frequency * seconds + self._phase)
+
+
+class PanoramaCamera:
+    """Looks around inside a panorama. focal: px; speed: image motion, about px/s; size: px of the square view."""
+
+    def __init__(self, rng: np.random.Generator, size: int, focal: float, speed: float):
+        rate = speed / focal
+        self._start, self._turn = rng.uniform(0, 2 * np.pi), rate * rng.choice((-0.6, 0.6))
+        self._yaw = Wander(rng, 0.5, 4 * 0.5 / rate)
+        self._pitch = Wander(rng, 0.6, 4 * 0.6 / rate)
+        self._roll = Wander(rng, 0.2, 4.0)
+        centre = (size - 1) / 2
+        self._rays = np.array([[1 / focal, 0, -centre / focal], [0, 1 / focal, -centre / focal], [0, 0, 1]])
+
+    def __call__(self, seconds: float) -> np.ndarray:
+        """View pixels (x, y, 1) -> directions, 3x3."""
+        yaw = self._start + self._turn * seconds + self._yaw(seconds)
+        return rotation(yaw, self._pitch(seconds), self._roll(seconds)) @ self._rays
+
+
+class PlanarCamera:
+    """Slides, turns and zooms over a flat texture of height x width. scale: texture px a view px; `bounds`: how far
+    its centre goes from the texture's, in texture px."""
+
+    def __init__(self, rng, size: int, shape: tuple[int, int], scale: float, speed: float, bounds: tuple[float, float]):
+        self._size, self._shape, self._scale = size, shape, scale
+        self._y, self._x = (Wander(rng, b, 4 * b / (scale * speed)) for b in bounds)
+        self._angle, self._zoom = Wander(rng, 0.15, 4.0), Wander(rng, 0.12, 5.0)
+
+    def __call__(self, seconds: float) -> np.ndarray:
+        """View pixels (x, y, 1) -> texture pixels, 3x3."""
+        angle, scale = self._angle(seconds), self._scale * np.exp(self._zoom(seconds))
+        c, s, middle = scale * np.cos(angle), scale * np.sin(angle), (self._size - 1) / 2
+        x = (self._shape[1] - 1) / 2 + self._x(seconds)
+        y = (self._shape[0] - 1) / 2 + self._y(seconds)
+        return np.array([[c, -s, x - c * middle + s * middle], [s, c, y - s * middle - c * middle], [0, 0, 1]])
+
+
+class BatchScene:
+    """`render(seconds)` and `luminance(seconds)`: what each camera sees at its own time.
+
+    backgrounds: one a scene, panoramas first. things: how many patches move in front of each. speed, scale: (N,), image
+    motion in px/s and the view's pixels in the texture's; 1.0 = a panorama's or canvas's own resolution.
+    """
+
+    def __init__(
+        self,
+        backgrounds: list[Background],
+        size: int,
+        speed: np.ndarray,
+        scale: np.ndarray,
+        things: int,
+        rng: np.random.Generator,
+        device: torch.device,
+    ):
+        self._size, self._device = size, device
+        self._panoramas = sum(b.is_panorama for b in backgrounds)
+        texture = torch.from_numpy(np.stack([_with_seam(b) for b in backgrounds])).to(device).permute(0, 3, 1, 2)
+        self._texture = texture.contiguous()
+        self._grey = _luminance(self._texture)
+        y, x = torch.meshgrid(*(torch.arange(size, device=device, dtype=torch.float32),) * 2, indexing="ij")
+        self._pixels = torch.stack((x, y, torch.ones_like(x)), -1).view(-1, 3)
+        self._cameras, self._light = [], []
+        for background, v, s in zip(backgrounds, speed, scale, strict=True):
+            if background.is_panorama:
+                self._cameras.append(PanoramaCamera(rng, size, TEXTURE[1] / (2 * np.pi) / s, v))
+            else:
+                bounds = [max(1.0, (n - s * size) / 2 * 0.9) for n in TEXTURE]
+                self._cameras.append(PlanarCamera(rng, size, TEXTURE, s, v, bounds))
+            self._light.append(Flicker(rng, rng.choice((0.0, rng.uniform(0, 0.3)), p=(0.8, 0.2))))
+        self._things = [_Things(backgrounds, size, speed, rng, device) for _ in range(things)]
+
+    def render(self, seconds: np.ndarray) -> Tensor:
+        """seconds: (N,). Returns linear radiance (N, 3, H, W) float32."""
+        return self._compose(self._texture, "colour", seconds)
+
+    def luminance(self, seconds: np.ndarray) -> Tensor:
+        """The luminance of `render`, (N, 1, H, W), for a third of its work."""
+        return self._compose(self._grey, "grey", seconds)
+
+    def _compose(self, texture: Tensor, kind: str, seconds: np.ndarray) -> Tensor:
+        view = self._sample(texture, self._places(self._cameras, seconds))
+        for things in self._things:
+            places = self._places(things.cameras, seconds).view(-1, self._size, self._size, 3)[..., :2]
+            layer = F.grid_sample(things.patches[kind], _normalised(places, _PATCH, _PATCH), align_corners=True)
+            light = _column(things.light(seconds), view)
+            view = view * (1 - layer[:, -1:]) + light * layer[:, :-1]
+        return view * _column([f(t) for f, t in zip(self._light, seconds, strict=True)], view)
+
+    def _places(self, cameras: list, seconds: np.ndarray) -> Tensor:
+        matrices = np.stack([camera(t) for camera, t in zip(cameras, seconds, strict=True)]).astype(np.float32)
+        return self._pixels @ torch.from_numpy(matrices).to(self._device).transpose(1, 2)
+
+    def _sample(self, texture: Tensor, places: Tensor) -> Tensor:
+        height, width = TEXTURE
+        rays, flat = places[: self._panoramas], places[self._panoramas :]
+        longitude = torch.atan2(rays[..., 0], rays[..., 2])
+        latitude = torch.atan2(rays[..., 1], torch.hypot(rays[..., 0], rays[..., 2]))
+        x = (longitude / (2 * torch.pi) + 0.5) * width % width
+        y = (latitude / torch.pi + 0.5) * height - 0.5
+        grid = torch.cat((torch.stack((x, y), -1), flat[..., :2])).view(-1, self._size, self._size, 2)
+        return F.grid_sample(
+            texture, _normalised(grid, height, texture.shape[-1]), padding_mode="border", align_corners=True
+        )
+
+
+class _Things:
+    """One patch before each scene: a shape with a texture of some scene, darker or far brighter than it, that moves and
+    perhaps flickers."""
+
+    def __init__(self, backgrounds: list[Background], size: int, speed: np.ndarray, rng, device: torch.device):
+        patches, self.cameras, self._flicker = [], [], []
+        for v in speed:
+            source = backgrounds[rng.integers(len(backgrounds))].radiance
+            top, left = (rng.integers(0, n - _PATCH) for n in TEXTURE)
+            texture = source[top : top + _PATCH, left : left + _PATCH] * np.float32(np.exp2(rng.uniform(-2, 4)))
+            alpha = _shape(rng)[..., None]
+            patches.append(np.concatenate((texture * alpha, alpha), 2))
+            extent = size * rng.uniform(0.15, 0.6)
+            self.cameras.append(
+                PlanarCamera(
+                    rng,
+                    size,
+                    (_PATCH, _PATCH),
+                    _PATCH / extent,
+                    v * rng.uniform(0.5, 2),
+                    [0.6 * _PATCH * size / extent] * 2,
+                )
+            )
+            self._flicker.append(Flicker(rng, rng.choice((0.0, rng.uniform(0, 0.9)), p=(0.7, 0.3))))
+        colour = torch.from_numpy(np.stack(patches).astype(np.float32)).to(device).permute(0, 3, 1, 2).contiguous()
+        self.patches = {"colour": colour, "grey": torch.cat((_luminance(colour[:, :3]), colour[:, 3:]), 1)}
+
+    def light(self, seconds: np.ndarray) -> list[float]:
+        return [f(t) for f, t in zip(self._flicker, seconds, strict=True)]
+
+
+def _shape(rng: np.random.Generator) -> np.ndarray:
+    """Anti-aliased mask (64, 64) of a random ellipse or polygon, with a clear border."""
+    mask = np.zeros((_PATCH, _PATCH), np.uint8)
+    middle = _PATCH // 2
+    if rng.random() < 0.5:
+        axes = rng.integers(_PATCH // 6, middle - 2, 2)
+        cv2.ellipse(mask, (middle, middle), axes.tolist(), rng.uniform(0, 180), 0, 360, 255, -1, cv2.LINE_AA)
+    else:
+        angles = np.sort(rng.uniform(0, 2 * np.pi, rng.integers(3, 8)))
+        points = middle + (middle - 3) * np.stack((np.cos(angles), np.sin(angles)), 1)
+        cv2.fillPoly(mask, [points.astype(np.int32)], 255, cv2.LINE_AA)
+    return mask.astype(np.float32) / 255
+
+
+def _with_seam(background: Background) -> np.ndarray:
+    """Two columns more: room to interpolate across a panorama's seam."""
+    radiance = background.radiance
+    return np.concatenate((radiance, radiance[:, :2] if background.is_panorama else radiance[:, -2:]), 1)
+
+
+def _luminance(rgb: Tensor) -> Tensor:
+    return (rgb * rgb.new_tensor(BT709).view(1, 3, 1, 1)).sum(1, keepdim=True)
+
+
+def _normalised(places: Tensor, height: int, width: int) -> Tensor:
+    """Pixel coordinates (..., 2) -> those of grid_sample."""
+    return places * places.new_tensor([2 / (width - 1), 2 / (height - 1)]) - 1
+
+
+def _column(values: list[float], like: Tensor) -> Tensor:
+    return like.new_tensor(np.asarray(values, np.float32)).view(-1, 1, 1, 1)

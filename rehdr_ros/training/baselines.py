@@ -1,0 +1,67 @@
+"""What any reconstruction must beat: fills of the clipped pixels, and event integration without a network.
+
+A baseline takes the LDR frames (H, W, 3) uint8 of a sequence of one exposure and its voxel grids (B, H, W) float32,
+signed event counts since the frame before (zeros for the first). It gives a radiance (H, W, 3) float32 for each frame,
+1.0 = the LDR's white.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from rehdr_ros.luminance import BT709
+from rehdr_ros.network.integrator import CLIPPED, initial_state, integrate, luminance
+from rehdr_ros.network.rehdr import clip_mask
+from rehdr_ros.simulation.sensors import RESPONSE
+from rehdr_ros.training.metrics import FLOOR, fill_constant, pixel_classes
+
+Frames = Sequence[np.ndarray]
+
+
+def linearised(ldr: Frames, voxels: Frames) -> list[np.ndarray]:
+    """The LDR through the inverse response of the simulated camera."""
+    return [(frame.astype(np.float32) / 255) ** RESPONSE for frame in ldr]
+
+
+def constant_fill(ldr: Frames, voxels: Frames) -> list[np.ndarray]:
+    """The linearised LDR, its clipped pixels set to the luminance that is best over the training scenes."""
+    return [fill_constant(*frames) for frames in zip(ldr, linearised(ldr, voxels), strict=True)]
+
+
+def grey_fill(ldr: Frames, voxels: Frames) -> list[np.ndarray]:
+    """The linearised LDR, its clipped pixels grey with their luminance: what colour any guess of it must beat."""
+    return [
+        np.where(pixel_classes(frame)["clipped"][..., None], (linear @ BT709)[..., None], linear)
+        for frame, linear in zip(ldr, linearised(ldr, voxels), strict=True)
+    ]
+
+
+def complementary_filter(ldr: Frames, voxels: Frames) -> list[np.ndarray]:
+    """The LDR where it is exposed; where it is clipped, the events integrated since it was not.
+
+    The network's integrator, which estimates the contrast threshold, gives the luminance; a pixel keeps the
+    chromaticity that it had when it was last exposed, grey if it never was. Blended channel by channel with the LDR
+    as the network does, and never below it. Raises ValueError where the numbers of frames and grids differ.
+    """
+    state, predicted = None, []
+    for linear, voxel in zip(linearised(ldr, voxels), voxels, strict=True):
+        image = torch.from_numpy(linear).permute(2, 0, 1)[None]
+        if state is None:
+            state, chromaticity = initial_state(image), torch.ones_like(image)
+        state, _ = integrate(image, torch.as_tensor(voxel)[None], state)
+        y = luminance(image)
+        coloured = (state.recency == 1) & (y > FLOOR)  # exposed now, and not black
+        chromaticity = torch.where(coloured, image / y.clamp_min(FLOOR), chromaticity)
+        radiance = torch.maximum(state.log_luminance.exp() * chromaticity, image)
+        blended = image + clip_mask(image, CLIPPED) * (radiance - image)
+        predicted.append(blended[0].permute(1, 2, 0).numpy())
+    return predicted
+
+
+BASELINES: dict[str, Callable[[Frames, Frames], list[np.ndarray]]] = {
+    "ldr": linearised,
+    "constant_fill": constant_fill,
+    "grey_fill": grey_fill,
+    "filter": complementary_filter,
+}

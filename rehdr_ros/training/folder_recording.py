@@ -1,0 +1,166 @@
+"""A recording as files: an LDR image, an HDR image and a voxel grid a frame."""
+
+import re
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from rehdr_ros.errors import InputError
+from rehdr_ros.luminance import BT709
+from rehdr_ros.reconstruction.response import Response
+from rehdr_ros.recordings.images import read_radiance
+from rehdr_ros.training.metrics import pixel_classes
+from rehdr_ros.training.sequence import Sequence
+
+_SUFFIXES = {
+    "LDR": (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"),
+    "HDR": (".hdr", ".exr"),
+    "event": (".npy",),
+}
+KINDS = tuple(_SUFFIXES)  # the folders below a root
+
+_SCALE_FRAMES = 5
+_EVERYTHING = (slice(None), slice(None))
+
+
+class FolderRecording:
+    """One sequence in RealHDR's layout, ROOT/{LDR,HDR,event}/NAME/*, paired by natural sort order.
+
+    LDR: 8 or 16 bit images, which `response` (a power, or a table's file) linearises. HDR: `.hdr` or `.exr`, of any
+    scale. event: a `.npy` voxel grid (bins, height, width) a frame. Files are read when a frame is, and not kept.
+    bins, height, width: as the first grid says. scale: what brings the HDR to the LDR's white; measured if not given.
+    Raises InputError for folders that are missing, empty or of different counts, and for an unreadable first grid.
+    """
+
+    def __init__(
+        self, root: str | Path, name: str, response: float | str | Path = 2.2, scale: float | None = None
+    ) -> None:
+        self._folders = {kind: Path(root) / kind / name for kind in KINDS}
+        self._names = {kind: _files(folder, _SUFFIXES[kind]) for kind, folder in self._folders.items()}
+        counts = {kind: len(names) for kind, names in self._names.items()}
+        if len(set(counts.values())) > 1:
+            found = ", ".join(f"{count} in {self._folders[kind]}" for kind, count in counts.items())
+            raise InputError(f"different numbers of frames: {found}; each frame needs one file of each kind")
+        self._response = Response(response)
+        if scale is not None:
+            self.scale = scale
+        self.bins, self.height, self.width = _open_grid(self._path("event", 0)).shape
+
+    def __len__(self) -> int:
+        return len(self._names["LDR"])
+
+    def __str__(self) -> str:
+        return str(self._folders["LDR"])
+
+    @cached_property
+    def scale(self) -> float:
+        """The median of linear LDR over HDR luminance in well-exposed pixels of a few frames all over the recording.
+
+        Raises InputError where there is no such pixel.
+        """
+        ratios = []
+        for k in np.unique(np.linspace(0, len(self) - 1, _SCALE_FRAMES).round().astype(int)):
+            ldr, hdr = self._ldr(k), self._hdr(k) @ BT709
+            eight_bit = ldr if ldr.dtype == np.uint8 else ldr // 257
+            usable = pixel_classes(eight_bit)["well_exposed"] & (hdr > 0)
+            ratios.append((self._linear(ldr) @ BT709)[usable] / hdr[usable])
+        ratios = np.concatenate(ratios)
+        if not len(ratios):
+            raise InputError(
+                f"{self}: no well-exposed pixel whose HDR is above zero tells the HDR's scale; leave the recording out"
+            )
+        return float(np.median(ratios))
+
+    def read(self, start: int, stop: int, crop: tuple[slice, slice] = _EVERYTHING) -> Sequence:
+        """The frames from `start` to before `stop`, in rows and columns of `crop`.
+
+        Grids are as stored, the first one too; gains are 1. Raises InputError for a damaged file, one of another size
+        or with values that are not finite, and IndexError for frames that the recording hasn't.
+        """
+        if not 0 <= start < stop <= len(self):
+            raise IndexError(f"{self} has {len(self)} frames, not {start} to {stop}")
+        rows, columns = (len(range(n)[part]) for n, part in zip((self.height, self.width), crop, strict=True))
+        count, scale = stop - start, np.float32(self.scale)
+        ldr, truth = (torch.empty(count, 3, rows, columns) for _ in range(2))
+        voxel = torch.empty(count, self.bins, rows, columns)
+        for i, k in enumerate(range(start, stop)):
+            ldr[i] = torch.from_numpy(self._linear(self._ldr(k)[crop])).permute(2, 0, 1)
+            truth[i] = torch.from_numpy(self._hdr(k)[crop] * scale).permute(2, 0, 1)
+            voxel[i] = torch.from_numpy(self._grid(k, crop))
+        return Sequence(ldr, voxel, truth, torch.ones(count))
+
+    def _path(self, kind: str, k: int) -> Path:
+        return self._folders[kind] / self._names[kind][k]
+
+    def _ldr(self, k: int) -> np.ndarray:
+        """(H, W, 3) RGB, uint8 or uint16."""
+        path = self._path("LDR", k)
+        bgr = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        if bgr is None or bgr.dtype not in (np.uint8, np.uint16):
+            raise InputError(f"{path} is not a readable image of 8 or 16 bit")
+        self._check_size(path, bgr.shape[:2])
+        return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+    def _linear(self, ldr: np.ndarray) -> np.ndarray:
+        """(H, W, 3) float32, 1.0 = white."""
+        return self._response.linearise(ldr, torch.device("cpu"))[0].permute(1, 2, 0).numpy()
+
+    def _hdr(self, k: int) -> np.ndarray:
+        """(H, W, 3) float32 RGB of the file's own scale."""
+        path = self._path("HDR", k)
+        hdr = read_radiance(path)
+        self._check_size(path, hdr.shape[:2])
+        return np.maximum(_finite(path, hdr), 0)
+
+    def _grid(self, k: int, crop: tuple[slice, slice]) -> np.ndarray:
+        path = self._path("event", k)
+        grid = _open_grid(path)
+        self._check_size(path, grid.shape[1:])
+        if len(grid) != self.bins:
+            raise InputError(f"{path} has {len(grid)} bins, the recording's first grid {self.bins}")
+        return _finite(path, np.array(grid[(slice(None), *crop)], np.float32))
+
+    def _check_size(self, path: Path, shape: tuple[int, int]) -> None:
+        if shape != (self.height, self.width):
+            first = f"the first grid of {self._folders['event']} has {self.width}x{self.height}"
+            raise InputError(f"{path} has {shape[1]}x{shape[0]} pixels, {first}: all must be of one size")
+
+
+def _files(folder: Path, suffixes: tuple[str, ...]) -> list[str]:
+    """Names in natural order: 2 before 10."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder; a recording has one of its name in each of {', '.join(KINDS)}")
+    names = [p.name for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith(".")]
+    if not names:
+        raise InputError(f"{folder} has no frames: none of its files is one of {', '.join(suffixes)}")
+    return sorted(names, key=natural_order)
+
+
+def natural_order(name: str) -> tuple:
+    """A key by which frame 2 comes before frame 10."""
+    parts = re.split(r"(\d+)", name)
+    return ([int(part) if i % 2 else part.lower() for i, part in enumerate(parts)], name)
+
+
+def _open_grid(path: Path) -> np.ndarray:
+    """(bins, height, width) as a memory map, which costs no more than what is used of it."""
+    try:
+        grid = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise
+    except (OSError, EOFError, ValueError) as error:
+        raise InputError(f"{path} is not a readable .npy file: {' '.join(str(error).split())}") from error
+    if not isinstance(grid, np.ndarray) or grid.ndim != 3 or grid.dtype.kind not in "biuf" or not grid.size:
+        raise InputError(f"{path} holds no voxel grid: needs numbers of shape (bins, height, width)")
+    return grid
+
+
+def _finite(path: Path, values: np.ndarray) -> np.ndarray:
+    if not np.isfinite(values).all():
+        raise InputError(
+            f"{path} has values that are not finite: mend or remove the frame, in LDR, HDR and event alike"
+        )
+    return values

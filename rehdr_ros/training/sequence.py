@@ -1,0 +1,34 @@
+"""What a training or an evaluation gets of one recording, whatever its source."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """T frames, all float32.
+
+    ldr: (T, 3, H, W) linear RGB, 1.0 = white. voxel: (T, B, H, W) signed event counts since the frame before, zeros for
+    the first. truth: (T, 3, H, W) linear RGB, 1.0 = the white of the same frame. gain: (T,) exposure over that of the
+    frame before, as far as the network is told, else 1.
+    """
+
+    ldr: Tensor
+    voxel: Tensor
+    truth: Tensor
+    gain: Tensor
+
+    def __len__(self) -> int:
+        return len(self.ldr)
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Sequence":
+        """Every field through `change`."""
+        return Sequence(*(change(getattr(self, field.name)) for field in fields(self)))
+
+
+def collate(sequences: list[Sequence]) -> Sequence:
+    """Stack to a batch: (N, T, ...)."""
+    return Sequence(*(torch.stack([getattr(s, f.name) for s in sequences]) for f in fields(Sequence)))

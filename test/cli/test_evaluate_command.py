@@ -1,0 +1,159 @@
+"""rehdr evaluate: its three forms, and what cannot be."""
+
+import json
+import math
+from shutil import copytree
+
+import numpy as np
+import pytest
+
+from rehdr_ros.network import Rehdr, RehdrConfig, save_checkpoint
+from rehdr_ros.recordings import write_exr
+from rehdr_ros.simulation.procedural import procedural_canvas
+from rehdr_ros.training.baselines import BASELINES
+from rehdr_ros.training.benchmark import DISTURBANCES
+from rehdr_ros.training.export import cached_folder
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    """A folder with one small scene."""
+    folder = tmp_path_factory.mktemp("scenes")
+    write_exr(folder / "canvas.exr", procedural_canvas(2, 60, 80))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def other_weights(tmp_path_factory):
+    """Those of a network that takes grids of 3 bins."""
+    path = tmp_path_factory.mktemp("other") / "other.safetensors"
+    save_checkpoint(Rehdr(RehdrConfig(base_channels=2, scales=1, bins=3)), path)
+    return path
+
+
+def columns(text: str) -> list[list[str]]:
+    """The methods of every table that was printed."""
+    indented = (line for line in text.splitlines() if line.startswith(" " * 24))
+    return [line.replace(" without events", "_without_events").split() for line in indented]
+
+
+def test_a_reconstruction_is_compared_with_the_truth_of_a_bag(rehdr, simulated_bag, tiny_weights, tmp_path):
+    options = ["--weights", tiny_weights, "--device", "cpu"]
+    assert rehdr("reconstruct", simulated_bag, "-o", tmp_path / "out", *options).code == 0
+    outcome = rehdr("evaluate", "--predicted", tmp_path / "out", "--truth", simulated_bag)
+    assert outcome.code == 0
+    scores = json.loads((tmp_path / "out/metrics.json").read_text())
+    assert columns(outcome.out) == [["ours", *BASELINES]] == [list(scores)]
+    assert scores["ours"]["clipped_log2_rmse"] < scores["ldr"]["clipped_log2_rmse"]
+    elsewhere = ["-o", tmp_path / "elsewhere.json"]
+    assert rehdr("evaluate", "--predicted", tmp_path / "out", "--truth", simulated_bag, *elsewhere).code == 0
+    assert json.loads((tmp_path / "elsewhere.json").read_text()) == scores
+
+
+def test_networks_are_compared_on_the_benchmark(rehdr, scenes, tiny_weights, tmp_path):
+    report = tmp_path / "report.json"
+    outcome = rehdr("evaluate", "--benchmark", scenes, "--size", 16, "--weights", tiny_weights, "-o", report)
+    assert outcome.code == 0, outcome.err
+    assert columns(outcome.out) == [[*BASELINES, "tiny", "tiny_without_events"]]
+    result = json.loads(report.read_text())
+    assert list(result) == ["mean", "sequences"]
+    assert list(result["sequences"]) == ["canvas 10%", "canvas 20%", "canvas 40%"]
+    errors = [scores["ldr"]["clipped_log2_rmse"] for scores in result["sequences"].values()]
+    assert result["mean"]["ldr"]["clipped_log2_rmse"] == pytest.approx(sum(errors) / 3)
+
+
+def test_each_disturbance_is_printed_and_written(rehdr, scenes, tiny_weights, tmp_path):
+    report = tmp_path / "report.json"
+    options = ["--size", 16, "--weights", tiny_weights, "--disturbed", "-o", report]
+    outcome = rehdr("evaluate", "--benchmark", scenes, *options)
+    assert outcome.code == 0, outcome.err
+    said = [line.removeprefix("disturbed by: ") for line in outcome.out.splitlines() if line.startswith("disturbed")]
+    result = json.loads(report.read_text())
+    assert said == list(result) == list(DISTURBANCES)
+    assert len(columns(outcome.out)) == len(DISTURBANCES)
+    errors = {name: part["mean"]["filter"]["clipped_log2_rmse"] for name, part in result.items()}
+    assert len(set(errors.values())) == len(errors)
+
+
+@pytest.mark.parametrize("kind", ["a bag", "a folder of bags", "folders of images and grids"])
+def test_networks_are_compared_on_recordings(rehdr, simulated_bag, tiny_weights, tmp_path, kind):
+    path = cached_folder(simulated_bag, 5) if kind == "folders of images and grids" else tmp_path / "bags"
+    if path == tmp_path / "bags":
+        copytree(simulated_bag, path / "bag")
+    report = tmp_path / "report.json"
+    recordings = path / "bag" if kind == "a bag" else path
+    outcome = rehdr("evaluate", "--recordings", recordings, "--weights", tiny_weights, "-o", report)
+    assert outcome.code == 0, outcome.err
+    result = json.loads(report.read_text())
+    assert len(result["sequences"]) == 1
+    mean = {name: scores["clipped_log2_rmse"] for name, scores in result["mean"].items()}
+    assert mean["tiny"] < mean["tiny without events"] and mean["tiny"] < mean["ldr"]
+
+
+def test_figures_that_do_not_exist_are_null(rehdr, tiny_weights, tmp_path):
+    """In a scene without a dark pixel; the file stays strict JSON."""
+    write_exr(tmp_path / "flat.exr", np.ones((60, 80, 3), np.float32))
+    report = tmp_path / "report.json"
+    options = ["--size", 16, "--weights", tiny_weights, "-o", report]
+    outcome = rehdr("evaluate", "--benchmark", tmp_path, *options)
+    assert outcome.code == 0, outcome.err
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    result = json.loads(report.read_text(), parse_constant=refuse)
+    assert result["mean"]["tiny"]["dark_log2_rmse"] is None
+    assert math.isfinite(result["mean"]["tiny"]["mu_psnr"])
+
+
+def assert_one_line(outcome, *words):
+    assert outcome.code == 2
+    (line,) = outcome.err.splitlines()
+    assert all(str(word) in line for word in words), line
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--predicted", "out"],
+        ["--truth", "bag"],
+        ["--benchmark", "procedural", "--truth", "bag"],
+        ["--benchmark", "procedural", "--recordings", "bag"],
+        ["--predicted", "out", "--truth", "bag", "--recordings", "bag"],
+    ],
+)
+def test_one_of_the_three_forms_must_be_chosen(rehdr, options):
+    assert_one_line(rehdr("evaluate", *options), "--predicted with --truth, or --benchmark, or --recordings")
+
+
+def test_what_is_not_there_is_named(rehdr, tiny_weights, tmp_path):
+    nowhere = tmp_path / "nowhere"
+    assert_one_line(rehdr("evaluate", "--benchmark", nowhere, "--weights", tiny_weights), nowhere)
+    assert_one_line(rehdr("evaluate", "--recordings", nowhere, "--weights", tiny_weights), nowhere)
+    assert_one_line(rehdr("evaluate", "--benchmark", "procedural", "--weights", nowhere), nowhere)
+    assert_one_line(rehdr("evaluate", "--predicted", nowhere, "--truth", nowhere), nowhere)
+
+
+def test_frames_are_of_16_pixels_at_least(rehdr, tiny_weights):
+    outcome = rehdr("evaluate", "--benchmark", "procedural", "--size", 15, "--weights", tiny_weights)
+    assert_one_line(outcome, "--size 15")
+
+
+def test_networks_of_one_name_or_of_other_bins_are_refused(rehdr, scenes, tiny_weights, other_weights):
+    weights = ["--weights", tiny_weights, tiny_weights]
+    assert_one_line(rehdr("evaluate", "--benchmark", scenes, *weights), "--weights", "names")
+    weights = ["--weights", tiny_weights, other_weights]
+    assert_one_line(rehdr("evaluate", "--benchmark", scenes, *weights), "bins", "[3, 5]")
+
+
+def test_recordings_of_other_bins_or_few_frames_are_refused(
+    rehdr, simulated_bag, tiny_weights, other_weights, tmp_path
+):
+    root = copytree(cached_folder(simulated_bag, 5), tmp_path / "root")
+    outcome = rehdr("evaluate", "--recordings", root, "--weights", other_weights)
+    assert_one_line(outcome, root, "5 bins", "take 3")
+    for path in root.glob("*/*/*"):
+        if not path.stem.endswith(("0", "1", "2")):
+            path.unlink()
+    assert_one_line(rehdr("evaluate", "--recordings", root, "--weights", tiny_weights), root, "3 frames")

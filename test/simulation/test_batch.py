@@ -1,0 +1,305 @@
+"""The batched simulator end to end, and against the exact camera's events."""
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import pytest
+import torch
+
+from rehdr_ros.events import voxel_grid
+from rehdr_ros.simulation import EventCameraConfig, batch
+from rehdr_ros.simulation.batch import Batch, BatchSimulator, Variety
+from rehdr_ros.simulation.batch_scene import TEXTURE, Background, BatchScene
+from rehdr_ros.simulation.procedural import procedural_canvas
+from rehdr_ros.simulation.sensors import EventCamera
+
+SIZE, FRAMES = 24, 4
+QUIET = Variety(
+    mismatch=(0, 0),
+    noise_rate=(0, 0),
+    leak_rate=(0, 0),
+    hot_pixels=(0, 0),
+    bandwidth=(1e12, 1e12),
+    mono=0,
+    bayer=0,
+    loses_packets=0,
+    changes_exposure=0,
+)
+NAMES = [field.name for field in fields(Batch)]
+
+
+@pytest.fixture(scope="module")
+def backgrounds():
+    """A flat canvas before two panoramas: not in the order of the batch."""
+    canvases = [procedural_canvas(seed, *TEXTURE) for seed in range(3)]
+    return [Background(canvas, k > 0) for k, canvas in enumerate(canvases)]
+
+
+def simulate(backgrounds, variety=QUIET, seed=0, size=SIZE, frames=FRAMES, bins=5, device="cpu"):
+    simulator = BatchSimulator(size, frames, bins, torch.device(device), variety)
+    return simulator(backgrounds, np.random.default_rng(seed))
+
+
+def flat(n):
+    """Backgrounds without detail: nothing changes in them unless their light flickers."""
+    return [Background(np.full((*TEXTURE, 3), 0.5, np.float32), False)] * n
+
+
+@dataclass
+class Seen:
+    """A scene of the batch, and the times (calls, N) at which it was looked at."""
+
+    scene: BatchScene
+    looks: list
+    renders: list
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """The scenes that the simulator makes, which note when they are looked at."""
+    scenes = []
+
+    class Noting(BatchScene):
+        def __init__(self, *args):
+            super().__init__(*args)
+            scenes.append(Seen(self, [], []))
+
+        def luminance(self, seconds):
+            scenes[-1].looks.append(seconds)
+            return super().luminance(seconds)
+
+        def render(self, seconds):
+            scenes[-1].renders.append(seconds)
+            return super().render(seconds)
+
+    monkeypatch.setattr(batch, "BatchScene", Noting)
+    return scenes
+
+
+def exact_grids(views, white, looks, contrast, refractory_us, dark, bins):
+    """Grids (frames, bins, H, W) of the exact event camera that has the views (looks, H, W, 3) of one scene."""
+    config = EventCameraConfig(contrast, 0.0, refractory_us, 0.0, 0.0, dark=dark)
+    camera = EventCamera(SIZE, SIZE, config, np.random.default_rng(0))
+    times = np.rint(looks * 1e9).astype(int)
+    camera.step(times[0], views[0] / white)
+    steps = (len(times) - 1) // (FRAMES - 1)
+    grids = [np.zeros((bins, SIZE, SIZE), np.float32)]
+    for first in range(1, len(times), steps):
+        total = np.zeros_like(grids[0])
+        for k in range(first, first + steps):
+            events = camera.step(times[k], views[k] / white)
+            total += voxel_grid(events, times[first - 1], times[first + steps - 1], bins, SIZE, SIZE)
+        grids.append(total)
+    return np.stack(grids)
+
+
+@pytest.mark.parametrize("bins", [1, 2, 5])
+@pytest.mark.parametrize("refractory_us", [0.0, 500.0])
+def test_grids_are_those_of_the_exact_event_camera(backgrounds, seen, bins, refractory_us):
+    contrast, dark = 0.2, 1e-3
+    variety = replace(
+        QUIET, contrast=(contrast, contrast), dark=(dark, dark), refractory_us=(refractory_us, refractory_us)
+    )
+    result = simulate(backgrounds, variety, seed=1, bins=bins)
+    looks = np.stack(seen[0].looks)
+    views = torch.stack([BatchScene.render(seen[0].scene, t) for t in looks]).permute(1, 0, 3, 4, 2).numpy()
+    exposures = seen[0].renders[-3:]
+    blurred = sum(BatchScene.render(seen[0].scene, t) for t in exposures) / 3
+    white = (blurred / result.truth[:, -1]).mean((1, 2, 3)).numpy()
+    for n in range(len(backgrounds)):
+        exact = exact_grids(views[n], white[n], looks[:, n], contrast, refractory_us, dark, bins)
+        grids = result.voxel[n].numpy()
+        assert np.abs(exact).sum() > 300
+        assert np.linalg.norm(grids - exact) < 1e-3 * np.linalg.norm(exact)
+
+
+def test_the_truth_is_the_blurred_radiance_in_units_of_one_white(backgrounds, seen):
+    exposure = 0.006
+    result = simulate(backgrounds, replace(QUIET, exposure=(exposure, exposure), jitter=(0.4, 0.4)))
+    looks = np.stack(seen[0].looks)
+    stamps = looks[:: (len(looks) - 1) // (FRAMES - 1)]
+    for k, stamp in enumerate(stamps):
+        times = [stamp + share * exposure for share in (1 / 6, 3 / 6, 5 / 6)]
+        blurred = torch.stack([BatchScene.render(seen[0].scene, t) for t in times]).mean(0)
+        ratio = blurred / result.truth[:, k]
+        if k == 0:
+            white = ratio.mean((1, 2, 3), keepdim=True)
+        torch.testing.assert_close(ratio, white.expand_as(ratio), rtol=1e-4, atol=0)
+    intervals = np.diff(stamps, axis=0)
+    assert (intervals > 0).all() and np.ptp(intervals, axis=0).min() > 0  # jitter
+
+
+@pytest.mark.parametrize("variety", [Variety(), QUIET], ids=["varied", "quiet"])
+@pytest.mark.parametrize("bins", [1, 5])
+def test_a_batch_has_its_shapes_and_is_finite(backgrounds, bins, variety):
+    result = simulate(backgrounds, variety, bins=bins)
+    shapes = {"ldr": (3, 4, 3, SIZE, SIZE), "truth": (3, 4, 3, SIZE, SIZE), "gain": (3, 4)}
+    shapes["voxel"] = (3, 4, bins, SIZE, SIZE)
+    for name in NAMES:
+        value = getattr(result, name)
+        assert (tuple(value.shape), value.dtype) == (shapes[name], torch.float32)
+        assert value.isfinite().all()
+    assert result.ldr.min() >= 0 and result.ldr.max() <= 1 and result.truth.min() >= 0
+    assert not result.voxel[:, 0].any() and result.voxel[:, 1:].abs().sum() > 100
+
+
+def test_frames_show_the_truth_where_they_are_exposed(backgrounds):
+    result = simulate(backgrounds, size=48)
+    exposed = (result.truth < 0.8) & (result.truth > 0.02)
+    error = (result.ldr - result.truth)[exposed]
+    assert error.abs().mean() < 0.02 and error.abs().max() < 0.2 and error.mean().abs() < 2e-3
+    assert (result.ldr[result.truth > 1.3] > 0.99).all()
+
+
+@pytest.mark.parametrize("clipped", [0.05, 0.2, 0.5])
+def test_as_many_pixels_clip_as_asked(backgrounds, clipped):
+    truth = simulate(backgrounds * 3, replace(QUIET, clipped=(clipped, clipped), speed=(20, 40)), frames=6).truth
+    shares = (truth.amax(2) > 1).float().mean((1, 2, 3))
+    assert shares.mean() == pytest.approx(clipped, abs=0.02 + 0.1 * clipped)
+
+
+def test_a_batch_is_a_function_of_its_generator(backgrounds):
+    first, again, other = (simulate(backgrounds, Variety(), seed=seed) for seed in (1, 1, 2))
+    for name in NAMES:
+        assert torch.equal(getattr(first, name), getattr(again, name))
+    assert not any(torch.equal(getattr(first, name), getattr(other, name)) for name in ("ldr", "truth", "voxel"))
+
+
+@pytest.mark.parametrize("mono", [0, 1])
+def test_grey_cameras_have_grey_frames_and_truths(backgrounds, mono):
+    result = simulate(backgrounds, replace(Variety(), mono=mono, bayer=1))
+    for frames in (result.truth, result.ldr):
+        colour = (frames - frames[:, :, :1]).abs().amax((1, 2, 3, 4))
+        assert (colour == 0).all() if mono else (colour > 0.01).all()
+
+
+def test_only_cameras_of_colours_have_a_mosaic(backgrounds):
+    def ldr(**shares):
+        return simulate(backgrounds, replace(QUIET, **shares)).ldr
+
+    assert torch.equal(ldr(mono=1, bayer=1), ldr(mono=1, bayer=0))
+    assert ((ldr(mono=0, bayer=1) != ldr(mono=0, bayer=0)).float().mean((1, 2, 3, 4)) > 0.1).all()
+
+
+def test_a_still_scene_changes_with_the_exposure_alone_and_has_no_events():
+    variety = replace(QUIET, changes_exposure=1, tells_exposure=1, things=0, dark=(1e-3, 1e-3), contrast=(0.1, 0.1))
+    result = simulate(flat(16), variety, size=4, frames=10)
+    still = result.voxel.abs().sum((1, 2, 3, 4)) == 0  # the others flicker
+    assert still.sum() >= 8
+    truth, gain = result.truth[still], result.gain[still]
+    torch.testing.assert_close(
+        truth[:, 1:] / truth[:, :-1], gain[:, 1:, None, None, None].expand_as(truth[:, 1:]), rtol=0.06, atol=0
+    )
+    assert ((gain != 1).sum(1) > 0).float().mean() > 0.5 and (gain[:, 0] == 1).all()
+
+
+def test_gains_are_one_where_nothing_changes_or_nothing_is_told(backgrounds):
+    def gain(**shares):
+        return simulate(backgrounds * 4, replace(QUIET, **shares), frames=6, size=4).gain
+
+    assert (gain(changes_exposure=0, tells_exposure=1) == 1).all()
+    assert (gain(changes_exposure=1, tells_exposure=0) == 1).all()
+    told = gain(changes_exposure=1, tells_exposure=1, gain=(0.3, 0.4))
+    assert 0.03 < (told != 1).float().mean() < 0.4
+    assert (told[told != 1] >= np.exp(0.3) - 1e-6).all() and (told[told != 1] <= np.exp(0.4) + 1e-6).all()
+
+
+def test_the_exposure_step_is_in_the_frames_even_if_it_is_not_told(backgrounds):
+    still = replace(QUIET, speed=(10, 10), fps=(40, 40), things=0, gain=(0.6, 0.6), changes_exposure=1)
+    told, untold, without = (
+        simulate(backgrounds * 2, replace(still, **change), frames=8)
+        for change in ({"tells_exposure": 1}, {"tells_exposure": 0}, {"changes_exposure": 0})
+    )
+    assert torch.equal(told.truth, untold.truth) and torch.equal(told.voxel, without.voxel)
+    expected = without.truth * told.gain.cumprod(1)[..., None, None, None]
+    torch.testing.assert_close(told.truth, expected)
+    assert told.gain.max() > 1.8
+
+
+def test_lost_packets_take_their_share_of_the_events(backgrounds):
+    def events(**changes):
+        result = simulate(backgrounds * 6, replace(QUIET, contrast=(0.1, 0.1), **changes), frames=6, bins=1, size=16)
+        return result.voxel.abs().sum((1, 2, 3, 4))
+
+    all_of_them, fewer = events(), events(loses_packets=1, lost=(0.3, 0.3))
+    assert 0.55 < fewer.sum() / all_of_them.sum() < 0.9
+    some = events(loses_packets=0.5, lost=(0.6, 0.6)) / all_of_them
+    assert 3 <= (some > 0.999).sum() <= 15  # those that lose none
+    assert (events(loses_packets=1, lost=(1, 1)) == 0).all()
+
+
+@pytest.mark.parametrize(
+    "rates, mean, variance", [({"noise_rate": (50, 50)}, 0, 5), ({"leak_rate": (30, 30)}, 3, 3)], ids=["noise", "leak"]
+)
+def test_noise_has_its_rate_in_all_frames_but_the_first(rates, mean, variance):
+    insensitive = replace(QUIET, fps=(10, 10), jitter=(0, 0), contrast=(9, 9), **rates)
+    voxel = simulate(flat(10), insensitive).voxel.sum(2)
+    assert not voxel[:, 0].any()
+    assert voxel[:, 1:].mean().item() == pytest.approx(mean, abs=0.1)
+    assert voxel[:, 1:].var().item() == pytest.approx(variance, rel=0.1)
+
+
+def test_most_sequences_have_few_hot_pixels():
+    insensitive = replace(QUIET, fps=(10, 10), contrast=(9, 9), hot_pixels=(0.2, 0.2))
+    voxel = simulate(flat(20), insensitive, frames=6).voxel
+    shares = voxel.abs().sum((1, 2)).gt(0).float().mean((1, 2))
+    many = shares > 0.1
+    assert 1 <= many.sum() <= 8
+    assert shares[many].mean().item() == pytest.approx(0.2, abs=0.02) and shares[~many].mean() < 3e-3
+
+
+def test_the_properties_of_the_event_camera_reach_it(backgrounds):
+    def voxel(**changes):
+        return simulate(backgrounds * 3, replace(QUIET, **{"contrast": (0.1, 0.1), **changes}), bins=1).voxel
+
+    normal = voxel()
+    activity = normal.abs().sum((1, 2, 3, 4))
+    assert 2.5 < normal.abs().sum() / voxel(contrast=(0.4, 0.4)).abs().sum() < 7
+    assert voxel(dark=(1, 1)).abs().sum() < 0.8 * normal.abs().sum()
+    assert voxel(refractory_us=(1e5, 1e5)).abs().sum() < 0.8 * normal.abs().sum()
+    changed = (voxel(mismatch=(0.1, 0.1)) - normal).abs().sum((1, 2, 3, 4))
+    assert (changed[activity > 100] > 0).all()
+    slow = voxel(bandwidth=(1, 1)).abs().sum((1, 2, 3, 4)) / activity
+    unlimited = slow[activity > 100] == 1
+    assert 0 < unlimited.sum() < len(unlimited) and (slow[activity > 100][~unlimited] < 0.9).all()
+
+
+def test_frame_rate_exposure_and_things_are_within_their_limits(backgrounds, seen):
+    for seed in range(6):
+        variety = replace(QUIET, fps=(10, 20), exposure=(0.002, 0.003), jitter=(0, 0), things=1)
+        simulate(backgrounds, variety, seed=seed, size=4)
+        looks, renders = np.stack(seen[-1].looks), np.stack(seen[-1].renders[-3:])
+        intervals = (looks[-1] - looks[0]) / (FRAMES - 1)
+        assert (intervals >= 1 / 20).all() and (intervals <= 1 / 10).all()
+        exposures = 1.5 * (renders[-1] - renders[0])
+        assert (exposures > 0.00199).all() and (exposures < 0.00301).all()
+    assert {len(s.scene._things) for s in seen} == {0, 1}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"fps": (20, 10)}, {"fps": 20}, {"fps": (1, 2, 3)}, {"fps": ("a", "b")}, {"fps": (0, 10)}, {"scale": (0, 1)}]
+    + [{"speed": (-1, 1)}, {"exposure": (0, 0.1)}, {"contrast": (0, 0.1)}, {"dark": (0, 0.1)}, {"bandwidth": (0, 9)}]
+    + [{"jitter": (0, 1.1)}, {"jitter": (-0.1, 0.1)}, {"clipped": (-0.1, 0.5)}, {"clipped": (0.5, 1.1)}]
+    + [{"mismatch": (-0.1, 0)}, {"refractory_us": (-1, 1)}, {"noise_rate": (-1, 1)}, {"leak_rate": (-1, 1)}]
+    + [{"hot_pixels": (-1, 0)}, {"hot_pixels": (0, 2)}, {"lost": (-0.1, 1)}, {"lost": (0, 1.1)}]
+    + [{"gain": (0.1, float("nan"))}, {"gain": (0, float("inf"))}]
+    + [{"things": -1}, {"things": 1.5}, {"mono": -0.1}, {"bayer": 1.1}, {"loses_packets": 2}, {"mono": "all"}]
+    + [{"changes_exposure": float("nan")}, {"tells_exposure": -1}],
+    ids=str,
+)
+def test_a_variety_that_cannot_be_is_refused_by_name(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Variety(**wrong)
+
+
+def test_a_variety_takes_the_lists_of_a_file():
+    assert Variety(fps=[10, 20]) == Variety(fps=(10, 20))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_the_gpu_simulates_the_same_scenes(backgrounds):
+    cpu, gpu = (simulate(backgrounds, seed=1, device=device) for device in ("cpu", "cuda"))
+    assert gpu.truth.is_cuda and gpu.voxel.is_cuda
+    assert (gpu.truth.cpu() - cpu.truth).norm() < 0.01 * cpu.truth.norm()
+    assert (gpu.voxel.cpu() - cpu.voxel).norm() < 0.1 * cpu.voxel.norm()

@@ -84,5 +84,5 @@ def test_bfloat16_stays_close_to_float32(make_network, stream, run, config):
     expected, _ = run(full, ldr, voxel)
     actual, state = run(half, ldr, voxel)
     assert actual.dtype == torch.float32 and state[0][0].dtype == torch.bfloat16
-    for a, b in zip(actual, expected, strict=True):
-        assert (a - b).norm() / b.norm() < 0.05
+    for a, b in zip(actual, expected, strict=True):  # in log: an error of the network is one of the exponent
+        assert (a.clamp_min(1e-3).log() - b.clamp_min(1e-3).log()).abs().mean() < 0.03

@@ -12,8 +12,8 @@ WHITE = 100.0  # cd/m^2 of the LDR's white
 MU = 5000.0
 FLOOR = 2.0**-10
 # Mean log2 luminance of the clipped pixels of training scenes, 1.0 = LDR white: what fills clipped pixels best
-# without events or network. Printed by `python -m rehdr_ros.training.constant_fill`.
-CONSTANT_FILL_LOG2 = 0.79
+# without events or network. Printed by `python -m rehdr_ros.training.constant_fill FOLDER`.
+CONSTANT_FILL_LOG2 = 0.83
 
 
 def pixel_classes(ldr: np.ndarray) -> dict[str, np.ndarray]:

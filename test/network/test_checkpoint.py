@@ -1,3 +1,4 @@
+import hashlib
 import json
 import pickle
 import re
@@ -7,8 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch.utils.flop_counter import FlopCounterMode
 
 from rehdr_ros.network import CheckpointError, load_checkpoint, save_checkpoint
+from rehdr_ros.network.checkpoint import SHIPPED
 
 # Ours -> the authors'.
 PUBLISHED_NAMES = (
@@ -216,3 +219,20 @@ def test_the_configuration_decides_not_the_file_name(tmp_path, make_network):
     save_checkpoint(network, tmp_path / "rehdr_batch_base32.safetensors")
     loaded = load_checkpoint(tmp_path / "rehdr_batch_base32.safetensors")
     assert loaded.config == replace(network.config)
+
+
+def test_shipped_weights_have_their_checksums():
+    sums = dict(reversed(line.split("  ")) for line in (SHIPPED / "SHA256SUMS").read_text().splitlines())
+    files = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in SHIPPED.glob("*.safetensors")}
+    assert files == sums
+    assert {"rehdr_t.safetensors", "rehdr_s.safetensors"} <= files.keys()
+    assert all(p.stat().st_size < 10_000_000 for p in SHIPPED.iterdir())
+
+
+@pytest.mark.parametrize("name, limit", [("rehdr_t", 11e9), ("rehdr_s", 42e9)])
+def test_shipped_networks_keep_their_cost(name, limit):
+    network = load_checkpoint(name)
+    ldr, voxel = torch.zeros(1, 3, 264, 352), torch.zeros(1, 5, 264, 352)
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        network(ldr, voxel)
+    assert 0.9 * limit < counter.get_total_flops() <= limit

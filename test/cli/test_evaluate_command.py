@@ -142,7 +142,7 @@ def test_frames_are_of_16_pixels_at_least(rehdr, tiny_weights):
 
 def test_networks_of_one_name_or_of_other_bins_are_refused(rehdr, scenes, tiny_weights, other_weights):
     weights = ["--weights", tiny_weights, tiny_weights]
-    assert_one_line(rehdr("evaluate", "--benchmark", scenes, *weights), "--weights", "names")
+    assert_one_line(rehdr("evaluate", "--benchmark", scenes, *weights), "--weights", "a name of its own")
     weights = ["--weights", tiny_weights, other_weights]
     assert_one_line(rehdr("evaluate", "--benchmark", scenes, *weights), "bins", "[3, 5]")
 

@@ -65,7 +65,8 @@ def _evaluate_benchmark(args: argparse.Namespace, networks: dict[str, Rehdr]) ->
             print(f"\ndisturbed by: {name}", flush=True)
         chosen = list(cases(folder, args.size))
         sequences = ((case.name, case.sequence(bins, disturbance)) for case in chosen)
-        report[name] = _evaluate(sequences, networks, args.pictures, "sequence", len(chosen))
+        pictures = args.pictures and str(Path(args.pictures, name.replace(" ", "_") if args.disturbed else ""))
+        report[name] = _evaluate(sequences, networks, pictures, "sequence", len(chosen))
     return report if args.disturbed else report["none"]
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.simulation.batch_scene import Background, BatchScene
+from rehdr_ros.simulation.batch_scene import Background, BatchScene, luminance_of
 from rehdr_ros.simulation.batch_sensors import BatchEventCamera, add_noise, expose
 
 Range = tuple[float, float]
@@ -149,7 +149,7 @@ class BatchSimulator:
                 add_noise(grid, tensor(stamps[:, k] - stamps[:, k - 1]), *noise, random)
             offsets = [stamps[:, k] + share * exposure_time for share in (1 / 6, 3 / 6, 5 / 6)]
             radiance = sum(scene.render(t) for t in offsets) / 3
-            radiance = torch.where(mono.view(-1, 1, 1, 1), _grey(radiance), radiance) / white
+            radiance = torch.where(mono.view(-1, 1, 1, 1), luminance_of(radiance), radiance) / white
             radiance = radiance * tensor(gains[:, k]).view(-1, 1, 1, 1)
             truth.append(radiance)
             voxel.append(grid)
@@ -190,14 +190,9 @@ class BatchSimulator:
         views = []
         for k in np.linspace(0, self.frames - 1, 4).astype(int):
             view = scene.render(stamps[:, k])
-            view = torch.where(mono.view(-1, 1, 1, 1), _grey(view), view)
+            view = torch.where(mono.view(-1, 1, 1, 1), luminance_of(view), view)
             views.append(view.amax(1)[:, ::2, ::2].flatten(1))
         views = torch.cat(views, 1).sort(1).values
         index = ((1 - clipped) * (views.shape[1] - 1)).astype(int)
         white = views[torch.arange(len(views)), torch.as_tensor(index)]
         return white.clamp_min(1e-6).view(-1, 1, 1, 1)
-
-
-def _grey(rgb: Tensor) -> Tensor:
-    red, green, blue = 0.2126, 0.7152, 0.0722
-    return (red * rgb[:, :1] + green * rgb[:, 1:2] + blue * rgb[:, 2:]).expand_as(rgb)

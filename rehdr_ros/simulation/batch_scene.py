@@ -91,7 +91,7 @@ class BatchScene:
         self._panoramas = sum(b.is_panorama for b in backgrounds)
         texture = torch.from_numpy(np.stack([_with_seam(b) for b in backgrounds])).to(device).permute(0, 3, 1, 2)
         self._texture = texture.contiguous()
-        self._grey = _luminance(self._texture)
+        self._grey = luminance_of(self._texture)
         y, x = torch.meshgrid(*(torch.arange(size, device=device, dtype=torch.float32),) * 2, indexing="ij")
         self._pixels = torch.stack((x, y, torch.ones_like(x)), -1).view(-1, 3)
         self._cameras, self._light = [], []
@@ -163,7 +163,7 @@ class _Things:
             )
             self._flicker.append(Flicker(rng, rng.choice((0.0, rng.uniform(0, 0.9)), p=(0.7, 0.3))))
         colour = torch.from_numpy(np.stack(patches).astype(np.float32)).to(device).permute(0, 3, 1, 2).contiguous()
-        self.patches = {"colour": colour, "grey": torch.cat((_luminance(colour[:, :3]), colour[:, 3:]), 1)}
+        self.patches = {"colour": colour, "grey": torch.cat((luminance_of(colour[:, :3]), colour[:, 3:]), 1)}
 
     def light(self, seconds: np.ndarray) -> list[float]:
         return [f(t) for f, t in zip(self._flicker, seconds, strict=True)]
@@ -189,7 +189,8 @@ def _with_seam(background: Background) -> np.ndarray:
     return np.concatenate((radiance, radiance[:, :2] if background.is_panorama else radiance[:, -2:]), 1)
 
 
-def _luminance(rgb: Tensor) -> Tensor:
+def luminance_of(rgb: Tensor) -> Tensor:
+    """(N, 3, H, W) linear RGB -> (N, 1, H, W)."""
     return (rgb * rgb.new_tensor(BT709).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 

@@ -15,7 +15,7 @@ from rehdr_ros.network import Rehdr
 from rehdr_ros.recordings import BagRecording, RecordingError, read_exr
 from rehdr_ros.simulation.bag import TRUTH_TOPIC
 from rehdr_ros.training.baselines import BASELINES
-from rehdr_ros.training.export import intervals
+from rehdr_ros.training.export import in_colour, intervals
 from rehdr_ros.training.metrics import mean_scores, score
 from rehdr_ros.training.sequence import Sequence, collate
 from rehdr_ros.training.unrolled import unroll
@@ -87,7 +87,7 @@ def score_with_baselines(radiance: dict[str, dict[int, np.ndarray]], truth_bag: 
     truth = {f.stamp_ns: f.image for f in bag.frames(TRUTH_TOPIC)}
     ldr, grids = {}, {}
     for frame, t0, events in intervals(bag):
-        ldr[frame.stamp_ns] = image = _in_colour(frame.image)
+        ldr[frame.stamp_ns] = image = in_colour(frame.image)
         grids[frame.stamp_ns] = voxel_grid(events, t0, frame.stamp_ns, _BINS, *image.shape[:2])
     stamps = sorted(truth.keys() & ldr.keys() & set.intersection(*(set(r) for r in radiance.values())))
     if not stamps:
@@ -120,7 +120,3 @@ def table(scores: Scores) -> str:
         values = (f"{scores[name][measure]:{w}.3f}" for name, w in zip(scores, widths, strict=True))
         lines.append(f"{measure:24}" + "".join(values))
     return "\n".join(lines)
-
-
-def _in_colour(image: np.ndarray) -> np.ndarray:
-    return image if image.ndim == 3 else np.repeat(image[..., None], 3, 2)

@@ -44,7 +44,7 @@ def export_folder(bag: str | Path, root: str | Path, name: str, bins: int) -> in
         if not shape == frame.image.shape[:2] == truth.image.shape[:2]:
             raise InputError(f"{bag}: the size changes at {frame.stamp_ns} ns; frames and truth must be of one size")
         _write_png(folders["LDR"] / f"{count:06d}.png", frame.image)
-        write_exr(folders["HDR"] / f"{count:06d}.exr", _in_colour(truth.image))
+        write_exr(folders["HDR"] / f"{count:06d}.exr", in_colour(truth.image))
         np.save(folders["event"] / f"{count:06d}.npy", voxel_grid(events, t0, frame.stamp_ns, bins, *shape))
         count += 1
     if not count:
@@ -128,9 +128,10 @@ def _with_events(recording: BagRecording) -> Iterator[Frame | Events]:
 def _write_png(path: Path, image: np.ndarray) -> None:
     if image.dtype not in (np.uint8, np.uint16):
         raise InputError(f"an LDR frame of {image.dtype}: a PNG needs 8 or 16 bit")
-    if not cv2.imwrite(str(path), cv2.cvtColor(_in_colour(image), cv2.COLOR_RGB2BGR)):
+    if not cv2.imwrite(str(path), cv2.cvtColor(in_colour(image), cv2.COLOR_RGB2BGR)):
         raise OSError(f"cannot write {path}")
 
 
-def _in_colour(image: np.ndarray) -> np.ndarray:
+def in_colour(image: np.ndarray) -> np.ndarray:
+    """(H, W) or (H, W, 3) -> (H, W, 3)."""
     return image if image.ndim == 3 else np.repeat(image[..., None], 3, 2)

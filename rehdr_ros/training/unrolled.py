@@ -26,7 +26,7 @@ def unroll(network: Rehdr, sequence: Sequence) -> Iterator[Tensor]:
         voxel, gain = sequence.voxel[:, k], sequence.gain[:, k]
         if units == "quantile":
             voxel = torch.stack([normalised(v) for v in voxel])
-        if state is not None and not torch.all(gain == 1):
+        if state is not None:
             state = network.rescale_state(state, gain)
         radiance, state = network(sequence.ldr[:, k], voxel, state)
         yield radiance * scale
@@ -50,8 +50,7 @@ class Unrolled(nn.Module):
             clipped = (sequence.ldr[:, k].amax(1, keepdim=True) >= CLIPPED).float()
             total = total + radiance_loss(radiance, truth, clipped)
             if self._temporal and previous:
-                pairs = ((a, b) for a, b in zip(previous, (radiance, truth, clipped), strict=True))
-                predicted, true, both = pairs
+                predicted, true, both = zip(previous, (radiance, truth, clipped), strict=True)
                 total = total + self._temporal * temporal_loss(predicted, true, both[0] * both[1])
             if self._perceptual:
                 total = total + self._perceptual * self._vgg[0](radiance, truth)

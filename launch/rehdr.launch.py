@@ -1,35 +1,47 @@
-"""Start rehdr_node, and a bag beside it if one is named.
+"""Start rehdr_node, and a bag or a viewer beside it if they are asked for.
 
 ros2 launch rehdr_ros rehdr.launch.py events:=/event_camera/events image:=/camera/image_raw
+
+In a launch file of your own, include it before the camera drivers: they then use its shared memory, too.
 """
 
+import yaml
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, Shutdown
+from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, SetEnvironmentVariable, Shutdown
+from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import ExecutableInPackage, FindPackageShare
+from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
 _WAIT_SECONDS = "120"  # of the bag for the node, which loads its network before it subscribes
-_CONFIG = PathJoinSubstitution([FindPackageShare("rehdr_ros"), "config", "rehdr.yaml"])
+_RESPAWN_SECONDS = 1.0
+_PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+_CONFIG = [FindPackageShare("rehdr_ros"), "config"]
 _ARGUMENTS = {
     "events": ("/event_camera/events", "topic of the event packets"),
     "image": ("/camera/image_raw", "topic of the frames"),
+    "image_transport": ("", "raw, or compressed for TOPIC/compressed; else as params_file says"),
     "camera_info": ("/camera/camera_info", "topic of the frames' camera info"),
     "event_camera_info": (
         "/event_camera/camera_info",
         "topic of the event camera's info, for registration: camera_info",
     ),
     "exposure": ("/camera/exposure", "topic of the frames' exposure, where something publishes it"),
-    "params_file": (_CONFIG, "parameters of the node"),
+    "params_file": (PathJoinSubstitution([*_CONFIG, "rehdr.yaml"]), "parameters of the node"),
+    "parameters": ("", "single ones above the file, as 'frame_clock: sensor, event_timeout: 0.2'"),
     "weights": ("", "a shipped name, or a checkpoint's file; else as params_file says"),
     "device": ("", "auto, cpu, cuda or cuda:N; else as params_file says"),
     "use_sim_time": ("", "true: take time from /clock; else as params_file says"),
     "namespace": ("", "namespace of the node and its outputs"),
+    "respawn": ("false", "true: start the node anew after it died, whatever it died of"),
+    "viewer": ("false", "true: show the tone-mapped images in rqt_image_view"),
     "bag": ("", "rosbag2 to play, with /clock, as soon as the node listens"),
     "rate": ("1.0", "speed of the bag"),
     "log_level": ("info", "debug, info, warn, error or fatal"),
 }
+_TYPES = {"weights": str, "device": str, "image_transport": str, "use_sim_time": bool}
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -37,20 +49,41 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(name, default_value=default, description=text)
         for name, (default, text) in _ARGUMENTS.items()
     )
-    return LaunchDescription([*arguments, OpaqueFunction(function=_processes)])
+    return LaunchDescription([*arguments, OpaqueFunction(function=_actions)])
 
 
-def _processes(context: LaunchContext) -> list:
+def _actions(context: LaunchContext) -> list:
     value = {name: LaunchConfiguration(name) for name in _ARGUMENTS}
     given = {name for name in _ARGUMENTS if value[name].perform(context)}
+    actions = []
+    if not any(name in context.environment for name in _PROFILES):
+        actions.append(SetEnvironmentVariable(_PROFILES[0], PathJoinSubstitution([*_CONFIG, "fastdds_shm.xml"])))
+    actions.append(_node(context, value, given))
+    if "bag" in given:
+        # Unlike `ros2 bag play`, it waits for the node, and comes with this package.
+        replay = [ExecutableInPackage("rehdr", "rehdr_ros"), "replay", value["bag"]]
+        options = ["--rate", value["rate"], "--clock", "--wait", _WAIT_SECONDS]
+        actions.append(ExecuteProcess(cmd=[*replay, *options], output="screen"))
+    if IfCondition(value["viewer"]).evaluate(context):
+        # It takes its argument as it is, so it must be the whole name.
+        pushed = context.launch_configurations.get("ros_namespace")
+        namespace = make_namespace_absolute(prefix_namespace(pushed, value["namespace"].perform(context)))
+        viewer = {"package": "rqt_image_view", "executable": "rqt_image_view", "namespace": value["namespace"]}
+        actions.append(Node(**viewer, arguments=[f"{namespace.rstrip('/')}/tonemapped/image_raw"]))
+    return actions
+
+
+def _node(context: LaunchContext, value: dict[str, LaunchConfiguration], given: set[str]) -> Node:
     # What is not given must not override the user's file.
-    types = {"weights": str, "device": str, "use_sim_time": bool}
-    overrides = {name: ParameterValue(value[name], value_type=types[name]) for name in types.keys() & given}
-    node = Node(
+    overrides = _named(value["parameters"].perform(context))
+    overrides |= {name: ParameterValue(value[name], value_type=_TYPES[name]) for name in _TYPES.keys() & given}
+    respawn = IfCondition(value["respawn"]).evaluate(context)
+    return Node(
         package="rehdr_ros",
         executable="rehdr_node",
+        name="rehdr_node",  # or a section of the file for this very name would win over the overrides
         namespace=value["namespace"],
-        parameters=[value["params_file"], overrides],
+        parameters=[value["params_file"], *([overrides] if overrides else [])],
         remappings=[
             ("events", value["events"]),
             ("image_raw", value["image"]),
@@ -60,11 +93,18 @@ def _processes(context: LaunchContext) -> list:
         ],
         arguments=["--ros-args", "--log-level", value["log_level"]],
         output="screen",
-        on_exit=Shutdown(reason="rehdr_node ended") if "bag" in given else None,  # the bag would play to nobody
+        respawn=respawn,
+        respawn_delay=_RESPAWN_SECONDS,
+        # Without its node the bag would play to nobody; one that respawns comes back to it.
+        on_exit=Shutdown(reason="rehdr_node ended") if "bag" in given and not respawn else None,
     )
-    if "bag" not in given:
-        return [node]
-    # Unlike `ros2 bag play`, it waits for the node, and comes with this package.
-    replay = [ExecutableInPackage("rehdr", "rehdr_ros"), "replay", value["bag"]]
-    options = ["--rate", value["rate"], "--clock", "--wait", _WAIT_SECONDS]
-    return [node, ExecuteProcess(cmd=[*replay, *options], output="screen")]
+
+
+def _named(text: str) -> dict:
+    try:
+        values = yaml.safe_load(f"{{{text}}}")
+    except yaml.YAMLError:
+        values = {text: None}
+    if None in values.values():
+        raise RuntimeError(f"parameters:='{text}' is not of the form 'name: value, name: value'")
+    return values

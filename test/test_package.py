@@ -48,6 +48,10 @@ def test_messages_have_their_fields():
         "stage_durations": "sequence<float>",
         "reset_reason": "string",
         "radiance": "string",
+        "late_events": "uint64",
+        "refused_messages": "uint64",
+        "tonemapped_clipped_fraction": "float",
+        "state_age": "float",
     }
     assert messages.Exposure.get_fields_and_field_types() == {
         "header": "std_msgs/Header",

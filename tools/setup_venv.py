@@ -44,6 +44,7 @@ ROS_WHEELS = (
     "cmake",
     "lark",
 )
+INTERFACES = ("event_camera_msgs", "dvs_msgs")  # what is built of interfaces/, unless the system has it
 
 
 def main():
@@ -168,9 +169,10 @@ def repair_exports():
 
 
 def build_messages(ros):
-    spec = importlib.util.find_spec("event_camera_msgs") if ros != PYPI else None
-    if spec is None or Path(spec.origin).is_relative_to(VENV):
-        build_package(ros, ROOT / "interfaces" / "event_camera_msgs")
+    for package in INTERFACES:
+        spec = importlib.util.find_spec(package) if ros != PYPI else None
+        if spec is None or Path(spec.origin).is_relative_to(VENV):
+            build_package(ros, ROOT / "interfaces" / package)
     build_package(ros, ROOT, MESSAGES_ONLY="ON")
     # Leaves the source tree the one rehdr_ros package, which finds msg beside it by extend_path.
     (SITE / "rehdr_ros" / "__init__.py").unlink()

@@ -1,46 +1,33 @@
 """The options that verbs share with the node's parameters."""
 
 import argparse
+from dataclasses import fields
 
 from rehdr_ros.reconstruction import PipelineConfig
 
-_HELP = {
-    "weights": "a shipped name, or a .safetensors or published .pth file",
-    "device": "auto, cpu, cuda or cuda:N",
-    "precision": "auto, float32, bfloat16 or float16",
-    "response": "the camera's response: a power, or a file that tabulates it",
-    "tonemap": "reinhard, mulaw or gamma",
-    "registration": "of events to frames: scale (same optics, any resolution), identity, homography or camera_info",
-    "event_roi": "registration=scale: what the frames show of the event image, px: x y width height",
-    "homography": "registration=homography: 9 numbers, row by row, from event to frame pixels",
-    "hot_pixel_filter": "leave out event pixels that fire whatever they see",
-    "hot_pixel_threshold": "rate against the neighbours' from which a pixel counts as hot",
-    "frame_clock": "clock that the frames are stamped in: host or sensor",
-    "event_time_offset": "added to the events' time, s",
-    "max_frame_gap": "longest interruption that keeps the hidden state, s",
-    "buffer_megabytes": "memory for waiting events",
-}
+_LIVE_ONLY = {"event_timeout", "policy"}  # offline frames wait for their events, and every one counts
+_LISTS = {"event_roi": (int, 4), "homography": (float, 9)}
 
 
 def add_pipeline_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("pipeline")
-    defaults = PipelineConfig()
-    for name, text in _HELP.items():
-        option, default = "--" + name.replace("_", "-"), getattr(defaults, name)
+    for setting in _settings():
+        option, default = "--" + setting.name.replace("_", "-"), setting.default
+        about = {"default": default, "help": setting.metadata["text"]}
         if isinstance(default, bool):
-            group.add_argument(option, action="store_true", help=text)
+            group.add_argument(option, action="store_true", **about)
         elif isinstance(default, tuple):
-            kind, count = _LISTS[name]
-            group.add_argument(option, type=kind, nargs=count, default=default, metavar="N", help=text)
+            kind, count = _LISTS[setting.name]
+            group.add_argument(option, type=kind, nargs=count, metavar="N", **about)
         else:
-            kind = float if isinstance(default, float) and name != "response" else str
-            group.add_argument(option, type=kind, default=default, help=text)
-
-
-_LISTS = {"event_roi": (int, 4), "homography": (float, 9)}
+            group.add_argument(option, type=str if setting.name == "response" else type(default), **about)
 
 
 def pipeline_config(args: argparse.Namespace) -> PipelineConfig:
     """Offline every frame counts: policy all."""
-    values = {name: getattr(args, name) for name in _HELP}
+    values = {setting.name: getattr(args, setting.name) for setting in _settings()}
     return PipelineConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}, policy="all")
+
+
+def _settings() -> list:
+    return [setting for setting in fields(PipelineConfig) if setting.name not in _LIVE_ONLY]

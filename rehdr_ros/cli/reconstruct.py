@@ -88,9 +88,12 @@ def _row(frame: HdrFrame) -> dict:
         "stamp_ns": frame.stamp_ns,
         "events": info.events,
         "clipped_fraction": round(info.clipped_fraction, 6),
+        "tonemapped_clipped_fraction": round(info.tonemapped_clipped_fraction, 6),
         "dropped_events": info.dropped_events,
+        "late_events": info.late_events,
         "lost_packets": info.lost_packets,
         "skipped_frames": info.skipped_frames,
+        "state_age": round(info.state_age, 6),
         "reset_reason": info.reset_reason,
         **stages,
     }

@@ -53,6 +53,10 @@ class Clock:
         self._in_a_row = 0
         self._forget()
 
+    def set_offset(self, offset_ns: int) -> None:
+        """Add another offset from the next packet on."""
+        self.offset_ns = offset_ns
+
     @property
     def estimate(self) -> tuple[int, float | None] | None:
         if not self._blocks:

@@ -72,7 +72,7 @@ class LiveRun:
             "expected_size": f"[{size[1]}, {size[0]}]",
         }
         events, image = self._topics
-        command = [sys.executable, "-m", "rehdr_ros.node.node", "--ros-args"]
+        command = [sys.executable, "-m", "rehdr_ros.node.main", "--ros-args"]
         command += ["-r", f"events:={events}", "-r", f"image_raw:={image}"]
         for name, value in parameters.items():
             if value != ():  # an empty list has no type

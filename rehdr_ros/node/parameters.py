@@ -1,41 +1,17 @@
 """The node's parameters: one typed object, declared from itself."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, fields, replace
 
-from rcl_interfaces.msg import ParameterDescriptor
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import ParameterException
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.reconstruction import PipelineConfig
-
-HDR_ENCODINGS = ("32FC3", "32FC1")
-TONEMAPPED_ENCODINGS = ("rgb8", "bgr8", "mono8")
-
-DESCRIPTIONS = {
-    "weights": "shipped name (rehdr_t), or path of a .safetensors or a published .pth checkpoint",
-    "device": "auto, cpu, cuda or cuda:N",
-    "precision": "auto, float32, bfloat16 or float16",
-    "response": "camera response: a power as text (2.2), or a file that tabulates it",
-    "tonemap": "reinhard, mulaw or gamma",
-    "registration": "of events to frames: scale (same optics, any resolution), identity, homography or camera_info",
-    "event_roi": "registration=scale: what the frames show of the event image: x, y, width, height, px; []: all",
-    "homography": "registration=homography: 9 numbers, row by row, from event to frame pixels",
-    "hot_pixel_filter": "leave out event pixels that fire whatever they see",
-    "hot_pixel_threshold": "rate against the neighbours' from which a pixel counts as hot",
-    "frame_clock": "clock that stamps the frames: host, or sensor (the event camera's own)",
-    "event_time_offset": "added to the events' time, s",
-    "event_timeout": "longest wait of a frame for its events, s",
-    "max_frame_gap": "longest interruption that keeps the hidden state, s",
-    "policy": "latest: skip frames under load, their events join the next; all: keep every frame",
-    "buffer_megabytes": "memory for waiting events, 10^6 bytes",
-    "expected_size": "width and height: warm up for this size at configure",
-    "hdr_encoding": "32FC3 (RGB), or 32FC1 (luminance)",
-    "tonemapped_encoding": "rgb8, bgr8 or mono8",
-    "events_depth": "depth of the events subscription's queue, packets",
-    "image_depth": "depth of the image subscription's queue, frames",
-    "autostart": "configure and activate at start",
-}
+from rehdr_ros.settings import changed, setting
 
 
 @dataclass(frozen=True)
@@ -45,68 +21,112 @@ class Parameters(PipelineConfig):
     Raises ValueError for a value that the node can't work with.
     """
 
-    response: str = "2.2"
-    expected_size: tuple[int, ...] = field(default=())
-    hdr_encoding: str = "32FC3"
-    tonemapped_encoding: str = "rgb8"
-    events_depth: int = 1000
-    image_depth: int = 10
-    autostart: bool = True
+    response: str = setting("2.2", "camera response: a power as text, or a file that tabulates it (display -> linear)")
+    expected_size: tuple[int, ...] = setting((), "width and height: warm up for this size at configure", fixed=True)
+    hdr_encoding: str = setting("32FC3", "32FC3 (linear RGB) or 32FC1 (luminance)", choices=("32FC3", "32FC1"))
+    tonemapped_encoding: str = setting("rgb8", "rgb8, bgr8 or mono8", choices=("rgb8", "bgr8", "mono8"))
+    image_transport: str = setting(
+        "raw",
+        "of the frames: raw, or compressed (JPEG or PNG on IMAGE/compressed)",
+        choices=("raw", "compressed"),
+        fixed=True,
+    )
+    events_type: str = setting(
+        "event_camera_msgs",
+        "type of the events' messages: event_camera_msgs (EventPacket) or dvs_msgs (EventArray)",
+        choices=("event_camera_msgs", "dvs_msgs"),
+        fixed=True,
+    )
+    input_reliability: str = setting(
+        "best_effort",
+        "of the subscriptions: best_effort, or reliable (without loss, from reliable publishers only)",
+        choices=("best_effort", "reliable"),
+        fixed=True,
+    )
+    events_depth: int = setting(
+        1000, "depth of the events subscription's queue, packets", least=1, most=100_000, fixed=True
+    )
+    image_depth: int = setting(10, "depth of the image subscription's queue, frames", least=1, most=10_000, fixed=True)
+    lazy: bool = setting(False, "subscribe and work only while somebody subscribes to an output")
+    latency_budget: float = setting(0.0, "latency of a frame from which to warn, s; 0: none", least=0, most=3600)
+    input_timeout: float = setting(2.0, "silence of an input from which diagnostics complain, s", least=0.1, most=3600)
+    loss_warn: float = setting(0.01, "share of packets or frames lost from which diagnostics warn", least=0, most=1)
+    loss_error: float = setting(0.2, "share of packets or frames lost that is an error", least=0, most=1)
+    autostart: bool = setting(
+        True, "configure and activate at start; false leaves that to a lifecycle manager", fixed=True
+    )
 
     def __post_init__(self):
         super().__post_init__()
-        _require(self.hdr_encoding in HDR_ENCODINGS, "hdr_encoding", self.hdr_encoding, HDR_ENCODINGS)
-        _require(
-            self.tonemapped_encoding in TONEMAPPED_ENCODINGS,
-            "tonemapped_encoding",
-            self.tonemapped_encoding,
-            TONEMAPPED_ENCODINGS,
-        )
-        size = self.expected_size
-        _require(
-            len(size) in (0, 2) and all(v > 0 for v in size),
-            "expected_size",
-            list(size),
-            ("[]", "[width, height]"),
-        )
-        for name in ("events_depth", "image_depth"):
-            _require(getattr(self, name) > 0, name, getattr(self, name), ("a positive number",))
-
-
-def _require(holds: bool, name: str, value, allowed) -> None:
-    if not holds:
-        raise InputError(f"parameter {name}={value!r}: use {' or '.join(allowed)}")
+        if len(self.expected_size) not in (0, 2) or not all(v > 0 for v in self.expected_size):
+            raise InputError(f"expected_size={list(self.expected_size)}: use [width, height], or []")
 
 
 def declare(node: Node) -> None:
-    """Declare every parameter, with its default and description; a change takes effect at the next configure."""
-    for parameter in fields(Parameters):
-        default = parameter.default
-        # A file may write 2.2 without quotes, 1 for 1.0, and an empty list has no type: read() sees to the types.
-        descriptor = ParameterDescriptor(description=DESCRIPTIONS[parameter.name], dynamic_typing=True)
-        node.declare_parameter(parameter.name, list(default) if isinstance(default, tuple) else default, descriptor)
+    """Declare every parameter, with its default, description and range. Raises ValueError for a value out of range."""
+    for each in fields(Parameters):
+        default = list(each.default) if isinstance(each.default, tuple) else each.default
+        try:
+            node.declare_parameter(each.name, default, _descriptor(each))
+        except ParameterException as error:
+            raise InputError(str(error)) from error
 
 
 def read(node: Node) -> Parameters:
     """The parameters as they are now. Raises ValueError for a value of the wrong type or out of range."""
-    return Parameters(
-        **{p.name: _typed(p.name, p.default, node.get_parameter(p.name).value) for p in fields(Parameters)}
+    return Parameters(**{f.name: _typed(f, node.get_parameter(f.name).value) for f in fields(Parameters)})
+
+
+def changed_by(given: Sequence[Parameter], now: Parameters, configured: bool) -> Parameters:
+    """What the parameters would be. Raises ValueError for a value that is wrong, or that can't change now.
+
+    configured: the node is, and its fixed parameters can't change before it has been cleaned up.
+    """
+    known = {f.name: f for f in fields(Parameters)}
+    values = {p.name: _typed(known[p.name], p.value) for p in given if p.name in known}
+    new = replace(now, **values)
+    fixed = sorted(name for name in changed(now, new) if known[name].metadata["fixed"])
+    if fixed and configured:
+        raise InputError(f"{', '.join(fixed)}: can't change while the node is configured; clean it up first")
+    return new
+
+
+def _descriptor(each: Field) -> ParameterDescriptor:
+    about = each.metadata
+    descriptor = ParameterDescriptor(
+        description=about["text"],
+        # A file may write 2.2 without quotes, 1 for 1.0, and an empty list has no type: read() sees to the types.
+        dynamic_typing=True,
+        additional_constraints="changes only while the node is unconfigured" if about["fixed"] else "",
+        read_only=each.name == "autostart",
     )
+    least, most = about["least"], about["most"]
+    if least is not None and isinstance(each.default, int):
+        descriptor.integer_range = [IntegerRange(from_value=int(least), to_value=int(most))]
+    elif least is not None:
+        descriptor.floating_point_range = [
+            FloatingPointRange(from_value=float(least), to_value=math.inf if most is None else float(most))
+        ]
+    return descriptor
 
 
-def _typed(name: str, default, value):
+def _typed(each: Field, value):
     """The value in the type of the default; whole numbers do for numbers, and numbers for the response."""
+    name, default = each.name, each.default
     if name == "response" and isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     if isinstance(default, tuple):
         values = () if value is None else value
         kind = float if name == "homography" else int
-        fits = isinstance(values, Sequence) and all(isinstance(v, (kind, int)) for v in values)
-        _require(fits, name, value, ("[]", f"a list of {'numbers' if kind is float else 'whole numbers'}"))
+        if not isinstance(values, Sequence) or not all(isinstance(v, (kind, int)) for v in values):
+            raise InputError(
+                f"{name}={value!r}: use a list of {'numbers' if kind is float else 'whole numbers'}, or []"
+            )
         return tuple(map(kind, values))
     if isinstance(default, float) and type(value) is int:
         return float(value)
-    _require(type(value) is type(default), name, value, (_KINDS[type(default)],))
+    if type(value) is not type(default):
+        raise InputError(f"{name}={value!r}: use {_KINDS[type(default)]}")
     return value
 
 

@@ -1,5 +1,6 @@
 """What happens to one frame: synchronisation, the stateful network, tone mapping. No ROS."""
 
-from rehdr_ros.reconstruction.pipeline import FrameInfo, HdrFrame, HdrPipeline, PipelineConfig
+from rehdr_ros.reconstruction.config import PipelineConfig
+from rehdr_ros.reconstruction.pipeline import FrameInfo, HdrFrame, HdrPipeline
 
 __all__ = ["FrameInfo", "HdrFrame", "HdrPipeline", "PipelineConfig"]

@@ -1,9 +1,11 @@
 """The whole core behind one small face: packets and frames in, HDR frames out."""
 
+import math
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,44 +13,35 @@ import torch
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Camera, Clock, Events, Packet, make_decoder, warm_up
 from rehdr_ros.events.codecs import CODECS
+from rehdr_ros.reconstruction.config import PipelineConfig
 from rehdr_ros.reconstruction.recent import Recent
-from rehdr_ros.reconstruction.reconstructor import Reconstructor
+from rehdr_ros.reconstruction.reconstructor import Reconstructor, clipped_fraction
+from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.synchronizer import Job, PendingFrame, Synchronizer
 from rehdr_ros.reconstruction.tonemap import ToneMapper
 from rehdr_ros.reconstruction.voxel_input import VoxelConfig
-
-
-@dataclass(frozen=True)
-class PipelineConfig(VoxelConfig):
-    """The settings of the core; the ROS parameters of the same names. Times in s, buffer_megabytes in 10^6 bytes."""
-
-    weights: str = "rehdr_t"
-    device: str = "auto"
-    precision: str = "auto"
-    response: float | str = 2.2
-    tonemap: str = "reinhard"
-    frame_clock: str = "host"
-    event_time_offset: float = 0.0
-    event_timeout: float = 0.1
-    max_frame_gap: float = 1.0
-    policy: str = "latest"
-    buffer_megabytes: float = 256.0
+from rehdr_ros.settings import changed
 
 
 @dataclass(frozen=True)
 class FrameInfo:
     """What happened to one frame; the fields of rehdr_ros/msg/FrameInfo but for the header and the latency.
 
-    dropped_events, lost_packets and skipped_frames count since the pipeline's construction. durations: stage -> s.
-    ready_at: monotonic s at which the last message that the frame needed had arrived.
+    dropped_events (late_events among them), lost_packets and skipped_frames count since the pipeline's construction.
+    clipped_fraction: of the LDR, tonemapped_clipped_fraction: of what became of it. state_age: s of the stream that the
+    hidden state has seen. durations: stage -> s. ready_at: monotonic s at which the last message that the frame needed
+    had arrived.
     """
 
     index: int
     events: int
     dropped_events: int
+    late_events: int
     lost_packets: int
     skipped_frames: int
     clipped_fraction: float
+    tonemapped_clipped_fraction: float
+    state_age: float
     reset_reason: str
     radiance: str
     ready_at: float
@@ -75,18 +68,28 @@ class HdrPipeline:
 
     def __init__(self, config: PipelineConfig | None = None):
         self.config = config = config or PipelineConfig()
-        self._reconstructor = Reconstructor(config.weights, config.device, config.precision, config.response, config)
+        self._reconstructor = Reconstructor(
+            config.weights,
+            config.device,
+            config.precision,
+            config.response,
+            config,
+            config.white_level,
+            config.fallback,
+        )
         self._tonemapper = ToneMapper(config.tonemap)
         self._synchronizer = Synchronizer(
             config.policy, config.event_timeout, config.max_frame_gap, config.buffer_megabytes
         )
-        self._clock = Clock(config.frame_clock, int(round(config.event_time_offset * 1e9)))
+        self._clock = Clock(config.frame_clock, _ns(config.event_time_offset))
         self._decoder = self._decoder_key = self._event_size = None
+        self._seq = -1
         self._counters: dict[str, int] = {}
         self._decode_seconds = 0.0
         self._exposures: Recent[float] = Recent()
+        self._changes: list[Callable[[], None]] = []
         self._lock = threading.Lock()
-        self._index = 0
+        self._index = self._state_since_ns = 0
 
     @property
     def device(self) -> str:
@@ -111,8 +114,37 @@ class HdrPipeline:
             total["time_contradictions"] = self._clock.contradictions
             total["misdated_events"] = self._clock.misdated
             total["dropped_events"] = self._synchronizer.dropped_events
+            total["late_events"] = self._synchronizer.late_events
             total["skipped_frames"] = self._synchronizer.skipped_frames
+            total["duplicate_frames"] = self._synchronizer.duplicate_frames
+            total["overtaken_frames"] = self._synchronizer.overtaken_frames
+            total["not_finite"] = self._reconstructor.not_finite
+            total["fallbacks"] = self._reconstructor.fallbacks
             return total
+
+    def configure(self, config: PipelineConfig) -> None:
+        """Go on with other settings from the next frame on; a new response starts anew.
+
+        Raises ValueError, and changes nothing, for a setting that the pipeline was made with for good (`fixed`).
+        """
+        new = changed(self.config, config)
+        fixed = sorted(f.name for f in fields(PipelineConfig) if f.name in new and f.metadata["fixed"])
+        if fixed:
+            raise InputError(f"{', '.join(fixed)}: only a new pipeline can change that")
+        reconstructor, changes = self._reconstructor, []
+        if new & {"response", "white_level"}:
+            response = Response(config.response, config.white_level)
+            changes += [partial(reconstructor.set_response, response), partial(self._synchronizer.reset, "response")]
+        if new & {f.name for f in fields(VoxelConfig)}:
+            changes.append(partial(reconstructor.set_voxels, config))
+        if "tonemap" in new:
+            changes.append(partial(setattr, self, "_tonemapper", ToneMapper(config.tonemap)))
+        changes.append(partial(self._clock.set_offset, _ns(config.event_time_offset)))
+        timing = config.policy, config.event_timeout, config.max_frame_gap
+        changes.append(partial(self._synchronizer.configure, *timing))
+        with self._lock:
+            self.config = config
+            self._changes += changes
 
     def warm_up(self, width: int, height: int) -> None:
         """Compile the decoders and run the network once at a size, so that the stream's first frame costs no more."""
@@ -137,19 +169,28 @@ class HdrPipeline:
         with self._lock:
             started = time.perf_counter()
             events = self._clock.to_ros(packet, self._decoder_for(packet).decode(packet))
-            self._synchronizer.add_events(events, arrived)
+            restarted, self._seq = packet.seq < self._seq, packet.seq
+            self._synchronizer.add_events(events, arrived, restarted)
             self._decode_seconds += time.perf_counter() - started
 
     def add_events(self, events: Events, size: tuple[int, int] | None = None) -> None:
         """Events that come decoded, t in ROS ns. size: width and height of the event camera, the frames' if None."""
         with self._lock:
             self._meet(size)
-            self._synchronizer.add_events(events, time.monotonic())
+            self._synchronizer.add_events(events.shifted(self._clock.offset_ns), time.monotonic())
 
-    def add_frame(self, stamp_ns: int, image: np.ndarray, exposure: float | None = None, frame_id: str = "") -> None:
+    def add_frame(
+        self,
+        stamp_ns: int,
+        image: np.ndarray,
+        exposure: float | None = None,
+        frame_id: str = "",
+        now: float | None = None,
+    ) -> None:
         """An LDR frame: (H, W) or (H, W, 3) RGB, uint8, uint16 or float32 in 0..1; exposure: time x gain, in s.
 
-        The array is kept, not copied. Raises ValueError for another shape or dtype.
+        The array is kept, not copied. now: s, by the clock whose time `take` gets, if not the monotonic one.
+        Raises ValueError for another shape or dtype.
         """
         shape_fits = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
         if not shape_fits or image.size == 0 or image.dtype not in (np.uint8, np.uint16, np.float32):
@@ -157,10 +198,15 @@ class HdrPipeline:
                 f"a frame is (H, W) or (H, W, 3), uint8, uint16 or float32; got {image.shape} {image.dtype}"
             )
         with self._lock:
-            self._synchronizer.add_frame(PendingFrame(stamp_ns, image, frame_id, exposure, time.monotonic()))
+            self._synchronizer.add_frame(PendingFrame(stamp_ns, image, frame_id, exposure, time.monotonic(), since=now))
 
     def add_exposure(self, stamp_ns: int, exposure: float) -> None:
-        """The exposure, time x gain in s, of the frame with this stamp, where it comes apart from the frame."""
+        """The exposure, time x gain in s, of the frame with this stamp, where it comes apart from the frame.
+
+        Raises ValueError for one that is not positive and finite.
+        """
+        if not 0 < exposure < math.inf:
+            raise InputError(f"an exposure (time x gain) of {exposure} s")
         self._exposures.put(stamp_ns, exposure)
 
     def set_camera(self, of: str, camera: Camera) -> None:
@@ -186,6 +232,7 @@ class HdrPipeline:
         """Expect a new stream: forget the hidden state, what waits and the sensor's clock."""
         with self._lock:
             self._clock.reset()
+            self._seq = -1
             if self._decoder:
                 self._decoder.reset()
             self._synchronizer.clear()
@@ -194,11 +241,13 @@ class HdrPipeline:
     def take(self, now: float | None = None, flush: bool = False) -> Iterator[HdrFrame]:
         """The frames that may go, in order, each computed as it is asked for.
 
-        now: monotonic s for the event timeout, live; None: frames wait for their events for ever, unless `flush`, at
-        the end of a recording.
+        now: s for the event timeout, live, by the monotonic clock or that of `add_frame`; None: frames wait for their
+        events for ever, unless `flush`, at the end of a recording.
         """
         while True:
             with self._lock:
+                while self._changes:
+                    self._changes.pop(0)()
                 job = self._synchronizer.next(now, flush)
                 decode, self._decode_seconds = (self._decode_seconds, 0.0) if job else (0.0, self._decode_seconds)
             if job is None:
@@ -214,6 +263,9 @@ class HdrPipeline:
         result = self._reconstructor.reconstruct(
             frame.image, job.events, job.t0_ns, frame.stamp_ns, exposure, self._event_size
         )
+        reset_reason = job.reset_reason or result.reset_reason
+        if reset_reason:
+            self._state_since_ns = frame.stamp_ns
         started = time.perf_counter()
         tonemapped = self._tonemapper(result.radiance, frame.stamp_ns).cpu().numpy()
         radiance = result.radiance[0].permute(1, 2, 0).contiguous().cpu().numpy()
@@ -223,10 +275,13 @@ class HdrPipeline:
             index=self._index,
             events=len(job.events),
             dropped_events=counters["dropped_events"],
+            late_events=counters["late_events"],
             lost_packets=counters.get("lost_packets", 0),
             skipped_frames=counters["skipped_frames"],
             clipped_fraction=result.clipped_fraction,
-            reset_reason=job.reset_reason,
+            tonemapped_clipped_fraction=clipped_fraction(tonemapped, 255),
+            state_age=(frame.stamp_ns - self._state_since_ns) * 1e-9,
+            reset_reason=reset_reason,
             radiance=self.radiance,
             ready_at=job.ready_at,
             durations=durations,
@@ -252,3 +307,7 @@ class HdrPipeline:
         if self._event_size not in (None, size):
             self._synchronizer.drop_events()
         self._event_size = size
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * 1e9)

@@ -1,7 +1,8 @@
 """The stateful network on a device."""
 
+import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -19,19 +20,26 @@ _CLIPPED_8_BIT = 250 / 255
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """radiance: (1, 3, H, W) float32 on the device; clipped_fraction: of the LDR; durations: stage -> s."""
+    """radiance: (1, 3, H, W) float32 on the device; clipped_fraction: of the LDR; durations: stage -> s.
+
+    reset_reason: why the hidden state was forgotten on the way, else empty.
+    """
 
     radiance: Tensor
     clipped_fraction: float
     durations: dict[str, float] = field(default_factory=dict)
+    reset_reason: str = ""
 
 
 class Reconstructor:
     """Loads the weights and keeps the hidden state from frame to frame.
 
-    device: auto, cpu, cuda or cuda:N; precision: auto, float32, bfloat16 or float16.
+    device: auto, cpu, cuda or cuda:N; precision: auto, float32, bfloat16 or float16. white_level: of 16-bit images, 0
+    for their full scale. fallback: "auto", when the device has no memory left for a frame it goes on in 16 bits, then
+    on the CPU; "none", the error is raised.
     Raises CheckpointError for the weights, ValueError for the device, the precision or the response.
-    voxels: how event pixels relate to frame pixels.
+    voxels: how event pixels relate to frame pixels. fallbacks: how often the device was out of memory;
+    not_finite: frames at which the network gave NaN or infinity.
     """
 
     def __init__(
@@ -41,16 +49,36 @@ class Reconstructor:
         precision: str = "auto",
         response: float | str = 2.2,
         voxels: VoxelConfig | None = None,
+        white_level: int = 0,
+        fallback: str = "auto",
     ):
+        self._weights, self._fallback = weights, fallback
+        self._voxel_config = voxels or VoxelConfig()
+        self.fallbacks = self.not_finite = 0
+        self.set_response(Response(response, white_level))
         self.device = pick_device(device)
         self.precision = pick_precision(precision, self.device)
-        self._response = Response(response)
-        self._clipped_from = self._response(_CLIPPED_8_BIT)
-        network = load_checkpoint(weights, self.device)
+        try:
+            self._load()
+        except torch.cuda.OutOfMemoryError:
+            if not self._fall_back():
+                raise
+
+    def _load(self) -> None:
+        network = load_checkpoint(self._weights, self.device)
         self._network = network.to(dtype=PRECISIONS[self.precision], memory_format=torch.channels_last)
         self.config = network.config
-        self.voxels = VoxelInput(voxels or VoxelConfig(), self.config.bins, self.config.voxel, self.device)
+        self.voxels = VoxelInput(self._voxel_config, self.config.bins, self.config.voxel, self.device)
         self.reset()
+
+    def set_response(self, response: Response) -> None:
+        """Another response from the next frame on; the hidden state was made by the old one and should be reset."""
+        self._response, self._clipped_from = response, response(_CLIPPED_8_BIT)
+
+    def set_voxels(self, config: VoxelConfig) -> None:
+        """Another relation of event pixels to frame pixels from the next frame on."""
+        self._voxel_config = config
+        self.voxels.configure(config)
 
     def reset(self) -> None:
         """Forget the hidden state, and the exposure that 1.0 refers to."""
@@ -73,7 +101,16 @@ class Reconstructor:
         image: (H, W) or (H, W, 3) RGB, uint8, uint16 or float32 in 0..1. event_size: width and height of the event
         camera, the image's if None.
         """
-        watch = _Stopwatch(self.device)
+        try:
+            return self._step(image, events, t0_ns, t1_ns, exposure, event_size)
+        except torch.cuda.OutOfMemoryError:
+            if not self._fall_back():
+                raise
+        result = self._step(image, events, t0_ns, t1_ns, exposure, event_size)
+        return replace(result, reset_reason=f"out of memory, now {self.precision} on {self.device}")
+
+    def _step(self, image, events, t0_ns, t1_ns, exposure, event_size) -> Reconstruction:
+        watch, reason = _Stopwatch(self.device), ""
         start_ns = t1_ns if t0_ns is None else t0_ns
         voxel = self.voxels.build(events, event_size, start_ns, t1_ns, image.shape[1::-1])
         watch.lap("voxel")
@@ -81,10 +118,34 @@ class Reconstructor:
         gain = self._rescale(exposure)
         voxel = self.voxels.in_units(voxel, ldr, self._clipped_from)
         radiance, self._state = self._network(ldr, voxel, self._state, self._clipped_from)
+        if not _is_finite(radiance):
+            self.not_finite += 1
+            reason, self._state = "not finite", None
+            radiance, self._state = self._network(ldr, voxel, None, self._clipped_from)
+            if not _is_finite(radiance):  # no state is to blame
+                radiance, self._state = torch.where(radiance.isfinite(), radiance, ldr), None
         if gain != 1.0:
             radiance = radiance * gain
         watch.lap("network")
-        return Reconstruction(radiance, clipped_fraction(image), watch.durations)
+        clipped = clipped_fraction(image, self._response.white(image.dtype))
+        return Reconstruction(radiance, clipped, watch.durations, reason)
+
+    def _fall_back(self) -> bool:
+        """To 16 bits on the same device, else to the CPU; False where that is not allowed, or nothing is left."""
+        if self._fallback == "none" or self.device.type == "cpu":
+            return False
+        self.fallbacks += 1
+        cameras = getattr(self, "voxels", None)
+        self._network = self._state = None
+        torch.cuda.empty_cache()
+        if self.precision == "float32":
+            self.precision = pick_precision("auto", self.device)
+        else:
+            self.device, self.precision = torch.device("cpu"), pick_precision("auto", torch.device("cpu"))
+        self._load()
+        if cameras is not None:
+            self.voxels.take_cameras(cameras)
+        return True
 
     def _rescale(self, exposure: float | None) -> float:
         """Factor that brings this frame to the scale of the first; tells the state of the change since the last."""
@@ -99,11 +160,10 @@ class Reconstructor:
         return self._first_exposure / exposure
 
 
-def clipped_fraction(image: np.ndarray) -> float:
-    """Share of pixels with a channel at or above 250/255 of full scale."""
-    full = np.iinfo(image.dtype).max if image.dtype.kind == "u" else 1.0
-    # In the image's own type: no pixel is converted. 250/255 is a whole number in 8 and in 16 bits.
-    clipped = image >= image.dtype.type(round(_CLIPPED_8_BIT * full) if full > 1 else _CLIPPED_8_BIT)
+def clipped_fraction(image: np.ndarray, white: float) -> float:
+    """Share of pixels with a channel at or above 250/255 of the value that means white."""
+    # In the image's own type: no pixel is converted.
+    clipped = image >= image.dtype.type(round(_CLIPPED_8_BIT * white) if white > 1 else _CLIPPED_8_BIT)
     if image.ndim == 3:
         clipped = clipped[..., 0] | clipped[..., 1] | clipped[..., 2]
     return float(np.count_nonzero(clipped) / clipped.size)
@@ -135,6 +195,10 @@ def pick_precision(name: str, device: torch.device) -> str:
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     native = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
     return "bfloat16" if native else "float32"
+
+
+def _is_finite(radiance: Tensor) -> bool:
+    return math.isfinite(radiance.sum().item())
 
 
 class _Stopwatch:

@@ -13,10 +13,12 @@ class Response:
     """The camera's response: a power (2.2 as in the paper), or a file that tabulates it.
 
     A table (`.npy`, or text with one number per line) holds the linear values, 0..1, of evenly spaced
-    display values from black to white. Raises ValueError for anything else.
+    display values from black to white. white_level: value at which 16-bit images saturate; 0: at their full scale.
+    Raises ValueError for anything else.
     """
 
-    def __init__(self, response: float | str | Path = 2.2):
+    def __init__(self, response: float | str | Path = 2.2, white_level: int = 0):
+        self._white_level = white_level
         self._power, self._table = None, None
         try:
             self._power = float(response)
@@ -45,9 +47,15 @@ class Response:
         key = (dtype, str(device))
         if key not in self._lookups:
             levels = 256 if dtype == torch.uint8 else 65536
-            values = torch.arange(levels, dtype=torch.float64) / (levels - 1)
-            self._lookups[key] = self._apply(values).float().to(device)
+            values = torch.arange(levels, dtype=torch.float64) / self.white(np.dtype(f"u{dtype.itemsize}"))
+            self._lookups[key] = self._apply(values.clamp_max(1)).float().to(device)
         return self._lookups[key]
+
+    def white(self, dtype: np.dtype) -> float:
+        """The value of images of this type that means white."""
+        if dtype == np.uint16 and self._white_level:
+            return self._white_level
+        return float(np.iinfo(dtype).max) if dtype.kind == "u" else 1.0
 
     def _apply(self, values: Tensor) -> Tensor:
         if self._table is None:

@@ -1,5 +1,6 @@
 """Which events belong to which frame, and when a frame may go."""
 
+import time
 from collections import deque
 from dataclasses import dataclass
 
@@ -11,13 +12,17 @@ from rehdr_ros.events import EventBuffer, Events
 _EAGER = 32  # waiting frames from which the oldest goes without its last events
 _CROWDED = 64  # waiting frames from which the oldest is skipped
 _RESTART_NS = 1_000_000_000  # events that step back further than this start a new stream
+_OVERTAKEN_NS = 250_000_000  # frames no further back may have changed places on their way
+_SHUFFLED_NS = 50_000_000  # and packets
+_PATIENCE = 2.0  # s that a frame waits where another clock than the wall's tells the timeout, and may stand still
 
 
 @dataclass(eq=False)
 class PendingFrame:
     """A frame that waits. image: (H, W) or (H, W, 3); exposure: time x gain in s, or None; arrived: monotonic s.
 
-    complete: monotonic s at which its last event had arrived too; None while some may be missing.
+    complete: monotonic s at which its last event had arrived too; None while some may be missing. since: s, by the
+    clock that tells the timeout, from which it waits; None: that clock is the monotonic one.
     """
 
     stamp_ns: int
@@ -26,6 +31,7 @@ class PendingFrame:
     exposure: float | None
     arrived: float
     complete: float | None = None
+    since: float | None = None
 
 
 @dataclass(frozen=True)
@@ -53,17 +59,27 @@ class Synchronizer:
     """
 
     def __init__(self, policy: str, event_timeout: float, max_frame_gap: float, buffer_megabytes: float):
+        self.configure(policy, event_timeout, max_frame_gap)
+        self._buffer = EventBuffer(buffer_megabytes)
+        self._frames: deque[PendingFrame] = deque()
+        self._last: PendingFrame | None = None  # skipped or processed
+        self._overtaken_ns: int | None = None  # the stamp of a frame that stepped back and was skipped
+        self._processed_ns = 0
+        self._reset_reason = "start"
+        self.skipped_frames = self.duplicate_frames = self.overtaken_frames = 0
+        self.late_events = 0
+
+    def configure(self, policy: str, event_timeout: float, max_frame_gap: float) -> None:
+        """Go on with other settings. Raises ValueError for an unknown policy."""
         if policy not in ("all", "latest"):
             raise InputError(f"policy is 'all' or 'latest', not {policy!r}")
         self._policy, self._event_timeout = policy, event_timeout
         self._max_gap_ns = int(max_frame_gap * 1e9)
-        self._buffer = EventBuffer(buffer_megabytes)
-        self._frames: deque[PendingFrame] = deque()
-        self._last: PendingFrame | None = None  # skipped or processed
-        self._processed_ns = 0
-        self._reset_reason = "start"
-        self.skipped_frames = 0
-        self.late_events = 0
+
+    @property
+    def waiting(self) -> int:
+        """Frames that wait."""
+        return len(self._frames)
 
     @property
     def dropped_events(self) -> int:
@@ -72,7 +88,7 @@ class Synchronizer:
 
     def reset(self, reason: str) -> None:
         """The next frame starts anew and says why; what waits goes on waiting."""
-        self._last = None
+        self._last = self._overtaken_ns = None
         self._reset_reason = reason
 
     def clear(self) -> None:
@@ -85,22 +101,23 @@ class Synchronizer:
         self.late_events += len(self._buffer)
         self._buffer.clear()
 
-    def add_events(self, events: Events, arrived: float) -> None:
-        """Events in ROS ns."""
+    def add_events(self, events: Events, arrived: float, restarted: bool = False) -> None:
+        """Events in ROS ns. restarted: their packets are numbered anew, so that a step back in time is no shuffling."""
         if not len(events):
             return
         latest = self._buffer.latest
-        if latest is not None and int(events.t[-1]) < latest - _RESTART_NS:
+        if latest is not None and int(events.t[-1]) < latest - (_SHUFFLED_NS if restarted else _RESTART_NS):
             self.drop_events()
+            self._overtaken_ns = -(1 << 63)  # a frame that steps back now starts over too, however little
         self._buffer.append(events)
         for frame in self._frames:
             if frame.complete is None and self._buffer.latest >= frame.stamp_ns:
                 frame.complete = arrived
 
     def add_frame(self, frame: PendingFrame) -> None:
-        """Queue a frame. One with the stamp of its predecessor is a duplicate and skipped."""
+        """Queue a frame. A duplicate is skipped, and so is one that was overtaken on its way."""
         last = self._frames[-1] if self._frames else self._last
-        if last is not None and frame.stamp_ns == last.stamp_ns:
+        if last is not None and self._is_stray(frame.stamp_ns, last.stamp_ns):
             self.skipped_frames += 1
             return
         if len(self._frames) >= _CROWDED:
@@ -110,8 +127,21 @@ class Synchronizer:
             frame.complete = frame.arrived
         self._frames.append(frame)
 
+    def _is_stray(self, stamp_ns: int, last_ns: int) -> bool:
+        """A duplicate, or a small step back; a second one that goes on from there is no longer an accident."""
+        if stamp_ns == last_ns:
+            self.duplicate_frames += 1
+            return True
+        goes_on = self._overtaken_ns is not None and stamp_ns > self._overtaken_ns
+        if 0 < last_ns - stamp_ns <= _OVERTAKEN_NS and not goes_on:
+            self._overtaken_ns = stamp_ns
+            self.overtaken_frames += 1
+            return True
+        self._overtaken_ns = None
+        return False
+
     def next(self, now: float | None = None, flush: bool = False) -> Job | None:
-        """The next frame that may go, else None. now: monotonic s, or None for no timeout; flush: all may go."""
+        """The next frame that may go, else None. now: s by the clock of `since`, None: no timeout; flush: all go."""
         ready = [f for f in self._frames if self._may_go(f, now, flush)]
         if not ready:
             return None
@@ -124,7 +154,13 @@ class Synchronizer:
         oldest_of_many = len(self._frames) >= _EAGER and frame is self._frames[0]
         if flush or oldest_of_many or frame.complete is not None:
             return True
-        return now is not None and now - frame.arrived >= self._event_timeout
+        if now is None:
+            return False
+        if frame.since is None:
+            return now - frame.arrived >= self._event_timeout
+        # A clock that steps back, or stands still as a paused bag's does, must not hold frames for ever.
+        stuck = time.monotonic() - frame.arrived >= max(_PATIENCE, self._event_timeout)
+        return stuck or not -_PATIENCE <= now - frame.since < self._event_timeout
 
     def _skip(self) -> None:
         self._pop()

@@ -12,6 +12,7 @@ from rehdr_ros.errors import InputError
 from rehdr_ros.events import Camera, Events, HotPixels, Registration, voxel_grid
 from rehdr_ros.events.device_grid import DeviceVoxelGrid
 from rehdr_ros.network.integrator import IntegratorState, initial_state, integrate, rescale
+from rehdr_ros.settings import check, setting
 
 REGISTRATIONS = ("scale", "identity", "homography", "camera_info")
 
@@ -29,24 +30,32 @@ class VoxelConfig:
     Raises ValueError for what can't be.
     """
 
-    registration: str = "scale"
-    event_roi: tuple[int, ...] = ()
-    homography: tuple[float, ...] = ()
-    hot_pixel_filter: bool = False
-    hot_pixel_threshold: float = 5.0
+    registration: str = setting(
+        "scale",
+        "of events to frames: scale (same optics, any resolution), identity, homography or camera_info",
+        choices=REGISTRATIONS,
+    )
+    event_roi: tuple[int, ...] = setting(
+        (), "registration=scale: what the frames show of the event image, px: x y width height; empty: all of it"
+    )
+    homography: tuple[float, ...] = setting(
+        (), "registration=homography: 3x3, 9 numbers, row by row, from event to frame pixels"
+    )
+    hot_pixel_filter: bool = setting(False, "leave out event pixels that fire whatever they see")
+    hot_pixel_threshold: float = setting(
+        5.0, "rate against the neighbours' from which a pixel counts as hot", least=1.01, most=1000
+    )
 
     def __post_init__(self) -> None:
-        if self.registration not in REGISTRATIONS:
-            raise InputError(f"registration {self.registration!r}: use one of {', '.join(REGISTRATIONS)}")
+        check(self)
         if len(self.event_roi) not in (0, 4) or (self.event_roi and self.registration != "scale"):
             raise InputError(f"event_roi {list(self.event_roi)}: [x, y, width, height], with registration=scale")
         if self.event_roi and min(self.event_roi[2:]) < 1:
             raise InputError(f"event_roi {list(self.event_roi)}: width and height must be positive")
-        if (self.registration == "homography") != bool(self.homography):
-            raise InputError("registration=homography and the 9 numbers of homography go together")
+        if self.registration == "homography" and not self.homography:
+            raise InputError("registration=homography needs the 9 numbers of homography")
         if self.homography:
             Registration.check_homography(self.homography)
-        HotPixels(1, 1, self.hot_pixel_threshold)
 
 
 class VoxelInput:
@@ -69,6 +78,11 @@ class VoxelInput:
         """Forget what was learned of the contrast threshold."""
         self._integrator: IntegratorState | None = None
 
+    def configure(self, config: VoxelConfig) -> None:
+        """Go on with other settings."""
+        self._config = config
+        self.forget()
+
     def forget(self) -> None:
         """Forget the sensor too: its hot pixels and its registration."""
         self._hot: HotPixels | None = None
@@ -84,6 +98,10 @@ class VoxelInput:
     def set_camera(self, of: str, camera: Camera) -> None:
         """The camera of the "events" or the "frames", for registration=camera_info. Any thread may tell it."""
         self._cameras[of] = camera
+
+    def take_cameras(self, other: VoxelInput) -> None:
+        """Know the cameras that another one knows."""
+        self._cameras.update(other._cameras)
 
     def build(self, events: Events, event_size: Size | None, t0: int, t1: int, frame_size: Size) -> Tensor:
         """Events of (t0, t1] -> (1, bins, H, W) float32, signed events. event_size None: the frame's.

@@ -26,11 +26,25 @@ _LAYOUTS = {
     "bgr8": _Layout(np.uint8, 3, cv2.COLOR_BGR2RGB, cv2.COLOR_RGB2BGR),
     "rgba8": _Layout(np.uint8, 4, None, cv2.COLOR_RGB2RGBA),
     "bgra8": _Layout(np.uint8, 4, cv2.COLOR_BGRA2RGB, cv2.COLOR_RGB2BGRA),
+    "rgb16": _Layout(np.uint16, 3),
+    "bgr16": _Layout(np.uint16, 3, cv2.COLOR_BGR2RGB, cv2.COLOR_RGB2BGR),
+    "rgba16": _Layout(np.uint16, 4, None, cv2.COLOR_RGB2RGBA),
+    "bgra16": _Layout(np.uint16, 4, cv2.COLOR_BGRA2RGB, cv2.COLOR_RGB2BGRA),
     # The letters are the mosaic's first two rows; OpenCV's short names (BayerBG, ...) start one pixel on.
     "bayer_rggb8": _Layout(np.uint8, 1, cv2.COLOR_BayerRGGB2RGB),
     "bayer_bggr8": _Layout(np.uint8, 1, cv2.COLOR_BayerBGGR2RGB),
     "bayer_gbrg8": _Layout(np.uint8, 1, cv2.COLOR_BayerGBRG2RGB),
     "bayer_grbg8": _Layout(np.uint8, 1, cv2.COLOR_BayerGRBG2RGB),
+    "bayer_rggb16": _Layout(np.uint16, 1, cv2.COLOR_BayerRGGB2RGB),
+    "bayer_bggr16": _Layout(np.uint16, 1, cv2.COLOR_BayerBGGR2RGB),
+    "bayer_gbrg16": _Layout(np.uint16, 1, cv2.COLOR_BayerGBRG2RGB),
+    "bayer_grbg16": _Layout(np.uint16, 1, cv2.COLOR_BayerGRBG2RGB),
+    # YUV 4:2:2: luma and one of the two chromas for each pixel. OpenCV takes it for BT.601 in video range, white at
+    # Y = 235, as cameras send it; what a full-range camera has above that clips.
+    "uyvy": _Layout(np.uint8, 2, cv2.COLOR_YUV2RGB_UYVY),
+    "yuv422": _Layout(np.uint8, 2, cv2.COLOR_YUV2RGB_UYVY),
+    "yuyv": _Layout(np.uint8, 2, cv2.COLOR_YUV2RGB_YUY2),
+    "yuv422_yuy2": _Layout(np.uint8, 2, cv2.COLOR_YUV2RGB_YUY2),
 }
 
 ENCODINGS = frozenset(_LAYOUTS)
@@ -52,6 +66,8 @@ def decode_image(
             f"{encoding} of {width}x{height} needs at least 1x1 pixels, step >= {width * pixel} and "
             f"height * step = {height * step} bytes, not step {step} and {len(octets)} bytes"
         )
+    if layout.channels == 2 and width % 2:
+        raise InputError(f"{encoding} needs an even width, as two pixels share their chroma, not {width}x{height}")
     dtype = np.dtype(layout.dtype).newbyteorder(">" if is_bigendian else "<")
     strides = (step, pixel, dtype.itemsize)
     image = np.ndarray((height, width, layout.channels), dtype, octets, strides=strides)
@@ -68,19 +84,28 @@ def encode_image(image: np.ndarray, encoding: str) -> tuple[int, np.ndarray]:
 
     `image` is as from decode_image: the encoding's dtype, (H, W) for grey, (H, W, 3) in RGB for colour; alpha
     becomes opaque. The data is a view of `image` where its layout permits. Raises ValueError, saying what is
-    expected, for an unknown encoding (Bayer mosaics are only decoded), dtype or shape.
+    expected, for an unknown encoding (Bayer mosaics and YUV are only decoded), dtype or shape.
     """
     layout = _layout(encoding)
-    if encoding.startswith("bayer"):
+    if layout.to_rgb is not None and layout.from_rgb is None:
         raise InputError(f"images are not encoded as {encoding}, only decoded")
     grey = layout.channels == 1
     if image.dtype != layout.dtype or image.ndim != (2 if grey else 3) or (not grey and image.shape[2] != 3):
         expected = f"{np.dtype(layout.dtype)} {'(H, W)' if grey else '(H, W, 3)'}"
         raise InputError(f"{encoding} needs {expected}, not {image.dtype} {image.shape}")
-    image = np.ascontiguousarray(image, np.dtype(layout.dtype).newbyteorder("<"))
+    image = np.ascontiguousarray(image)
     if layout.from_rgb is not None:
         image = cv2.cvtColor(image, layout.from_rgb)
+    image = image.astype(image.dtype.newbyteorder("<"), copy=False)
     return image.strides[0], image.reshape(-1).view(np.uint8)
+
+
+def demosaic(mosaic: np.ndarray, encoding: str) -> np.ndarray:
+    """A mosaic, uint8 or uint16 (H, W), in the pattern of a bayer_* encoding -> RGB (H, W, 3) of its dtype.
+
+    Raises ValueError for an unknown encoding.
+    """
+    return cv2.cvtColor(np.ascontiguousarray(mosaic), _layout(encoding).to_rgb)
 
 
 def _layout(encoding: str) -> _Layout:

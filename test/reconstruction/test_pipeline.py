@@ -263,7 +263,7 @@ def test_every_kind_of_frame_gives_the_same(make_pipeline, dtype, shape):
         ({"policy": "some"}, "policy"),
         ({"frame_clock": "wall"}, "frame_clock"),
         ({"response": "gone.txt"}, "response"),
-        ({"buffer_megabytes": 0}, "memory"),
+        ({"buffer_megabytes": 0}, "buffer_megabytes"),
     ],
 )
 def test_a_setting_that_cannot_be_is_named(make_pipeline, wrong, complaint):

@@ -98,5 +98,15 @@ def test_the_clipped_fraction_counts_pixels_with_a_clipped_channel(dtype, white)
     image[1, 1] = white
     image[2, 2, 0] = white * 249 // 255 if white > 1 else 0.97
     image[3, 3, 2] = white * 250 // 255 if white > 1 else 0.985
-    assert clipped_fraction(image) == pytest.approx(3 / 20)
-    assert clipped_fraction(image[..., 1]) == pytest.approx(2 / 20)
+    assert clipped_fraction(image, white) == pytest.approx(3 / 20)
+    assert clipped_fraction(image[..., 1], white) == pytest.approx(2 / 20)
+
+
+def test_a_white_level_is_where_16_bits_saturate():
+    response = Response(2.2, 4095)
+    image = np.array([[0, 2048, 4095, 4096, 65535]], np.uint16)
+    expected = np.minimum(image / 4095, 1) ** 2.2
+    np.testing.assert_allclose(response.linearise(image, CPU)[0, 0], expected, rtol=1e-5)
+    assert response.white(image.dtype) == 4095
+    assert response.white(np.dtype(np.uint8)) == 255
+    assert clipped_fraction(image, response.white(image.dtype)) == pytest.approx(3 / 5)

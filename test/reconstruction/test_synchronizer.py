@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 
@@ -155,13 +157,74 @@ def test_a_duplicate_is_skipped():
     sync.add_frame(frame(20))
     sync.add_events(events(20), 0.0)
     assert [job.frame.stamp_ns // MS for job in jobs(sync)] == [20]
-    assert sync.skipped_frames == 2
+    assert sync.skipped_frames == sync.duplicate_frames == 2
+
+
+def test_a_frame_that_was_overtaken_on_its_way_is_skipped_and_disturbs_nothing():
+    sync = started()
+    sync.add_events(events(11, 101, 201, 301), 0.0)
+    for stamp in (200, 100, 300):
+        sync.add_frame(frame(stamp))
+    first, second = jobs(sync)
+    assert (first.reset_reason, times(first)) == ("", [11, 101])
+    assert (second.reset_reason, times(second)) == ("", [201])
+    assert sync.skipped_frames == sync.overtaken_frames == 1
+
+
+def test_a_small_step_back_that_goes_on_is_a_new_stream():
+    sync = started()
+    for stamp in (200, 100, 130, 160):
+        sync.add_frame(frame(stamp))
+    taken = jobs(sync, flush=True)
+    assert [job.frame.stamp_ns // MS for job in taken] == [200, 130, 160]
+    assert [job.reset_reason for job in taken] == ["", "time stepped back", ""]
+    assert sync.skipped_frames == 1
+
+
+def test_packets_that_are_numbered_anew_leave_the_old_stream_behind():
+    sync = started()
+    sync.add_events(events(100, 500), 0.0)
+    sync.add_events(events(11, 12), 0.0, restarted=True)
+    assert sync.dropped_events == 2
+    sync.add_frame(frame(20))
+    assert sync.next() is None
+    sync.add_events(events(20), 0.0)
+    assert times(sync.next()) == [11, 12, 20]
+
+
+def test_the_timeout_runs_by_the_clock_that_is_given():
+    sync = started(event_timeout=0.1)
+    waiting = frame(20, arrived=time.monotonic())
+    waiting.since = 50.0
+    sync.add_frame(waiting)
+    assert sync.next(now=50.09) is None
+    assert sync.next(now=50.11).frame is waiting
+
+
+@pytest.mark.parametrize("now", [50.0, 40.0], ids=["stands still", "steps back"])
+def test_a_clock_that_does_not_run_holds_no_frame_for_ever(now):
+    sync = started(event_timeout=0.1)
+    waiting = frame(20, arrived=time.monotonic() - 10)
+    waiting.since = 50.0
+    sync.add_frame(waiting)
+    assert sync.next(now=now).frame is waiting
+
+
+def test_settings_can_change_while_frames_wait():
+    sync = started(policy="all", event_timeout=10.0)
+    for stamp in (20, 30):
+        sync.add_frame(frame(stamp))
+    assert sync.next(now=1.0) is None
+    sync.configure("latest", 0.5, 1.0)
+    (job,) = jobs(sync, now=1.0)
+    assert job.frame.stamp_ns == 30 * MS
+    assert sync.skipped_frames == 1
 
 
 @pytest.mark.parametrize(
     "stamp_ms, shape, reason",
     [
-        (9, (4, 6, 3), "time stepped back"),
+        (-300, (4, 6, 3), "time stepped back"),
         (1500, (4, 6, 3), "gap of 1.49 s"),
         (20, (4, 7, 3), "new resolution"),
         (20, (4, 6), "new resolution"),

@@ -92,7 +92,7 @@ def test_a_camera_info_of_another_size_is_a_problem_that_passes(events):
     [
         ({"registration": "magic"}, "registration"),
         ({"registration": "homography"}, "homography"),
-        ({"homography": (1, 0, 0, 0, 1, 0, 0, 0, 1)}, "homography"),
+        ({"homography": (1, 0, 0, 0, 1, 0, 0, 0)}, "homography"),
         ({"registration": "homography", "homography": (1, 0, 0)}, "homography"),
         ({"event_roi": (1, 2, 3)}, "event_roi"),
         ({"event_roi": (0, 0, 0, 10)}, "event_roi"),

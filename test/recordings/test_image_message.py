@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from rehdr_ros.errors import InputError
 from rehdr_ros.recordings import decode_image, encode_image
 
 HEIGHT, WIDTH = 6, 10
@@ -11,7 +12,9 @@ IMAGES = {
     "32FC1": RANDOM.random((HEIGHT, WIDTH), np.float32),
     "32FC3": RANDOM.random((HEIGHT, WIDTH, 3), np.float32),
     **dict.fromkeys(("rgb8", "bgr8", "rgba8", "bgra8"), RANDOM.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)),
+    **dict.fromkeys(("rgb16", "bgr16", "rgba16", "bgra16"), RANDOM.integers(0, 65536, (HEIGHT, WIDTH, 3), np.uint16)),
 }
+UYVY, YUYV = ("uyvy", "yuv422"), ("yuyv", "yuv422_yuy2")
 
 
 def decode(encoding, step, data, is_bigendian=False):
@@ -47,6 +50,26 @@ def test_the_order_of_the_colours(encoding, octets):
     assert decode(encoding, WIDTH * len(octets), data)[0, 0].tolist() == [1, 2, 3]
 
 
+@pytest.mark.parametrize(
+    "encoding, words",
+    [
+        ("rgb16", [256, 2, 3]),
+        ("bgr16", [3, 2, 256]),
+        ("rgba16", [256, 2, 3, 65535]),
+        ("bgra16", [3, 2, 256, 65535]),
+    ],
+)
+def test_the_order_of_the_colours_in_16_bits(encoding, words):
+    red_to_blue = np.full((HEIGHT, WIDTH, 3), (256, 2, 3), np.uint16)
+    _, data = encode_image(red_to_blue, encoding)
+    assert data.view("<u2")[: len(words)].tolist() == words
+    for order, is_bigendian in (("<", False), (">", True)):
+        pixels = np.tile(np.array(words, order + "u2"), HEIGHT * WIDTH)
+        image = decode(encoding, WIDTH * 2 * len(words), pixels.tobytes(), is_bigendian)
+        assert image.dtype == np.uint16 and image.dtype.isnative
+        np.testing.assert_array_equal(image, red_to_blue)
+
+
 @pytest.mark.parametrize("encoding", ["mono16", "32FC1", "32FC3"])
 def test_big_endian_data(encoding):
     image = IMAGES[encoding]
@@ -56,7 +79,7 @@ def test_big_endian_data(encoding):
     np.testing.assert_array_equal(decoded, image)
 
 
-@pytest.mark.parametrize("encoding", ["mono8", "mono16", "rgb8", "rgba8", "32FC1", "32FC3"])
+@pytest.mark.parametrize("encoding", ["mono8", "mono16", "rgb8", "rgba8", "rgb16", "rgba16", "32FC1", "32FC3"])
 def test_the_image_is_a_view_where_it_can_be(encoding):
     step, data = encode_image(IMAGES[encoding], encoding)
     assert np.shares_memory(decode(encoding, step, data), data)
@@ -71,6 +94,54 @@ def test_a_mosaic_gives_its_colour_back(pattern):
     np.testing.assert_array_equal(image, np.full((HEIGHT, WIDTH, 3), (200, 100, 50)))
 
 
+@pytest.mark.parametrize("is_bigendian", [False, True])
+@pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
+def test_a_mosaic_keeps_its_16_bits(pattern, is_bigendian):
+    colour = {"r": 60001, "g": 1000, "b": 70}
+    cell = np.array([colour[letter] for letter in pattern], ">u2" if is_bigendian else "<u2").reshape(2, 2)
+    mosaic = np.tile(cell, (HEIGHT // 2, WIDTH // 2))
+    image = decode(f"bayer_{pattern}16", 2 * WIDTH, mosaic.tobytes(), is_bigendian)
+    assert image.dtype == np.uint16
+    np.testing.assert_array_equal(image, np.full((HEIGHT, WIDTH, 3), (60001, 1000, 70)))
+
+
+def yuv(encoding, y, u, v):
+    """Pixels of luma y (H, W), all of one chroma, with padded rows: step and data."""
+    pixels = np.empty((HEIGHT, WIDTH, 2), np.uint8)
+    luma, chroma = (1, 0) if encoding in UYVY else (0, 1)
+    pixels[:, :, luma] = y
+    pixels[:, 0::2, chroma], pixels[:, 1::2, chroma] = u, v
+    padded = np.full((HEIGHT, 2 * WIDTH + 4), 99, np.uint8)
+    padded[:, :-4] = pixels.reshape(HEIGHT, -1)
+    return 2 * WIDTH + 4, padded.tobytes()
+
+
+@pytest.mark.parametrize("encoding", UYVY + YUYV)
+def test_yuv_in_video_range(encoding):
+    luma = np.full((HEIGHT, WIDTH), 126)
+    luma[0, :5] = 0, 16, 126, 235, 255
+    image = decode(encoding, *yuv(encoding, luma, 128, 128))
+    assert (image.dtype, image.shape) == (np.uint8, (HEIGHT, WIDTH, 3))
+    grey = np.full((HEIGHT, WIDTH), 128)
+    grey[0, :5] = 0, 0, 128, 255, 255
+    np.testing.assert_array_equal(image, np.repeat(grey[:, :, None], 3, 2))
+
+
+@pytest.mark.parametrize("encoding", UYVY + YUYV)
+@pytest.mark.parametrize(
+    "bt601, rgb", [((81, 90, 240), (255, 0, 0)), ((145, 54, 34), (0, 255, 0)), ((41, 240, 110), (0, 0, 255))]
+)
+def test_yuv_has_the_colours_of_bt601(encoding, bt601, rgb):
+    image = decode(encoding, *yuv(encoding, *bt601))
+    np.testing.assert_allclose(image.astype(int), np.broadcast_to(rgb, image.shape), atol=2)  # 8 bits of YUV
+
+
+@pytest.mark.parametrize("encoding", UYVY + YUYV)
+def test_yuv_of_an_odd_width_is_refused(encoding):
+    with pytest.raises(InputError, match=f"{encoding} needs an even width.* not 9x6"):
+        decode_image(encoding, 6, 9, 18, bytes(6 * 18))
+
+
 @pytest.mark.parametrize("change", [{"step": 29}, {"height": 5}, {"width": 11}, {"height": 0}, {"data": b"abc"}])
 def test_sizes_that_do_not_fit_are_refused(change):
     message = {"height": HEIGHT, "width": WIDTH, "step": 30, "data": bytes(30 * HEIGHT)} | change
@@ -79,15 +150,24 @@ def test_sizes_that_do_not_fit_are_refused(change):
 
 
 def test_unknown_encodings_are_named_with_the_known_ones():
-    with pytest.raises(ValueError, match="'yuv422'.*bayer_rggb8"):
-        decode("yuv422", 20, bytes(20 * HEIGHT))
-    with pytest.raises(ValueError, match="'yuv422'.*rgb8"):
-        encode_image(IMAGES["rgb8"], "yuv422")
+    with pytest.raises(ValueError, match="'nv12'.*bayer_rggb8"):
+        decode("nv12", 20, bytes(20 * HEIGHT))
+    with pytest.raises(ValueError, match="'nv12'.*rgb8"):
+        encode_image(IMAGES["rgb8"], "nv12")
 
 
 @pytest.mark.parametrize(
     "encoding, image",
-    [("rgb8", "mono8"), ("mono8", "rgb8"), ("mono16", "mono8"), ("32FC3", "rgb8"), ("bayer_rggb8", "mono8")],
+    [
+        ("rgb8", "mono8"),
+        ("mono8", "rgb8"),
+        ("mono16", "mono8"),
+        ("32FC3", "rgb8"),
+        ("rgb16", "rgb8"),
+        ("bayer_rggb8", "mono8"),
+        ("bayer_rggb16", "mono16"),
+        ("yuyv", "rgb8"),
+    ],
 )
 def test_an_image_that_its_encoding_cannot_hold_is_refused(encoding, image):
     with pytest.raises(ValueError, match=encoding):

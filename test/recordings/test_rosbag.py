@@ -162,8 +162,8 @@ def test_an_image_that_cannot_be_decoded_is_told_with_its_topic(tmp_path):
     with BagWriter(tmp_path / "bag") as bag:
         header = bag.types["std_msgs/msg/Header"](bag.types["builtin_interfaces/msg/Time"](1, 2), "")
         data = np.zeros(8, np.uint8)
-        bag.write("/image", IMAGE, bag.types[IMAGE](header, 2, 2, "yuv422", 0, 4, data), 10**9)
-    with pytest.raises(RecordingError, match="/image: .*yuv422"):
+        bag.write("/image", IMAGE, bag.types[IMAGE](header, 2, 2, "nv12", 0, 4, data), 10**9)
+    with pytest.raises(RecordingError, match="/image: .*nv12"):
         list(BagRecording(tmp_path / "bag").frames())
 
 

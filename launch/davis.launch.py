@@ -1,0 +1,76 @@
+"""Start a DAVIS by libcaer_driver, and rehdr_node on its events and its frames.
+
+ros2 launch rehdr_ros davis.launch.py aps_exposure:=4000 viewer:=true
+
+The arguments of rehdr.launch.py do here, too. The driver's own auto exposure stays off: nobody tells the node what it
+does, and the scale of the radiance would move with it.
+
+The driver is a component: a recorder loaded into its container gets every packet without DDS between them. rehdr_node
+can't join them, for a container loads C++ libraries and the node is Python: it runs beside, and shared memory carries
+packets and frames to it.
+"""
+
+from pathlib import Path
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
+from launch.substitutions import LaunchConfiguration, PythonExpression
+from launch_ros.actions import ComposableNodeContainer
+from launch_ros.descriptions import ComposableNode
+from launch_ros.parameter_descriptions import ParameterValue
+
+_ARGUMENTS = {
+    "camera_name": ("event_camera", "name of the driver's node: it publishes NAME/events and NAME/image_raw"),
+    "aps_exposure": ("5000", "exposure of the frames, us"),
+    "driver_params_file": ("", "other parameters of the driver (serial, biases, ...), a ROS parameter file"),
+    "parameters": ("", "single parameters of rehdr_node above params_file, as 'policy: all, event_timeout: 0.2'"),
+}
+_CAMERA = LaunchConfiguration("camera_name")
+_EXPOSURE = LaunchConfiguration("aps_exposure")
+# Frames and events have one clock. The driver stamps frames in the middle of their exposure, we mean its start.
+_REHDR = ["frame_clock: sensor, event_time_offset: ", PythonExpression(["'%.6f' % (", _EXPOSURE, " / 2e6)"]), ", "]
+
+
+def generate_launch_description() -> LaunchDescription:
+    arguments = (
+        DeclareLaunchArgument(name, default_value=default, description=text)
+        for name, (default, text) in _ARGUMENTS.items()
+    )
+    rehdr = IncludeLaunchDescription(
+        str(Path(__file__).with_name("rehdr.launch.py")),  # as text, so that `ros2 launch -s` lists its arguments
+        launch_arguments={
+            "events": [_CAMERA, "/events"],
+            "image": [_CAMERA, "/image_raw"],
+            "camera_info": [_CAMERA, "/camera_info"],
+            "parameters": [*_REHDR, LaunchConfiguration("parameters")],
+        }.items(),
+    )
+    return LaunchDescription([*arguments, rehdr, OpaqueFunction(function=_driver)])
+
+
+def _driver(context: LaunchContext) -> list:
+    settings = {
+        "device_type": "davis",
+        "dvs_enabled": True,
+        "aps_enabled": True,
+        "aps_exposure": ParameterValue(_EXPOSURE, value_type=int),
+        "auto_exposure_enabled": False,
+    }
+    file = LaunchConfiguration("driver_params_file")
+    driver = ComposableNode(
+        package="libcaer_driver",
+        plugin="libcaer_driver::Driver",
+        namespace=LaunchConfiguration("namespace"),
+        name=_CAMERA,
+        parameters=[settings, *([file] if file.perform(context) else [])],
+        extra_arguments=[{"use_intra_process_comms": True}],
+    )
+    container = ComposableNodeContainer(
+        package="rclcpp_components",
+        executable="component_container",
+        namespace=LaunchConfiguration("namespace"),
+        name="libcaer_driver_container",
+        composable_node_descriptions=[driver],
+        output="screen",
+    )
+    return [container]

@@ -1,0 +1,187 @@
+"""What the node subscribes to: every message goes to the pipeline, or is refused, counted and said."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from event_camera_msgs.msg import EventPacket
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from rehdr_ros.errors import InputError
+from rehdr_ros.msg import Exposure
+from rehdr_ros.node.complaints import Complaints
+from rehdr_ros.node.conversions import image_from_message
+from rehdr_ros.node.parameters import Parameters
+from rehdr_ros.node.qos import subscribe
+from rehdr_ros.reconstruction import HdrPipeline
+from rehdr_ros.reconstruction.recent import Recent
+from rehdr_ros.recordings.camera_message import camera_from_message
+from rehdr_ros.recordings.compressed_message import decode_compressed
+from rehdr_ros.recordings.dvs_message import events_from_event_array
+from rehdr_ros.recordings.packet_message import packet_from_message, stamp_to_ns
+
+
+class Inputs:
+    """The subscriptions. No callback waits for the network: they decode and queue, then `wake` is called.
+
+    now: the time from which a frame waits, s, or None for the monotonic clock's.
+    tally counts, since it was made: packets, frames, refused_packets, refused_frames, refused_messages (both, and
+    others), transport_lost_packets and transport_lost_frames.
+    `camera_infos`: those of the frames, by stamp.
+    """
+
+    def __init__(
+        self,
+        node,
+        pipeline: HdrPipeline,
+        settings: Parameters,
+        tally: Counter,
+        complaints: Complaints,
+        wake: Callable[[], None],
+        now: Callable[[], float | None],
+    ):
+        self._node, self._pipeline, self._settings, self._tally = node, pipeline, settings, tally
+        self._complaints, self._wake, self._now = complaints, wake, now
+        self._sensor_size: tuple[int, int] | None = None
+        self.camera_infos: Recent[CameraInfo] = Recent()
+        self.events_topic = node.resolve_topic_name("events")
+        self.image_topic = image_topic(node, settings)
+        self._subscriptions: list = []
+
+    def open(self) -> None:
+        """Subscribe; does nothing where it has."""
+        if self._subscriptions:
+            return
+        settings, depth = self._settings, self._settings.image_depth
+        packed = settings.image_transport == "compressed"
+        self._subscriptions = [
+            self._subscribe_events(),
+            self._subscribe(
+                CompressedImage if packed else Image,
+                self.image_topic,
+                self._on_compressed if packed else self._on_image,
+                depth,
+                "transport_lost_frames",
+            ),
+            self._subscribe(CameraInfo, "camera_info", self._on_camera_info, depth),
+            self._subscribe(CameraInfo, "event_camera_info", self._on_event_camera_info, depth),
+            self._subscribe(Exposure, "exposure", self._on_exposure, depth),
+        ]
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has subscribed."""
+        return bool(self._subscriptions)
+
+    def publishers(self) -> dict[str, int]:
+        """How many publishers the events and the frames have."""
+        count = self._node.count_publishers
+        return {"events": count(self.events_topic), "frames": count(self.image_topic)}
+
+    def _subscribe_events(self):
+        depth = self._settings.events_depth
+        if self._settings.events_type == "dvs_msgs":
+            kind = event_array_class()
+            return self._subscribe(kind, "events", self._on_event_array, depth, "transport_lost_packets", raw=True)
+        return self._subscribe(EventPacket, "events", self._on_packet, depth, "transport_lost_packets")
+
+    def _subscribe(self, kind: type, topic: str, callback: Callable, depth: int, lost: str = "", **options):
+        resolved = self._node.resolve_topic_name(topic)
+
+        def on_lost(count: int) -> None:
+            if lost:
+                self._tally[lost] += count
+                self._complaints.warn(
+                    lost,
+                    f"{self._tally[lost]} messages lost in transport on {resolved}: "
+                    "let their publisher use config/fastdds_shm.xml (docs/node.md, Transport)",
+                )
+
+        reliability = self._settings.input_reliability
+        return subscribe(self._node, kind, topic, callback, depth, reliability, on_lost, self._complaints, **options)
+
+    def _on_packet(self, message: EventPacket) -> None:
+        with self._refusing("events", "refused_packets"):
+            self._tally["packets"] += 1
+            self._pipeline.add_packet(packet_from_message(message))
+            self._sensor_size = (message.width, message.height)
+
+    def _on_event_array(self, raw: bytes) -> None:
+        with self._refusing("events", "refused_packets"):
+            self._tally["packets"] += 1
+            array = events_from_event_array(raw)
+            if not all(array.size):
+                raise InputError(f"an event camera of {array.size[0]}x{array.size[1]} pixels")
+            self._tally["out_of_bounds"] += array.out_of_bounds
+            self._pipeline.add_events(array.events, array.size)
+            self._sensor_size = array.size
+
+    def _on_image(self, message: Image) -> None:
+        with self._refusing("image_raw", "refused_frames"):
+            self._tally["frames"] += 1
+            self._add_frame(message.header, image_from_message(message))
+
+    def _on_compressed(self, message: CompressedImage) -> None:
+        with self._refusing("image_raw", "refused_frames"):
+            self._tally["frames"] += 1
+            self._add_frame(message.header, decode_compressed(message.format, message.data))
+
+    def _add_frame(self, header, image: np.ndarray) -> None:
+        size = image.shape[1::-1]
+        registration = self._pipeline.config.registration
+        if registration in ("scale", "identity") and self._sensor_size not in (None, size):
+            sizes = f"events of {self._sensor_size} and frames of {size} pixels"
+            advice = "unless both cameras share their optics, set it to homography or camera_info"
+            self._complaints.warn(sizes, f"{sizes}, with registration={registration}: {advice}", seconds=math.inf)
+        self._pipeline.add_frame(stamp_to_ns(header.stamp), image, frame_id=header.frame_id, now=self._now())
+
+    def _on_camera_info(self, message: CameraInfo) -> None:
+        self.camera_infos.put(stamp_to_ns(message.header.stamp), message)
+        self._calibrate("frames", "camera_info", message)
+
+    def _on_event_camera_info(self, message: CameraInfo) -> None:
+        self._calibrate("events", "event_camera_info", message)
+
+    def _calibrate(self, of: str, topic: str, message: CameraInfo) -> None:
+        if self._pipeline.config.registration == "camera_info":
+            with self._refusing(topic):
+                self._pipeline.set_camera(of, camera_from_message(message))
+
+    def _on_exposure(self, message: Exposure) -> None:
+        with self._refusing("exposure"):
+            self._pipeline.add_exposure(stamp_to_ns(message.header.stamp), message.exposure_time * message.gain)
+
+    @contextmanager
+    def _refusing(self, topic: str, counter: str = "") -> Iterator[None]:
+        """Whatever a message holds, the stream goes on: what fails is counted and said."""
+        try:
+            yield
+        except Exception as error:
+            self._tally["refused_messages"] += 1
+            self._tally[counter or f"refused {topic}"] += 1
+            count = self._tally[counter or f"refused {topic}"]
+            self._complaints.warn(topic, f"refused a message on {topic} ({count} so far): {error}")
+        self._wake()
+
+
+def image_topic(node, settings: Parameters) -> str:
+    """The frames' topic; image_transport puts its transports below the raw one's name."""
+    topic = node.resolve_topic_name("image_raw")
+    return f"{topic}/compressed" if settings.image_transport == "compressed" else topic
+
+
+def event_array_class() -> type:
+    """dvs_msgs/msg/EventArray. Raises InputError where it isn't installed."""
+    try:
+        from dvs_msgs.msg import EventArray
+    except ImportError as error:
+        raise InputError("events_type=dvs_msgs: the package dvs_msgs is not installed") from error
+    return EventArray

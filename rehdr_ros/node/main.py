@@ -1,0 +1,68 @@
+"""The process of rehdr_node."""
+
+import os
+import sys
+
+from rehdr_ros.node.signals import interrupt_on_signals
+from rehdr_ros.node.transport import use_large_shared_memory
+
+_LAST_FRAME_SECONDS = 0.7  # that the frame in progress may take at the end
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the node until SIGINT or SIGTERM. Returns 0; 2 where autostart can't configure it."""
+    interrupt_on_signals()
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:  # before the node was there
+        return 0
+
+
+def _run(arguments: list[str] | None) -> int:
+    use_large_shared_memory()
+    # Not before signals are seen to: these imports take seconds.
+    import rclpy
+    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+    from rclpy.lifecycle import TransitionCallbackReturn
+    from rclpy.signals import SignalHandlerOptions
+
+    from rehdr_ros.errors import InputError
+    from rehdr_ros.node.node import RehdrNode
+
+    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node = RehdrNode()
+    except InputError as error:
+        rclpy.logging.get_logger("rehdr_node").error(" ".join(str(error).split()))
+        rclpy.try_shutdown()
+        return 2
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        if node.get_parameter("autostart").value:
+            if node.trigger_configure() != TransitionCallbackReturn.SUCCESS:
+                return 2
+            node.trigger_activate()
+        while rclpy.ok():
+            try:
+                executor.spin_once(timeout_sec=0.1)  # returns now and then, to see signals
+            except ExternalShutdownException:
+                raise
+            except Exception as error:  # DDS refuses to publish under flood, a service's client has gone, ...
+                node.complain(f"a callback failed: {error!r}")
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        if not node.stop(_LAST_FRAME_SECONDS):
+            # A network on a slow CPU takes seconds a frame, and its thread can't be interrupted.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(0)
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

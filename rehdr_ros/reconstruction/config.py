@@ -1,0 +1,61 @@
+"""The settings of the core: the node's parameters and the options of the command have the same names."""
+
+from dataclasses import dataclass
+
+from rehdr_ros.reconstruction.tonemap import ToneMapper
+from rehdr_ros.reconstruction.voxel_input import VoxelConfig
+from rehdr_ros.settings import setting
+
+
+@dataclass(frozen=True)
+class PipelineConfig(VoxelConfig):
+    """How to reconstruct. Raises ValueError for a value out of its bounds."""
+
+    weights: str = setting(
+        "rehdr_t",
+        "shipped name (rehdr_t, rehdr_s), or path of a .safetensors or a published .pth checkpoint",
+        fixed=True,
+    )
+    device: str = setting("auto", "auto (the GPU where there is one), cpu, cuda or cuda:N", fixed=True)
+    precision: str = setting(
+        "auto",
+        "of the network: auto (what the device computes natively), float32, bfloat16 or float16",
+        choices=("auto", "float32", "bfloat16", "float16"),
+        fixed=True,
+    )
+    fallback: str = setting(
+        "auto",
+        "when the device is out of memory: auto (16-bit precision, then the CPU), or none (frames are lost)",
+        choices=("auto", "none"),
+        fixed=True,
+    )
+    response: float | str = setting(
+        2.2, "camera response: a power, or a file that tabulates it (display value -> linear)"
+    )
+    white_level: int = setting(
+        0, "value at which 16-bit images saturate, e.g. 4095 for 12-bit cameras; 0: 65535", least=0, most=65535
+    )
+    tonemap: str = setting(
+        "reinhard",
+        "reinhard (steady exposure), mulaw (as in the paper) or gamma (clips above white)",
+        choices=ToneMapper.OPERATORS,
+    )
+    frame_clock: str = setting(
+        "host",
+        "clock that stamps the frames: host, or sensor (the event camera's own, as on a DAVIS)",
+        choices=("host", "sensor"),
+        fixed=True,
+    )
+    event_time_offset: float = setting(0.0, "added to the events' time, s", least=-3600, most=3600)
+    event_timeout: float = setting(0.1, "longest wait of a frame for its events, s", least=0, most=3600)
+    max_frame_gap: float = setting(
+        1.0, "longest interruption between two frames that keeps the hidden state, s", least=0, most=3600
+    )
+    policy: str = setting(
+        "latest",
+        "latest: skip frames under load, their events join the next frame's; all: keep every frame (up to 64 may wait)",
+        choices=("latest", "all"),
+    )
+    buffer_megabytes: float = setting(
+        256.0, "memory for events that wait for their frame, 10^6 bytes", least=0.001, most=1e6, fixed=True
+    )

@@ -1,0 +1,78 @@
+"""The file inside a sensor_msgs/msg/CompressedImage -> an array in RGB order. No ROS."""
+
+from __future__ import annotations
+
+import struct
+
+import cv2
+import numpy as np
+
+from rehdr_ros.errors import InputError
+from rehdr_ros.recordings.image_message import demosaic
+
+_CODECS = ("jpeg", "jpg", "png")
+_JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xd9"
+_PNG = b"\x89PNG\r\n\x1a\n"
+_TO_RGB = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}
+
+
+def decode_compressed(format: str, data: bytes | bytearray | memoryview | np.ndarray) -> np.ndarray:
+    """The image of a CompressedImage: uint8 or uint16 (PNG), (H, W) for grey, else (H, W, 3) in RGB without alpha.
+
+    `format` is "jpeg", "png" or what image_transport writes, "ENCODING; jpeg compressed STORED": the encoding of the
+    camera's image and that of the pixels in the file, which is the camera's where STORED is missing. It tells whether
+    grey pixels are a Bayer mosaic, which is demosaiced. The colours are the file's own, whatever order STORED names.
+
+    Raises ValueError for other codecs, for depth images and for files that are damaged or end too early. Damage in the
+    middle of a JPEG can't be seen: it has no checksum.
+    """
+    stored = _stored_encoding(format)
+    octets = bytes(data)
+    _require_whole_file(format, octets)
+    try:
+        # As it lies in the file: neither turned as its EXIF says, nor cut to 8 bits.
+        image = cv2.imdecode(np.frombuffer(octets, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        image = None
+    if image is None:
+        raise InputError(f"compressed image of format {format!r}: its {len(octets)} bytes are damaged")
+    if image.ndim == 3:
+        return cv2.cvtColor(image, _TO_RGB[image.shape[2]])
+    return demosaic(image, stored) if stored.startswith("bayer") else image
+
+
+def _stored_encoding(format: str) -> str:
+    encoding, _, rest = format.rpartition(";")
+    words = rest.split()
+    codec = words[0] if words else ""
+    if codec.startswith("compressedDepth"):
+        raise InputError(f"compressed image of format {format!r}: this is a depth image, a camera's image is needed")
+    if codec.lower() not in _CODECS:
+        raise InputError(f"compressed image of format {format!r}: only jpeg and png are decoded")
+    return words[2] if len(words) > 2 else encoding.strip()
+
+
+def _require_whole_file(format: str, octets: bytes) -> None:
+    """Refuse what decoders, depending on their version, fill up with grey. Cameras may pad a file behind its end."""
+    if octets.startswith(_JPEG):
+        # Not the end of a thumbnail, which lies before the image's scan.
+        whole = octets.rfind(_JPEG_END) > octets.rfind(_JPEG_SCAN) > 0
+    elif octets.startswith(_PNG):
+        whole = _has_all_chunks(octets)
+    else:
+        raise InputError(
+            f"compressed image of format {format!r}: its {len(octets)} bytes begin as neither JPEG nor PNG"
+        )
+    if not whole:
+        raise InputError(f"compressed image of format {format!r}: the file is cut off after {len(octets)} bytes")
+
+
+def _has_all_chunks(png: bytes) -> bool:
+    # Decoders make room for a chunk before they read it: 2 GB where the length is damaged.
+    at = len(_PNG)
+    while at + 12 <= len(png):
+        length, name = struct.unpack_from(">I4s", png, at)
+        at += 12 + length  # with the checksum
+        if name == b"IEND":
+            return at <= len(png)
+    return False

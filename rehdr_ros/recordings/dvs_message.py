@@ -1,0 +1,79 @@
+"""dvs_msgs/msg/EventArray, serialized -> Events. No ROS.
+
+An array of messages becomes one Python object per event in every ROS library; read from the bytes it is a few views.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+import numpy as np
+
+from rehdr_ros.errors import InputError
+from rehdr_ros.events.packet import Events
+
+_ORDERS = {b"\0\0": ">", b"\0\1": "<"}  # of plain CDR, which rmw implementations write; the next two bytes are options
+_ENCAPSULATION = 4  # bytes; alignment counts from behind them
+_EVENT, _LAST_EVENT = 16, 13  # bytes, with and without the padding that follows
+_LARGEST = 1 << 16  # pixels, what uint16 coordinates reach
+
+
+class EventArray(NamedTuple):
+    """One message: stamp_ns is header.stamp, int64 ns; size is (width, height).
+
+    events: those within the size, in the message's order, t as the driver stamped them, ns of ROS time.
+    out_of_bounds: how many others there were.
+    """
+
+    stamp_ns: int
+    size: tuple[int, int]
+    events: Events
+    out_of_bounds: int
+
+
+def events_from_event_array(raw: bytes | bytearray | memoryview) -> EventArray:
+    """The content of a serialized (plain CDR, of either byte order) dvs_msgs/msg/EventArray.
+
+    The events own their memory. Raises ValueError where `raw` is cut off or is no such message.
+    """
+    raw = memoryview(raw).cast("B")
+    order = _ORDERS.get(bytes(raw[:2]))
+    if order is None:
+        raise InputError(
+            f"EventArray: expected plain CDR (00 00 or 00 01), not {bytes(raw[:2]).hex(' ') or 'no bytes'}"
+        )
+    body = raw[_ENCAPSULATION:]
+    try:
+        seconds, nanoseconds, name_bytes = struct.unpack_from(order + "iII", body)
+        after_name = 12 + name_bytes + -name_bytes % 4
+        height, width, count = struct.unpack_from(order + "III", body, after_name)
+    except struct.error:
+        raise InputError(f"EventArray: cut off within its header, after {len(raw)} bytes") from None
+    body = body[after_name + 12 :]
+    needed = (count - 1) * _EVENT + _LAST_EVENT if count else 0
+    if not needed <= len(body) < needed + _EVENT:  # a sender may pad the end
+        raise InputError(f"EventArray: {count} events need {needed} bytes, not {len(body)}")
+    if max(width, height) > _LARGEST:
+        raise InputError(f"EventArray: a sensor is at most {_LARGEST}x{_LARGEST}, not {width}x{height}")
+    events = _events(body, count, order) if count else Events.empty()
+    inside = (events.x < width) & (events.y < height)
+    kept = events if inside.all() else events[inside]
+    return EventArray(seconds * 1_000_000_000 + nanoseconds, (width, height), kept, count - len(kept))
+
+
+def _events(body: memoryview, count: int, order: str) -> Events:
+    # CDR aligns fields, not events, and x needs only even addresses: behind the 13 bytes of the first event (x 0, y 2,
+    # sec 4, nanosec 8, polarity 12) come x 14, y 16, sec 20, nanosec 24, polarity 28; and so on, every 16 bytes.
+    def column(code: str, offset: int, length: int = count) -> np.ndarray:
+        return np.ndarray((length,), order + code, body, offset, (_EVENT,))
+
+    def pixels(first: int) -> np.ndarray:
+        values = np.empty(count, np.uint16)
+        values[:1] = column("u2", first, 1)
+        if count > 1:
+            values[1:] = column("u2", first + 14, count - 1)
+        return values
+
+    t = column("i4", 4).astype(np.int64) * 1_000_000_000 + column("u4", 8)
+    return Events.of(t, pixels(0), pixels(2), (column("u1", 12) != 0).view(np.uint8))

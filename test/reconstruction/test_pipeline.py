@@ -355,3 +355,87 @@ def test_a_warm_up_does_not_delay_the_discovery_of_hot_pixels(make_pipeline, gre
         pipeline.add_frame(at, grey())
         list(pipeline.take(flush=True))
     assert pipeline.hot_pixels == 1
+
+
+def test_settings_change_from_the_next_frame_on(make_pipeline, recording):
+    pipeline, expected = make_pipeline(), list(feed(make_pipeline(), recording))
+    other = list(feed(make_pipeline(tonemap="gamma"), recording))
+    actual = []
+    for k, (stamp, image, events) in enumerate(recording):
+        pipeline.add_events(events)
+        pipeline.add_frame(stamp, image)
+        if k == 4:
+            pipeline.configure(replace(pipeline.config, tonemap="gamma"))
+        actual += pipeline.take()
+    actual += pipeline.take(flush=True)
+    changes_at = next(k for k, frame in enumerate(actual) if np.array_equal(frame.tonemapped, other[k].tonemapped))
+    assert changes_at in (3, 4)  # the frame that waited then
+    for k, frame in enumerate(actual):
+        np.testing.assert_array_equal(frame.radiance, expected[k].radiance)
+        np.testing.assert_array_equal(frame.tonemapped, (other if k >= changes_at else expected)[k].tonemapped)
+
+
+@pytest.mark.parametrize("change", [{"response": 1.0}, {"white_level": 4095}])
+def test_another_response_starts_anew(make_pipeline, recording, change):
+    pipeline = make_pipeline()
+    list(feed(pipeline, recording[:3]))
+    pipeline.configure(replace(pipeline.config, **change))
+    actual, expected = list(feed(pipeline, recording[3:])), list(feed(make_pipeline(**change), recording[3:]))
+    assert actual[0].info.reset_reason == "response"
+    for a, b in zip(actual, expected, strict=True):
+        np.testing.assert_array_equal(a.radiance, b.radiance)
+
+
+def test_another_registration_moves_the_events(make_pipeline, recording):
+    matrix = (1.0, 0.0, 5.0, 0.0, 1.0, 3.0, 0.0, 0.0, 1.0)
+    pipeline, moved = make_pipeline(), make_pipeline(registration="homography", homography=matrix)
+    pipeline.configure(moved.config)
+    for a, b in zip(feed(pipeline, recording), feed(moved, recording), strict=True):
+        np.testing.assert_array_equal(a.radiance, b.radiance)
+
+
+def test_another_time_offset_holds_for_the_packets_that_follow(make_pipeline, grey):
+    pipeline = make_pipeline()
+    pipeline.add_frame(0, grey())
+    list(pipeline.take(flush=True))
+    pipeline.configure(replace(pipeline.config, event_time_offset=1.0))
+    list(pipeline.take())
+    pipeline.add_events(Events([1], [1], [1], [1]), (8, 6))
+    for stamp, expected in ((S // 2, 0), (S + 2, 1)):
+        pipeline.add_frame(stamp, grey())
+        (frame,) = pipeline.take(flush=True)
+        assert frame.info.events == expected
+
+
+@pytest.mark.parametrize(
+    "change", [{"weights": "other"}, {"device": "cpu:0"}, {"buffer_megabytes": 1.0}, {"frame_clock": "sensor"}]
+)
+def test_what_the_pipeline_is_made_of_can_not_change(make_pipeline, recording, change):
+    pipeline, expected = make_pipeline(), list(feed(make_pipeline(), recording))
+    with pytest.raises(ValueError, match=f"{next(iter(change))}: only a new pipeline"):
+        pipeline.configure(replace(pipeline.config, tonemap="gamma", **change))
+    assert_same(list(feed(pipeline, recording)), expected)
+
+
+def test_a_response_that_is_not_there_changes_nothing(make_pipeline, recording):
+    pipeline, expected = make_pipeline(), list(feed(make_pipeline(), recording))
+    with pytest.raises(ValueError, match="gone.txt"):
+        pipeline.configure(replace(pipeline.config, response="gone.txt", tonemap="gamma"))
+    assert_same(list(feed(pipeline, recording)), expected)
+
+
+def test_the_age_of_the_state_is_the_stream_s_time_since_its_reset(make_pipeline, recording):
+    pipeline = make_pipeline()
+    frames = list(feed(pipeline, recording[:4]))
+    pipeline.reset("service")
+    frames += feed(pipeline, recording[4:])
+    ages = [frame.info.state_age for frame in frames]
+    stamps = [frame.stamp_ns for frame in frames]
+    expected = [(s - stamps[0 if k < 4 else 4]) * 1e-9 for k, s in enumerate(stamps)]
+    assert ages == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("exposure", [0.0, -0.01, float("nan"), float("inf")])
+def test_an_exposure_that_can_not_be_is_refused(make_pipeline, exposure):
+    with pytest.raises(ValueError, match="exposure"):
+        make_pipeline().add_exposure(0, exposure)

@@ -141,3 +141,74 @@ def test_what_clips_is_told_by_the_display_value_whatever_the_response(make_reco
     exposed = image[..., 0] <= 250
     np.testing.assert_allclose(radiance[exposed], linear[exposed], rtol=1e-5)
     assert (radiance[image[..., 0] == 255] > 1.01).any()
+
+
+def poisoned(state):
+    """The same state, not a number throughout."""
+    if isinstance(state, tuple):
+        parts = [poisoned(part) for part in state]
+        return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
+    return torch.full_like(state, torch.nan)
+
+
+def test_a_state_that_is_no_number_is_reset_and_counted(make_reconstructor):
+    reconstructor, fresh = make_reconstructor(), make_reconstructor()
+    reconstructor.reconstruct(frame(), EVENTS, None, 0)
+    reconstructor._state = poisoned(reconstructor._state)
+    result = reconstructor.reconstruct(frame(), EVENTS, 0, 10 * MS)
+    assert torch.equal(result.radiance, fresh.reconstruct(frame(), EVENTS, 0, 10 * MS).radiance)
+    assert (result.reset_reason, reconstructor.not_finite) == ("not finite", 1)
+    again = reconstructor.reconstruct(frame(), EVENTS, 10 * MS, 20 * MS)
+    assert (again.reset_reason, reconstructor.not_finite) == ("", 1)
+    assert torch.equal(again.radiance, fresh.reconstruct(frame(), EVENTS, 10 * MS, 20 * MS).radiance)
+
+
+def test_weights_that_give_no_numbers_leave_the_frame_as_it_is(tmp_path):
+    network = Rehdr(RehdrConfig(base_channels=4, scales=1))
+    torch.nn.init.constant_(network.prediction.conv.bias, torch.nan)
+    save_checkpoint(network, tmp_path / "broken.safetensors")
+    reconstructor = Reconstructor(str(tmp_path / "broken.safetensors"), "cpu", "float32", 1.0)
+    for k in range(3):
+        result = reconstructor.reconstruct(frame(100), EVENTS, 0, 10 * MS)
+        torch.testing.assert_close(result.radiance, torch.full_like(result.radiance, 100 / 255))
+        assert reconstructor.not_finite == k + 1
+
+
+def out_of_memory(*args):
+    raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+
+def test_a_device_without_memory_hands_over_to_the_cpu(make_reconstructor):
+    """As far as it goes without a GPU: the device is only called one."""
+    reconstructor, expected = make_reconstructor(precision="bfloat16"), make_reconstructor(precision="auto")
+    reconstructor.device = torch.device("cuda")
+    reconstructor.voxels.build = out_of_memory
+    result = reconstructor.reconstruct(frame(), EVENTS, 0, 10 * MS)
+    assert torch.equal(result.radiance, expected.reconstruct(frame(), EVENTS, 0, 10 * MS).radiance)
+    assert result.reset_reason == f"out of memory, now {expected.precision} on cpu"
+    assert (reconstructor.device.type, reconstructor.fallbacks) == ("cpu", 1)
+    assert reconstructor.reconstruct(frame(), EVENTS, 10 * MS, 20 * MS).reset_reason == ""
+
+
+@pytest.mark.parametrize("device, fallback", [("cuda", "none"), ("cpu", "auto")])
+def test_without_anything_to_fall_back_to_the_error_is_raised(make_reconstructor, device, fallback):
+    reconstructor = make_reconstructor(precision="bfloat16", fallback=fallback)
+    reconstructor.device = torch.device(device)
+    reconstructor.voxels.build = out_of_memory
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        reconstructor.reconstruct(frame(), EVENTS, 0, 10 * MS)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_a_gpu_that_runs_out_of_memory_goes_on_in_16_bits_and_then_on_the_cpu(make_reconstructor):
+    reconstructor = make_reconstructor(device="cuda")
+    image = np.full((480, 640, 3), 255, np.uint8)
+    for expected in ("on cuda", "on cpu"):
+        torch.cuda.empty_cache()
+        torch.cuda.set_per_process_memory_fraction(1e-6)
+        try:
+            result = reconstructor.reconstruct(image, EVENTS, 0, 10 * MS)
+        finally:
+            torch.cuda.set_per_process_memory_fraction(1.0)
+        assert expected in result.reset_reason
+    assert reconstructor.fallbacks == 2

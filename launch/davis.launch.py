@@ -13,11 +13,12 @@ packets and frames to it.
 from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, LogInfo, OpaqueFunction
 from launch.substitutions import LaunchConfiguration, PythonExpression
 from launch_ros.actions import ComposableNodeContainer
 from launch_ros.descriptions import ComposableNode
 from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackagePrefix
 
 _ARGUMENTS = {
     "camera_name": ("event_camera", "name of the driver's node: it publishes NAME/events and NAME/image_raw"),
@@ -45,7 +46,9 @@ def generate_launch_description() -> LaunchDescription:
             "parameters": [*_REHDR, LaunchConfiguration("parameters")],
         }.items(),
     )
-    return LaunchDescription([*arguments, rehdr, OpaqueFunction(function=_driver)])
+    # First: where the driver is not installed, launch fails here, and would leave behind what it started.
+    found = LogInfo(msg=["driver in ", FindPackagePrefix("libcaer_driver")])
+    return LaunchDescription([*arguments, found, rehdr, OpaqueFunction(function=_driver)])
 
 
 def _driver(context: LaunchContext) -> list:

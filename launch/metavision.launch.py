@@ -12,10 +12,11 @@ the packets to it.
 from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, LogInfo, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import ComposableNodeContainer
 from launch_ros.descriptions import ComposableNode
+from launch_ros.substitutions import FindPackagePrefix
 
 _ARGUMENTS = {
     "camera_name": ("event_camera", "name of the driver's node: its events are on NAME/events"),
@@ -34,7 +35,9 @@ def generate_launch_description() -> LaunchDescription:
         str(Path(__file__).with_name("rehdr.launch.py")),  # as text, so that `ros2 launch -s` lists its arguments
         launch_arguments={"events": [LaunchConfiguration("camera_name"), "/events"]}.items(),
     )
-    return LaunchDescription([*arguments, rehdr, OpaqueFunction(function=_driver)])
+    # First: where the driver is not installed, launch fails here, and would leave behind what it started.
+    found = LogInfo(msg=["driver in ", FindPackagePrefix("metavision_driver")])
+    return LaunchDescription([*arguments, found, rehdr, OpaqueFunction(function=_driver)])
 
 
 def _driver(context: LaunchContext) -> list:

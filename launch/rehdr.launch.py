@@ -58,18 +58,19 @@ def _actions(context: LaunchContext) -> list:
     actions = []
     if not any(name in context.environment for name in _PROFILES):
         actions.append(SetEnvironmentVariable(_PROFILES[0], PathJoinSubstitution([*_CONFIG, "fastdds_shm.xml"])))
-    actions.append(_node(context, value, given))
-    if "bag" in given:
-        # Unlike `ros2 bag play`, it waits for the node, and comes with this package.
-        replay = [ExecutableInPackage("rehdr", "rehdr_ros"), "replay", value["bag"]]
-        options = ["--rate", value["rate"], "--clock", "--wait", _WAIT_SECONDS]
-        actions.append(ExecuteProcess(cmd=[*replay, *options], output="screen"))
+    # Before the node: where it is not installed, launch fails, and would leave behind what it started.
     if IfCondition(value["viewer"]).evaluate(context):
         # It takes its argument as it is, so it must be the whole name.
         pushed = context.launch_configurations.get("ros_namespace")
         namespace = make_namespace_absolute(prefix_namespace(pushed, value["namespace"].perform(context)))
         viewer = {"package": "rqt_image_view", "executable": "rqt_image_view", "namespace": value["namespace"]}
         actions.append(Node(**viewer, arguments=[f"{namespace.rstrip('/')}/tonemapped/image_raw"]))
+    actions.append(_node(context, value, given))
+    if "bag" in given:
+        # Unlike `ros2 bag play`, it waits for the node, and comes with this package.
+        replay = [ExecutableInPackage("rehdr", "rehdr_ros"), "replay", value["bag"]]
+        options = ["--rate", value["rate"], "--clock", "--wait", _WAIT_SECONDS]
+        actions.append(ExecuteProcess(cmd=[*replay, *options], output="screen"))
     return actions
 
 

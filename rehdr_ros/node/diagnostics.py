@@ -92,7 +92,7 @@ class Diagnostics:
             level = ERROR if name == "frames" else WARN
             why = "its publisher is silent" if health.publishers[name] else "nobody publishes"
             said.append(f"no {count} for {silent:.0f} s: {why}")
-        values = {f"{count} per second": f"{window.rate(count):.2f}"}
+        values = {f"{each} per second": f"{window.rate(each):.2f}" for each in dict.fromkeys((count, name))}
         for cause in _LOSSES[name]:
             lost, share = window.change(cause), window.share(cause, count)
             values[cause.replace("_", " ")] = str(health.counters[cause])

@@ -120,6 +120,8 @@ class RehdrNode(LifecycleNode):
         counters["skipped_frames"] += counters["lost_frames"]
         lost = ", ".join(f"{name} {counters[name]}" for name in sorted(counters) if counters[name] and _is_loss(name))
         latency = f", mean latency {1e3 * self._latencies / published:.1f} ms" if published else ""
+        if counters["late_frames"]:
+            latency += f" ({counters['late_frames']} over the budget)"
         self.get_logger().info(f"stopped after {published} frames{latency}; lost: {lost or 'nothing'}")
         return stopped
 
@@ -232,4 +234,4 @@ class RehdrNode(LifecycleNode):
 
 def _is_loss(name: str) -> bool:
     """Whether a counter counts what went wrong, not what went well."""
-    return name not in ("published", "packets", "frames", "refused_messages")
+    return name not in ("published", "packets", "events", "frames", "late_frames", "refused_messages")

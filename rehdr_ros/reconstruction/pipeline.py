@@ -163,8 +163,11 @@ class HdrPipeline:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def add_packet(self, packet: Packet) -> None:
-        """Decode a packet of events. Raises ValueError for an unknown encoding, triggers, and an impossible size."""
+    def add_packet(self, packet: Packet) -> int:
+        """Decode a packet, and return how many events it holds.
+
+        Raises ValueError for an unknown encoding, triggers, and an impossible size.
+        """
         arrived = time.monotonic()
         with self._lock:
             started = time.perf_counter()
@@ -172,6 +175,7 @@ class HdrPipeline:
             restarted, self._seq = packet.seq < self._seq, packet.seq
             self._synchronizer.add_events(events, arrived, restarted)
             self._decode_seconds += time.perf_counter() - started
+            return len(events)
 
     def add_events(self, events: Events, size: tuple[int, int] | None = None) -> None:
         """Events that come decoded, t in ROS ns. size: width and height of the event camera, the frames' if None."""

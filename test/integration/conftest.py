@@ -55,6 +55,49 @@ def stream(node, client, camera):
 
 
 @pytest.fixture(scope="module")
+def diagnosis(node, client):
+    """What the module's node says on /diagnostics."""
+    import live
+
+    return live.Diagnosis(client)
+
+
+@pytest.fixture
+def assert_recovers(record_property):
+    """A function that fails unless good frames come back soon; how soon is shown at the end of the run."""
+
+    def assert_recovers(stream, node) -> None:
+        record_property(FRAMES_UNTIL_GOOD, stream.frames_until_good())
+        assert node.alive()
+
+    return assert_recovers
+
+
+@pytest.fixture
+def assert_withstands(stream, node, diagnosis, assert_recovers):
+    """A function that lets a fault happen to the running stream."""
+
+    def assert_withstands(fault) -> None:
+        stream.frames_until_good()
+        before, first = stream.infos[-1], len(stream.infos)
+        counts = diagnosis.counts() if fault.diagnosed else {}
+        fault.happen(stream.camera)
+        assert_recovers(stream, node)
+        infos = stream.infos[first:]
+        assert {n: getattr(infos[-1], n) - getattr(before, n) for n in fault.counted} == fault.counted
+        if fault.diagnosed:
+            now = diagnosis.counts()
+            moved = {key: now[key] - counts[key] for key in fault.diagnosed}
+            assert all(moved[key] >= least for key, least in fault.diagnosed.items()), moved
+        reasons = [info.reset_reason for info in infos if info.reset_reason]
+        assert len(reasons) == len(fault.resets), reasons
+        assert all(map(str.startswith, reasons, fault.resets)), reasons
+        assert stream.steps_back(first) == fault.back
+
+    return assert_withstands
+
+
+@pytest.fixture(scope="module")
 def camera(client):
     """A camera on /camera/image_raw and /event_camera/events whose time only goes forward."""
     import live
@@ -67,3 +110,14 @@ def leave_nothing_to_the_next_module(client):
     """Ends what the module published and subscribed to."""
     yield
     client.forget()
+
+
+FRAMES_UNTIL_GOOD = "frames until good output"
+
+
+def pytest_terminal_summary(terminalreporter):
+    """How long each fault was felt."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == FRAMES_UNTIL_GOOD:
+                terminalreporter.write_line(f"{value:3d} {name}: {report.nodeid}")

@@ -5,7 +5,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,12 @@ import pytest
 rclpy = pytest.importorskip("rclpy", reason="no ROS 2 here: run make setup, or source one")
 pytest.importorskip("rehdr_ros.msg", reason="the messages are not built: run make setup")
 
-from event_camera_msgs.msg import EventPacket  # noqa: E402 (only where they are)
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402 (only where they are)
+from event_camera_msgs.msg import EventPacket  # noqa: E402
+from lifecycle_msgs.msg import Transition  # noqa: E402
+from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
+from rcl_interfaces.msg import SetParametersResult  # noqa: E402
+from rcl_interfaces.srv import SetParameters  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
@@ -28,7 +36,19 @@ from rehdr_ros.node.transport import use_large_shared_memory  # noqa: E402
 from rehdr_ros.recordings import decode_image, encode_image  # noqa: E402
 from rehdr_ros.recordings.packet_message import stamp_to_ns  # noqa: E402
 
-__all__ = ["Camera", "Client", "NodeProcess", "Stream", "console", "pixels", "stamp", "use_large_shared_memory"]
+__all__ = [
+    "Camera",
+    "Client",
+    "Diagnosis",
+    "Fault",
+    "Manager",
+    "NodeProcess",
+    "Stream",
+    "console",
+    "pixels",
+    "stamp",
+    "use_large_shared_memory",
+]
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 IMAGE, EVENTS, EXPOSURE = "/camera/image_raw", "/event_camera/events", "/camera/exposure"
@@ -146,18 +166,39 @@ class Client(Node):
         self.wait_until(lambda: False, seconds)
 
 
+class Manager:
+    """Asks a node for transitions and parameters, as lifecycle managers and `ros2 param set` do."""
+
+    def __init__(self, client: Client, node: str = "/rehdr_node"):
+        self._client, self._node = client, node
+
+    def change(self, transition: str) -> bool:
+        """Ask for configure, activate, active_shutdown, ...; whether it succeeded."""
+        request = ChangeState.Request(transition=Transition(id=getattr(Transition, f"TRANSITION_{transition.upper()}")))
+        return self._client.call(ChangeState, f"{self._node}/change_state", request).success
+
+    def state(self) -> str:
+        return self._client.call(GetState, f"{self._node}/get_state").current_state.label
+
+    def set(self, name: str, value) -> SetParametersResult:
+        """Ask for another value of a parameter."""
+        request = SetParameters.Request(parameters=[rclpy.Parameter(name, value=value).to_parameter_msg()])
+        return self._client.call(SetParameters, f"{self._node}/set_parameters", request).results[0]
+
+
 class Camera:
-    """A frame camera and an event camera that publish best effort, as drivers do."""
+    """A frame camera and an event camera that publish best effort, as drivers do. prefix: of their topics."""
 
     width, height = 64, 48
 
-    def __init__(self, client: Client):
+    def __init__(self, client: Client, prefix: str = ""):
         def output(kind, topic):
             return client.create_publisher(
-                kind, topic, QoSProfile(depth=100, reliability=ReliabilityPolicy.BEST_EFFORT)
+                kind, prefix + topic, QoSProfile(depth=100, reliability=ReliabilityPolicy.BEST_EFFORT)
             )
 
         self._client = client
+        self._sensor = self.width, self.height
         self._images, self._packets = output(Image, IMAGE), output(EventPacket, EVENTS)
         self._exposures = output(Exposure, EXPOSURE)
         self.restart(1_000_000_000_000)
@@ -167,10 +208,10 @@ class Camera:
         assert self._client.wait_until(lambda: all(t.get_subscription_count() for t in topics)), "nobody listens"
         self._client.spin(1.0)  # discovery runs both ways
 
-    def restart(self, now: int) -> None:
+    def restart(self, now: int, seq: int = 0) -> None:
         """Begin anew at another time, ns, as a bag does that is looped."""
-        self._encoder = make_encoder("evt3", self.width, self.height)
-        self._seq = 0
+        self._encoder = make_encoder("evt3", *self._sensor)
+        self.seq = seq
         self.now = now
 
     def step(self, seconds: float = 0.1) -> int:
@@ -192,19 +233,30 @@ class Camera:
         fields = {**fields, "data": array.array("B", data.tobytes()), **changed}
         self._images.publish(Image(header=Header(stamp=ns_to_stamp(at), frame_id="lens"), **fields))
 
-    def events(self, *times: int) -> None:
-        """Publish one packet with an event at each time, ns."""
+    def events(self, *times: int, stamped: int | None = None) -> None:
+        """Publish one packet with an event at each time, ns, stamped with the first if not otherwise."""
         t = np.array(times, np.int64) - 1_000_000_000_000  # the sensor's clock starts at 0
         centre = np.full(len(t), 20)  # of column and row
         packet = self._encoder.encode(Events(t, centre, centre, np.ones(len(t))), times[0])
-        self.packet(times[0], packet.encoding, bytes(packet.data), time_base=packet.time_base)
+        at = times[0] if stamped is None else stamped
+        self.packet(at, packet.encoding, bytes(packet.data), time_base=packet.time_base)
 
-    def packet(self, at: int, encoding: str, data: bytes, width: int = width, height: int = height, **fields) -> None:
-        """Publish any bytes as a packet."""
+    def packet(self, at: int, encoding: str, data: bytes, **changed) -> None:
+        """Publish any bytes as a packet; `changed` fields make it malformed."""
         header = Header(stamp=ns_to_stamp(at), frame_id="event_lens")
-        fields = {**fields, "encoding": encoding, "width": width, "height": height, "seq": self._seq}
+        width, height = self._sensor
+        fields = {"encoding": encoding, "width": width, "height": height, "seq": self.seq, **changed}
         self._packets.publish(EventPacket(header=header, events=array.array("B", data), **fields))
-        self._seq += 1
+        self.seq += 1
+
+    def change_sensor(self, width: int, height: int) -> None:
+        """Another event camera in place of the one so far; the frames stay."""
+        self._sensor = width, height
+        self.restart(self.now)
+
+    def lose_packets(self, count: int = 1) -> None:
+        """What is numbered and never arrives."""
+        self.seq += count
 
     def exposure(self, at: int, seconds: float, gain: float) -> None:
         """Publish how the frame of that stamp is exposed, and let it arrive first."""
@@ -242,3 +294,63 @@ class Stream:
 
     def reset(self) -> None:
         assert self._client.call(Trigger, "/rehdr_node/reset").success
+
+    def steps_back(self, first: int) -> int:
+        """How often a stamp is not above the one before, from that info on."""
+        stamps = [stamp(info) for info in self.infos[max(first - 1, 0) :]]
+        return sum(b <= a for a, b in pairwise(stamps))
+
+    def frames_until_good(self, limit: int = 15) -> int:
+        """How many usual frames it takes until one comes back whole: exact, and with the one event between them."""
+        expected = (128 / 255) ** 2.2
+        for count in range(1, limit + 1):
+            at = self.camera.frame()
+            if not self._client.wait_until(lambda at=at: any(stamp(info) == at for info in self.infos), seconds=6.0):
+                continue
+            info = self.info(at)
+            if info.events == 1 and not info.reset_reason:
+                np.testing.assert_allclose(self.radiance(info), expected, rtol=1e-2)
+                return count
+        raise AssertionError(f"no good frame within {limit}: {[(i.events, i.reset_reason) for i in self.infos[-15:]]}")
+
+
+class Diagnosis:
+    """What a node says of itself on /diagnostics."""
+
+    def __init__(self, client: Client):
+        self._client = client
+        self._arrays: list[DiagnosticArray] = client.collect(DiagnosticArray, "/diagnostics")
+
+    def now(self) -> dict[str, DiagnosticStatus]:
+        """The next statuses, by part: events, frames, reconstruction, device."""
+        seen = len(self._arrays)
+        assert self._client.wait_until(lambda: len(self._arrays) > seen), "nothing on /diagnostics"
+        return {status.name.split(": ")[1]: status for status in self._arrays[-1].status}
+
+    def counts(self) -> Counter:
+        """Every whole number, as "part: key"."""
+        pairs = ((f"{part}: {v.key}", v.value) for part, status in self.now().items() for v in status.values)
+        return Counter({key: int(value) for key, value in pairs if value.isdigit()})
+
+    def says(self, part: str, text: str, seconds: float = 10.0) -> DiagnosticStatus:
+        """Wait until the message of a part has the text."""
+        deadline = time.monotonic() + seconds
+        while text not in (status := self.now()[part]).message:
+            assert time.monotonic() < deadline, f"diagnostics of {part}: {status.message!r}, no {text!r}"
+        return status
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens to a running stream, and what must tell of it.
+
+    happen: does it, given the camera. counted: which fields of FrameInfo move, and how far; diagnosed: the same of
+    /diagnostics, as "part: key", and how far at least. resets: how the reasons begin that frames give. back: how often
+    the stamps of what is published step back.
+    """
+
+    happen: Callable[[Camera], None]
+    counted: dict[str, int] = field(default_factory=dict)
+    diagnosed: dict[str, int] = field(default_factory=dict)
+    resets: tuple[str, ...] = ()
+    back: int = 0

@@ -1,12 +1,23 @@
 """rehdr_node in the hands of a lifecycle manager."""
 
+import os
+from pathlib import Path
+
 import pytest
-from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState, GetState
-from live import INPUTS, rclpy, stamp
-from rcl_interfaces.srv import SetParameters
+from live import INPUTS, PATIENCE, Manager, stamp
 
 from rehdr_ros.msg import FrameInfo
+
+# What lifecycle managers may ask for in each state, and which state follows.
+FOLLOWS = {
+    "unconfigured": {"configure": "inactive", "unconfigured_shutdown": "finalized"},
+    "inactive": {"activate": "active", "cleanup": "unconfigured", "inactive_shutdown": "finalized"},
+    "active": {"deactivate": "inactive", "active_shutdown": "finalized"},
+    "finalized": {},
+}
+EVERY = {transition for transitions in FOLLOWS.values() for transition in transitions}
+FEW, MANY = 20, 120  # times deactivated and activated
+GROWTH = 0.01  # of the resident memory between the two that a test lets pass: 5 MB; 0.2 MB were measured
 
 
 @pytest.fixture(scope="module")
@@ -15,84 +26,161 @@ def managed(start_node):
     node = start_node(autostart="false", event_timeout=3.0)
     yield node
     assert node.end() == 0, node.log
+    assert "Traceback" not in node.log
 
 
 @pytest.fixture(scope="module")
-def change(client, managed):
-    """A function that asks for a transition and returns whether it succeeded."""
+def manager(client, managed):
+    return Manager(client)
 
-    def change(transition: int) -> bool:
-        request = ChangeState.Request(transition=Transition(id=transition))
-        return client.call(ChangeState, "/rehdr_node/change_state", request).success
 
-    return change
+@pytest.fixture
+def bring_to(manager):
+    """A function that brings the node into a state, wherever it is."""
+    ways = {
+        "unconfigured": {"inactive": "cleanup", "active": "deactivate"},
+        "inactive": {"unconfigured": "configure", "active": "deactivate"},
+        "active": {"unconfigured": "configure", "inactive": "activate"},
+    }
+
+    def bring_to(state: str) -> None:
+        while (now := manager.state()) != state:
+            assert manager.change(ways[state][now])
+
+    return bring_to
 
 
 @pytest.fixture(scope="module")
-def state(client, managed):
-    """A function that returns the name of the node's state."""
-    return lambda: client.call(GetState, "/rehdr_node/get_state").current_state.label
+def infos(client, managed) -> list[FrameInfo]:
+    """What the node tells of its frames; the tests ask it to configure first."""
+    return client.collect(FrameInfo, "/rehdr_node/frame_info")
+
+
+@pytest.fixture
+def frame_comes_back(client, camera, infos):
+    """A function that sends a frame and returns what the node tells of it."""
+
+    def frame_comes_back() -> FrameInfo:
+        camera.wait_for_listener()
+        at = camera.frame()
+        assert client.wait_until(lambda: infos and stamp(infos[-1]) == at), "no frame came back"
+        return infos[-1]
+
+    return frame_comes_back
 
 
 def listens(client) -> bool:
     return bool(client.get_subscriptions_info_by_topic(INPUTS["image_raw"]))
 
 
-def test_node_goes_through_every_transition(client, camera, change, state, managed):
-    assert state() == "unconfigured"
-    assert change(Transition.TRANSITION_CONFIGURE)
-    assert state() == "inactive"
+def test_node_goes_through_every_transition(client, camera, manager, managed, request):
+    assert manager.state() == "unconfigured"
+    assert manager.change("configure")
+    assert manager.state() == "inactive"
     assert not listens(client)
-    infos = client.collect(FrameInfo, "/rehdr_node/frame_info")
+    infos, frame_comes_back = request.getfixturevalue("infos"), request.getfixturevalue("frame_comes_back")
 
-    def frame_comes_back() -> FrameInfo:
-        camera.wait_for_listener()
-        at = camera.frame()
-        assert client.wait_until(lambda: infos and stamp(infos[-1]) == at)
-        return infos[-1]
-
-    assert change(Transition.TRANSITION_ACTIVATE)
-    assert state() == "active"
+    assert manager.change("activate")
+    assert manager.state() == "active"
     assert frame_comes_back().index == 0
     assert frame_comes_back().index == 1
 
-    assert change(Transition.TRANSITION_DEACTIVATE)
-    assert state() == "inactive"
+    assert manager.change("deactivate")
+    assert manager.state() == "inactive"
     assert client.wait_until(lambda: not listens(client))
     camera.frame()
     client.spin(1.0)
     assert len(infos) == 2
 
-    assert change(Transition.TRANSITION_ACTIVATE)
+    assert manager.change("activate")
     again = frame_comes_back()
     assert again.index == 0
     assert again.reset_reason
 
-    assert change(Transition.TRANSITION_DEACTIVATE)
-    assert change(Transition.TRANSITION_CLEANUP)
-    assert state() == "unconfigured"
+    assert manager.change("deactivate")
+    assert manager.change("cleanup")
+    assert manager.state() == "unconfigured"
     assert client.wait_until(lambda: not client.count_publishers("/hdr/image_raw"))
     assert managed.log.count("stopped after") == 2
 
 
-def test_configure_that_failed_works_with_better_parameters(client, change, state, tiny_weights):
-    def set_weights(path) -> None:
-        request = SetParameters.Request(parameters=[rclpy.Parameter("weights", value=str(path)).to_parameter_msg()])
-        assert client.call(SetParameters, "/rehdr_node/set_parameters", request).results[0].successful
-
-    set_weights("/nowhere/net.safetensors")
-    assert not change(Transition.TRANSITION_CONFIGURE)
-    assert state() == "unconfigured"
-    set_weights(tiny_weights)
-    assert change(Transition.TRANSITION_CONFIGURE)
-    assert state() == "inactive"
-
-
-def test_shutdown_while_active_is_final(client, camera, change, state, managed):
-    if state() == "unconfigured":
-        assert change(Transition.TRANSITION_CONFIGURE)
-    assert change(Transition.TRANSITION_ACTIVATE)
-    assert change(Transition.TRANSITION_ACTIVE_SHUTDOWN)
-    assert state() == "finalized"
-    assert client.wait_until(lambda: not listens(client))
+@pytest.mark.parametrize("state", ["unconfigured", "inactive", "active"])
+def test_transition_that_a_state_does_not_have_is_refused_and_changes_nothing(
+    managed, manager, bring_to, frame_comes_back, state
+):
+    bring_to(state)
+    for transition in sorted(EVERY - set(FOLLOWS[state])):
+        assert not manager.change(transition), transition
+        assert manager.state() == state
     assert managed.alive()
+    bring_to("active")
+    assert frame_comes_back().index == 0
+
+
+def test_a_hundred_activations_leave_nothing_behind(managed, manager, bring_to, frame_comes_back):
+    bring_to("active")
+
+    def again_until(count: int, done: int) -> tuple[int, int, int]:
+        for _ in range(count - done):
+            assert manager.change("deactivate") and manager.change("activate")
+        frame_comes_back()
+        return held_by(managed.process.pid)
+
+    few = again_until(FEW, 0)
+    many = again_until(MANY, FEW)
+    for what, before, after in zip(("memory", "files", "threads"), few, many, strict=True):
+        print(f"{what} after {FEW} activations: {before}; after {MANY}: {after}")
+    assert many[0] <= few[0] * (1 + GROWTH)
+    assert many[1:] == few[1:]
+
+
+def held_by(pid: int) -> tuple[int, int, int]:
+    """Resident bytes, open files and threads of a process."""
+    process = Path("/proc") / str(pid)
+    pages = int((process / "statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE"), len(list((process / "fd").iterdir())), len(list((process / "task").iterdir()))
+
+
+@pytest.mark.parametrize("wrong", ["that are not there", "that are damaged", "of another kind"])
+def test_configure_that_failed_says_why_and_works_with_better_weights(
+    managed, manager, bring_to, frame_comes_back, tiny_weights, tmp_path, wrong
+):
+    weights = tmp_path / f"{wrong.replace(' ', '_')}.safetensors"
+    if wrong == "that are damaged":
+        weights.write_bytes(tiny_weights.read_bytes()[:-1000])
+    if wrong == "of another kind":
+        weights.write_text("not a checkpoint")
+    bring_to("unconfigured")
+    assert manager.set("weights", str(weights)).successful
+    assert not manager.change("configure")
+    assert manager.state() == "unconfigured"
+    (line,) = [line for line in managed.wait_for(weights.name).log.splitlines() if weights.name in line]
+    assert "[ERROR]" in line and "cannot configure" in line
+
+    assert manager.set("weights", str(tiny_weights)).successful
+    bring_to("active")
+    assert frame_comes_back().index == 0
+
+
+def test_shutdown_while_active_is_final(client, manager, managed, bring_to):
+    bring_to("active")
+    assert manager.change("active_shutdown")
+    assert manager.state() == "finalized"
+    assert client.wait_until(lambda: not listens(client))
+    for transition in sorted(EVERY):
+        assert not manager.change(transition), transition
+        assert manager.state() == "finalized"
+    assert managed.alive()
+
+
+def test_shutdown_is_final_from_every_other_state(client, start_node):
+    others = {state: start_node("-r", f"__node:={state}", autostart="false") for state in ("unconfigured", "inactive")}
+    for state, node in others.items():
+        manager = Manager(client, f"/{state}")
+        if state == "inactive":
+            assert manager.change("configure")
+        assert manager.change(f"{state}_shutdown")
+        assert manager.state() == "finalized"
+        assert not manager.change("configure")
+        assert not client.count_publishers("/hdr/image_raw")
+    assert [node.end() for node in others.values()] == [0, 0]

@@ -1,10 +1,12 @@
-"""launch/rehdr.launch.py, where ROS 2 brings `launch`: as loaded, and as `ros2 launch` runs it."""
+"""launch/*.launch.py, where ROS 2 brings `launch`: as loaded, as run on programs that only write down their start, and
+as `ros2 launch` runs them."""
 
 import os
 import runpy
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -14,56 +16,256 @@ import yaml
 pytest.importorskip("launch_ros", reason="no launch_ros here: it comes with a ROS distribution, not from PyPI")
 launch = pytest.importorskip("launch")  # second: without ROS, the folder launch/ may pass for it
 
-LAUNCH_FILE = Path(__file__).resolve().parent.parent / "launch" / "rehdr.launch.py"
+ROOT = Path(__file__).resolve().parent.parent
+LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 ARGUMENTS = {
     "events",
     "image",
+    "image_transport",
     "weights",
     "device",
     "namespace",
     "params_file",
+    "parameters",
     "log_level",
     "use_sim_time",
+    "respawn",
+    "viewer",
     "bag",
     "rate",
 }
+PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+PROGRAMS = {"rehdr_ros": ["rehdr_node", "rehdr"], "rqt_image_view": ["rqt_image_view"]}
+DRIVERS = ("metavision_driver", "libcaer_driver")
+WRITE_DOWN = """#!/bin/sh
+echo "${0##*/} $* profiles: $FASTDDS_DEFAULT_PROFILES_FILE,$FASTRTPS_DEFAULT_PROFILES_FILE" >> "$STARTED"
+test "${0##*/}" != "$DIES" && exec sleep 60
+"""
+# What `ros2 launch FILE name:=value` does.
+RUN = """
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+file, *given = sys.argv[1:]
+given = [each.split(":=", 1) for each in given]
+service = LaunchService()
+source = PythonLaunchDescriptionSource(file)
+service.include_launch_description(LaunchDescription([IncludeLaunchDescription(source, launch_arguments=given)]))
+sys.exit(service.run())
+"""
+
+
+def load(name: str):
+    return runpy.run_path(str(ROOT / "launch" / f"{name}.launch.py"))["generate_launch_description"]()
+
+
+class Robot:
+    """A ROS installation whose programs write down how they were started, and sleep, or die if their name is `dies`."""
+
+    def __init__(self, folder: Path):
+        self.started, self.log, self.prefix = folder / "started", folder / "log", folder / "prefix"
+        for package in (*PROGRAMS, *DRIVERS):
+            self.install(package)
+        (self.prefix / "share/rehdr_ros/config").symlink_to(ROOT / "config")
+        self.environment = {k: v for k, v in os.environ.items() if k not in PROFILES}
+        self.environment.update(
+            AMENT_PREFIX_PATH=os.pathsep.join([str(self.prefix), *filter(None, [os.environ.get("AMENT_PREFIX_PATH")])]),
+            ROS_LOG_DIR=str(folder),
+            STARTED=str(self.started),
+        )
+
+    def install(self, package: str) -> None:
+        for folder in ("share/ament_index/resource_index/packages", f"share/{package}", f"lib/{package}"):
+            (self.prefix / folder).mkdir(parents=True, exist_ok=True)
+        (self.prefix / "share/ament_index/resource_index/packages" / package).touch()
+        for name in PROGRAMS.get(package, ()):
+            program = self.prefix / "lib" / package / name
+            program.write_text(WRITE_DOWN)
+            program.chmod(0o755)
+
+    def remove(self, package: str) -> None:
+        (self.prefix / "share/ament_index/resource_index/packages" / package).unlink()
+
+    def starts(self) -> list[str]:
+        return self.started.read_text().splitlines() if self.started.exists() else []
+
+    def launch(self, name: str, *given: str, until: int | None = None, dies: str = "", **environment: str) -> int:
+        """Run a launch file until so many programs have started, then press Ctrl-C, or until it ends by itself."""
+        command = [sys.executable, "-c", RUN, str(ROOT / "launch" / f"{name}.launch.py"), *given]
+        with open(self.log, "w") as output:
+            process = subprocess.Popen(
+                command,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**self.environment, "DIES": dies, **environment},
+                start_new_session=True,
+            )
+        try:
+            deadline = time.monotonic() + 60
+            while until is not None and len(self.starts()) < until:
+                assert process.poll() is None and time.monotonic() < deadline, self.log.read_text()
+                time.sleep(0.05)
+            if until is not None:
+                time.sleep(0.3)  # anything more?
+                os.killpg(process.pid, signal.SIGINT)
+            return process.wait(timeout=60)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def parameters(self) -> dict:
+        """Of the node: the last file's, where there is more than params_file."""
+        words = self.starts()[0].split()
+        files = [words[i + 1] for i, word in enumerate(words) if word == "--params-file"]
+        return yaml.full_load(Path(files[-1]).read_text()) if len(files) > 1 else {}  # launch writes tuples
 
 
 @pytest.fixture
-def description():
-    return runpy.run_path(str(LAUNCH_FILE))["generate_launch_description"]()
+def robot(tmp_path):
+    return Robot(tmp_path)
 
 
-def started(description, **given: str) -> list:
-    """The actions that remain once the arguments are known."""
-    context = launch.LaunchContext()
-    context.launch_configurations.update({"params_file": "rehdr.yaml", **given})
-    results = [entity.visit(context) for entity in description.entities]
-    return [action for actions in results for action in actions or ()]
-
-
-def test_every_argument_has_a_description_and_a_default(description):
-    arguments = {argument.name: argument for argument in description.get_launch_arguments()}
+@pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
+def test_every_argument_has_a_description_and_a_default(path):
+    """Those of the included file, too: `ros2 launch -s` lists them."""
+    arguments = {argument.name: argument for argument in load(path.name.split(".")[0]).get_launch_arguments()}
     assert set(arguments) >= ARGUMENTS
     assert all(argument.description and argument.default_value is not None for argument in arguments.values())
 
 
-def test_without_a_bag_there_is_only_the_node(description):
-    (node,) = started(description)
+def test_by_default_there_is_only_the_node_with_the_parameters_of_the_file(robot):
+    robot.launch("rehdr", until=1)
+    (start,) = robot.starts()
+    assert start.startswith("rehdr_node ")
+    assert f"--params-file {robot.prefix}/share/rehdr_ros/config/rehdr.yaml" in start
+    assert robot.parameters() == {}
+
+
+def test_a_bag_is_played_beside_the_node(robot):
+    robot.launch("rehdr", "bag:=/data/bag", "rate:=0.5", until=2)
+    node, replay = sorted(robot.starts(), reverse=True)
+    assert node.startswith("rehdr_node ")
+    assert replay.startswith("rehdr replay /data/bag --rate 0.5 --clock ")
+
+
+def test_parameters_that_are_given_override_the_file(robot):
+    given = ["image_transport:=compressed", "parameters:=policy: all, homography: [1.0, 0.0, 2.5]", "namespace:=robot"]
+    robot.launch("rehdr", *given, until=1)
+    expected = {"image_transport": "compressed", "policy": "all", "homography": (1.0, 0.0, 2.5)}
+    assert robot.parameters() == {"/robot/rehdr_node": {"ros__parameters": expected}}
+
+
+@pytest.mark.parametrize("text", ["policy", "policy:all", "{policy: all}", "policy: [all"])
+def test_parameters_in_another_form_are_refused_with_the_form(robot, text):
+    assert robot.launch("rehdr", f"parameters:={text}") == 1
+    assert "is not of the form 'name: value, name: value'" in robot.log.read_text()
+    assert not robot.starts()
+
+
+@pytest.mark.parametrize("namespace", ["", "robot", "/robot/left"])
+def test_the_viewer_shows_the_tonemapped_images_of_the_namespace(robot, namespace):
+    robot.launch("rehdr", f"namespace:={namespace}", "viewer:=true", until=2)
+    viewer = max(robot.starts())
+    folder = f"/{namespace.strip('/')}" if namespace else ""
+    assert viewer.startswith(f"rqt_image_view {folder}/tonemapped/image_raw --ros-args ")
+
+
+@pytest.mark.parametrize(
+    ("package", "name", "given"),
+    [
+        ("rqt_image_view", "rehdr", ["viewer:=true"]),
+        ("metavision_driver", "metavision", []),
+        ("libcaer_driver", "davis", []),
+    ],
+)
+def test_without_the_viewer_or_the_driver_nothing_is_started(robot, package, name, given):
+    robot.remove(package)
+    assert robot.launch(name, *given) == 1
+    assert f"package '{package}' not found" in robot.log.read_text()
+    assert not robot.starts()
+
+
+def test_a_node_that_dies_starts_anew_with_respawn_also_beside_a_bag(robot):
+    robot.launch("rehdr", "respawn:=true", "bag:=/data/bag", until=4, dies="rehdr_node")
+    assert sorted(start.split()[0] for start in robot.starts()) == ["rehdr", *["rehdr_node"] * 3]
+
+
+def test_a_node_that_dies_ends_the_bag_without_respawn(robot):
+    robot.launch("rehdr", "bag:=/data/bag", dies="rehdr_node")
+    assert sorted(start.split()[0] for start in robot.starts()) in (["rehdr", "rehdr_node"], ["rehdr_node"])
+
+
+def test_all_that_is_started_uses_the_large_shared_memory(robot):
+    robot.launch("rehdr", "viewer:=true", "bag:=/data/bag", until=3)
+    profile = f"{robot.prefix}/share/rehdr_ros/config/fastdds_shm.xml"
+    assert [start.partition(" profiles: ")[2] for start in robot.starts()] == [f"{profile},"] * 3
+    assert Path(profile).is_file()
+
+
+@pytest.mark.parametrize("variable", PROFILES)
+def test_a_profile_of_the_users_own_stays(robot, variable):
+    robot.launch("rehdr", until=1, **{variable: "/my.xml"})
+    assert robot.starts()[0].partition(" profiles: ")[2] == ("/my.xml," if variable == PROFILES[0] else ",/my.xml")
+
+
+@pytest.fixture
+def actions(robot, monkeypatch):
+    """A function: what a launch file starts, and the launch context, where nothing is really started."""
+
+    def flat(entity, context):
+        if isinstance(entity, launch.actions.ExecuteProcess):
+            return [entity]
+        return [action for each in entity.visit(context) or () for action in flat(each, context)]
+
+    def visit(name: str, **given: str):
+        context = launch.LaunchContext()
+        context.launch_configurations.update(given)
+        return flat(load(name), context), context
+
+    for variable in PROFILES:
+        monkeypatch.setenv(variable, "")
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("AMENT_PREFIX_PATH", robot.environment["AMENT_PREFIX_PATH"])
+    return visit
+
+
+@pytest.mark.parametrize(
+    ("name", "package", "plugin", "image"),
+    [
+        ("metavision", "metavision_driver", "metavision_driver::DriverROS2", "/camera/image_raw"),
+        ("davis", "libcaer_driver", "libcaer_driver::Driver", "eye/image_raw"),
+    ],
+)
+def test_a_driver_is_a_component_whose_topics_the_node_takes(actions, tmp_path, name, package, plugin, image):
+    mine = tmp_path / "driver.yaml"
+    (node, container), context = actions(name, camera_name="eye", driver_params_file=str(mine))
     assert (node.node_package, node.node_executable) == ("rehdr_ros", "rehdr_node")
+    assert container.node_package == "rclcpp_components"
+    (driver,) = container._ComposableNodeContainer__composable_node_descriptions
+
+    def text(substitutions):
+        return launch.utilities.perform_substitutions(context, substitutions)
+
+    assert (text(driver.package), text(driver.node_plugin), text(driver.node_name)) == (package, plugin, "eye")
+    assert len(driver.parameters) == 2  # ours, and the user's file
+    assert context.launch_configurations["events"] == "eye/events"
+    assert context.launch_configurations["image"] == image
+    assert os.environ[PROFILES[0]].endswith("fastdds_shm.xml")
 
 
-def test_with_a_bag_the_replay_runs_beside_the_node(description):
-    node, replay = started(description, bag="/data/bag")
-    assert node.node_executable == "rehdr_node"
-    assert isinstance(replay, launch.actions.ExecuteProcess)
+def test_a_davis_is_stamped_by_its_own_clock_in_the_middle_of_the_exposure(actions):
+    _, context = actions("davis", aps_exposure="100", parameters="policy: all")
+    parameters = yaml.safe_load(f"{{{context.launch_configurations['parameters']}}}")
+    assert parameters == {"frame_clock": "sensor", "event_time_offset": 50e-6, "policy": "all"}
 
 
 def test_ros2_launch_plays_a_bag_through_the_node_and_ends_with_ctrl_c(tiny_weights, simulated_bag, tmp_path):
     packages = pytest.importorskip("ament_index_python.packages")
     try:
         prefix = Path(packages.get_package_prefix("rehdr_ros"))
-    except packages.PackageNotFoundError:
+    except (packages.PackageNotFoundError, OSError):
         pytest.skip("rehdr_ros is not built with colcon here, or not sourced")
     if not shutil.which("ros2") or not (prefix / "lib" / "rehdr_ros" / "rehdr_node").exists():
         pytest.skip("no ros2 command, or rehdr_ros is not built with colcon")

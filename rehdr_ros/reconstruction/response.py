@@ -69,8 +69,11 @@ def _read_table(path: Path) -> np.ndarray:
     try:
         table = np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path)
         table = np.asarray(table, np.float64).ravel()
-    except (OSError, EOFError, TypeError, ValueError) as error:
-        raise InputError(f"response {str(path)!r}: neither a power nor a readable table ({error})") from error
+    except OSError as error:
+        raise InputError(f"response {str(path)!r}: neither a power nor a readable file ({error.strerror})") from error
+    except (EOFError, TypeError, ValueError) as error:
+        # Without the reader's words, which quote the file: anybody may name one by a parameter.
+        raise InputError(f"response {str(path)!r}: neither a power nor a table of numbers") from error
     if len(table) < 2 or not np.isfinite(table).all() or (np.diff(table) < 0).any() or table[-1] <= 0:
         raise InputError(f"response {path}: a table needs at least two rising, finite values")
     return table / table[-1]

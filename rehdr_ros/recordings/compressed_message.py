@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.recordings.image_message import demosaic
+from rehdr_ros.recordings.image_message import LARGEST_IMAGE, demosaic
 
 _CODECS = ("jpeg", "jpg", "png")
 _JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xd9"
+_JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # the markers of a frame header, and not those of tables
 _PNG = b"\x89PNG\r\n\x1a\n"
 _TO_RGB = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}
 
@@ -29,6 +30,7 @@ def decode_compressed(format: str, data: bytes | bytearray | memoryview | np.nda
     stored = _stored_encoding(format)
     octets = bytes(data)
     _require_whole_file(format, octets)
+    _require_likely_size(octets)
     try:
         # As it lies in the file: neither turned as its EXIF says, nor cut to 8 bits.
         image = cv2.imdecode(np.frombuffer(octets, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -65,6 +67,27 @@ def _require_whole_file(format: str, octets: bytes) -> None:
         )
     if not whole:
         raise InputError(f"compressed image of format {format!r}: the file is cut off after {len(octets)} bytes")
+
+
+def _require_likely_size(octets: bytes) -> None:
+    """Refuse a small file that would unpack to gigabytes."""
+    if octets.startswith(_PNG):
+        width, height = struct.unpack_from(">II", octets, 16)
+    else:
+        height, width = _jpeg_size(octets)
+    if width * height > LARGEST_IMAGE:
+        raise InputError(f"compressed image of {width}x{height} pixels: is it damaged?")
+
+
+def _jpeg_size(jpeg: bytes) -> tuple[int, int]:
+    """Height and width of the frame header; zeros where the scan comes before it."""
+    at = 2
+    while at + 9 <= len(jpeg) and jpeg[at] == 0xFF:
+        marker, length = jpeg[at + 1], int.from_bytes(jpeg[at + 2 : at + 4], "big")
+        if marker in _JPEG_FRAMES:
+            return struct.unpack_from(">HH", jpeg, at + 5)
+        at += 2 + length
+    return 0, 0
 
 
 def _has_all_chunks(png: bytes) -> bool:

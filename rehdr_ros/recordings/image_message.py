@@ -10,6 +10,9 @@ import numpy as np
 from rehdr_ros.errors import InputError
 
 
+LARGEST_IMAGE = 1 << 26  # px; no camera beside an event camera has more
+
+
 class _Layout(NamedTuple):
     dtype: type
     channels: int
@@ -68,6 +71,8 @@ def decode_image(
         )
     if layout.channels == 2 and width % 2:
         raise InputError(f"{encoding} needs an even width, as two pixels share their chroma, not {width}x{height}")
+    if height * width > LARGEST_IMAGE:
+        raise InputError(f"an image of {width}x{height} pixels: is it damaged?")
     dtype = np.dtype(layout.dtype).newbyteorder(">" if is_bigendian else "<")
     strides = (step, pixel, dtype.itemsize)
     image = np.ndarray((height, width, layout.channels), dtype, octets, strides=strides)

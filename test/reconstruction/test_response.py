@@ -110,3 +110,10 @@ def test_a_white_level_is_where_16_bits_saturate():
     assert response.white(image.dtype) == 4095
     assert response.white(np.dtype(np.uint8)) == 255
     assert clipped_fraction(image, response.white(image.dtype)) == pytest.approx(3 / 5)
+
+
+def test_a_file_that_is_no_table_does_not_come_back_in_the_message(tmp_path):
+    (tmp_path / "secret.txt").write_text("rootpassword: 1234")
+    with pytest.raises(ValueError, match="nor a table of numbers") as refused:
+        Response(tmp_path / "secret.txt")
+    assert "rootpassword" not in str(refused.value)

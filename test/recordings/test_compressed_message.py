@@ -196,3 +196,15 @@ def test_damage_only_ever_raises_input_error(file, changes):
     except InputError:
         return
     assert image.dtype in (np.uint8, np.uint16) and image.ndim in (2, 3)
+
+
+@pytest.mark.parametrize("codec", ["png", "jpg"])
+def test_a_small_file_that_would_unpack_to_gigabytes_is_refused(codec):
+    data = bytearray(cv2.imencode(f".{codec}", np.zeros((16, 16, 3), np.uint8))[1].tobytes())
+    if codec == "png":
+        data[16:24] = (30_000).to_bytes(4, "big") * 2
+    else:
+        frame = data.index(b"\xff\xc0")
+        data[frame + 5 : frame + 9] = (30_000).to_bytes(2, "big") * 2
+    with pytest.raises(InputError, match="30000x30000"):
+        decode_compressed(codec.replace("jpg", "jpeg"), bytes(data))

@@ -20,6 +20,9 @@ demo: setup  ## simulate, reconstruct live over ROS 2, write demo/
 test: setup  ## run the tests
 	.venv/bin/python -m pytest test
 
+soak: setup  ## run the node for 50,000 frames (REHDR_SOAK_FRAMES): its memory stays, no frame is lost
+	.venv/bin/python -m pytest -m soak -s test/integration/test_soak.py
+
 lint: setup  ## check style
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
@@ -34,4 +37,4 @@ clean:  ## remove .venv and everything built
 	rm -rf .venv build install log demo *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test soak lint bench clean

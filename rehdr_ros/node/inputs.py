@@ -17,6 +17,7 @@ from rehdr_ros.node.parameters import Parameters
 from rehdr_ros.node.qos import subscribe
 from rehdr_ros.reconstruction import HdrPipeline
 from rehdr_ros.reconstruction.recent import Recent
+from rehdr_ros.reconstruction.synchronizer import CROWDED
 from rehdr_ros.recordings.camera_message import camera_from_message
 from rehdr_ros.recordings.compressed_message import decode_compressed
 from rehdr_ros.recordings.dvs_message import events_from_event_array
@@ -55,6 +56,8 @@ class Inputs:
         if self._subscriptions:
             return
         settings, depth = self._settings, self._settings.image_depth
+        if settings.policy == "all":
+            depth = max(depth, CROWDED)  # or a burst would lose, uncounted, what the policy keeps
         packed = settings.image_transport == "compressed"
         self._subscriptions = [
             self._subscribe_events(),

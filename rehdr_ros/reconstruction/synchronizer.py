@@ -10,7 +10,7 @@ from rehdr_ros.errors import InputError
 from rehdr_ros.events import EventBuffer, Events
 
 _EAGER = 32  # waiting frames from which the oldest goes without its last events
-_CROWDED = 64  # waiting frames from which the oldest is skipped
+CROWDED = 64  # waiting frames from which the oldest is skipped
 _RESTART_NS = 1_000_000_000  # events that step back further than this start a new stream
 _OVERTAKEN_NS = 250_000_000  # frames no further back may have changed places on their way
 _SHUFFLED_NS = 50_000_000  # and packets
@@ -64,6 +64,7 @@ class Synchronizer:
         self._frames: deque[PendingFrame] = deque()
         self._last: PendingFrame | None = None  # skipped or processed
         self._overtaken_ns: int | None = None  # the stamp of a frame that stepped back and was skipped
+        self._passed_ns: int | None = None  # where the event stream is
         self._processed_ns = 0
         self._reset_reason = "start"
         self.skipped_frames = self.duplicate_frames = self.overtaken_frames = 0
@@ -93,6 +94,7 @@ class Synchronizer:
 
     def clear(self) -> None:
         """Forget what waits."""
+        self._passed_ns = None
         self._buffer.clear()
         self._frames.clear()
 
@@ -110,8 +112,12 @@ class Synchronizer:
             self.drop_events()
             self._overtaken_ns = -(1 << 63)  # a frame that steps back now starts over too, however little
         self._buffer.append(events)
+        newest, passed = int(events.t.max()), self._passed_ns
+        # A packet that lies ahead of the stream, damaged, must not let frames go early once the stream goes on.
+        shuffled = passed is not None and passed - _SHUFFLED_NS <= newest < passed
+        self._passed_ns = passed if shuffled else newest
         for frame in self._frames:
-            if frame.complete is None and self._buffer.latest >= frame.stamp_ns:
+            if frame.complete is None and self._passed_ns >= frame.stamp_ns:
                 frame.complete = arrived
 
     def add_frame(self, frame: PendingFrame) -> None:
@@ -120,10 +126,9 @@ class Synchronizer:
         if last is not None and self._is_stray(frame.stamp_ns, last.stamp_ns):
             self.skipped_frames += 1
             return
-        if len(self._frames) >= _CROWDED:
+        if len(self._frames) >= CROWDED:
             self._skip()
-        latest = self._buffer.latest
-        if latest is not None and latest >= frame.stamp_ns:
+        if self._passed_ns is not None and self._passed_ns >= frame.stamp_ns:
             frame.complete = frame.arrived
         self._frames.append(frame)
 
@@ -179,6 +184,7 @@ class Synchronizer:
         if gap < 0:
             if (self._buffer.latest or 0) > frame.stamp_ns + _RESTART_NS:
                 self._buffer.clear()
+                self._passed_ns = None
             return "time stepped back"
         if gap > self._max_gap_ns:
             return f"gap of {gap * 1e-9:.3g} s"

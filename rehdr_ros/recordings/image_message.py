@@ -9,7 +9,6 @@ import numpy as np
 
 from rehdr_ros.errors import InputError
 
-
 LARGEST_IMAGE = 1 << 26  # px; no camera beside an event camera has more
 
 

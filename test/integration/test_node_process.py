@@ -2,12 +2,16 @@
 
 import signal
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from rehdr_ros.msg import FrameInfo
 from rehdr_ros.node.transport import shared_file
 
 READY = "waiting for events"
+END_SECONDS = 5.0  # that a busy machine may take for what should take one
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
@@ -25,6 +29,53 @@ def test_second_signal_while_it_ends_changes_nothing(start_node):
     assert node.wait() == 0, node.log
     assert "Traceback" not in node.log
     assert "stopped after" in node.log.splitlines()[-1]
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.2, 0.5, 0.8, 1.2, 1.7, 2.3, 3.0])
+def test_signal_while_it_starts_ends_it_quietly(start_node, seconds):
+    node = start_node()
+    time.sleep(seconds)
+    seen_to = catches(node.process.pid, signal.SIGTERM)
+    started = time.monotonic()
+    assert node.end() in ((0,) if seen_to else (0, -signal.SIGTERM)), node.log  # before our first line it is Python's
+    assert time.monotonic() - started < END_SECONDS
+    assert not any(word in node.log for word in ("Traceback", "Exception", "terminate called")), node.log
+
+
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler for a signal."""
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return bool(int(status["SigCgt"], 16) >> (number - 1) & 1)
+
+
+def test_it_ends_long_before_a_slow_network_is_done(start_node, slow_weights, client, camera, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # slow on large machines too
+    node = start_node(weights=slow_weights, precision="float32", event_timeout=0.01).wait_for(READY)
+    camera.wait_for_listener()
+    infos = client.collect(FrameInfo, "/rehdr_node/frame_info")
+    camera.frame(np.full((480, 640, 3), 128, np.uint8))
+    client.spin(0.5)
+    started = time.monotonic()
+    assert node.end() == 0, node.log
+    took = time.monotonic() - started
+    print(f"ended in {took:.2f} s")
+    assert took < END_SECONDS
+    assert not infos
+    assert "stopped after 0 frames" in node.log.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def slow_weights(tmp_path_factory) -> Path:
+    """An untrained network of which a frame takes seconds."""
+    import torch
+
+    from rehdr_ros.network import Rehdr, RehdrConfig, save_checkpoint
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "slow.safetensors"
+    save_checkpoint(Rehdr(RehdrConfig(base_channels=64)), path)
+    yield path
+    path.unlink()  # 286 MB
 
 
 WRONG = {

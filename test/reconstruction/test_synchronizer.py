@@ -363,3 +363,21 @@ def test_an_interruption_before_a_skipped_frame_counts_for_the_next_one():
     sync.add_events(events(2050, 2100), 0.0)
     (job,) = jobs(sync)
     assert job.reset_reason == "gap of 1.99 s" and job.t0_ns is None and len(job.events) == 0
+
+
+def test_a_packet_ahead_of_the_stream_lets_no_later_frame_go_early():
+    sync = started()
+    sync.add_events(events(900), 0.0)  # damaged
+    sync.add_events(events(15), 0.0)
+    sync.add_frame(frame(20))
+    assert sync.next() is None
+    sync.add_events(events(18, 20), 0.0)
+    assert times(sync.next()) == [15, 18, 20]
+
+
+def test_packets_that_changed_places_still_let_the_frame_go():
+    sync = started()
+    sync.add_events(events(21), 0.0)
+    sync.add_events(events(12), 0.0)
+    sync.add_frame(frame(20))
+    assert times(sync.next()) == [12]

@@ -1,0 +1,136 @@
+"""Several nodes beside each other, and several that listen to one.
+
+As a script it listens to an image topic and prints the stamps of the first images that come: TOPIC NUMBER.
+"""
+
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from live import EVENTS, IMAGE, INPUTS, PATIENCE, Camera, Client, Diagnosis, Manager, pixels, rclpy, stamp
+from sensor_msgs.msg import Image
+from std_srvs.srv import Trigger
+
+from rehdr_ros.msg import FrameInfo
+
+LEVELS = {"/left": 64, "/right": 192}  # grey of what each camera sees
+FRAMES = 20
+
+
+class Rig:
+    """A node in a namespace, with cameras and topics of its own."""
+
+    def __init__(self, client: Client, start_node, namespace: str):
+        self.namespace, self._client = namespace, client
+        remaps = [f"{name}:={namespace}{topic}" for name, topic in INPUTS.items()]
+        arguments = [each for remap in (f"__ns:={namespace}", *remaps) for each in ("-r", remap)]
+        self.node = start_node(*arguments, event_timeout=3.0, policy="all")
+
+    def connect(self) -> None:
+        self.node.wait_for(f"waiting for events on {self.namespace}{EVENTS} and images on {self.namespace}{IMAGE}")
+        self.camera = Camera(self._client, self.namespace)
+        self.images: list[Image] = []
+        self.infos: list[FrameInfo] = []
+        self._client.create_subscription(Image, f"{self.namespace}/hdr/image_raw", self.images.append, FRAMES)
+        self._client.create_subscription(
+            FrameInfo, f"{self.namespace}/rehdr_node/frame_info", self.infos.append, FRAMES
+        )
+
+    def send(self) -> int:
+        """Publish a frame of this rig's grey; returns its stamp."""
+        return self.camera.frame(np.full((48, 64, 3), LEVELS[self.namespace], np.uint8))
+
+
+@pytest.fixture(scope="module")
+def rigs(client, start_node):
+    """Two at once, which were started together."""
+    rigs = [Rig(client, start_node, namespace) for namespace in LEVELS]
+    for rig in rigs:
+        rig.connect()
+    for rig in rigs:
+        rig.camera.wait_for_listener()
+    yield rigs
+    assert [rig.node.end() for rig in rigs] == [0, 0]
+    assert not any("Traceback" in rig.node.log for rig in rigs)
+
+
+def test_two_nodes_give_each_camera_its_own_frames(client, rigs):
+    sent = {rig: [] for rig in rigs}
+    for _ in range(FRAMES):
+        for rig in rigs:  # at once, and with the same stamps
+            sent[rig].append(rig.send())
+        assert client.wait_until(lambda: all(len(rig.images) == len(rig.infos) == len(sent[rig]) for rig in rigs))
+    for rig in rigs:
+        assert [stamp(image) for image in rig.images] == [stamp(info) for info in rig.infos] == sent[rig]
+        assert [info.events for info in rig.infos] == [0] + [1] * (FRAMES - 1)
+        for image in rig.images:
+            np.testing.assert_allclose(pixels(image), (LEVELS[rig.namespace] / 255) ** 2.2, rtol=1e-2)
+    assert sent[rigs[0]] == sent[rigs[1]]
+
+
+def test_what_is_asked_of_one_does_not_touch_the_other(client, rigs):
+    left, right = rigs
+    assert client.call(Trigger, "/left/rehdr_node/reset").success
+    assert Manager(client, "/left/rehdr_node").set("hdr_encoding", "32FC1").successful
+    counts = [len(rig.infos) for rig in rigs]
+    for rig in rigs:
+        rig.send()
+    assert client.wait_until(lambda: all(len(rig.infos) > count for rig, count in zip(rigs, counts, strict=True)))
+    assert client.wait_until(lambda: all(rig.images[-1].header == rig.infos[-1].header for rig in rigs))
+    assert [rig.infos[-1].reset_reason for rig in rigs] == ["service", ""]
+    assert [rig.images[-1].encoding for rig in rigs] == ["32FC1", "32FC3"]
+    assert Manager(client, "/left/rehdr_node").set("hdr_encoding", "32FC3").successful
+
+
+def test_diagnostics_tell_the_two_apart(client, rigs):
+    diagnosis = Diagnosis(client)
+    names: set[str] = set()
+    for _ in range(10):
+        names |= {status.name for status in diagnosis.now().values()}
+        if len(names) == 8:
+            break
+    assert names == {
+        f"{side}/rehdr_node: {part}"
+        for side in ("left", "right")
+        for part in ("events", "frames", "reconstruction", "device")
+    }
+
+
+def test_three_listeners_all_get_every_frame(client, rigs):
+    rig, topic = rigs[0], "/left/hdr/image_raw"
+    before = client.count_subscribers(topic)
+    command = [sys.executable, __file__, topic, str(FRAMES)]
+    listeners = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    try:
+        assert client.wait_until(lambda: client.count_subscribers(topic) == before + 3)
+        client.spin(1.0)  # discovery runs both ways
+        sent = []
+        for _ in range(FRAMES):
+            sent.append(rig.send())
+            assert client.wait_until(lambda: stamp(rig.infos[-1]) == sent[-1])
+        for listener in listeners:
+            printed, _ = listener.communicate(timeout=PATIENCE)
+            assert list(map(int, printed.split())) == sent
+    finally:
+        for listener in listeners:
+            listener.kill()
+            listener.communicate()
+
+
+def listen(topic: str, number: int) -> None:
+    """Print the stamps of the first images, or of those that come within the time."""
+    rclpy.init()
+    node = rclpy.create_node("listener")
+    stamps: list[int] = []
+    node.create_subscription(Image, topic, lambda image: stamps.append(stamp(image)), number)
+    deadline = time.monotonic() + PATIENCE / 2
+    while len(stamps) < number and time.monotonic() < deadline:
+        rclpy.spin_once(node, timeout_sec=0.1)
+    print(*stamps)
+    rclpy.shutdown()
+
+
+if __name__ == "__main__":
+    listen(sys.argv[1], int(sys.argv[2]))

@@ -63,14 +63,13 @@ class EventBuffer:
         """Remove and return all events with time <= t (ns), in the order of time, ties as they arrived."""
         count = self._count_until(t)
         taken = self._copy(0, count)
-        left = self._size - count
-        if left <= count:  # begin anew, where the memory is in use already
+        start, left = (self._start + count) % self.capacity, self._size - count
+        if left <= start:  # begin anew, where the memory is in use already: no more is copied than was taken since
             rest = self._copy(count, self._size)
             self._start = self._size = 0
             self._write(rest)
         else:
-            self._start = (self._start + count) % self.capacity
-            self._size = left
+            self._start, self._size = start, left
         return taken
 
     def _spans(self, begin: int, end: int) -> Iterator[slice]:

@@ -90,7 +90,7 @@ class Diagnostics:
         silent = self._silence(name, health.counters[count])
         if silent > settings.input_timeout:
             level = ERROR if name == "frames" else WARN
-            why = "its publisher is silent" if health.publishers[name] else "nobody publishes"
+            why = "nothing arrives from its publisher" if health.publishers[name] else "nobody publishes"
             said.append(f"no {count} for {silent:.0f} s: {why}")
         values = {f"{each} per second": f"{window.rate(each):.2f}" for each in dict.fromkeys((count, name))}
         for cause in _LOSSES[name]:

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from rehdr_ros.node.signals import interrupt_on_signals
+from rehdr_ros.node.signals import Ending
 from rehdr_ros.node.transport import use_large_shared_memory
 
 _LAST_FRAME_SECONDS = 0.7  # that the frame in progress may take at the end
@@ -11,14 +11,14 @@ _LAST_FRAME_SECONDS = 0.7  # that the frame in progress may take at the end
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM. Returns 0; 2 where autostart can't configure it."""
-    interrupt_on_signals()
+    ending = Ending(_LAST_FRAME_SECONDS)
     try:
-        return _run(arguments)
-    except KeyboardInterrupt:  # before the node was there
-        return 0
+        return _run(arguments, ending)
+    finally:
+        ending.begin()
 
 
-def _run(arguments: list[str] | None) -> int:
+def _run(arguments: list[str] | None, ending: Ending) -> int:
     use_large_shared_memory()
     # Not before signals are seen to: these imports take seconds.
     import rclpy
@@ -29,6 +29,8 @@ def _run(arguments: list[str] | None) -> int:
     from rehdr_ros.errors import InputError
     from rehdr_ros.node.node import RehdrNode
 
+    if ending.asked:
+        return 0
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = RehdrNode()
@@ -42,17 +44,19 @@ def _run(arguments: list[str] | None) -> int:
         if node.get_parameter("autostart").value:
             if node.trigger_configure() != TransitionCallbackReturn.SUCCESS:
                 return 2
-            node.trigger_activate()
-        while rclpy.ok():
+            if not ending.asked:
+                node.trigger_activate()
+        while rclpy.ok() and not ending.asked:
             try:
                 executor.spin_once(timeout_sec=0.1)  # returns now and then, to see signals
             except ExternalShutdownException:
                 raise
             except Exception as error:  # DDS refuses to publish under flood, a service's client has gone, ...
                 node.complain(f"a callback failed: {error!r}")
-    except (KeyboardInterrupt, ExternalShutdownException):
+    except ExternalShutdownException:
         pass
     finally:
+        ending.begin()
         if not node.stop(_LAST_FRAME_SECONDS):
             # A network on a slow CPU takes seconds a frame, and its thread can't be interrupted.
             sys.stdout.flush()

@@ -13,7 +13,7 @@ from rehdr_ros.node.complaints import Complaints
 from rehdr_ros.node.diagnostics import Diagnostics, Health
 from rehdr_ros.node.inputs import Inputs, event_array_class
 from rehdr_ros.node.outputs import Outputs
-from rehdr_ros.node.parameters import changed_by, declare, read
+from rehdr_ros.node.parameters import Parameters, changed_by, declare, read
 from rehdr_ros.node.worker import Worker
 from rehdr_ros.reconstruction import HdrFrame, HdrPipeline
 
@@ -138,13 +138,20 @@ class RehdrNode(LifecycleNode):
         """Take changes between two frames; refuse those that are wrong, or that need a new configuration."""
         configured = self._pipeline is not None
         try:
+            settings = changed_by(given, self._settings if configured else self._parameters_so_far(), configured)
             if configured:
-                settings = changed_by(given, self._settings, configured)
                 self._pipeline.configure(settings)
                 self._settings = settings
         except (ValueError, OSError) as error:
             return SetParametersResult(successful=False, reason=" ".join(str(error).split()))
         return SetParametersResult(successful=True)
+
+    def _parameters_so_far(self) -> Parameters:
+        """As they are; the defaults where what the node was started with can't be."""
+        try:
+            return read(self)
+        except ValueError:
+            return Parameters()
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._pipeline.reset("service")
@@ -182,7 +189,7 @@ class RehdrNode(LifecycleNode):
         elif reason == "not finite":
             complaints.error(reason, "the network gave NaN or infinity: the hidden state was reset")
         elif reason and info.index:
-            complaints.info(f"reset {reason}", f"hidden state reset: {reason}")
+            complaints.info(f"reset {reason.split()[0]}", f"hidden state reset: {reason}")
         if self._pipeline.registration_problem:
             complaints.warn("registration", f"frames go without events: {self._pipeline.registration_problem}")
         self._eventless = 0 if info.events or reason else self._eventless + 1

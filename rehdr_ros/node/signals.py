@@ -1,5 +1,6 @@
 """SIGINT and SIGTERM as the usual end of a process."""
 
+import os
 import signal
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
@@ -19,3 +20,29 @@ def _interrupt(number: int, frame: object) -> None:
     for each in _ENDING:
         signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+class Ending:
+    """SIGINT and SIGTERM as a question that the process looks at: `asked`.
+
+    An exception, raised wherever the process just is, may abort it where it imports C++ code, or be swallowed in a
+    callback of a library. A process that has not called `begin` some `seconds` after the signal ends at once, with 0.
+    """
+
+    def __init__(self, seconds: float):
+        self.asked, self._seconds = False, seconds
+        for number in _ENDING:
+            signal.signal(number, self._ask)
+
+    def begin(self) -> None:
+        """The process ends by itself from here on, however long it takes."""
+        for each in _ENDING:
+            signal.signal(each, signal.SIG_IGN)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _ask(self, number: int, frame: object) -> None:
+        for each in _ENDING:
+            signal.signal(each, signal.SIG_IGN)
+        self.asked = True
+        signal.signal(signal.SIGALRM, lambda number, frame: os._exit(0))
+        signal.setitimer(signal.ITIMER_REAL, self._seconds)

@@ -103,3 +103,14 @@ def test_memory_does_not_grow_whether_or_not_anybody_takes(size):
 def test_a_buffer_without_memory_or_with_too_much_is_refused(megabytes):
     with pytest.raises(InputError, match="buffer"):
         EventBuffer(megabytes)
+
+
+def test_a_backlog_that_stays_takes_no_more_memory_than_it_needs():
+    """Where the ring was never written to it takes none."""
+    buffer, reached = EventBuffer(256.0), 0
+    for k in range(2000):
+        buffer.append(Events(np.full(1000, k), *np.zeros((3, 1000), int)))
+        reached = max(reached, buffer._start + len(buffer))
+        if k >= 8:
+            assert len(buffer.take_until(k - 8)) == 1000
+    assert reached < 50_000

@@ -91,7 +91,7 @@ def test_good_stream_is_ok_and_its_rates_are_right_once_a_second(diagnosis, film
 
 def test_frames_that_stop_are_an_error_and_good_again_when_they_come_back(diagnosis, camera, filming):
     with filming(lambda at: camera.events(at)):
-        becomes(diagnosis, "frames", ERROR, "its publisher is silent")
+        becomes(diagnosis, "frames", ERROR, "nothing arrives")
         assert diagnosis.now()["events"].level == OK
     with filming():
         becomes(diagnosis, "frames", OK, "ok")
@@ -99,7 +99,7 @@ def test_frames_that_stop_are_an_error_and_good_again_when_they_come_back(diagno
 
 def test_events_that_stop_are_a_warning(diagnosis, camera, filming):
     with filming(lambda at: camera.image(at, camera.grey(), "rgb8")):
-        becomes(diagnosis, "events", WARN, "its publisher is silent")
+        becomes(diagnosis, "events", WARN, "nothing arrives")
         assert diagnosis.now()["frames"].level == OK
     with filming():
         becomes(diagnosis, "events", OK, "ok")

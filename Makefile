@@ -9,7 +9,7 @@ export ROS_DOMAIN_ID = 87
 export LD_LIBRARY_PATH := $(CURDIR)/.venv/lib$(addprefix :,$(LD_LIBRARY_PATH))
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 setup:  ## make .venv (PYTHON=interpreter, TORCH_INDEX=index that has the torch you want)
 	@$(PYTHON) tools/setup_venv.py
@@ -19,6 +19,9 @@ demo: setup  ## simulate, reconstruct live over ROS 2, write demo/
 
 test: setup  ## run the tests
 	.venv/bin/python -m pytest test
+
+test-long: setup  ## run the tests that take minutes: overload
+	.venv/bin/python -m pytest -m long test
 
 soak: setup  ## run the node for 50,000 frames (REHDR_SOAK_FRAMES): its memory stays, no frame is lost
 	.venv/bin/python -m pytest -m soak -s test/integration/test_soak.py
@@ -37,4 +40,4 @@ clean:  ## remove .venv and everything built
 	rm -rf .venv build install log demo *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test soak lint bench clean
+.PHONY: help setup demo test test-long soak lint bench clean

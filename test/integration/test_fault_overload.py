@@ -13,6 +13,7 @@ from live import Camera, Client, Manager, Stream, stamp
 from rehdr_ros.msg import FrameInfo
 from rehdr_ros.network import Rehdr, RehdrConfig, save_checkpoint
 
+pytestmark = pytest.mark.long
 SECONDS = 60.0  # of overload
 OVERLOAD = 10.0
 EVENTS = 20  # a frame

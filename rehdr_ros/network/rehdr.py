@@ -121,17 +121,6 @@ class Rehdr(nn.Module):
             radiance, state = self._radiance(ldr, voxel, state, clipped_from)
         return radiance[..., :height, :width], state
 
-    def initial_state(self, ldr: Tensor) -> State:
-        """The state before the first frame (N, 3, H, W), which None stands for."""
-        ldr = pad_to_multiple(ldr, 2**self.config.scales)
-        n, _, height, width = ldr.shape
-        scales = []
-        for i, encoder in enumerate(self.image_encoders, 1):
-            channels, dtype = self.config.base_channels << i, self.image_head.conv.weight.dtype
-            like = ldr.new_zeros((n, channels, height >> i, width >> i), dtype=dtype)
-            scales.append(encoder.recurrent.initial_state(like))
-        return tuple(scales) if self.config.radiance == "relative" else (*scales, initial_state(ldr))
-
     def rescale_state(self, state: State, gain: float | Tensor) -> State:
         """The state for a camera whose exposure has just changed by `gain`, (N,) or one."""
         if self.config.radiance == "relative":

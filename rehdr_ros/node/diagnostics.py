@@ -52,14 +52,13 @@ class Diagnostics:
         self._frames: deque[tuple[float, FrameInfo]] = deque(maxlen=1000)
         self._history: deque[tuple[float, Counter]] = deque()
         self._seen: dict[str, tuple[int, float]] = {}
-        self._resets: Counter = Counter()
-        self._last_reset = ""
+        self._resets, self._last_reset = 0, ""
 
     def note(self, info: FrameInfo) -> None:
         """A frame was published."""
         self._frames.append((time.monotonic(), info))
         if info.reset_reason:
-            self._resets[info.reset_reason] += 1
+            self._resets += 1
             self._last_reset = info.reset_reason
 
     def _publish(self) -> None:
@@ -140,7 +139,7 @@ class Diagnostics:
             if over:
                 level = max(level, WARN)
                 said.append(f"{over} of {len(latencies)} frames over the latency budget")
-        values["resets"] = str(sum(self._resets.values()))
+        values["resets"] = str(self._resets)
         values["last reset"] = self._last_reset
         return self._status("reconstruction", level, "; ".join(said), values)
 

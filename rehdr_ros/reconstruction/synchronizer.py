@@ -78,11 +78,6 @@ class Synchronizer:
         self._max_gap_ns = int(max_frame_gap * 1e9)
 
     @property
-    def waiting(self) -> int:
-        """Frames that wait."""
-        return len(self._frames)
-
-    @property
     def dropped_events(self) -> int:
         """Events lost since construction: to the bound on memory, or because they came after their frame had gone."""
         return self._buffer.dropped + self.late_events

@@ -1,6 +1,7 @@
 """REHDR: recurrent event-guided HDR video reconstruction (Guo et al.), one frame a call."""
 
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,14 @@ from rehdr_ros.network.integrator import CLIPPED, luminance
 from rehdr_ros.network.recurrent import RECURRENT
 
 State = tuple  # one tuple of tensors per scale, then, for radiance "ldr_white", a HeadStart
+
+
+class Prepared(NamedTuple):
+    """What the convolutions take of a frame: image (N, 10 or 3, H, W), ldr (N, 3, H, W), voxel (N, bins, H, W)."""
+
+    image: Tensor
+    ldr: Tensor
+    voxel: Tensor
 
 
 @dataclass(frozen=True)
@@ -72,8 +81,7 @@ class ImageEncoder(nn.Module):
         self.recurrent = RECURRENT[config.recurrent](outputs)
 
     def forward(self, x: Tensor, events: Tensor, ldr: Tensor, state) -> tuple[Tensor, tuple]:
-        x = self.fusion(self.block(x), events, ldr)
-        return self.recurrent(x, self.recurrent.initial_state(x) if state is None else state)
+        return self.recurrent(self.fusion(self.block(x), events, ldr), state)
 
 
 class Rehdr(nn.Module):
@@ -114,59 +122,69 @@ class Rehdr(nn.Module):
         self._check(ldr, voxel)
         height, width = ldr.shape[-2:]
         ldr, voxel = (pad_to_multiple(x, 2**self.config.scales) for x in (ldr, voxel))
-        if self.config.radiance == "relative":
-            features, state = self._features(ldr, ldr, voxel, state)
-            radiance = torch.sigmoid(features.float())
-        else:
-            radiance, state = self._radiance(ldr, voxel, state, clipped_from)
-        return radiance[..., :height, :width], state
+        scales, head_start = self.split(self.initial_state(ldr) if state is None else state)
+        prepared, head_start = self.prepare(ldr, voxel, head_start, clipped_from)
+        features, scales = self.features(prepared, scales)
+        radiance = self.compose(features, ldr, head_start, clipped_from)
+        return radiance[..., :height, :width], (*scales, *head_start)
+
+    def initial_state(self, ldr: Tensor) -> State:
+        """The state before the first frame; of (N, 3, H, W) padded to a multiple of 2**scales the size counts alone."""
+        n, _, height, width = ldr.shape
+        weight = self.image_head.conv.weight
+        scales = []
+        for i, encoder in enumerate(self.image_encoders, 1):
+            like = weight.new_empty((n, self.config.base_channels * 2**i, height >> i, width >> i))
+            scales.append(encoder.recurrent.initial_state(like))
+        return (*scales, *(() if self.config.radiance == "relative" else (initial_state(ldr),)))
+
+    def split(self, state: State) -> tuple[State, State]:
+        """The state of the scales, and that of the head start, which networks of "relative" radiance don't have."""
+        return state[: self.config.scales], state[self.config.scales :]
 
     def rescale_state(self, state: State, gain: float | Tensor) -> State:
         """The state for a camera whose exposure has just changed by `gain`, (N,) or one."""
-        if self.config.radiance == "relative":
-            return state
-        return (*state[:-1], rescale(state[-1], gain))
+        scales, head_start = self.split(state)
+        return (*scales, *(rescale(each, gain) for each in head_start))
 
-    def _radiance(self, ldr: Tensor, voxel: Tensor, state: State | None, clipped_from: float) -> tuple[Tensor, State]:
-        *scales, head_start = state or (*[None] * self.config.scales, initial_state(ldr))
-        head_start, threshold = advance(ldr, voxel, head_start, clipped_from, self.config.head_start)
-        clipped = clip_mask(ldr, clipped_from)
+    def prepare(
+        self, ldr: Tensor, voxel: Tensor, head_start: State, clipped_from: float = CLIPPED
+    ) -> tuple[Prepared, State]:
+        """The first of three parts of `forward`, on padded inputs: the head start, and what the convolutions take."""
+        if not head_start:
+            return Prepared(ldr, ldr, voxel), ()
+        state, threshold = advance(ldr, voxel, head_start[0], clipped_from, self.config.head_start)
         encoded = ldr.clamp_min(1e-4) ** (1 / 2.2)
-        bare = head_start.integrator.log_luminance - luminance(head_start.log_radiance)
-        image = torch.cat(
-            (
-                encoded,
-                0.3 * head_start.log_radiance,
-                0.3 * bare,
-                head_start.trust,
-                head_start.integrator.recency,
-                clipped.amax(1, keepdim=True),
-            ),
-            1,
-        )
+        bare = state.integrator.log_luminance - luminance(state.log_radiance)
+        clipped = clip_mask(ldr, clipped_from).amax(1, keepdim=True)
+        image = (encoded, 0.3 * state.log_radiance, 0.3 * bare, state.trust, state.integrator.recency, clipped)
         # In log-intensity units the grid looks alike for every contrast threshold, and no hot pixel rules it.
-        voxel = (voxel * threshold).clamp(-3, 3)
-        features, scales = self._features(image, encoded, voxel, scales)
-        log_radiance = (head_start.log_radiance + 2 * features.float()).clamp(-12, 12)
-        predicted = torch.maximum(log_radiance.exp(), ldr)
-        return ldr + clipped * (predicted - ldr), (*scales, head_start)
+        return Prepared(torch.cat(image, 1), encoded, (voxel * threshold).clamp(-3, 3)), (state,)
 
-    def _features(self, image: Tensor, ldr: Tensor, voxel: Tensor, state) -> tuple[Tensor, State]:
-        dtype = self.image_head.conv.weight.dtype
-        image, ldr, voxel = image.to(dtype), ldr.to(dtype), voxel.to(dtype)
+    def features(self, prepared: Prepared, scales: State) -> tuple[Tensor, State]:
+        """The second part: every convolution. Returns (N, 3, H, W) in the parameters' precision, and the new scales."""
+        image, ldr, voxel = (x.to(self.image_head.conv.weight.dtype) for x in prepared)
         x = head = self.image_head(image)
         events = self.event_head(voxel)
         outputs, new_state = [], []
-        for i, (event_encoder, image_encoder) in enumerate(zip(self.event_encoders, self.image_encoders, strict=True)):
+        for event_encoder, image_encoder, state in zip(self.event_encoders, self.image_encoders, scales, strict=True):
             events = event_encoder(events)
             ldr = F.avg_pool2d(ldr, 2)
-            x, scale_state = image_encoder(x, events, ldr, None if state is None else state[i])
+            x, state = image_encoder(x, events, ldr, state)
             outputs.append(x)
-            new_state.append(scale_state)
+            new_state.append(state)
         x = self.bottleneck(x)
         for decoder, skip in zip(self.decoders, reversed(outputs), strict=True):
             x = decoder(x + skip)
         return self.prediction(x + head), tuple(new_state)
+
+    def compose(self, features: Tensor, ldr: Tensor, head_start: State, clipped_from: float = CLIPPED) -> Tensor:
+        """The third part: radiance (N, 3, H, W) float32 from the features, the padded LDR and the new head start."""
+        if not head_start:
+            return torch.sigmoid(features.float())
+        log_radiance = (head_start[0].log_radiance + 2 * features.float()).clamp(-12, 12)
+        predicted = torch.maximum(log_radiance.exp(), ldr)
+        return ldr + clip_mask(ldr, clipped_from) * (predicted - ldr)
 
     def _check(self, ldr: Tensor, voxel: Tensor) -> None:
         expected = (ldr.shape[0], self.config.bins, *ldr.shape[2:])

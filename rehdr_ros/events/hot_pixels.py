@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.events.jit import kernel, sealed
 from rehdr_ros.events.packet import Events
+from rehdr_ros.jit import kernel, sealed
 
 _PERIOD_NS = 1_000_000_000  # between two looks at the rates
 _PAUSE_NS = 5 * _PERIOD_NS

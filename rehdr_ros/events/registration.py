@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.events.jit import kernel, sealed
+from rehdr_ros.jit import kernel, sealed
 
 Size = tuple[int, int]  # width, height
 Mapping = Callable[[np.ndarray], np.ndarray]  # (N, 2) float64 pixels (x, y) -> (N, 2); NaN where there is no image

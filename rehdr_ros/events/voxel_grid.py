@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from rehdr_ros.events.jit import kernel, sealed
 from rehdr_ros.events.packet import Events
 from rehdr_ros.events.registration import Registration
+from rehdr_ros.jit import kernel, sealed
 
 _BLOCK = 1 << 15  # events whose pixels are found before they are counted
 _NO_TABLE = sealed(np.empty(0, np.int32))

@@ -6,7 +6,7 @@ import numpy as np
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Events
-from rehdr_ros.events.jit import kernel
+from rehdr_ros.jit import kernel
 from rehdr_ros.luminance import BT709
 
 RESPONSE = 2.2  # of the simulated camera

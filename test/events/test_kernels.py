@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numba.extending import is_jitted
 
-from rehdr_ros.events import Events, Packet, jit, make_decoder, voxel_grid, warm_up
+from rehdr_ros import jit
+from rehdr_ros.events import Events, Packet, make_decoder, voxel_grid, warm_up
 from rehdr_ros.events.codecs import CODECS
 
 
@@ -73,18 +74,20 @@ def test_kernels_are_kept_where_the_user_says(monkeypatch, tmp_path):
 
 def test_a_change_of_any_source_leaves_all_kept_kernels_behind(monkeypatch, tmp_path):
     monkeypatch.setattr(numba.config, "CACHE_DIR", "")
-    room = shutil.copytree(Path(jit.__file__).parent, tmp_path / "events", ignore=shutil.ignore_patterns("__pycache__"))
+    package = shutil.copytree(
+        Path(jit.__file__).parent, tmp_path / "copy", ignore=shutil.ignore_patterns("__pycache__")
+    )
 
     def folder():
-        spec = importlib.util.spec_from_file_location("copied_jit", room / "jit.py")
+        spec = importlib.util.spec_from_file_location("copied_jit", package / "jit.py")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         module.kernel(lambda x: x + 1)(1)
-        (folder,) = {index.parent.parent for index in room.rglob("*.nbi")} - seen
+        (folder,) = {index.parent.parent for index in package.rglob("*.nbi")} - seen
         return folder
 
     seen = set()
-    for source in (None, room / "voxel_grid.py", room / "codecs" / "masks.py"):
+    for source in (None, package / "events" / "voxel_grid.py", package / "events" / "codecs" / "masks.py"):
         if source:
             source.write_text(source.read_text() + "\n")
         seen.add(folder())

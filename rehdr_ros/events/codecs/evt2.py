@@ -11,8 +11,8 @@ import numpy as np
 from rehdr_ros.errors import InputError
 from rehdr_ros.events.codecs import prophesee, stream
 from rehdr_ros.events.codecs.prophesee import HIGH, LOCKED, add_counts, take_high
-from rehdr_ros.events.jit import kernel, sealed
 from rehdr_ros.events.packet import Events
+from rehdr_ros.jit import kernel, sealed
 
 OFF, ON, TIME_HIGH, TRIGGER, OTHERS, CONTINUED = 0, 1, 8, 10, 14, 15
 HIGH_BITS, LOW_BITS = 28, 6

@@ -21,7 +21,7 @@ from rehdr_ros.events.codecs.evt2 import (
 )
 from rehdr_ros.events.codecs.masks import bit_count, within
 from rehdr_ros.events.codecs.prophesee import HIGH, LOCKED, add_counts, take_high
-from rehdr_ros.events.jit import kernel
+from rehdr_ros.jit import kernel
 
 # A power of two times a de Bruijn sequence has its exponent's own five bits on top.
 _DE_BRUIJN = 0x077CB531

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from rehdr_ros.events.codecs import evt21
-from rehdr_ros.events.jit import sealed
 from rehdr_ros.events.packet import Packet
+from rehdr_ros.jit import sealed
 
 
 class Decoder(evt21.Decoder):

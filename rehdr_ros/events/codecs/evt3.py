@@ -13,8 +13,8 @@ from rehdr_ros.events.codecs import prophesee, stream
 from rehdr_ros.events.codecs.masks import bit_count, unfold, within
 from rehdr_ros.events.codecs.plain import BLOCK, gather, plain_end, slot_tables, unpack
 from rehdr_ros.events.codecs.prophesee import BASE, FIRST, HIGH, LOCKED, POLARITY, ROW, TIME, add_counts, take_high
-from rehdr_ros.events.jit import kernel, sealed
 from rehdr_ros.events.packet import Events
+from rehdr_ros.jit import kernel, sealed
 
 ADDR_Y, ADDR_X, VECT_BASE_X, VECT_12, VECT_8, TIME_LOW, TIME_HIGH = 0, 2, 3, 4, 5, 6, 8
 CONTINUED_4, PADDING, TRIGGER, OTHERS, CONTINUED_12 = 7, 9, 10, 14, 15

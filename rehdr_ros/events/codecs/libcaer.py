@@ -9,8 +9,8 @@ import numpy as np
 
 from rehdr_ros.events.codecs import stream
 from rehdr_ros.events.codecs.stream import INVALID, OUT_OF_BOUNDS, TIME_GLITCHES
-from rehdr_ros.events.jit import kernel
 from rehdr_ros.events.packet import Events, Packet
+from rehdr_ros.jit import kernel
 
 _HALF_PERIOD = 1 << 30  # a smaller step back is no wrap
 

@@ -11,8 +11,8 @@ from rehdr_ros.events.codecs import stream
 from rehdr_ros.events.codecs.masks import bit_count, unfold, within
 from rehdr_ros.events.codecs.plain import BLOCK, gather, plain_end, slot_tables, unpack
 from rehdr_ros.events.codecs.stream import OUT_OF_BOUNDS, UNKNOWN_WORDS, UNSYNCHRONIZED
-from rehdr_ros.events.jit import kernel
 from rehdr_ros.events.packet import Events, Packet
+from rehdr_ros.jit import kernel
 
 TIME_HIGH, TIME_LOW, ADDR_X, ADDR_Y, VECT_BASE_Y, VECT_8 = range(6)
 

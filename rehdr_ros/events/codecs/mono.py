@@ -7,8 +7,8 @@ import numpy as np
 from rehdr_ros.errors import InputError
 from rehdr_ros.events.codecs import stream
 from rehdr_ros.events.codecs.stream import OUT_OF_BOUNDS
-from rehdr_ros.events.jit import kernel
 from rehdr_ros.events.packet import Events, Packet
+from rehdr_ros.jit import kernel
 
 
 class Decoder(stream.Decoder):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rehdr_ros.events.jit import kernel
+from rehdr_ros.jit import kernel
 
 BLOCK = 32  # words
 

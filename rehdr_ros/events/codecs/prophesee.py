@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from rehdr_ros.events.codecs import stream
-from rehdr_ros.events.jit import kernel
 from rehdr_ros.events.packet import Events, Packet
+from rehdr_ros.jit import kernel
 
 # What crosses a packet's border, as indices of an int64 array. HIGH counts its wraps. EXPECTED and FIRST (us): the
 # sensor's time by the stamps, and what the packet's first TIME_HIGH said. What is not known is UNKNOWN.

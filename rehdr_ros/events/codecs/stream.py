@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.events.jit import kernel, sealed
 from rehdr_ros.events.packet import Events, Packet, Triggers
+from rehdr_ros.jit import kernel, sealed
 
 CAUSES = ("out_of_bounds", "unsynchronized", "invalid", "unknown_words", "time_glitches", "truncated", "lost_packets")
 OUT_OF_BOUNDS, UNSYNCHRONIZED, INVALID, UNKNOWN_WORDS, TIME_GLITCHES, TRUNCATED, LOST_PACKETS = range(len(CAUSES))

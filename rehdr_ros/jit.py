@@ -1,4 +1,4 @@
-"""How the numba kernels of this room are compiled, and the one kind of array they are compiled for."""
+"""How the numba kernels are compiled, and the one kind of array they are compiled for."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import numpy as np
 
 def _cache_folder() -> str:
     """numba keeps a kernel until its own file changes, though kernels of other files are compiled into it."""
-    room = Path(__file__).parent
-    sources = b"".join(path.read_bytes() for path in sorted(room.rglob("*.py")))
-    return str(room / "__pycache__" / f"kernels-{hashlib.sha256(sources).hexdigest()[:16]}")
+    package = Path(__file__).parent
+    texts = (path.read_bytes() for path in sorted(package.rglob("*.py")))
+    sources = b"".join(text for text in texts if b"rehdr_ros.jit import" in text)
+    return str(package / "__pycache__" / f"kernels-{hashlib.sha256(sources).hexdigest()[:16]}")
 
 
 _CACHE_FOLDER = _cache_folder()

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from rehdr_ros.network import Rehdr, RehdrConfig
-from rehdr_ros.network.step import Step, flatten
+from rehdr_ros.network.step import Step, flatten, nest
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ def test_a_step_is_the_network_with_a_plain_state(config):
     state = network.initial_state(ldr)
     plain = flatten(state)
     assert len(plain) == len(step.names) == len(set(step.names))
-    assert step.nest(plain) == state
+    assert nest(plain, config) == state
     with torch.no_grad():
         for _ in range(3):
             voxel = torch.randn(1, 5, 16, 24).round()

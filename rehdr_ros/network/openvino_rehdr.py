@@ -1,0 +1,90 @@
+"""REHDR on a CPU, with its convolutions by OpenVINO, where that is installed."""
+
+import importlib.util
+import warnings
+
+import torch
+from torch import Tensor, nn
+
+from rehdr_ros.network.cpu import CpuRehdr
+from rehdr_ros.network.rehdr import Prepared, Rehdr, State
+from rehdr_ros.network.step import flatten, nest
+
+_TRACED = 16  # px, times 2**scales: the size at which the network is read
+
+
+def is_installed() -> bool:
+    return importlib.util.find_spec("openvino") is not None
+
+
+class OpenVinoRehdr(CpuRehdr):
+    """As CpuRehdr; a size that it meets for the first time is compiled, which takes about half a second.
+
+    precision: "float32" or "bfloat16"; what comes in and out, the state above all, is float32 in both.
+    """
+
+    precision = "float32"
+    _model = None
+    _shapes: list[tuple[int, ...]] | None = None  # that the request is for
+
+    def compile(self, height: int, width: int) -> None:
+        """Get ready for a frame size, padded to a multiple of 2**scales."""
+        import openvino
+
+        if self._model is None:
+            self._model = self._read()
+        shapes = [tuple(x.shape) for x in self._examples(height, width)]
+        model = self._model.clone()
+        model.reshape(dict(zip(model.inputs, shapes, strict=True)))
+        options = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[self.precision],
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "ENABLE_CPU_PINNING": False,  # other nodes may run on the same cores
+        }
+        self._request = openvino.Core().compile_model(model, "CPU", options).create_infer_request()
+        self._shapes = shapes
+
+    def features(self, prepared: Prepared, scales: State) -> tuple[Tensor, State]:
+        from openvino import Tensor as Shared
+
+        inputs = [x.float().contiguous() for x in (*prepared, *flatten(scales))]
+        if [tuple(x.shape) for x in inputs] != self._shapes:
+            self.compile(*prepared.image.shape[-2:])
+        # New tensors each time, written in place: what was returned before stays as it is.
+        outputs = [torch.empty_like(prepared.ldr), *map(torch.empty_like, inputs[len(prepared) :])]
+        for i, x in enumerate(inputs):
+            self._request.set_input_tensor(i, Shared(x.numpy(), shared_memory=True))
+        for i, x in enumerate(outputs):
+            self._request.set_output_tensor(i, Shared(x.numpy(), shared_memory=True))
+        self._request.infer()
+        return outputs[0], nest(outputs[1:], self.config)
+
+    def _read(self):
+        """The convolutions as OpenVINO reads them, of any size; it takes some seconds, once."""
+        import openvino
+
+        size = _TRACED << self.config.scales
+        examples = self._examples(size, size)
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of checks that tracing takes as constants, and of its deprecation
+            traced = torch.jit.trace(_Features(self), examples, check_trace=False)
+            return openvino.convert_model(traced, example_input=examples)
+
+    def _examples(self, height: int, width: int) -> tuple[Tensor, ...]:
+        ldr = torch.zeros(1, 3, height, width)
+        scales, head_start = self.split(self.initial_state(ldr))
+        image = torch.zeros(1, 10, height, width) if head_start else ldr
+        return image, ldr, torch.zeros(1, self.config.bins, height, width), *flatten(scales)
+
+
+class _Features(nn.Module):
+    """`Rehdr.features` with a plain state."""
+
+    def __init__(self, network: Rehdr):
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor, ldr: Tensor, voxel: Tensor, *scales: Tensor) -> tuple[Tensor, ...]:
+        features, new = Rehdr.features(self.network, Prepared(image, ldr, voxel), nest(scales, self.network.config))
+        return features, *flatten(new)

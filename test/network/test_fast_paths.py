@@ -1,0 +1,124 @@
+"""Every faster form of the network against the network itself, with carried state."""
+
+import pytest
+import torch
+
+from rehdr_ros.network import load_checkpoint
+from rehdr_ros.network.cpu import CpuRehdr, remade
+from rehdr_ros.network.fold import fold_norms
+from rehdr_ros.network.openvino_rehdr import OpenVinoRehdr, is_installed
+from rehdr_ros.network.step import flatten
+
+CONFIGURATIONS = {
+    "as shipped": {},
+    "events alone as head start": {"head_start": "integrated"},
+    "authors'": {"radiance": "relative", "fusion": "published", "norm": "batch"},
+    "authors', GRU": {"radiance": "relative", "fusion": "published", "recurrent": "convgru", "upsampling": "bilinear"},
+    "instance norm": {"norm": "instance"},
+}
+needs_openvino = pytest.mark.skipif(not is_installed(), reason="OpenVINO is not installed")
+
+
+def relative(a, b):
+    return ((a - b).norm() / b.norm()).item()
+
+
+@pytest.fixture(params=CONFIGURATIONS.values(), ids=CONFIGURATIONS)
+def network(request, make_network):
+    return make_network(**request.param)
+
+
+def assert_same(fast, network, ldr, voxel, tolerance=1e-5):
+    state = fast_state = None
+    with torch.inference_mode():
+        for frame, grid in zip(ldr, voxel, strict=True):
+            expected, state = network(frame, grid, state)
+            radiance, fast_state = fast(frame, grid, fast_state)
+            assert radiance.shape == expected.shape
+            assert relative(radiance, expected) < tolerance
+    for a, b in zip(flatten(fast_state), flatten(state), strict=True):
+        assert a.shape == b.shape and a.dtype == b.dtype
+        assert relative(a, b) < tolerance or b.norm() == 0
+
+
+def test_kernels_for_the_head_start(network, stream):
+    assert_same(remade(CpuRehdr, network), network, *stream(frames=5, height=50, width=70))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (5, 64), (33, 9)])
+def test_kernels_at_any_size(make_network, stream, size):
+    network = make_network()
+    assert_same(remade(CpuRehdr, network), network, *stream(3, *size))
+
+
+def test_kernels_where_nothing_and_everything_is_clipped(make_network, stream):
+    network = make_network()
+    ldr, voxel = stream(frames=4, height=24, width=24)
+    ldr[1:3] = 0.3
+    ldr[3] = 1.0
+    assert_same(remade(CpuRehdr, network), network, ldr, voxel)
+
+
+def test_kernels_leave_the_given_state_as_it_is(make_network, stream):
+    network = remade(CpuRehdr, make_network())
+    ldr, voxel = stream()
+    with torch.inference_mode():
+        _, state = network(ldr[0], voxel[0])
+        before = [x.clone() for x in flatten(state)]
+        network(ldr[1], voxel[1], state)
+    assert all(map(torch.equal, flatten(state), before))
+
+
+def test_folded_norms(network, stream):
+    ldr, voxel = stream(frames=3)
+    folded = fold_norms(remade(CpuRehdr, network))
+    assert_same(folded, network, ldr, voxel)
+    norms = [name for name, module in folded.named_modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert all(name.endswith("output_norm") or ".up" in name or "decoders" in name for name in norms)
+
+
+@needs_openvino
+def test_openvino(network, stream):
+    assert_same(remade(OpenVinoRehdr, network), network, *stream(frames=5, height=50, width=70))
+
+
+@needs_openvino
+def test_openvino_takes_a_state_from_pytorch_and_gives_one_back(make_network, stream):
+    network = make_network()
+    fast = remade(OpenVinoRehdr, network)
+    ldr, voxel = stream(frames=4)
+    state = mixed = None
+    with torch.inference_mode():
+        for i, (frame, grid) in enumerate(zip(ldr, voxel, strict=True)):
+            expected, state = network(frame, grid, state)
+            radiance, mixed = (fast if i % 2 else network)(frame, grid, mixed)
+            assert relative(radiance, expected) < 1e-5
+
+
+@needs_openvino
+def test_openvino_meets_another_size_and_keeps_what_it_returned(make_network, stream):
+    network = make_network()
+    fast = remade(OpenVinoRehdr, network)
+    ldr, voxel = stream(frames=2)
+    with torch.inference_mode():
+        first, state = fast(ldr[0], voxel[0])
+        kept = [first.clone(), *(x.clone() for x in flatten(state))]
+        fast(ldr[1], voxel[1], state)
+        assert_same(fast, network, *stream(frames=2, height=36, width=44))
+    assert all(map(torch.equal, [first, *flatten(state)], kept))
+
+
+def test_bfloat16_stays_near_float32(make_network, stream):
+    network = load_checkpoint("rehdr_t")
+    low = remade(CpuRehdr, network).bfloat16()
+    assert_same_but(low, network, *stream(frames=6, height=48, width=64), tolerance=1e-2)
+
+
+def assert_same_but(fast, network, ldr, voxel, tolerance):
+    state = fast_state = None
+    with torch.inference_mode():
+        for frame, grid in zip(ldr, voxel, strict=True):
+            expected, state = network(frame, grid, state)
+            radiance, fast_state = fast(frame, grid, fast_state)
+            assert radiance.dtype == torch.float32
+            assert relative(radiance, expected) < tolerance

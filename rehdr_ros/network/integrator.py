@@ -18,11 +18,13 @@ RECENCY_DECAY = 0.9  # a frame
 
 _THRESHOLD_PRIOR = 0.25  # natural log units: between the settings usual for Prophesee and DAVIS sensors
 _PRIOR_WEIGHT = 50.0  # squared polarity sums that the prior is worth
+_PRIOR = (_THRESHOLD_PRIOR * _PRIOR_WEIGHT, _PRIOR_WEIGHT)
 _MEMORY = 0.9  # share of the calibration kept from frame to frame
 _CALIBRATION_RANGE = (0.02, 0.9)  # linear luminance: neither quantisation noise nor clipping
 _PLAUSIBLE = 40  # events of one polarity that a pixel can fire between two usable frames; hot pixels fire more
 _FLOOR = 2.0**-10
 _LOG_LIMIT = 10.0
+_BT709 = tuple(map(float, BT709))
 
 
 class IntegratorState(NamedTuple):
@@ -35,7 +37,7 @@ class IntegratorState(NamedTuple):
 
 def luminance(rgb: Tensor) -> Tensor:
     """(N, 3, H, W) linear RGB -> (N, 1, H, W) BT.709 luminance."""
-    red, green, blue = map(float, BT709)
+    red, green, blue = _BT709
     return red * rgb[:, :1] + green * rgb[:, 1:2] + blue * rgb[:, 2:]
 
 
@@ -43,7 +45,7 @@ def initial_state(ldr: Tensor) -> IntegratorState:
     """State before the first frame: nothing was ever exposed."""
     n, _, height, width = ldr.shape
     zeros = ldr.new_zeros((n, 1, height, width), dtype=torch.float32)
-    prior = ldr.new_tensor([_THRESHOLD_PRIOR * _PRIOR_WEIGHT, _PRIOR_WEIGHT], dtype=torch.float32)
+    prior = ldr.new_tensor(_PRIOR, dtype=torch.float32)
     return IntegratorState(zeros, zeros.clone(), prior.expand(n, 2).clone())
 
 
@@ -67,9 +69,10 @@ def integrate(
     usable &= (state.log_luminance > math.log(low)) & (state.log_luminance < math.log(high))
     s = torch.where(usable & (polarity_sum.abs() <= _PLAUSIBLE), polarity_sum, 0)
     d = log_y - state.log_luminance
-    sums = torch.stack(((d * s).sum((1, 2, 3)), (s * s).sum((1, 2, 3))), 1)
-    prior = initial_state(ldr[:, :, :1, :1]).calibration
-    calibration = prior + (state.calibration - prior) * _MEMORY + sums
+    sums = (d * s).sum((1, 2, 3)), (s * s).sum((1, 2, 3))
+    # The prior as numbers: a tensor made of them here could not be recorded in a CUDA graph.
+    pairs = zip(_PRIOR, state.calibration.unbind(1), sums, strict=True)
+    calibration = torch.stack([prior + (old - prior) * _MEMORY + new for prior, old, new in pairs], 1)
     threshold = (calibration[:, 0] / calibration[:, 1]).clamp(0.03, 1.0).view(-1, 1, 1, 1)
 
     # A clipped pixel is at least as bright as what the frame shows of it.

@@ -1,0 +1,68 @@
+"""REHDR on an NVIDIA GPU: one compiled step, recorded once as a CUDA graph and replayed for every frame."""
+
+import torch
+from torch import Tensor
+
+from rehdr_ros.network.integrator import CLIPPED
+from rehdr_ros.network.rehdr import Rehdr, State, pad_to_multiple
+from rehdr_ros.network.step import flatten, nest
+
+_WARM_UPS = 3  # runs before the recording, as CUDA graphs want them
+
+
+class CudaRehdr(Rehdr):
+    """For inference, one frame at a time; a size that it meets for the first time is compiled and recorded.
+
+    Inputs, output and state live in buffers that stay: what a call returns holds until the next one.
+    compiled: whether torch.compile fuses the step first; without, the graph replays PyTorch's own kernels.
+    """
+
+    compiled = True
+    _size: tuple[int, ...] | None = None
+
+    @torch.inference_mode()
+    def compile(self, height: int, width: int) -> None:
+        """Get ready for a frame size. Allocates all that the frames will need."""
+        self._size = None
+        device = self.image_head.conv.weight.device
+        ldr = torch.zeros(1, 3, height, width, device=device)
+        voxel = torch.zeros(1, self.config.bins, height, width, device=device)
+        self._clipped_from = torch.full((), CLIPPED, device=device)
+        self._initial = flatten(self.initial_state(pad_to_multiple(ldr, 2**self.config.scales)))
+        self._state = [x.clone() for x in self._initial]
+        self._inputs = ldr, voxel
+        step = torch.compile(self._step, fullgraph=True, dynamic=False) if self.compiled else self._step
+        stream = torch.cuda.Stream(device)
+        stream.wait_stream(torch.cuda.current_stream(device))
+        with torch.cuda.stream(stream):
+            for _ in range(_WARM_UPS):
+                step(ldr, voxel, self._state, self._clipped_from)
+        torch.cuda.current_stream(device).wait_stream(stream)
+        self._graph = torch.cuda.CUDAGraph()
+        # Another thread may allocate or copy meanwhile.
+        with torch.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local"):
+            self._radiance, new = step(ldr, voxel, self._state, self._clipped_from)
+            torch._foreach_copy_(self._state, new)
+        self._size = height, width
+
+    @torch.inference_mode()
+    def forward(
+        self, ldr: Tensor, voxel: Tensor, state: State | None = None, clipped_from: float = CLIPPED
+    ) -> tuple[Tensor, State]:
+        self._check(ldr, voxel)
+        if tuple(ldr.shape[-2:]) != self._size:
+            self.compile(*ldr.shape[-2:])
+        for mine, given in zip(self._inputs, (ldr, voxel), strict=True):
+            mine.copy_(given)
+        for mine, given in zip(self._state, self._initial if state is None else flatten(state), strict=True):
+            if mine is not given:
+                mine.copy_(given)
+        self._clipped_from.fill_(clipped_from)
+        self._graph.replay()
+        return self._radiance, nest(self._state, self.config)
+
+    def _step(
+        self, ldr: Tensor, voxel: Tensor, state: list[Tensor], clipped_from: Tensor
+    ) -> tuple[Tensor, list[Tensor]]:
+        radiance, new = Rehdr.forward(self, ldr, voxel, nest(state, self.config), clipped_from)
+        return radiance, flatten(new)

@@ -153,7 +153,7 @@ def install_packages(ros, torch_index, done):
         extra = [f"numpy=={numpy.strip()}"]
     index = ["--extra-index-url", torch_index] if torch_index else []
     install = [*pip, "install", "--disable-pip-version-check", "--use-pep517", *index, *extra]
-    run([*install, "-e", ".[train,test]"], show=r"Downloading .*(MB|GB)")
+    run([*install, "-e", ".[onnx,openvino,train,test]"], show=r"Downloading .*(MB|GB)")
     done["torch_index"] = torch_index
 
 

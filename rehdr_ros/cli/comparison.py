@@ -9,6 +9,7 @@ import torch
 from rehdr_ros.events import Clock, Events, Packet, make_decoder, voxel_grid
 from rehdr_ros.reconstruction.tonemap import ToneMapper
 from rehdr_ros.simulation.sensors import RESPONSE
+from rehdr_ros.transfer import upload
 
 _TITLES = ("LDR", "events", "ours", "truth")
 _GAP, _TITLE_HEIGHT = 4, 24
@@ -36,8 +37,8 @@ def display(radiance: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Tone mapped, (H, W, 3) uint8, with the exposure that suits the reference."""
     tonemapper = ToneMapper("mulaw")
     for image in (reference, radiance):  # the first sets the exposure; no time passes before the second
-        shown = tonemapper(torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None], 0)
-    return _LIFT[shown.numpy()]
+        shown = tonemapper(upload(image, torch.device("cpu")), 0)
+    return _LIFT[shown.pixels]
 
 
 def event_image(grid: np.ndarray) -> np.ndarray:

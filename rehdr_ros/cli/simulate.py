@@ -1,8 +1,8 @@
 """rehdr simulate: a bag with frames, events and the true HDR."""
 
 import argparse
-import re
 
+from rehdr_ros.cli.arguments import size
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.events.codecs import ENCODERS
 from rehdr_ros.simulation import EventCameraConfig, SimulationConfig
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--fps", type=float, default=default.fps, help="frame rate")
     add(
         "--size",
-        type=_size,
+        type=size,
         default=(default.width, default.height),
         metavar="WxH",
         help="of frames and events",
@@ -81,10 +81,3 @@ def run(args: argparse.Namespace) -> None:
         frames += 1
         events += len(sample.events)
     print(f"{frames} frames and {events} events in {args.output}")
-
-
-def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d+)x(\d+)", text)
-    if not match:
-        raise argparse.ArgumentTypeError(f"{text!r}: give WIDTHxHEIGHT, for example 346x260")
-    return int(match[1]), int(match[2])

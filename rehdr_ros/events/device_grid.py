@@ -8,6 +8,7 @@ from torch import Tensor
 
 from rehdr_ros.events.packet import Events
 from rehdr_ros.events.registration import Registration
+from rehdr_ros.transfer import upload
 
 
 class DeviceVoxelGrid:
@@ -77,4 +78,4 @@ class DeviceVoxelGrid:
         return self._tables
 
     def _upload(self, column: np.ndarray) -> Tensor:
-        return torch.from_numpy(column if column.flags.writeable else column.copy()).to(self._device)
+        return upload(column, self._device)

@@ -21,7 +21,7 @@ class CudaRehdr(Rehdr):
     _size: tuple[int, ...] | None = None
 
     @torch.inference_mode()
-    def compile(self, height: int, width: int) -> None:
+    def build(self, height: int, width: int) -> None:
         """Get ready for a frame size. Allocates all that the frames will need."""
         self._size = None
         device = self.image_head.conv.weight.device
@@ -51,7 +51,7 @@ class CudaRehdr(Rehdr):
     ) -> tuple[Tensor, State]:
         self._check(ldr, voxel)
         if tuple(ldr.shape[-2:]) != self._size:
-            self.compile(*ldr.shape[-2:])
+            self.build(*ldr.shape[-2:])
         for mine, given in zip(self._inputs, (ldr, voxel), strict=True):
             mine.copy_(given)
         for mine, given in zip(self._state, self._initial if state is None else flatten(state), strict=True):

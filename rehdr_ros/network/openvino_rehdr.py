@@ -27,13 +27,15 @@ class OpenVinoRehdr(CpuRehdr):
     _model = None
     _shapes: list[tuple[int, ...]] | None = None  # that the request is for
 
-    def compile(self, height: int, width: int) -> None:
-        """Get ready for a frame size, padded to a multiple of 2**scales."""
+    def build(self, height: int, width: int) -> None:
+        """Get ready for a frame size."""
         import openvino
 
         if self._model is None:
             self._model = self._read()
-        shapes = [tuple(x.shape) for x in self._examples(height, width)]
+        multiple = 2**self.config.scales
+        padded = height + -height % multiple, width + -width % multiple
+        shapes = [tuple(x.shape) for x in self._examples(*padded)]
         model = self._model.clone()
         model.reshape(dict(zip(model.inputs, shapes, strict=True)))
         options = {
@@ -50,7 +52,7 @@ class OpenVinoRehdr(CpuRehdr):
 
         inputs = [x.float().contiguous() for x in (*prepared, *flatten(scales))]
         if [tuple(x.shape) for x in inputs] != self._shapes:
-            self.compile(*prepared.image.shape[-2:])
+            self.build(*prepared.image.shape[-2:])
         # New tensors each time, written in place: what was returned before stays as it is.
         outputs = [torch.empty_like(prepared.ldr), *map(torch.empty_like, inputs[len(prepared) :])]
         for i, x in enumerate(inputs):

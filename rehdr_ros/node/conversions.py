@@ -1,15 +1,11 @@
 """ROS messages <-> what the core works with, without needless copies."""
 
-import array
-
-import cv2
 import numpy as np
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from rehdr_ros.luminance import BT709
-from rehdr_ros.recordings.image_message import ENCODINGS, decode_image, encode_image
+from rehdr_ros.recordings.image_message import ENCODINGS, decode_image, pack_image
 
 _NS = 1_000_000_000
 
@@ -33,15 +29,9 @@ def image_from_message(message: Image) -> np.ndarray:
 
 def image_to_message(image: np.ndarray, encoding: str, header: Header) -> Image:
     """An RGB (H, W, 3) image as a message of the encoding; luminance where that is grey."""
-    if encoding in ("mono8", "32FC1"):
-        image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if encoding == "mono8" else image @ BT709
-    step, data = encode_image(image, encoding)
-    message = Image(header=header, height=image.shape[0], width=image.shape[1], encoding=encoding, step=step)
-    # The setter would check every byte of anything but an array.array.
-    payload = array.array("B")
-    payload.frombytes(memoryview(data))
-    message.data = payload
-    return message
+    height, width = image.shape[:2]
+    step, data = pack_image(image, encoding)
+    return Image(header=header, height=height, width=width, encoding=encoding, step=step, data=data)
 
 
 def _by_cv_bridge(message: Image) -> np.ndarray | None:

@@ -28,6 +28,7 @@ class Health:
     state: str = "unconfigured"
     device: str = ""
     precision: str = ""
+    engine: str = ""
     weights: str = ""
     fallen_back: bool = False
     settings: Parameters = Parameters()
@@ -149,6 +150,7 @@ class Diagnostics:
         values = {
             "device": health.device,
             "precision": health.precision,
+            "engine": health.engine,
             "weights": health.weights,
             "memory (MB)": f"{memory_bytes(health.device) / 1e6:.0f}",
         }

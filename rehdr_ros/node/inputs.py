@@ -21,7 +21,7 @@ from rehdr_ros.reconstruction.synchronizer import CROWDED
 from rehdr_ros.recordings.camera_message import camera_from_message
 from rehdr_ros.recordings.compressed_message import decode_compressed
 from rehdr_ros.recordings.dvs_message import events_from_event_array
-from rehdr_ros.recordings.packet_message import packet_from_message, stamp_to_ns
+from rehdr_ros.recordings.packet_message import packet_from_bytes, stamp_to_ns
 
 
 class Inputs:
@@ -90,11 +90,12 @@ class Inputs:
         return {"events": count(self.events_topic), "frames": count(self.image_topic)}
 
     def _subscribe_events(self):
-        depth = self._settings.events_depth
+        kind, callback = EventPacket, self._on_packet
         if self._settings.events_type == "dvs_msgs":
-            kind = event_array_class()
-            return self._subscribe(kind, "events", self._on_event_array, depth, "transport_lost_packets", raw=True)
-        return self._subscribe(EventPacket, "events", self._on_packet, depth, "transport_lost_packets")
+            kind, callback = event_array_class(), self._on_event_array
+        return self._subscribe(
+            kind, "events", callback, self._settings.events_depth, "transport_lost_packets", raw=True
+        )
 
     def _subscribe(self, kind: type, topic: str, callback: Callable, depth: int, lost: str = "", **options):
         resolved = self._node.resolve_topic_name(topic)
@@ -111,11 +112,12 @@ class Inputs:
         reliability = self._settings.input_reliability
         return subscribe(self._node, kind, topic, callback, depth, reliability, on_lost, self._complaints, **options)
 
-    def _on_packet(self, message: EventPacket) -> None:
+    def _on_packet(self, raw: bytes) -> None:
         with self._refusing("events", "refused_packets"):
             self._tally["packets"] += 1
-            self._tally["events"] += self._pipeline.add_packet(packet_from_message(message))
-            self._sensor_size = (message.width, message.height)
+            packet = packet_from_bytes(raw)
+            self._tally["events"] += self._pipeline.add_packet(packet)
+            self._sensor_size = (packet.width, packet.height)
 
     def _on_event_array(self, raw: bytes) -> None:
         with self._refusing("events", "refused_packets"):

@@ -48,14 +48,15 @@ class RehdrNode(LifecycleNode):
                 event_array_class()
             self._pipeline = HdrPipeline(settings)
             self._chosen = self._pipeline.device, self._pipeline.precision
-            self._pipeline.warm_up(*(settings.expected_size or (64, 64)))
+            self._pipeline.warm_up(settings.expected_size)
             self._outputs = Outputs(self, self._complaints)
         except (ValueError, OSError, RuntimeError, MemoryError) as error:
             self._free()
             self.get_logger().error(f"cannot configure: {' '.join(str(error).split())}")
             return TransitionCallbackReturn.FAILURE
+        self._engine = self._pipeline.engine
         self.get_logger().info(
-            f"weights {settings.weights} on {self._pipeline.device}, {self._pipeline.precision}, "
+            f"weights {settings.weights} on {self._pipeline.device}, {self._pipeline.precision}, by {self._engine}; "
             f"radiance {self._pipeline.radiance}"
         )
         return TransitionCallbackReturn.SUCCESS
@@ -184,6 +185,9 @@ class RehdrNode(LifecycleNode):
     def _comment(self, info) -> None:
         """Say in the log what a user should know of this frame."""
         complaints, reason = self._complaints, info.reset_reason
+        if self._pipeline.engine != self._engine:
+            self._engine = self._pipeline.engine
+            self.get_logger().info(f"the network now runs by {self._engine}")
         if reason.startswith("out of memory"):
             complaints.error(reason, f"the device is {reason}: slower or coarser from here on", seconds=math.inf)
         elif reason == "not finite":
@@ -216,6 +220,7 @@ class RehdrNode(LifecycleNode):
         made = {
             "device": pipeline.device,
             "precision": pipeline.precision,
+            "engine": pipeline.engine,
             "weights": self._settings.weights,
             "fallen_back": (pipeline.device, pipeline.precision) != self._chosen,
             "settings": self._settings,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from rehdr_ros.reconstruction.engine import ENGINES
 from rehdr_ros.reconstruction.tonemap import ToneMapper
 from rehdr_ros.reconstruction.voxel_input import VoxelConfig
 from rehdr_ros.settings import setting
@@ -27,6 +28,12 @@ class PipelineConfig(VoxelConfig):
         "auto",
         "when the device is out of memory: auto (16-bit precision, then the CPU), or none (frames are lost)",
         choices=("auto", "none"),
+        fixed=True,
+    )
+    engine: str = setting(
+        "auto",
+        "what runs the network: auto (the fastest of what is installed, once it is compiled) or pytorch (nothing else)",
+        choices=ENGINES,
         fixed=True,
     )
     response: float | str = setting(

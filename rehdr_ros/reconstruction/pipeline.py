@@ -15,12 +15,14 @@ from rehdr_ros.events import Camera, Clock, Events, Packet, make_decoder, warm_u
 from rehdr_ros.events.codecs import CODECS
 from rehdr_ros.reconstruction.config import PipelineConfig
 from rehdr_ros.reconstruction.recent import Recent
-from rehdr_ros.reconstruction.reconstructor import Reconstructor, clipped_fraction
+from rehdr_ros.reconstruction.reconstructor import Reconstructor
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.synchronizer import Job, PendingFrame, Synchronizer
 from rehdr_ros.reconstruction.tonemap import ToneMapper
 from rehdr_ros.reconstruction.voxel_input import VoxelConfig
+from rehdr_ros.reconstruction.warm_up import warm_up as warm_up_kernels
 from rehdr_ros.settings import changed
+from rehdr_ros.transfer import Download
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,14 @@ class HdrFrame:
 
     stamp_ns: int
     frame_id: str
-    radiance: np.ndarray
+    download: Download
     tonemapped: np.ndarray
     info: FrameInfo
+
+    @property
+    def radiance(self) -> np.ndarray:
+        # Who asks waits for it, and not the next frame.
+        return self.download.array()
 
 
 class HdrPipeline:
@@ -76,6 +83,7 @@ class HdrPipeline:
             config,
             config.white_level,
             config.fallback,
+            config.engine,
         )
         self._tonemapper = ToneMapper(config.tonemap)
         self._synchronizer = Synchronizer(
@@ -98,6 +106,11 @@ class HdrPipeline:
     @property
     def precision(self) -> str:
         return self._reconstructor.precision
+
+    @property
+    def engine(self) -> str:
+        """What runs the network, in words; it may change to something faster while frames go through."""
+        return self._reconstructor.engine
 
     @property
     def radiance(self) -> str:
@@ -146,13 +159,19 @@ class HdrPipeline:
             self.config = config
             self._changes += changes
 
-    def warm_up(self, width: int, height: int) -> None:
-        """Compile the decoders and run the network once at a size, so that the stream's first frame costs no more."""
+    def warm_up(self, size: tuple[int, int] | None = None) -> None:
+        """Compile everything for frames of that width and height, and run the network: no frame will wait for that.
+
+        size None: not known yet; the first frames then go by PyTorch.
+        """
         for encoding in CODECS:
             warm_up(encoding)
-        image = np.zeros((height, width, 3), np.uint8)
+        warm_up_kernels()
+        if size:
+            self._reconstructor.compile(*size)
+        image = np.zeros((*(size or (64, 64))[::-1], 3), np.uint8)
         for t0 in (None, 0):
-            self._tonemapper(self._reconstructor.reconstruct(image, Events.empty(), t0, 1).radiance, 0)
+            self._tonemapper(_pixels(self._reconstructor.reconstruct(image, Events.empty(), t0, 1).radiance), 0)
         self._reconstructor.reset()
         self._reconstructor.voxels.forget()
         self._tonemapper.reset()
@@ -256,23 +275,24 @@ class HdrPipeline:
                 decode, self._decode_seconds = (self._decode_seconds, 0.0) if job else (0.0, self._decode_seconds)
             if job is None:
                 return
-            yield self._process(job, decode)
+            yield self._process(job, decode, wait=now is None)
 
-    def _process(self, job: Job, decode_seconds: float) -> HdrFrame:
+    def _process(self, job: Job, decode_seconds: float, wait: bool) -> HdrFrame:
         if job.reset_reason:
             self._reconstructor.reset()
             self._tonemapper.reset()
         frame = job.frame
         exposure = self._exposures.take(frame.stamp_ns) if frame.exposure is None else frame.exposure
         result = self._reconstructor.reconstruct(
-            frame.image, job.events, job.t0_ns, frame.stamp_ns, exposure, self._event_size
+            frame.image, job.events, job.t0_ns, frame.stamp_ns, exposure, self._event_size, wait
         )
         reset_reason = job.reset_reason or result.reset_reason
         if reset_reason:
             self._state_since_ns = frame.stamp_ns
         started = time.perf_counter()
-        tonemapped = self._tonemapper(result.radiance, frame.stamp_ns).cpu().numpy()
-        radiance = result.radiance[0].permute(1, 2, 0).contiguous().cpu().numpy()
+        radiance = _pixels(result.radiance)
+        tonemapped, tonemapped_clipped = self._tonemapper(radiance, frame.stamp_ns)
+        download = Download(radiance)
         durations = {"decode": decode_seconds, **result.durations, "tonemap": time.perf_counter() - started}
         counters = self.counters
         info = FrameInfo(
@@ -283,7 +303,7 @@ class HdrPipeline:
             lost_packets=counters.get("lost_packets", 0),
             skipped_frames=counters["skipped_frames"],
             clipped_fraction=result.clipped_fraction,
-            tonemapped_clipped_fraction=clipped_fraction(tonemapped, 255),
+            tonemapped_clipped_fraction=tonemapped_clipped,
             state_age=(frame.stamp_ns - self._state_since_ns) * 1e-9,
             reset_reason=reset_reason,
             radiance=self.radiance,
@@ -291,7 +311,7 @@ class HdrPipeline:
             durations=durations,
         )
         self._index += 1
-        return HdrFrame(frame.stamp_ns, frame.frame_id, radiance, tonemapped, info)
+        return HdrFrame(frame.stamp_ns, frame.frame_id, download, tonemapped, info)
 
     def _decoder_for(self, packet: Packet):
         key = (packet.encoding, packet.width, packet.height)
@@ -311,6 +331,11 @@ class HdrPipeline:
         if self._event_size not in (None, size):
             self._synchronizer.drop_events()
         self._event_size = size
+
+
+def _pixels(radiance: torch.Tensor) -> torch.Tensor:
+    """(1, 3, H, W) -> (H, W, 3), always a copy: the network may use its memory again for the next frame."""
+    return radiance[0].permute(1, 2, 0).clone(memory_format=torch.contiguous_format)
 
 
 def _ns(seconds: float) -> int:

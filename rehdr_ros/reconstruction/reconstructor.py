@@ -11,10 +11,10 @@ from torch import Tensor
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Events
 from rehdr_ros.network import load_checkpoint
+from rehdr_ros.reconstruction.engine import PRECISIONS, Engine
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.voxel_input import VoxelConfig, VoxelInput
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _CLIPPED_8_BIT = 250 / 255
 
 
@@ -51,8 +51,9 @@ class Reconstructor:
         voxels: VoxelConfig | None = None,
         white_level: int = 0,
         fallback: str = "auto",
+        engine: str = "auto",
     ):
-        self._weights, self._fallback = weights, fallback
+        self._weights, self._fallback, self._choice = weights, fallback, engine
         self._voxel_config = voxels or VoxelConfig()
         self.fallbacks = self.not_finite = 0
         self.set_response(Response(response, white_level))
@@ -66,10 +67,19 @@ class Reconstructor:
 
     def _load(self) -> None:
         network = load_checkpoint(self._weights, self.device)
-        self._network = network.to(dtype=PRECISIONS[self.precision], memory_format=torch.channels_last)
-        self.config = network.config
+        self._engine = Engine(network, self.device, self.precision, self._choice)
+        self.config = self._engine.config
         self.voxels = VoxelInput(self._voxel_config, self.config.bins, self.config.voxel, self.device)
         self.reset()
+
+    @property
+    def engine(self) -> str:
+        """What runs the network, in words."""
+        return self._engine.about
+
+    def compile(self, width: int, height: int) -> None:
+        """Make the fastest way to run the network ready for a frame size, and wait for it."""
+        self._engine.compile(height, width)
 
     def set_response(self, response: Response) -> None:
         """Another response from the next frame on; the hidden state was made by the old one and should be reset."""
@@ -95,12 +105,14 @@ class Reconstructor:
         t1_ns: int,
         exposure: float | None = None,
         event_size: tuple[int, int] | None = None,
+        wait: bool = True,
     ) -> Reconstruction:
         """One frame, with the events of (t0_ns, t1_ns]; t0_ns None: a zero grid.
 
         image: (H, W) or (H, W, 3) RGB, uint8, uint16 or float32 in 0..1. event_size: width and height of the event
-        camera, the image's if None.
+        camera, the image's if None. wait: for a compilation that pays; else it goes on in the background.
         """
+        self._engine.meet(*image.shape[:2], wait)
         try:
             return self._step(image, events, t0_ns, t1_ns, exposure, event_size)
         except torch.cuda.OutOfMemoryError:
@@ -114,20 +126,19 @@ class Reconstructor:
         start_ns = t1_ns if t0_ns is None else t0_ns
         voxel = self.voxels.build(events, event_size, start_ns, t1_ns, image.shape[1::-1])
         watch.lap("voxel")
-        ldr = self._response.linearise(image, self.device)
+        ldr, clipped = self._response.linearise(image, self.device)
         gain = self._rescale(exposure)
         voxel = self.voxels.in_units(voxel, ldr, self._clipped_from)
-        radiance, self._state = self._network(ldr, voxel, self._state, self._clipped_from)
+        radiance, self._state = self._engine(ldr, voxel, self._state, self._clipped_from)
         if not _is_finite(radiance):
             self.not_finite += 1
             reason, self._state = "not finite", None
-            radiance, self._state = self._network(ldr, voxel, None, self._clipped_from)
+            radiance, self._state = self._engine(ldr, voxel, None, self._clipped_from)
             if not _is_finite(radiance):  # no state is to blame
                 radiance, self._state = torch.where(radiance.isfinite(), radiance, ldr), None
         if gain != 1.0:
             radiance = radiance * gain
         watch.lap("network")
-        clipped = clipped_fraction(image, self._response.white(image.dtype))
         return Reconstruction(radiance, clipped, watch.durations, reason)
 
     def _fall_back(self) -> bool:
@@ -136,7 +147,7 @@ class Reconstructor:
             return False
         self.fallbacks += 1
         cameras = getattr(self, "voxels", None)
-        self._network = self._state = None
+        self._engine = self._state = None
         torch.cuda.empty_cache()
         if self.precision == "float32":
             self.precision = pick_precision("auto", self.device)
@@ -154,7 +165,7 @@ class Reconstructor:
         if self._first_exposure is None:
             self._first_exposure = exposure
         elif exposure != self._last_exposure and self._state is not None:
-            self._state = self._network.rescale_state(self._state, exposure / self._last_exposure)
+            self._state = self._engine.rescale_state(self._state, exposure / self._last_exposure)
             self.voxels.rescale(exposure / self._last_exposure)
         self._last_exposure = exposure
         return self._first_exposure / exposure

@@ -1,12 +1,24 @@
 """Display-encoded LDR values -> linear radiance."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from rehdr_ros.errors import InputError
+from rehdr_ros.jit import sealed
+from rehdr_ros.reconstruction.clipping import clipped_fraction, clipped_from
+from rehdr_ros.reconstruction.response_kernels import interpolate, look_up
+from rehdr_ros.transfer import upload
+
+
+class Linear(NamedTuple):
+    """pixels: (1, 3, H, W) float32 in 0..1; clipped_fraction: share of those with a channel at 250/255 of white."""
+
+    pixels: Tensor
+    clipped_fraction: float
 
 
 class Response:
@@ -19,37 +31,54 @@ class Response:
 
     def __init__(self, response: float | str | Path = 2.2, white_level: int = 0):
         self._white_level = white_level
-        self._power, self._table = None, None
+        self._power, self._values = None, None
         try:
             self._power = float(response)
         except (TypeError, ValueError):
-            self._table = _read_table(Path(response))
+            self._values = _read_table(Path(response))
         if self._power is not None and not 0.1 <= self._power <= 10:
             raise InputError(f"response={response}: a power between 0.1 and 10, or a table's file")
-        self._lookups: dict[tuple, Tensor] = {}
+        self._tables: dict[tuple, Tensor] = {}
 
     def __call__(self, display: float) -> float:
         """The linear value of a display value, both in 0..1."""
-        return float(self._apply(torch.tensor([display], dtype=torch.float64)))
+        return float(self._apply(np.array([display]))[0])
 
-    def linearise(self, image: np.ndarray, device: torch.device) -> Tensor:
-        """(H, W) or (H, W, 3) uint8, uint16 or float32 in 0..1 -> (1, 3, H, W) float32 in 0..1 on the device."""
-        pixels = torch.from_numpy(np.array(image, order="C")).to(device)  # a copy: messages are read-only
-        if pixels.dtype in (torch.uint8, torch.uint16):
-            linear = self._lookup(pixels.dtype, device)[pixels.to(torch.int32)]
-        else:
-            linear = self._apply(torch.nan_to_num(pixels.float()).clamp(0, 1))
-        if linear.ndim == 2:
-            return linear.expand(1, 3, *linear.shape)
-        return linear.permute(2, 0, 1).unsqueeze(0)
+    def linearise(self, image: np.ndarray, device: torch.device) -> Linear:
+        """(H, W) or (H, W, 3) uint8, uint16 or float32 in 0..1 -> linear RGB on the device.
 
-    def _lookup(self, dtype: torch.dtype, device: torch.device) -> Tensor:
-        key = (dtype, str(device))
-        if key not in self._lookups:
-            levels = 256 if dtype == torch.uint8 else 65536
-            values = torch.arange(levels, dtype=torch.float64) / self.white(np.dtype(f"u{dtype.itemsize}"))
-            self._lookups[key] = self._apply(values.clamp_max(1)).float().to(device)
-        return self._lookups[key]
+        The image is only read, whatever its layout. Float values are interpolated between those of a table.
+        """
+        if device.type == "cpu" or image.dtype == np.float32:
+            linear, clipped = self._by_kernels(image)
+            return Linear(linear.to(device), clipped)
+        pixels = upload(image, device)
+        linear = self._table(image.dtype, device)[pixels.to(torch.int32)]
+        linear = linear.permute(2, 0, 1) if linear.ndim == 3 else linear.expand(3, *linear.shape)
+        return Linear(linear.unsqueeze(0), clipped_fraction(image, self.white(image.dtype)))
+
+    def _by_kernels(self, image: np.ndarray) -> Linear:
+        height, width = image.shape[:2]
+        pixels = sealed(image).reshape(height * width, -1)
+        table = sealed(self._table(image.dtype, torch.device("cpu")).numpy())
+        linear = torch.empty((1, 3, height, width))
+        kernel = interpolate if image.dtype == np.float32 else look_up
+        limit = clipped_from(image.dtype, self.white(image.dtype))
+        clipped = kernel(pixels, table, limit, linear.numpy().reshape(3, -1))
+        return Linear(linear, clipped / len(pixels))
+
+    def _table(self, dtype: np.dtype, device: torch.device) -> Tensor:
+        """The linear values of all values of an integer type; of floats, of evenly spaced ones from black to white."""
+        key = (dtype, device)
+        if key not in self._tables:
+            if dtype == np.float32 and self._values is not None:
+                linear = self._values
+            else:
+                levels = 256 if dtype == np.uint8 else 65536
+                white = self.white(dtype) if dtype.kind == "u" else levels - 1
+                linear = self._apply(np.minimum(np.arange(levels) / white, 1))
+            self._tables[key] = torch.from_numpy(linear.astype(np.float32)).to(device)
+        return self._tables[key]
 
     def white(self, dtype: np.dtype) -> float:
         """The value of images of this type that means white."""
@@ -57,12 +86,10 @@ class Response:
             return self._white_level
         return float(np.iinfo(dtype).max) if dtype.kind == "u" else 1.0
 
-    def _apply(self, values: Tensor) -> Tensor:
-        if self._table is None:
+    def _apply(self, values: np.ndarray) -> np.ndarray:
+        if self._values is None:
             return values**self._power
-        grid = np.linspace(0, 1, len(self._table))
-        linear = np.interp(values.cpu().numpy(), grid, self._table)
-        return torch.from_numpy(linear).to(values)
+        return np.interp(values, np.linspace(0, 1, len(self._values)), self._values)
 
 
 def _read_table(path: Path) -> np.ndarray:

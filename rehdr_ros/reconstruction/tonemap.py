@@ -1,20 +1,39 @@
 """Radiance -> display values, steady over time."""
 
 import math
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.network.integrator import luminance
+from rehdr_ros.jit import sealed
+from rehdr_ros.luminance import BT709
+from rehdr_ros.reconstruction import tonemap_kernels
+from rehdr_ros.reconstruction.clipping import clipped_fraction
+from rehdr_ros.reconstruction.levels import make_levels
 
 _MU = 5000.0
+_GAMMA = 2.2
 _KEY = 0.18  # photographic middle grey
 _TIME_CONSTANT = 0.5  # s in which the exposure follows two thirds of a change
+_SAMPLE = 40_000  # pixels that tell middle grey and white, about
+_DARKEST, _BRIGHTEST = 1e-4, 0.999  # luminance that counts as black; quantile that counts as white
+
+_GAMMA_LEVELS = make_levels(lambda display: display**_GAMMA)
+_MULAW_LEVELS = make_levels(lambda display: np.expm1(display * math.log1p(_MU)) / _MU)
+
+
+class ToneMapped(NamedTuple):
+    """pixels: (H, W, 3) uint8; clipped_fraction: share of those with a channel at 250 or above."""
+
+    pixels: np.ndarray
+    clipped_fraction: float
 
 
 class ToneMapper:
-    """Maps radiance (1, 3, H, W) to display values (H, W, 3) uint8.
+    """Maps radiance to display values.
 
     - `reinhard`: global operator of Reinhard et al. 2002 with a white point, on luminance; middle grey and white
       follow the scene with a time constant of 0.5 s, so that the picture doesn't flicker.
@@ -26,10 +45,10 @@ class ToneMapper:
 
     OPERATORS = ("reinhard", "mulaw", "gamma")
 
-    def __init__(self, operator: str = "reinhard", gamma: float = 2.2):
+    def __init__(self, operator: str = "reinhard"):
         if operator not in self.OPERATORS:
             raise InputError(f"tonemap {operator!r}: use one of {', '.join(self.OPERATORS)}")
-        self.operator, self._gamma = operator, gamma
+        self.operator = operator
         self.reset()
 
     def reset(self) -> None:
@@ -38,27 +57,43 @@ class ToneMapper:
         self._stamp_ns = 0
 
     @torch.inference_mode()
-    def __call__(self, radiance: Tensor, stamp_ns: int) -> Tensor:
-        """radiance: (1, 3, H, W) float32 >= 0 at the time stamp_ns; returns (H, W, 3) uint8 on its device."""
+    def __call__(self, radiance: Tensor, stamp_ns: int) -> ToneMapped:
+        """radiance: (H, W, 3) float32 >= 0 at the time stamp_ns, on any device. Compiled code on the CPU."""
+        return (self._by_kernels if radiance.device.type == "cpu" else self._by_torch)(radiance, stamp_ns)
+
+    def _by_kernels(self, radiance: Tensor, stamp_ns: int) -> ToneMapped:
+        pixels = sealed(radiance.numpy()).reshape(-1, 3)
+        out = np.empty(pixels.shape, np.uint8)
         if self.operator == "gamma":
-            display = radiance.clamp(0, 1) ** (1 / self._gamma)
+            clipped = tonemap_kernels.scale(pixels, np.float32(1), _GAMMA_LEVELS, out)
         else:
-            y = luminance(radiance)
-            middle, white = self._follow(y, stamp_ns)
+            middle, white = self._follow(_measure(pixels), stamp_ns)
+            if self.operator == "mulaw":
+                clipped = tonemap_kernels.scale(pixels, np.float32(1 / white), _MULAW_LEVELS, out)
+            else:
+                key, peak = map(np.float32, _key_and_peak(middle, white))
+                clipped = tonemap_kernels.reinhard(pixels, key, peak, _GAMMA_LEVELS, out)
+        return ToneMapped(out.reshape(radiance.shape), clipped / len(out))
+
+    def _by_torch(self, radiance: Tensor, stamp_ns: int) -> ToneMapped:
+        if self.operator == "gamma":
+            display = radiance.clamp(0, 1) ** (1 / _GAMMA)
+        else:
+            y = _luminance(radiance)
+            middle, white = self._follow(_measure_by_torch(y), stamp_ns)
             if self.operator == "mulaw":
                 display = torch.log1p(_MU * (radiance / white).clamp(0, 1)) / math.log1p(_MU)
             else:
-                key, peak = _KEY / middle, max(_KEY / middle * white, 1.0)
+                key, peak = _key_and_peak(middle, white)
                 scaled = key * y
                 gain = key * (1 + scaled / peak**2) / (1 + scaled)
-                display = (radiance * gain).clamp(0, 1) ** (1 / self._gamma)
-        return (display[0] * 255 + 0.5).to(torch.uint8).permute(1, 2, 0).contiguous()
+                display = (radiance * gain).clamp(0, 1) ** (1 / _GAMMA)
+        pixels = (display * 255 + 0.5).to(torch.uint8).cpu().numpy()
+        return ToneMapped(pixels, clipped_fraction(pixels, 255))
 
-    def _follow(self, y: Tensor, stamp_ns: int) -> tuple[float, float]:
-        """Smoothed log-average and 99.9th percentile of the luminance."""
-        sample = y.flatten()[:: max(1, y.numel() // 40_000)]
-        middle = sample.clamp_min(1e-4).log().mean().exp().item()
-        white = max(torch.quantile(sample, 0.999).item(), 1e-4)
+    def _follow(self, measured: tuple[float, float], stamp_ns: int) -> tuple[float, float]:
+        """Middle grey and white of this frame, smoothed over time."""
+        middle, white = measured
         if self._levels is not None:
             seconds = max(0.0, (stamp_ns - self._stamp_ns) * 1e-9)
             keep = math.exp(-seconds / _TIME_CONSTANT)
@@ -68,3 +103,31 @@ class ToneMapper:
             )
         self._levels, self._stamp_ns = (middle, white), stamp_ns
         return self._levels
+
+
+def _key_and_peak(middle: float, white: float) -> tuple[float, float]:
+    return _KEY / middle, max(_KEY / middle * white, 1.0)
+
+
+def _measure(radiance: np.ndarray) -> tuple[float, float]:
+    """Log-average and 99.9th percentile of the luminance of float32 (N, 3), by a sample."""
+    y = radiance[:: max(1, len(radiance) // _SAMPLE)] @ BT709
+    middle = math.exp(np.log(np.maximum(y, _DARKEST)).mean(dtype=np.float64))
+    # np.quantile costs twenty times as much.
+    rank = _BRIGHTEST * (len(y) - 1)
+    below, above = int(rank), min(int(rank) + 1, len(y) - 1)
+    y.partition((below, above))
+    white = y[below] + (rank - below) * (y[above] - y[below])
+    return middle, max(float(white), _DARKEST)
+
+
+def _measure_by_torch(y: Tensor) -> tuple[float, float]:
+    """The same of a luminance (H, W, 1)."""
+    sample = y.flatten()[:: max(1, y.numel() // _SAMPLE)]
+    middle = sample.clamp_min(_DARKEST).log().mean().exp().item()
+    return middle, max(torch.quantile(sample, _BRIGHTEST).item(), _DARKEST)
+
+
+def _luminance(radiance: Tensor) -> Tensor:
+    red, green, blue = map(float, BT709)
+    return red * radiance[..., :1] + green * radiance[..., 1:2] + blue * radiance[..., 2:]

@@ -12,9 +12,8 @@ import numpy as np
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.events.packet import Events
+from rehdr_ros.recordings.cdr import plain_cdr
 
-_ORDERS = {b"\0\0": ">", b"\0\1": "<"}  # of plain CDR, which rmw implementations write; the next two bytes are options
-_ENCAPSULATION = 4  # bytes; alignment counts from behind them
 _EVENT, _LAST_EVENT = 16, 13  # bytes, with and without the padding that follows
 _LARGEST = 1 << 16  # pixels, what uint16 coordinates reach
 
@@ -37,13 +36,7 @@ def events_from_event_array(raw: bytes | bytearray | memoryview) -> EventArray:
 
     The events own their memory. Raises ValueError where `raw` is cut off or is no such message.
     """
-    raw = memoryview(raw).cast("B")
-    order = _ORDERS.get(bytes(raw[:2]))
-    if order is None:
-        raise InputError(
-            f"EventArray: expected plain CDR (00 00 or 00 01), not {bytes(raw[:2]).hex(' ') or 'no bytes'}"
-        )
-    body = raw[_ENCAPSULATION:]
+    body, order = plain_cdr(raw, "EventArray")
     try:
         seconds, nanoseconds, name_bytes = struct.unpack_from(order + "iII", body)
         after_name = 12 + name_bytes + -name_bytes % 4

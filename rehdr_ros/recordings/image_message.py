@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import array
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from rehdr_ros.errors import InputError
+from rehdr_ros.luminance import BT709
 
 LARGEST_IMAGE = 1 << 26  # px; no camera beside an event camera has more
 
@@ -102,6 +104,19 @@ def encode_image(image: np.ndarray, encoding: str) -> tuple[int, np.ndarray]:
         image = cv2.cvtColor(image, layout.from_rgb)
     image = image.astype(image.dtype.newbyteorder("<"), copy=False)
     return image.strides[0], image.reshape(-1).view(np.uint8)
+
+
+def pack_image(image: np.ndarray, encoding: str) -> tuple[int, array.array]:
+    """The step and the data of an Image message of an RGB image (H, W, 3); luminance where the encoding is grey.
+
+    The data is of the one type that rclpy takes without a look at every byte. Raises ValueError as encode_image.
+    """
+    if encoding in ("mono8", "32FC1"):
+        image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if encoding == "mono8" else image @ BT709
+    step, data = encode_image(image, encoding)
+    payload = array.array("B")
+    payload.frombytes(memoryview(data))
+    return step, payload
 
 
 def demosaic(mosaic: np.ndarray, encoding: str) -> np.ndarray:

@@ -106,7 +106,7 @@ class FolderRecording:
 
     def _linear(self, ldr: np.ndarray) -> np.ndarray:
         """(H, W, 3) float32, 1.0 = white."""
-        return self._response.linearise(ldr, torch.device("cpu"))[0].permute(1, 2, 0).numpy()
+        return self._response.linearise(ldr, torch.device("cpu")).pixels[0].permute(1, 2, 0).numpy()
 
     def _hdr(self, k: int) -> np.ndarray:
         """(H, W, 3) float32 RGB of the file's own scale."""

@@ -114,7 +114,7 @@ def test_the_state_spans_frames(make_pipeline, recording):
 
 def test_a_warm_up_leaves_no_trace(make_pipeline, recording):
     pipeline = make_pipeline()
-    pipeline.warm_up(46, 33)
+    pipeline.warm_up()
     assert_same(list(feed(pipeline, recording)), list(feed(make_pipeline(), recording)))
 
 
@@ -347,7 +347,7 @@ def test_events_of_another_sensor_do_not_wait_for_the_frame(make_pipeline, grey)
 
 def test_a_warm_up_does_not_delay_the_discovery_of_hot_pixels(make_pipeline, grey):
     pipeline = make_pipeline(hot_pixel_filter=True)
-    pipeline.warm_up(8, 6)
+    pipeline.warm_up()
     start = 1_700_000_000 * S
     for k in range(40):
         at = start + k * S // 10

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from rehdr_ros.reconstruction.reconstructor import clipped_fraction
+from rehdr_ros.reconstruction.clipping import clipped_fraction
 from rehdr_ros.reconstruction.response import Response
 
 CPU = torch.device("cpu")
@@ -10,7 +10,7 @@ LEVELS = np.arange(0, 256, 5, dtype=np.uint8).reshape(4, 13)
 
 
 def linear(image, response=2.2):
-    return Response(response).linearise(image, CPU)
+    return Response(response).linearise(image, CPU).pixels
 
 
 @pytest.mark.parametrize("power", [1, 2.2, "1.8"])
@@ -18,7 +18,7 @@ def test_every_kind_of_image_is_linearised_alike(power):
     expected = (LEVELS / 255.0) ** float(power)
     for image in (LEVELS, LEVELS.astype(np.uint16) * 257, LEVELS.astype(np.float32) / 255):
         result = linear(image, power)
-        assert result.shape == (1, 3, 4, 13) and result.dtype == torch.float32
+        assert result.shape == (1, 3, 4, 13) and result.dtype == torch.float32 and result.is_contiguous()
         for channel in result[0]:
             np.testing.assert_allclose(channel, expected, atol=1e-6)
 
@@ -42,6 +42,39 @@ def test_the_image_is_not_written_to_and_may_be_read_only():
     before = image.copy()
     np.testing.assert_allclose(linear(image)[0, 0], (before / 255.0) ** 2.2, atol=1e-6)
     np.testing.assert_array_equal(image, before)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_every_layout_of_a_message_is_read(dtype, channels):
+    rng = np.random.default_rng(0)
+    padded = rng.integers(0, 256, (9, 14, *channels)) / 255 if dtype == np.float32 else rng.integers(0, 256, (9, 14, 4))
+    padded = np.ascontiguousarray(padded[..., 0] if padded.ndim == 3 and not channels else padded).astype(dtype)
+    image = padded[:, :11, :3] if channels else padded[:, :11]
+    unaligned = np.frombuffer(b"-" + image.tobytes(), np.uint8)[1:].view(dtype).reshape(image.shape)
+    for view in (image, unaligned, image[::-1], image[::2, ::-1]):
+        view = view.view()
+        view.flags.writeable = False
+        expected = np.stack([view] * 3, -1) if view.ndim == 2 else view
+        ours = Response(1).linearise(view, CPU)
+        white = Response(1).white(view.dtype)
+        np.testing.assert_allclose(ours.pixels[0].permute(1, 2, 0), expected / white, atol=1e-6)
+        assert ours.clipped_fraction == pytest.approx(clipped_fraction(view, white))
+
+
+@pytest.mark.parametrize("power", [1, 2.2, 5, 0.45])
+def test_floats_are_interpolated_closely(power):
+    image = np.random.default_rng(0).random((50, 60, 3), np.float32)
+    image[0, 0], image[0, 1] = (0, 1e-7, 1), (np.nextafter(np.float32(1), np.float32(0)), 0.5, 1 / 65535)
+    ours = linear(image, power)[0].permute(1, 2, 0)
+    exact = image.astype(np.float64) ** power
+    np.testing.assert_allclose(ours, exact, rtol=1e-5, atol=1e-6 if power >= 1 else 2e-3)  # rises steeply from black
+    bright = image > 0.01
+    np.testing.assert_allclose(ours.numpy()[bright], exact[bright], rtol=1e-5)
+
+
+def test_a_float_white_of_nearly_one_does_not_exceed_it():
+    assert linear(np.full((1, 3), np.nextafter(np.float32(1), np.float32(0))), 2.2).max() <= 1
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".txt"])
@@ -98,18 +131,19 @@ def test_the_clipped_fraction_counts_pixels_with_a_clipped_channel(dtype, white)
     image[1, 1] = white
     image[2, 2, 0] = white * 249 // 255 if white > 1 else 0.97
     image[3, 3, 2] = white * 250 // 255 if white > 1 else 0.985
-    assert clipped_fraction(image, white) == pytest.approx(3 / 20)
-    assert clipped_fraction(image[..., 1], white) == pytest.approx(2 / 20)
+    for part, fraction in ((image, 3 / 20), (image[..., 1], 2 / 20)):
+        assert clipped_fraction(part, white) == pytest.approx(fraction)
+        assert Response().linearise(part, CPU).clipped_fraction == pytest.approx(fraction)
 
 
 def test_a_white_level_is_where_16_bits_saturate():
     response = Response(2.2, 4095)
     image = np.array([[0, 2048, 4095, 4096, 65535]], np.uint16)
     expected = np.minimum(image / 4095, 1) ** 2.2
-    np.testing.assert_allclose(response.linearise(image, CPU)[0, 0], expected, rtol=1e-5)
+    np.testing.assert_allclose(response.linearise(image, CPU).pixels[0, 0], expected, rtol=1e-5)
     assert response.white(image.dtype) == 4095
     assert response.white(np.dtype(np.uint8)) == 255
-    assert clipped_fraction(image, response.white(image.dtype)) == pytest.approx(3 / 5)
+    assert response.linearise(image, CPU).clipped_fraction == pytest.approx(3 / 5)
 
 
 def test_a_file_that_is_no_table_does_not_come_back_in_the_message(tmp_path):

@@ -162,7 +162,7 @@ def test_published_networks_get_quantiles_and_ours_get_counts(tmp_path, events):
     for radiance in ("relative", "ldr_white"):
         save_checkpoint(Rehdr(RehdrConfig(base_channels=4, scales=1, radiance=radiance)), tmp_path / "net.safetensors")
         reconstructor = Reconstructor(str(tmp_path / "net.safetensors"), "cpu", "float32")
-        network = reconstructor._network
+        network = reconstructor._engine._plain
         network.register_forward_pre_hook(lambda _, inputs, name=radiance: seen.update({name: inputs[1].clone()}))
         reconstructor.reconstruct(np.full((24, 32, 3), 100, np.uint8), events, 0, 1000)
     counts = torch.from_numpy(voxel_grid(events, 0, 1000, 5, 24, 32))[None]

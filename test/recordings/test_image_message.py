@@ -1,8 +1,11 @@
+import array
+
 import numpy as np
 import pytest
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.recordings import decode_image, encode_image
+from rehdr_ros.recordings.image_message import pack_image
 
 HEIGHT, WIDTH = 6, 10
 RANDOM = np.random.default_rng(0)
@@ -172,3 +175,16 @@ def test_unknown_encodings_are_named_with_the_known_ones():
 def test_an_image_that_its_encoding_cannot_hold_is_refused(encoding, image):
     with pytest.raises(ValueError, match=encoding):
         encode_image(IMAGES[image], encoding)
+
+
+@pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "mono8", "32FC3", "32FC1"])
+def test_a_packed_image_is_what_rclpy_takes_as_it_is(encoding):
+    image = IMAGES["32FC3" if encoding.startswith("32") else "rgb8"]
+    step, data = pack_image(image, encoding)
+    assert isinstance(data, array.array) and data.typecode == "B"
+    back = decode(encoding, step, data)
+    luminance = image @ [0.2126, 0.7152, 0.0722] if encoding == "32FC1" else image @ [0.299, 0.587, 0.114]
+    grey = encoding in ("mono8", "32FC1")
+    np.testing.assert_allclose(back, luminance if grey else image, atol=0.6 if encoding == "mono8" else 1e-6)
+    data[:] = array.array("B", bytes(len(data)))
+    assert image.any()  # a copy: the image stays what it is

@@ -1,0 +1,7 @@
+"""python -m rehdr_ros.cli: the command, where the package isn't installed."""
+
+import sys
+
+from rehdr_ros.cli import main
+
+sys.exit(main())

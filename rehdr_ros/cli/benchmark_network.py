@@ -1,0 +1,124 @@
+"""rehdr benchmark network: one step of the network with its state."""
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+
+from rehdr_ros.cli.arguments import size
+from rehdr_ros.cli.timing import Figures, pair, seconds
+from rehdr_ros.network import Rehdr, RehdrConfig, load_checkpoint
+from rehdr_ros.network.checkpoint import SHIPPED
+from rehdr_ros.network.cost import layers
+from rehdr_ros.network.integrator import CLIPPED
+from rehdr_ros.reconstruction.engine import PRECISIONS, Engine
+from rehdr_ros.reconstruction.reconstructor import pick_device, pick_precision
+
+_BASE_CHANNELS = {"rehdr_t": 8, "rehdr_s": 16, "rehdr_b": 32}
+_SIZES = [(346, 260), (640, 480)]
+_MATRIX = {"cpu": 2048, "cuda": 8192}  # whose product tells how fast a device computes
+_COPIED = 1 << 28  # bytes whose copy tells how fast its memory is
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    names = list(_BASE_CHANNELS)
+    parser.add_argument("--networks", nargs="+", choices=names, default=names[:2], help="for network: which")
+    parser.add_argument("--sizes", nargs="+", type=size, default=_SIZES, help="for network: of frames, WIDTHxHEIGHT")
+
+
+@torch.inference_mode()
+def network(args: argparse.Namespace) -> Figures:
+    """One step with its state, ms, the fastest way, against eager float32 NCHW (on a GPU without TF32).
+
+    roofline_ms: the least that its convolutions take on this machine, as fast as it multiplies a matrix and copies
+    memory. difference: of the radiance from that of eager float32, relative, over the frames measured.
+    """
+    device = pick_device(args.device)
+    precision = pick_precision("auto", device)
+    flop_per_second, bytes_per_second = _speed(device, PRECISIONS[precision])
+    figures = {}
+    for name in args.networks:
+        plain = make_network(name).to(device)
+        for width, height in args.sizes:
+            engine = Engine(plain, device, precision)
+            engine.compile(height, width)
+            ours, reference = _Stream(engine, width, height, device), _Stream(plain, width, height, device)
+            with _without_tf32():
+                fast, slow = pair(ours, reference, args.repeat)
+            counted = layers(plain.config, width, height)
+            value = PRECISIONS[precision].itemsize
+            floor = sum(layer.seconds(flop_per_second, bytes_per_second, value) for layer in counted)
+            row = {
+                "ms": 1e3 * fast,
+                "ratio_to_float32": slow / fast,
+                "gflop": sum(layer.flop for layer in counted) / 1e9,
+                "roofline_ms": 1e3 * floor,
+                "share_of_roofline": floor / fast,
+                "difference": ((ours.radiance - reference.radiance).norm() / reference.radiance.norm()).item(),
+            }
+            if device.type == "cuda":
+                row["ratio_to_tf32"] = seconds(_Stream(plain, width, height, device), args.repeat) / fast
+            figures[f"{name} {width}x{height}, {engine.name}"] = row
+    return figures
+
+
+def make_network(name: str) -> Rehdr:
+    """The shipped network of that name, or an untrained one of its size."""
+    if (SHIPPED / f"{name}.safetensors").exists():
+        return load_checkpoint(name)
+    torch.manual_seed(0)
+    made = Rehdr(RehdrConfig(base_channels=_BASE_CHANNELS[name])).eval().requires_grad_(False)
+    torch.nn.init.normal_(made.prediction.conv.weight, std=0.01)  # or its features would not show
+    return made
+
+
+class _Stream:
+    """One frame a call, of a scene that clips, with carried state."""
+
+    def __init__(self, network: Callable, width: int, height: int, device: torch.device):
+        generator = torch.Generator().manual_seed(0)
+        self._ldr = (1.2 * torch.rand(1, 3, height, width, generator=generator)).clamp_max(1).to(device)
+        self._voxel = torch.randint(-2, 3, (1, network.config.bins, height, width), generator=generator).float()
+        self._voxel = self._voxel.to(device)
+        self._network, self._state, self._device = network, None, device
+
+    def __call__(self) -> None:
+        self.radiance, self._state = self._network(self._ldr, self._voxel, self._state, CLIPPED)
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+
+
+@contextmanager
+def _without_tf32() -> Iterator[None]:
+    backends = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = [backend.allow_tf32 for backend in backends]
+    try:
+        for backend in backends:
+            backend.allow_tf32 = False
+        yield
+    finally:
+        for backend, allowed in zip(backends, before, strict=True):
+            backend.allow_tf32 = allowed
+
+
+def _speed(device: torch.device, dtype: torch.dtype) -> tuple[float, float]:
+    """FLOP/s of a matrix product and bytes/s of a copy, read and written; the best of some."""
+    n = _MATRIX[device.type]
+    a, b = (torch.rand(n, n, device=device).to(dtype) for _ in range(2))
+    source = torch.zeros(_COPIED, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    product = _best(lambda: torch.mm(a, b), device)
+    return 2 * n**3 / product, 2 * _COPIED / _best(lambda: target.copy_(source), device)
+
+
+def _best(function: Callable[[], object], device: torch.device) -> float:
+    shortest = float("inf")
+    for _ in range(6):
+        started = time.perf_counter()
+        function()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        shortest = min(shortest, time.perf_counter() - started)
+    return shortest

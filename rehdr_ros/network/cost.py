@@ -1,0 +1,56 @@
+"""What one frame costs, counted: the convolutions are nearly all of it."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from rehdr_ros.network.rehdr import Prepared, Rehdr, RehdrConfig
+from rehdr_ros.network.step import flatten
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution. flop: two a multiply-add. values: that it reads and writes once, its weights too."""
+
+    name: str
+    flop: int
+    values: int
+
+    def seconds(self, flop_per_second: float, bytes_per_second: float, bytes_per_value: int) -> float:
+        """The least it takes on a machine of that speed: the roofline (Williams et al. 2009)."""
+        return max(self.flop / flop_per_second, self.values * bytes_per_value / bytes_per_second)
+
+
+@torch.no_grad()
+def layers(config: RehdrConfig, width: int, height: int) -> list[Layer]:
+    """The convolutions of one frame of that size, in their order; the sizes are those after padding."""
+    with torch.device("meta"):
+        network = Rehdr(config).eval()
+        multiple = 2**config.scales
+        ldr = torch.empty(1, 3, height + -height % multiple, width + -width % multiple)
+        image = ldr if config.radiance == "relative" else ldr.repeat(1, 4, 1, 1)[:, :10]
+        voxel = ldr.new_empty(1, config.bins, *ldr.shape[2:])
+    found: list[Layer] = []
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            module.register_forward_hook(lambda m, given, out, name=name: found.append(_layer(name, m, given[0], out)))
+    scales, _ = network.split(network.initial_state(ldr))
+    network.features(Prepared(image, ldr, voxel), scales)
+    return found
+
+
+def state_values(config: RehdrConfig, width: int, height: int) -> int:
+    """How many numbers go from frame to frame."""
+    multiple = 2**config.scales
+    with torch.device("meta"):
+        network = Rehdr(config)
+        ldr = torch.empty(1, 3, height + -height % multiple, width + -width % multiple)
+        return sum(x.numel() for x in flatten(network.initial_state(ldr)))
+
+
+def _layer(name: str, module: nn.Module, given: Tensor, out: Tensor) -> Layer:
+    weight = module.weight
+    # Each weight meets every pixel of the smaller side: what a stride skips, a transposed one spreads.
+    pixels = (given if isinstance(module, nn.ConvTranspose2d) else out)[0, 0].numel()
+    return Layer(name, 2 * weight.numel() * pixels, given.numel() + out.numel() + weight.numel())

@@ -1,0 +1,108 @@
+"""One step of a network as an ONNX file, and how far from PyTorch it computes: docs/onnx.md."""
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import rehdr_ros
+from rehdr_ros.errors import InputError
+from rehdr_ros.network.integrator import CLIPPED
+from rehdr_ros.network.rehdr import Rehdr, pad_to_multiple
+from rehdr_ros.network.step import Step, flatten
+
+OPSET = 18  # what the exporter writes without a conversion, and TensorRT 10 reads
+FRAMES = 5
+
+
+def export_onnx(network: Rehdr, path: str | Path, size: tuple[int, int], clipped_from: float = CLIPPED) -> None:
+    """Write a step of the network, float32 on the CPU and in evaluation mode, for frames of one size: width, height.
+
+    The file holds the weights. Inputs: ldr (1, 3, H, W), voxel (1, bins, H, W), then the state by `Step.names`;
+    outputs: radiance (1, 3, H, W), then the state as new_NAME. All float32. Its metadata are strings: rehdr_ros, the
+    version; config, JSON; size, WxH; radiance; clipped_from, as of Rehdr; initial_state, JSON: by name, what to fill
+    a state with before the first frame, where that is not zero.
+    Raises InputError where onnx or onnxscript is not installed.
+    """
+    missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
+    if missing:
+        raise InputError(f"the export needs {' and '.join(missing)}: pip install rehdr_ros[onnx]")
+    width, height = size
+    step, ldr = Step(network, clipped_from), torch.zeros(1, 3, height, width)
+    state = _initial_state(network, ldr)
+    with _quiet():
+        program = torch.onnx.export(
+            step,
+            (ldr, torch.zeros(1, network.config.bins, height, width), *state),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["ldr", "voxel", *step.names],
+            output_names=["radiance", *(f"new_{name}" for name in step.names)],
+            verbose=False,
+        )
+    for part in (program.model.graph, *program.model.graph):
+        part.metadata_props.clear()  # stack traces: paths of this machine
+    metadata = {
+        "rehdr_ros": rehdr_ros.__version__,
+        "config": json.dumps(asdict(network.config)),
+        "size": f"{width}x{height}",
+        "radiance": network.config.radiance,
+        "clipped_from": repr(clipped_from),
+        "initial_state": json.dumps(
+            {name: x[0].tolist() for name, x in zip(step.names, state, strict=True) if x.any()}
+        ),
+    }
+    program.model.metadata_props.update(metadata)
+    program.save(path, external_data=False)
+
+
+@torch.no_grad()
+def difference(path: str | Path, network: Rehdr, clipped_from: float = CLIPPED) -> float:
+    """How far an exported file, run by onnxruntime, is from its network over FRAMES random frames.
+
+    Each carries its own state. Returns the largest difference of any output and frame, its norm relative to the
+    output's; NaN where one is.
+    """
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    shapes = {each.name: each.shape for each in session.get_inputs()}
+    initial = json.loads(session.get_modelmeta().custom_metadata_map["initial_state"])
+    step = Step(network, clipped_from)
+    theirs = [np.full(shapes[name], initial.get(name, 0), np.float32) for name in step.names]
+    generator = torch.Generator().manual_seed(0)
+    ours, differences = _initial_state(network, torch.zeros(shapes["ldr"])), []
+    for _ in range(FRAMES):
+        ldr = (1.5 * torch.rand(shapes["ldr"], generator=generator)).clamp_max(1)  # a third of it clips
+        voxel = torch.randint(-2, 3, shapes["voxel"], generator=generator).float()
+        radiance, *ours = step(ldr, voxel, *ours)
+        feed = dict(zip(step.names, theirs, strict=True)) | {"ldr": ldr.numpy(), "voxel": voxel.numpy()}
+        other, *theirs = session.run(None, feed)
+        for a, b in zip([radiance, *ours], [other, *theirs], strict=True):
+            differences.append(np.linalg.norm(a.numpy() - b) / max(np.linalg.norm(a.numpy()), 1e-6))
+    return float(np.max(differences))
+
+
+def _initial_state(network: Rehdr, ldr: Tensor) -> list[Tensor]:
+    return flatten(network.initial_state(pad_to_multiple(ldr, 2**network.config.scales)))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the exporter says of itself and of packages that nothing here needs."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)

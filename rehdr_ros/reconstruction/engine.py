@@ -1,0 +1,146 @@
+"""The network by the fastest way that its device has."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+
+from rehdr_ros.network import Rehdr, State
+from rehdr_ros.network.cpu import CpuRehdr, remade
+from rehdr_ros.network.cuda import CudaRehdr
+from rehdr_ros.network.fold import fold_norms
+from rehdr_ros.network.openvino_rehdr import OpenVinoRehdr, is_installed
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+ENGINES = ("auto", "pytorch")
+
+_WORTH = 20  # frames of one size after which compiling pays
+_TOLERANCE = 1e-2  # relative difference from PyTorch's radiance
+_CHECK_SIZE = (96, 128)  # of the frames that are compared on a CPU
+_CHECK_FRAMES = 4
+
+
+class Engine:
+    """A network that starts at once, as PyTorch runs it, and may be made faster for a frame size.
+
+    Calls are those of Rehdr, one frame each. choice: "auto", or "pytorch" for nothing else. What is faster, OpenVINO on
+    a CPU or a CUDA graph on a GPU, is taken only if it is so on this machine and gives the same radiance within 1 %.
+    name: what runs; about: how that was found, too.
+    """
+
+    def __init__(self, network: Rehdr, device: torch.device, precision: str, choice: str = "auto"):
+        self.config, self.rescale_state = network.config, network.rescale_state
+        self._device, self._precision = device, precision
+        self._plain = self._as_configured(network, CpuRehdr if device.type == "cpu" else Rehdr)
+        self._candidates = list(self._faster(network)) if choice == "auto" else []
+        self._fast: Rehdr | None = None
+        self._ready: tuple[int, int] | None = None  # the size that `_fast` is compiled for
+        self._met, self._frames = None, 0
+        self._thread: threading.Thread | None = None
+        self.name = self.about = "PyTorch"
+
+    def __call__(
+        self, ldr: torch.Tensor, voxel: torch.Tensor, state: State | None, clipped_from: float
+    ) -> tuple[torch.Tensor, State]:
+        fast = self._fast if self._ready == tuple(ldr.shape[-2:]) else None
+        return (fast or self._plain)(ldr, voxel, state, clipped_from)
+
+    def meet(self, height: int, width: int, wait: bool) -> None:
+        """A frame of that size comes next. After the first twenty of a stream what is faster is compiled for them.
+
+        wait: until that is done; else it is done in the background.
+        """
+        size = height, width
+        if self._met != size:
+            self._met, self._frames = size, 0
+        self._frames += 1
+        if self._frames > _WORTH and self._ready != size:
+            self.compile(*size, wait)
+
+    def compile(self, height: int, width: int, wait: bool = True) -> None:
+        """Make what is faster ready for a frame size; does nothing where nothing is."""
+        if self._thread is not None and self._thread.is_alive():
+            if not wait:
+                return
+            self._thread.join()
+        if self._ready == (height, width) or not (self._fast or self._candidates):
+            return
+        self._thread = threading.Thread(target=self._compile, args=(height, width), name="rehdr compile", daemon=True)
+        self._thread.start()
+        if wait:
+            self._thread.join()
+
+    @torch.inference_mode()
+    def _compile(self, height: int, width: int) -> None:
+        self._ready = None
+        while self._candidates and self._fast is None:
+            name, make = self._candidates.pop(0)
+            self._fast = self._checked(name, make, (height, width))
+        if self._fast is None:
+            return
+        try:
+            self._fast.build(height, width)
+        except Exception as error:
+            self._fast = None
+            self.name, self.about = "PyTorch", f"PyTorch ({_said(error)})"
+        else:
+            self._ready = height, width
+
+    def _checked(self, name: str, make: Callable[[], Rehdr], size: tuple[int, int]) -> Rehdr | None:
+        try:
+            fast = make()
+            ratio, difference = self._compare(fast, size if self._device.type == "cuda" else _CHECK_SIZE)
+        except Exception as error:  # a compiler that isn't there, a processor that can't
+            self.about = f"PyTorch ({name}: {_said(error)})"
+            return None
+        if ratio > 1 and difference <= _TOLERANCE:
+            self.name, self.about = name, f"{name}, {ratio:.1f} times as fast as PyTorch here"
+            return fast
+        self.about = f"PyTorch ({name}: {ratio:.1f} times as fast here, relative difference {difference:.0e})"
+        return None
+
+    def _compare(self, fast: Rehdr, size: tuple[int, int]) -> tuple[float, float]:
+        """How many times as fast as PyTorch, and how far from it, over some frames with carried state."""
+        fast.build(*size)
+        generator = torch.Generator().manual_seed(0)
+        states, shortest = [None, None], [float("inf")] * 2
+        for _ in range(_CHECK_FRAMES):
+            ldr = (1.2 * torch.rand(1, 3, *size, generator=generator)).clamp_max(1).to(self._device)
+            voxel = torch.randint(-2, 3, (1, self.config.bins, *size), generator=generator).float().to(self._device)
+            outputs = []
+            for i, network in enumerate((self._plain, fast)):
+                started = time.perf_counter()
+                radiance, states[i] = network(ldr, voxel, states[i])
+                outputs.append(radiance.cpu())
+                shortest[i] = min(shortest[i], time.perf_counter() - started)
+        plain, ours = outputs
+        return shortest[0] / shortest[1], ((ours - plain).norm() / plain.norm()).item()
+
+    def _faster(self, network: Rehdr) -> Iterator[tuple[str, Callable[[], Rehdr]]]:
+        """By name, what may be faster, the fastest first."""
+        if self._device.type == "cuda":
+            for compiled, name in ((True, "torch.compile and a CUDA graph"), (False, "CUDA graph")):
+                yield name, lambda compiled=compiled: self._graphed(network, compiled)
+        elif is_installed() and self._precision in ("float32", "bfloat16"):
+            yield f"OpenVINO {self._precision}", lambda: self._by_openvino(network)
+
+    def _graphed(self, network: Rehdr, compiled: bool) -> Rehdr:
+        fast = self._as_configured(network, CudaRehdr)
+        fast.compiled = compiled
+        return fast
+
+    def _by_openvino(self, network: Rehdr) -> Rehdr:
+        fast = remade(OpenVinoRehdr, network)
+        fast.precision = self._precision
+        return fast
+
+    def _as_configured(self, network: Rehdr, kind: type[Rehdr]) -> Rehdr:
+        made = fold_norms(remade(kind, network))
+        return made.to(self._device, PRECISIONS[self._precision], memory_format=torch.channels_last)
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,51 @@
+"""The kernels that frames go through are compiled before the stream starts."""
+
+import sys
+
+import numpy as np
+import pytest
+from numba.extending import is_jitted
+
+from rehdr_ros.events import Events
+from rehdr_ros.reconstruction.response_kernels import interpolate, look_up
+from rehdr_ros.reconstruction.tonemap_kernels import reinhard, scale
+from rehdr_ros.reconstruction.warm_up import warm_up
+
+LAYOUTS = {
+    "contiguous": lambda image: image,
+    "padded rows": lambda image: np.pad(image, [(0, 0), (0, 5)] + [(0, 0)] * (image.ndim - 2))[:, :-5],
+    "upside down": lambda image: image[::-1],
+    "with alpha": lambda image: np.dstack([image, image])[..., :3] if image.ndim == 3 else image,
+}
+
+
+def signatures():
+    """Those of all kernels of the package."""
+    modules = [module for name, module in sys.modules.items() if name.startswith("rehdr_ros.")]
+    kernels = {value for module in modules for value in vars(module).values() if is_jitted(value)}
+    return {kernel.__module__ + "." + kernel.__name__: set(kernel.signatures) for kernel in kernels}
+
+
+@pytest.mark.parametrize("operator", ["reinhard", "mulaw", "gamma"])
+def test_nothing_is_compiled_after_the_warm_up(make_pipeline, operator):
+    pipeline = make_pipeline(tonemap=operator)
+    pipeline.warm_up((32, 24))
+    before = signatures()
+    stamp = 0
+    for dtype, white in ((np.uint8, 255), (np.uint16, 65535), (np.float32, 1)):
+        for shape in ((24, 32), (24, 32, 3)):
+            for layout in LAYOUTS.values():
+                for writeable in (True, False):
+                    image = layout(np.linspace(0, white, np.prod(shape)).reshape(shape).astype(dtype)).view()
+                    image.flags.writeable = writeable
+                    stamp += 50_000_000
+                    pipeline.add_events(Events([stamp - 1000], [3], [4], [1]))
+                    pipeline.add_frame(stamp, image)
+                    assert len(list(pipeline.take(flush=True))) == 1
+    assert signatures() == before
+
+
+def test_each_kernel_is_compiled_for_one_kind_of_array():
+    warm_up()
+    kernels = (look_up, interpolate, scale, reinhard)
+    assert [len(kernel.signatures) for kernel in kernels] == [2, 1, 1, 1]  # look_up: 8 and 16 bits

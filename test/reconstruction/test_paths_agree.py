@@ -1,0 +1,77 @@
+"""Every way to run the network against eager float32 on the CPU: 100 frames with carried state, at 640x480."""
+
+import numpy as np
+import pytest
+import torch
+
+from rehdr_ros.events import Events, make_decoder, voxel_grid
+from rehdr_ros.network import load_checkpoint
+from rehdr_ros.network.cpu import CpuRehdr, remade
+from rehdr_ros.network.openvino_rehdr import OpenVinoRehdr, is_installed
+from rehdr_ros.reconstruction.engine import Engine
+from rehdr_ros.reconstruction.reconstructor import pick_precision
+from rehdr_ros.reconstruction.response import Response
+from rehdr_ros.recordings import BagRecording
+from rehdr_ros.simulation import SimulationConfig, simulate
+
+pytestmark = pytest.mark.long
+CPU = torch.device("cpu")
+FRAMES, SIZE = 100, (640, 480)
+
+
+@pytest.fixture(scope="module")
+def frames(shared):
+    """Real events, a hundredth of the recording with each of a hundred simulated frames."""
+    decoder = make_decoder("evt3", *SIZE)
+    events = Events.concatenate(map(decoder.decode, BagRecording(shared / "data/bags/evt3_640x480").packets()))
+    stamps = np.linspace(events.t[0] - 1, events.t[-1], FRAMES + 1).astype(np.int64)
+    config = SimulationConfig(width=SIZE[0], height=SIZE[1], seconds=FRAMES / 20, fps=20.0, clipped=0.2)
+    made = []
+    for sample, t0, t1 in zip(simulate(config), stamps, stamps[1:], strict=False):
+        grid = torch.from_numpy(voxel_grid(events, t0, t1, 5, SIZE[1], SIZE[0]))[None]
+        made.append((Response().linearise(sample.ldr, CPU).pixels, grid))
+    assert len(made) == FRAMES
+    return made
+
+
+def paths(network):
+    yield "kernels", remade(CpuRehdr, network)
+    if is_installed():
+        yield "OpenVINO", remade(OpenVinoRehdr, network)
+    if pick_precision("auto", CPU) == "bfloat16":
+        yield "bfloat16", remade(CpuRehdr, network).bfloat16()
+        if is_installed():
+            low = remade(OpenVinoRehdr, network)
+            low.precision = "bfloat16"
+            yield "OpenVINO, bfloat16", low
+    if torch.cuda.is_available():
+        device = torch.device("cuda")
+        for precision in ("float32", "float16", "bfloat16"):
+            engine = Engine(network, device, precision)
+            engine.compile(*SIZE[::-1])
+            yield f"{engine.name}, {precision}", OnDevice(engine, device)
+
+
+class OnDevice:
+    def __init__(self, engine, device):
+        self._engine, self._device = engine, device
+
+    def __call__(self, ldr, voxel, state, clipped_from):
+        radiance, state = self._engine(ldr.to(self._device), voxel.to(self._device), state, clipped_from)
+        return radiance.cpu(), state
+
+
+@pytest.mark.parametrize("weights", ["rehdr_t", "rehdr_s"])
+def test_every_path_gives_the_radiance_of_eager_float32(frames, weights):
+    network, clipped_from = load_checkpoint(weights), Response()(250 / 255)
+    fast = dict(paths(network))
+    states, state, worst = dict.fromkeys(fast), None, dict.fromkeys(fast, 0.0)
+    with torch.inference_mode():
+        for ldr, voxel in frames:
+            expected, state = network(ldr, voxel, state, clipped_from)
+            for name, path in fast.items():
+                radiance, states[name] = path(ldr, voxel, states[name], clipped_from)
+                difference = ((radiance - expected).norm() / expected.norm()).item()
+                worst[name] = max(worst[name], difference)
+    print(f"{weights}: largest relative difference of {FRAMES} frames: {worst}")
+    assert max(worst.values()) <= 1e-2, worst

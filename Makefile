@@ -36,8 +36,13 @@ bench: setup  ## measure decoding, voxel grids, network and pipeline on this mac
 	.venv/bin/rehdr benchmark network
 	.venv/bin/rehdr benchmark node
 
+bench-gpu:  ## measure on a GPU, without ROS: PYTHON=a Python with a CUDA build of torch and the rest of setup.cfg
+	$(PYTHON) -m rehdr_ros.cli benchmark network --device cuda --repeat 200 \
+		--networks rehdr_t rehdr_s rehdr_b --sizes 346x260 640x480 800x600 1280x720
+	$(PYTHON) -m rehdr_ros.cli benchmark node --device cuda --weights rehdr_b --size 640x480 --rate 10 --fps 100 --seconds 5
+
 clean:  ## remove .venv and everything built
 	rm -rf .venv build install log demo *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test test-long soak lint bench clean
+.PHONY: help setup demo test test-long soak lint bench bench-gpu clean

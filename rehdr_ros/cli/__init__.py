@@ -19,7 +19,7 @@ VERBS = {
     "simulate": "write a bag with frames, events and the true HDR",
     "evaluate": "compare a reconstruction, or networks, with the truth",
     "train": "train a network",
-    "export": "write a bag with truth in the layout of the RealHDR set",
+    "export": "write a bag with truth in the layout of the RealHDR set, or weights as ONNX",
     "benchmark": "measure events, voxels, the network, or what the node does with a frame",
 }
 

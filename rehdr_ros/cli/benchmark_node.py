@@ -1,66 +1,131 @@
 """rehdr benchmark node: what the node does with a frame, stage by stage."""
 
 import argparse
+import logging
 import statistics
 import time
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from rehdr_ros.cli.arguments import size
+from rehdr_ros.cli.benchmark_network import make_network
 from rehdr_ros.cli.timing import Figures
 from rehdr_ros.events import Events, Packet, make_encoder
-from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
+from rehdr_ros.network import save_checkpoint
+from rehdr_ros.node.complaints import Complaints
+from rehdr_ros.node.worker import Worker
+from rehdr_ros.reconstruction import HdrFrame, HdrPipeline, PipelineConfig
 from rehdr_ros.recordings.image_message import pack_image
 from rehdr_ros.simulation import SimulationConfig, simulate
 from rehdr_ros.simulation.simulator import Sample
 
-_FPS = 30.0
-_SECONDS = 1.0
 _PACKET_NS = 1_000_000  # what a driver puts into one packet
 _IMAGES = {"radiance": "32FC3", "tonemapped": "rgb8"}
 
+Stream = list[tuple[Sample, list[Packet]]]  # by frame: it, and the packets that go before it
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--weights", default="rehdr_t", help="for node: a shipped name or a file")
+    parser.add_argument("--weights", default="rehdr_t", help="for node: a shipped name, a file, or rehdr_b, untrained")
     parser.add_argument("--size", type=size, default="346x260", help="for node: of frames and events, WIDTHxHEIGHT")
     parser.add_argument("--rate", type=_rate, default=5.0, help="for node: Mevents/s; below it noise is added")
+    parser.add_argument("--fps", type=float, default=30.0, help="for node: frames a second")
+    parser.add_argument("--seconds", type=float, default=1.0, help="for node: length of the stream")
 
 
 def node(args: argparse.Namespace) -> Figures:
-    """From packets and frames to the bytes of both images, ms a frame by stage, 30 frames a second; no DDS."""
-    pipeline = HdrPipeline(PipelineConfig(policy="all", weights=args.weights, device=args.device))
+    """From packets and frames to the bytes of both images; no DDS.
+
+    First one frame after the other, ms by stage; then live, at the frame rate that was asked for, with packing beside
+    the network as in the node: the frames a second that came out, and their latency from the last message needed.
+    """
+    with TemporaryDirectory() as folder:
+        config = PipelineConfig(policy="all", weights=_weights(args.weights, Path(folder)), device=args.device)
+        pipeline = HdrPipeline(config)
     pipeline.warm_up(args.size)
+    stream = list(_stream(*args.size, args.rate, args.fps, args.seconds))
+    name = f"{args.size[0]}x{args.size[1]}"
+    medians, events = _stages(pipeline, stream)
+    whole = sum(medians.values())
+    own = whole - medians["network"]
+    figures = {f"{name} {stage}": {"ms": ms, "share": ms / whole} for stage, ms in medians.items()}
+    figures[f"{name} all but the network"] = {"ms": own, "ratio_to_network": own / medians["network"]}
+    figures[f"{name} events"] = {"a_frame": events}
+    pipeline.restart("benchmark")
+    figures[f"{name} live"] = _live(pipeline, stream, args.fps)
+    return figures
+
+
+def _weights(name: str, folder: Path) -> str:
+    if name != "rehdr_b":
+        return name
+    save_checkpoint(make_network(name), folder / "rehdr_b.safetensors")
+    return str(folder / "rehdr_b.safetensors")
+
+
+def _stages(pipeline: HdrPipeline, stream: Stream) -> tuple[dict[str, float], float]:
+    """Median ms of each stage, and events, a frame."""
     durations: dict[str, list[float]] = {}
     events = []
-    for sample, packets in _stream(*args.size, args.rate):
+    for sample, packets in stream:
         started = time.perf_counter()
         for packet in packets:
             pipeline.add_packet(packet)
         pipeline.add_frame(sample.stamp_ns, sample.ldr)
         (frame,) = pipeline.take(flush=True)
         packing = time.perf_counter()
-        for image, encoding in _IMAGES.items():
-            pack_image(getattr(frame, image), encoding)
+        _pack(frame)
         ended = time.perf_counter()
         stages = frame.info.durations | {"pack": ended - packing}
         events.append(frame.info.events)
         for stage, seconds in {**stages, "between": ended - started - sum(stages.values())}.items():
             durations.setdefault(stage, []).append(seconds)
     medians = {stage: 1e3 * statistics.median(values[1:]) for stage, values in durations.items()}
-    whole = sum(medians.values())
-    own = whole - medians["network"]
-    name = f"{args.size[0]}x{args.size[1]}"
-    figures = {f"{name} {stage}": {"ms": ms, "share": ms / whole} for stage, ms in medians.items()}
-    figures[f"{name} all but the network"] = {"ms": own, "ratio_to_network": own / medians["network"]}
-    figures[f"{name} events"] = {"a_frame": statistics.median(events[1:])}
-    return figures
+    return medians, statistics.median(events[1:])
 
 
-def _stream(width: int, height: int, rate: float) -> Iterator[tuple[Sample, list[Packet]]]:
-    """A simulated scene with noise up to the rate, by frame."""
+def _live(pipeline: HdrPipeline, stream: Stream, fps: float) -> dict[str, float]:
+    latencies, times = [], []
+
+    def publish(frame: HdrFrame) -> None:
+        _pack(frame)
+        times.append(time.monotonic())
+        latencies.append(times[-1] - frame.info.ready_at)
+
+    worker = Worker(pipeline, publish, lambda: None, Counter(), Complaints(logging.getLogger("rehdr benchmark")))
+    started = time.monotonic()
+    for k, (sample, packets) in enumerate(stream):
+        for i, packet in enumerate(packets, 1):
+            time.sleep(max(0.0, started + (k + i / len(packets)) / fps - time.monotonic()))
+            pipeline.add_packet(packet)
+            worker.wake()
+        pipeline.add_frame(sample.stamp_ns, sample.ldr, now=time.monotonic())
+        worker.wake()
+    while len(times) < len(stream) - 1 and time.monotonic() - started < 60 + 10 * len(stream) / fps:
+        time.sleep(0.01)  # the last frame has no events behind it, and goes when they are overdue
+    worker.stop()
+    ordered = sorted(latencies)
+    return {
+        "offered_per_second": fps,
+        "frames_per_second": (len(times) - 1) / (times[-1] - times[0]),
+        "latency_ms": 1e3 * statistics.median(ordered),
+        "latency_p99_ms": 1e3 * ordered[int(0.99 * (len(ordered) - 1))],
+    }
+
+
+def _pack(frame: HdrFrame) -> None:
+    for image, encoding in _IMAGES.items():
+        pack_image(getattr(frame, image), encoding)
+
+
+def _stream(width: int, height: int, rate: float, fps: float, seconds: float) -> Iterator[tuple[Sample, list[Packet]]]:
+    """A simulated scene with noise up to the rate."""
     encoder, rng, previous = make_encoder("evt3", width, height), np.random.default_rng(0), 0
-    for sample in simulate(SimulationConfig(width=width, height=height, seconds=_SECONDS, fps=_FPS)):
+    for sample in simulate(SimulationConfig(width=width, height=height, seconds=seconds, fps=fps)):
         wanted = round(rate * 1e-3 * (sample.stamp_ns - previous))
         events = _padded(sample.events, wanted, previous, sample.stamp_ns, width, height, rng)
         borders = np.searchsorted(events.t, np.arange(previous, sample.stamp_ns, _PACKET_NS)[1:])

@@ -88,6 +88,6 @@ def _export_network(args: argparse.Namespace) -> None:
     if not relative <= _TOLERANCE:
         output.unlink()
         raise Failure(
-            f"{output} removed: onnxruntime differs from PyTorch by {relative:.1e}, relative, and {_TOLERANCE:.0e} is allowed"
+            f"{output} removed: onnxruntime differs from PyTorch by {relative:.1e}, relative; allowed: {_TOLERANCE:.0e}"
         )
     print(f"checked: over {FRAMES} frames onnxruntime differs from PyTorch by {relative:.1e} at most, relative")

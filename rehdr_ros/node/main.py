@@ -22,7 +22,7 @@ def _run(arguments: list[str] | None, ending: Ending) -> int:
     use_large_shared_memory()
     # Not before signals are seen to: these imports take seconds.
     import rclpy
-    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+    from rclpy.executors import ExternalShutdownException
     from rclpy.lifecycle import TransitionCallbackReturn
     from rclpy.signals import SignalHandlerOptions
 
@@ -38,7 +38,7 @@ def _run(arguments: list[str] | None, ending: Ending) -> int:
         rclpy.logging.get_logger("rehdr_node").error(" ".join(str(error).split()))
         rclpy.try_shutdown()
         return 2
-    executor = SingleThreadedExecutor()
+    executor = _make_executor()
     executor.add_node(node)
     try:
         if node.get_parameter("autostart").value:
@@ -66,6 +66,15 @@ def _run(arguments: list[str] | None, ending: Ending) -> int:
         node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def _make_executor():
+    """The one that takes half the time a packet, where rclpy has it (Kilted): it builds no wait set for each."""
+    try:
+        from rclpy.experimental import EventsExecutor
+    except ImportError:
+        from rclpy.executors import SingleThreadedExecutor as EventsExecutor
+    return EventsExecutor()
 
 
 if __name__ == "__main__":

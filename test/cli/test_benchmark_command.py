@@ -2,29 +2,47 @@ import json
 
 import pytest
 
-from rehdr_ros.cli.benchmark_node import _FPS, _stream
+from rehdr_ros.cli.benchmark_node import _stream
 from rehdr_ros.events import make_decoder
+from rehdr_ros.network import RehdrConfig
+from rehdr_ros.network.cost import layers
 
 
 def test_node_tells_every_stage_beside_the_network(rehdr, tiny_weights):
-    options = ("--size", "46x34", "--rate", "0.2", "--device", "cpu", "--weights", tiny_weights, "--json")
-    outcome = rehdr("benchmark", "node", *options)
+    options = ("--size", "46x34", "--rate", "0.2", "--seconds", "0.5", "--device", "cpu", "--weights", tiny_weights)
+    outcome = rehdr("benchmark", "node", *options, "--json")
     assert outcome.code == 0, outcome.err
     figures = {name.removeprefix("46x34 "): row for name, row in json.loads(outcome.out)["figures"].items()}
     stages = ["decode", "voxel", "network", "tonemap", "pack", "between"]
-    assert list(figures) == [*stages, "all but the network", "events"]
+    assert list(figures) == [*stages, "all but the network", "events", "live"]
     assert sum(figures[stage]["share"] for stage in stages) == pytest.approx(1)
     own = sum(figures[stage]["ms"] for stage in stages if stage != "network")
     assert figures["all but the network"]["ms"] == pytest.approx(own)
     assert figures["all but the network"]["ratio_to_network"] == pytest.approx(own / figures["network"]["ms"])
     assert figures["events"]["a_frame"] == pytest.approx(0.2e6 / 30, abs=2)
+    live = figures["live"]
+    assert live["offered_per_second"] == 30 and live["frames_per_second"] > 0
+    assert 0 < live["latency_ms"] <= live["latency_p99_ms"]
+
+
+def test_network_stands_beside_eager_float32_and_the_roofline(rehdr):
+    options = ("--networks", "rehdr_t", "--sizes", "46x34", "--device", "cpu", "--repeat", "1", "--json")
+    outcome = rehdr("benchmark", "network", *options)
+    assert outcome.code == 0, outcome.err
+    ((name, row),) = json.loads(outcome.out)["figures"].items()
+    assert name.startswith("rehdr_t 46x34, ")
+    assert row["gflop"] == pytest.approx(
+        sum(layer.flop for layer in layers(RehdrConfig(base_channels=8), 46, 34)) / 1e9
+    )
+    assert row["share_of_roofline"] == pytest.approx(row["roofline_ms"] / row["ms"])
+    assert row["ratio_to_float32"] > 0 and row["difference"] <= 1e-2
 
 
 def test_the_stream_holds_the_rate_in_packets_of_a_millisecond():
     decoder = make_decoder("evt3", 46, 34)
     previous = 0
-    for sample, packets in _stream(46, 34, 0.5):
-        assert len(packets) <= 1000 / _FPS + 1
+    for sample, packets in _stream(46, 34, rate=0.5, fps=30.0, seconds=1.0):
+        assert len(packets) <= 1000 / 30 + 1
         times = [t for packet in packets for t in decoder.decode(packet).t.tolist()]
         assert times == sorted(times)
         assert len(times) == pytest.approx(0.5e-3 * (sample.stamp_ns - previous), abs=2)

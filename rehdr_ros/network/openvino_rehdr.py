@@ -31,8 +31,10 @@ class OpenVinoRehdr(CpuRehdr):
         """Get ready for a frame size."""
         import openvino
 
+        from rehdr_ros.network.openvino_cache import kept
+
         if self._model is None:
-            self._model = self._read()
+            self._model = kept(self, self._read)
         multiple = 2**self.config.scales
         padded = height + -height % multiple, width + -width % multiple
         shapes = [tuple(x.shape) for x in self._examples(*padded)]

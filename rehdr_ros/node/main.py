@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import NoReturn
 
 from rehdr_ros.node.signals import Ending
 from rehdr_ros.node.transport import use_large_shared_memory
@@ -9,13 +10,17 @@ from rehdr_ros.node.transport import use_large_shared_memory
 _LAST_FRAME_SECONDS = 0.7  # that the frame in progress may take at the end
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the node until SIGINT or SIGTERM. Returns 0; 2 where autostart can't configure it."""
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the node until SIGINT or SIGTERM, and end the process: with 0, or 2 where autostart can't configure it."""
     ending = Ending(_LAST_FRAME_SECONDS)
     try:
-        return _run(arguments, ending)
+        code = _run(arguments, ending)
     finally:
         ending.begin()
+    # At once: a network may still be compiling in the background, and to tear down what it uses would abort.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _run(arguments: list[str] | None, ending: Ending) -> int:
@@ -57,14 +62,11 @@ def _run(arguments: list[str] | None, ending: Ending) -> int:
         pass
     finally:
         ending.begin()
-        if not node.stop(_LAST_FRAME_SECONDS):
-            # A network on a slow CPU takes seconds a frame, and its thread can't be interrupted.
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(0)
-        executor.shutdown()
-        node.destroy_node()
-        rclpy.try_shutdown()
+        # A network on a slow CPU takes seconds a frame, and its thread, which uses the node, can't be interrupted.
+        if node.stop(_LAST_FRAME_SECONDS):
+            executor.shutdown()
+            node.destroy_node()
+            rclpy.try_shutdown()
     return 0
 
 
@@ -78,4 +80,4 @@ def _make_executor():
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

@@ -99,6 +99,24 @@ def test_openvino_takes_a_state_from_pytorch_and_gives_one_back(make_network, st
 
 
 @needs_openvino
+def test_what_openvino_has_read_is_kept_for_the_same_weights(make_network, stream, tmp_path, monkeypatch):
+    from rehdr_ros.network import openvino_cache
+
+    monkeypatch.setattr(openvino_cache, "_FOLDER", tmp_path / "cache")
+    ldr, voxel = stream(frames=2)
+    for seed in (0, 1):
+        network = make_network(seed)
+        assert_same(remade(OpenVinoRehdr, network), network, ldr, voxel)
+        again = remade(OpenVinoRehdr, network)
+        again._read = None  # it needs not
+        assert_same(again, network, ldr, voxel)
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+    for file in (tmp_path / "cache").rglob("network.xml"):
+        file.write_text("<damaged")
+    assert_same(remade(OpenVinoRehdr, network), network, ldr, voxel)
+
+
+@needs_openvino
 def test_openvino_meets_another_size_and_keeps_what_it_returned(make_network, stream):
     network = make_network()
     fast = remade(OpenVinoRehdr, network)

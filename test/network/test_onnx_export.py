@@ -94,6 +94,13 @@ def test_the_file_says_what_it_is(exported):
     }
 
 
+def test_the_convolutions_are_known_by_their_names(exported):
+    """TensorRT is told by these which layers may have 16 bits: docs/onnx.md."""
+    for node in onnx.load(exported[1]).graph.node:
+        named = node.name.startswith(("node_conv2d", "node_convolution", "node_Conv"))
+        assert named == (node.op_type in ("Conv", "ConvTranspose")), node.name
+
+
 def test_the_file_names_no_path_of_this_machine(exported):
     data = exported[1].read_bytes()
     for module in (rehdr_ros, torch):

@@ -7,8 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import openvino
-
+from rehdr_ros.network.openvino_core import core, openvino
 from rehdr_ros.network.rehdr import Rehdr
 
 _PACKAGE = Path(__file__).parent.parent
@@ -21,7 +20,7 @@ def kept(network: Rehdr, read: Callable[[], openvino.Model]) -> openvino.Model:
     """What `read` makes of the network, or what it made before of the same weights by the same code."""
     folder = _FOLDER / f"openvino-{_fingerprint(network)}"
     try:
-        return openvino.Core().read_model(folder / _FILE)
+        return core().read_model(folder / _FILE)
     except Exception:  # not there, or damaged
         model = read()
     with contextlib.suppress(OSError, RuntimeError):  # not writable, or another process does the same

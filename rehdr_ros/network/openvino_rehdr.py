@@ -29,9 +29,8 @@ class OpenVinoRehdr(CpuRehdr):
 
     def build(self, height: int, width: int) -> None:
         """Get ready for a frame size."""
-        import openvino
-
         from rehdr_ros.network.openvino_cache import kept
+        from rehdr_ros.network.openvino_core import core
 
         if self._model is None:
             self._model = kept(self, self._read)
@@ -46,11 +45,11 @@ class OpenVinoRehdr(CpuRehdr):
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
             "ENABLE_CPU_PINNING": False,  # other nodes may run on the same cores
         }
-        self._request = openvino.Core().compile_model(model, "CPU", options).create_infer_request()
+        self._request = core().compile_model(model, "CPU", options).create_infer_request()
         self._shapes = shapes
 
     def features(self, prepared: Prepared, scales: State) -> tuple[Tensor, State]:
-        from openvino import Tensor as Shared
+        from rehdr_ros.network.openvino_core import openvino
 
         inputs = [x.float().contiguous() for x in (*prepared, *flatten(scales))]
         if [tuple(x.shape) for x in inputs] != self._shapes:
@@ -58,15 +57,15 @@ class OpenVinoRehdr(CpuRehdr):
         # New tensors each time, written in place: what was returned before stays as it is.
         outputs = [torch.empty_like(prepared.ldr), *map(torch.empty_like, inputs[len(prepared) :])]
         for i, x in enumerate(inputs):
-            self._request.set_input_tensor(i, Shared(x.numpy(), shared_memory=True))
+            self._request.set_input_tensor(i, openvino.Tensor(x.numpy(), shared_memory=True))
         for i, x in enumerate(outputs):
-            self._request.set_output_tensor(i, Shared(x.numpy(), shared_memory=True))
+            self._request.set_output_tensor(i, openvino.Tensor(x.numpy(), shared_memory=True))
         self._request.infer()
         return outputs[0], nest(outputs[1:], self.config)
 
     def _read(self):
         """The convolutions as OpenVINO reads them, of any size; it takes some seconds, once."""
-        import openvino
+        from rehdr_ros.network.openvino_core import openvino
 
         size = _TRACED << self.config.scales
         examples = self._examples(size, size)

@@ -1,5 +1,9 @@
 """Every faster form of the network against the network itself, with carried state."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -96,6 +100,28 @@ def test_openvino_takes_a_state_from_pytorch_and_gives_one_back(make_network, st
             expected, state = network(frame, grid, state)
             radiance, mixed = (fast if i % 2 else network)(frame, grid, mixed)
             assert relative(radiance, expected) < 1e-5
+
+
+@needs_openvino
+def test_openvino_tells_nobody_of_its_use_and_leaves_signals_as_they_are(tmp_path):
+    """In a process of its own, with a home of its own: children end there, which Python is told on the signal stack."""
+    program = (
+        "import faulthandler, subprocess, torch\n"
+        "faulthandler.enable()\n"
+        "from rehdr_ros.network import Rehdr, RehdrConfig\n"
+        "from rehdr_ros.network.openvino_rehdr import OpenVinoRehdr\n"
+        "import signal\n"
+        "signal.signal(signal.SIGCHLD, lambda *_: None)\n"
+        "for _ in range(2):\n"
+        "    network = OpenVinoRehdr(RehdrConfig(base_channels=4, scales=1)).eval().requires_grad_(False)\n"
+        "    network(torch.rand(1, 3, 16, 16), torch.zeros(1, 5, 16, 16))\n"
+        "    del network\n"
+        "    for _ in range(3):\n"
+        "        subprocess.run(['true'], check=True)\n"
+    )
+    environment = {**os.environ, "HOME": str(tmp_path), "CI": ""}
+    subprocess.run([sys.executable, "-c", program], check=True, env=environment)
+    assert not list(tmp_path.iterdir())
 
 
 @needs_openvino

@@ -1,0 +1,17 @@
+"""OpenVINO, as this package uses it."""
+
+import sys
+from functools import cache
+
+# Else importing it counts its uses, in files at home and over the network, unasked. None: as if not installed.
+sys.modules.setdefault("openvino_telemetry", None)
+
+import openvino  # noqa: E402
+
+__all__ = ["core", "openvino"]
+
+
+@cache
+def core() -> openvino.Core:
+    """One for the life of the process: the thread that makes it gets a signal stack that would be freed with it."""
+    return openvino.Core()

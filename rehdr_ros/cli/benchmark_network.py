@@ -37,7 +37,6 @@ def network(args: argparse.Namespace) -> Figures:
     """
     device = pick_device(args.device)
     precision = pick_precision("auto", device)
-    flop_per_second, bytes_per_second = _speed(device, PRECISIONS[precision])
     figures = {}
     for name in args.networks:
         plain = make_network(name).to(device)
@@ -47,6 +46,7 @@ def network(args: argparse.Namespace) -> Figures:
             ours, reference = _Stream(engine, width, height, device), _Stream(plain, width, height, device)
             with _without_tf32():
                 fast, slow = pair(ours, reference, args.repeat)
+            flop_per_second, bytes_per_second = _speed(device, PRECISIONS[precision])  # as busy as it is now
             counted = layers(plain.config, width, height)
             value = PRECISIONS[precision].itemsize
             floor = sum(layer.seconds(flop_per_second, bytes_per_second, value) for layer in counted)

@@ -24,7 +24,7 @@ _SILENT_FRAMES = 30  # without events, after which something is probably wrong
 class RehdrNode(LifecycleNode):
     """Events and LDR frames in, HDR and tonemapped frames out.
 
-    Callbacks decode and queue; a worker thread runs the network and publishes, so that no callback ever waits for it.
+    Callbacks decode and queue; one thread runs the network, another publishes: no callback waits for either.
     """
 
     def __init__(self):
@@ -173,7 +173,7 @@ class RehdrNode(LifecycleNode):
             return self.get_clock().now().nanoseconds * 1e-9
         return None
 
-    # The worker's thread
+    # The thread that publishes
 
     def _publish(self, frame: HdrFrame) -> None:
         camera_info = self._inputs.camera_infos.take(frame.stamp_ns)

@@ -20,7 +20,7 @@ ENGINES = ("auto", "pytorch")
 _WORTH = 20  # frames of one size after which compiling pays
 _TOLERANCE = 1e-2  # relative difference from PyTorch's radiance
 _CHECK_SIZE = (96, 128)  # of the frames that are compared on a CPU
-_CHECK_FRAMES = 4
+_CHECK_FRAMES = 6
 
 
 class Engine:

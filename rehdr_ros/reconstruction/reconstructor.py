@@ -171,15 +171,6 @@ class Reconstructor:
         return self._first_exposure / exposure
 
 
-def clipped_fraction(image: np.ndarray, white: float) -> float:
-    """Share of pixels with a channel at or above 250/255 of the value that means white."""
-    # In the image's own type: no pixel is converted.
-    clipped = image >= image.dtype.type(round(_CLIPPED_8_BIT * white) if white > 1 else _CLIPPED_8_BIT)
-    if image.ndim == 3:
-        clipped = clipped[..., 0] | clipped[..., 1] | clipped[..., 2]
-    return float(np.count_nonzero(clipped) / clipped.size)
-
-
 def pick_device(name: str) -> torch.device:
     """The torch device behind auto, cpu, cuda or cuda:N. Raises ValueError where it isn't there."""
     if name == "auto":

@@ -11,11 +11,10 @@ from torch import Tensor
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Events
 from rehdr_ros.network import load_checkpoint
+from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
 from rehdr_ros.reconstruction.engine import PRECISIONS, Engine
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.voxel_input import VoxelConfig, VoxelInput
-
-_CLIPPED_8_BIT = 250 / 255
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ class Reconstructor:
 
     def set_response(self, response: Response) -> None:
         """Another response from the next frame on; the hidden state was made by the old one and should be reset."""
-        self._response, self._clipped_from = response, response(_CLIPPED_8_BIT)
+        self._response, self._clipped_from = response, response(CLIPPED_LEVEL / 255)
 
     def set_voxels(self, config: VoxelConfig) -> None:
         """Another relation of event pixels to frame pixels from the next frame on."""
@@ -204,7 +203,7 @@ def _is_finite(radiance: Tensor) -> bool:
 
 
 class _Stopwatch:
-    """Durations of stages; waits for the device at each lap, so that they are the device's too."""
+    """Durations of stages; waits for the device at each lap, so that they are the device's too, but for no download."""
 
     def __init__(self, device: torch.device):
         self._device, self._last = device, time.perf_counter()
@@ -212,7 +211,7 @@ class _Stopwatch:
 
     def lap(self, stage: str) -> None:
         if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
+            torch.cuda.current_stream(self._device).synchronize()
         now = time.perf_counter()
         self.durations[stage] = now - self._last
         self._last = now

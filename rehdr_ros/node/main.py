@@ -1,5 +1,6 @@
 """The process of rehdr_node."""
 
+import gc
 import os
 import sys
 from typing import NoReturn
@@ -17,6 +18,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = _run(arguments, ending)
     finally:
         ending.begin()
+    gc.collect()  # the node's last references: with them DDS says goodbye, or others would see the node for 20 s more
     # At once: a network may still be compiling in the background, and to tear down what it uses would abort.
     sys.stdout.flush()
     sys.stderr.flush()

@@ -31,6 +31,17 @@ def test_second_signal_while_it_ends_changes_nothing(start_node):
     assert "stopped after" in node.log.splitlines()[-1]
 
 
+def test_nobody_sees_it_any_longer_once_it_has_ended(start_node, client):
+    def seen() -> int:
+        return client.get_node_names().count("rehdr_node")
+
+    before = seen()  # nodes that other tests have killed are seen for 20 s
+    node = start_node().wait_for(READY)
+    assert client.wait_until(lambda: seen() > before)
+    assert node.end() == 0
+    assert client.wait_until(lambda: seen() <= before, END_SECONDS)
+
+
 @pytest.mark.parametrize("seconds", [0.05, 0.2, 0.5, 0.8, 1.2, 1.7, 2.3, 3.0])
 def test_signal_while_it_starts_ends_it_quietly(start_node, seconds):
     node = start_node()

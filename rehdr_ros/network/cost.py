@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from rehdr_ros.network.rehdr import Prepared, Rehdr, RehdrConfig
-from rehdr_ros.network.step import flatten
 
 
 @dataclass(frozen=True)
@@ -29,8 +28,8 @@ def layers(config: RehdrConfig, width: int, height: int) -> list[Layer]:
         network = Rehdr(config).eval()
         multiple = 2**config.scales
         ldr = torch.empty(1, 3, height + -height % multiple, width + -width % multiple)
-        image = ldr if config.radiance == "relative" else ldr.repeat(1, 4, 1, 1)[:, :10]
-        voxel = ldr.new_empty(1, config.bins, *ldr.shape[2:])
+        image = torch.empty(1, network.image_head.conv.in_channels, *ldr.shape[2:])
+        voxel = torch.empty(1, config.bins, *ldr.shape[2:])
     found: list[Layer] = []
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
@@ -38,15 +37,6 @@ def layers(config: RehdrConfig, width: int, height: int) -> list[Layer]:
     scales, _ = network.split(network.initial_state(ldr))
     network.features(Prepared(image, ldr, voxel), scales)
     return found
-
-
-def state_values(config: RehdrConfig, width: int, height: int) -> int:
-    """How many numbers go from frame to frame."""
-    multiple = 2**config.scales
-    with torch.device("meta"):
-        network = Rehdr(config)
-        ldr = torch.empty(1, 3, height + -height % multiple, width + -width % multiple)
-        return sum(x.numel() for x in flatten(network.initial_state(ldr)))
 
 
 def _layer(name: str, module: nn.Module, given: Tensor, out: Tensor) -> Layer:

@@ -22,7 +22,7 @@ _PLAUSIBLE, _ISOLATED = np.float32(integrator._PLAUSIBLE), np.float32(head_start
 _FADE, _PARTLY = np.float32(head_start._FADE), np.float32(head_start._PARTLY)
 _PASSED_ON = np.float32(head_start._PASSED_ON)
 _AROUND = 4  # px on each side, whose trust is passed on
-_0, _1, _2, _HALF = np.float32(0), np.float32(1), np.float32(2), np.float32(0.5)
+_0, _1 = np.float32(0), np.float32(1)
 _SHARE, _MOST = np.float32(0.3), np.float32(3)  # of logarithms, and of the grid, in what the network sees
 
 

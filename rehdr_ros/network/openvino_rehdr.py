@@ -76,8 +76,8 @@ class OpenVinoRehdr(CpuRehdr):
 
     def _examples(self, height: int, width: int) -> tuple[Tensor, ...]:
         ldr = torch.zeros(1, 3, height, width)
-        scales, head_start = self.split(self.initial_state(ldr))
-        image = torch.zeros(1, 10, height, width) if head_start else ldr
+        scales, _ = self.split(self.initial_state(ldr))
+        image = torch.zeros(1, self.image_head.conv.in_channels, height, width)
         return image, ldr, torch.zeros(1, self.config.bins, height, width), *flatten(scales)
 
 

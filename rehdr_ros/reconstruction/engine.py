@@ -32,9 +32,10 @@ class Engine:
     """
 
     def __init__(self, network: Rehdr, device: torch.device, precision: str, choice: str = "auto"):
-        self.config, self.rescale_state = network.config, network.rescale_state
+        self.config = network.config
         self._device, self._precision = device, precision
         self._plain = self._as_configured(network, CpuRehdr if device.type == "cpu" else Rehdr)
+        self.rescale_state = self._plain.rescale_state
         self._candidates = list(self._faster(network)) if choice == "auto" else []
         self._fast: Rehdr | None = None
         self._ready: tuple[int, int] | None = None  # the size that `_fast` is compiled for

@@ -170,6 +170,7 @@ class HdrPipeline:
         if size:
             self._reconstructor.compile(*size)
         image = np.zeros((*(size or (64, 64))[::-1], 3), np.uint8)
+        image[: len(image) // 2] = 255  # what is clipped goes through other kernels
         for t0 in (None, 0):
             self._tonemapper(_pixels(self._reconstructor.reconstruct(image, Events.empty(), t0, 1).radiance), 0)
         self._reconstructor.reset()

@@ -1,5 +1,6 @@
 """The kernels that frames go through are compiled before the stream starts."""
 
+import subprocess
 import sys
 
 import numpy as np
@@ -43,6 +44,26 @@ def test_nothing_is_compiled_after_the_warm_up(make_pipeline, operator):
                     pipeline.add_frame(stamp, image)
                     assert len(list(pipeline.take(flush=True))) == 1
     assert signatures() == before
+
+
+def test_a_size_that_is_not_known_yet_leaves_nothing_to_compile(tiny_weights):
+    """In a process of its own: in this one other tests have compiled what the warm-up may have left."""
+    program = f"""
+import numpy as np
+from numba.extending import is_jitted
+from rehdr_ros.network import head_start_kernels
+from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
+pipeline = HdrPipeline(PipelineConfig(weights={str(tiny_weights)!r}, device="cpu", engine="pytorch"))
+pipeline.warm_up()
+kernels = [value for value in vars(head_start_kernels).values() if is_jitted(value)]
+before = [len(kernel.signatures) for kernel in kernels]
+assert any(before)
+for stamp in (0, 50_000_000):
+    pipeline.add_frame(stamp, np.linspace(0, 255, 40 * 50 * 3).reshape(40, 50, 3).astype(np.uint8))
+assert len(list(pipeline.take(flush=True))) == 2
+assert [len(kernel.signatures) for kernel in kernels] == before
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_each_kernel_is_compiled_for_one_kind_of_array():

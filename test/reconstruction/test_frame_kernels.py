@@ -53,7 +53,7 @@ import numpy as np
 from numba.extending import is_jitted
 from rehdr_ros.network import head_start_kernels
 from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
-pipeline = HdrPipeline(PipelineConfig(weights={str(tiny_weights)!r}, device="cpu", engine="pytorch"))
+pipeline = HdrPipeline(PipelineConfig(weights={str(tiny_weights)!r}, device="cpu", engine="pytorch", policy="all"))
 pipeline.warm_up()
 kernels = [value for value in vars(head_start_kernels).values() if is_jitted(value)]
 before = [len(kernel.signatures) for kernel in kernels]

@@ -14,6 +14,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 VERBS = {
     "demo": "simulate a scene, reconstruct it live over ROS 2, compare with the truth",
     "reconstruct": "run a recording through the pipeline offline",
+    "report": "show a results folder as one HTML page",
     "info": "tell what a recording holds: encoding, rates, losses, clocks, hot pixels",
     "replay": "publish a bag into the ROS graph",
     "simulate": "write a bag with frames, events and the true HDR",
@@ -51,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (InputError, OSError, Failure) as error:
         print(f"rehdr {args.verb}: {' '.join(str(error).split())}", file=sys.stderr)
         return 1 if isinstance(error, Failure) else 2
-    except KeyboardInterrupt:
-        print(f"rehdr {args.verb}: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interruption:
+        print(f"rehdr {args.verb}: {str(interruption) or 'interrupted'}", file=sys.stderr)
         return 130
     return 0

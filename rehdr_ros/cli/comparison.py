@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from rehdr_ros.events import Clock, Events, Packet, make_decoder, voxel_grid
+from rehdr_ros.reconstruction.event_image import event_image
 from rehdr_ros.reconstruction.tonemap import ToneMapper
 from rehdr_ros.simulation.sensors import RESPONSE
 from rehdr_ros.transfer import upload
@@ -39,15 +40,6 @@ def display(radiance: np.ndarray, reference: np.ndarray) -> np.ndarray:
     for image in (reference, radiance):  # the first sets the exposure; no time passes before the second
         shown = tonemapper(upload(image, torch.device("cpu")), 0)
     return _LIFT[shown.pixels]
-
-
-def event_image(grid: np.ndarray) -> np.ndarray:
-    """A voxel grid (B, H, W): ON red, OFF blue, on white, (H, W, 3) uint8."""
-    strength = np.clip(grid.sum(0) / 4, -1, 1)
-    image = np.full((*strength.shape, 3), 255, np.float32)
-    image[..., 1:] -= 255 * np.maximum(strength, 0)[..., None]
-    image[..., :2] -= 255 * np.maximum(-strength, 0)[..., None]
-    return np.clip(image, 0, 255).astype(np.uint8)
 
 
 def _event_grids(packets: Iterable[Packet], stamps: list[int], chosen: set[int], size: tuple[int, int]) -> Images:

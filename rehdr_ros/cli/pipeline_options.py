@@ -5,7 +5,8 @@ from dataclasses import fields
 
 from rehdr_ros.reconstruction import PipelineConfig
 
-_LIVE_ONLY = {"event_timeout", "policy"}  # offline frames wait for their events, and every one counts
+# Offline frames wait for their events, and every one counts; their pictures are `rehdr calibrate-time`'s.
+_LIVE_ONLY = {"event_timeout", "policy", "event_image"}
 _LISTS = {"event_roi": (int, 4), "homography": (float, 9)}
 
 

@@ -1,66 +1,176 @@
 """rehdr reconstruct: a recording through the pipeline, offline, every frame."""
 
 import argparse
-from collections.abc import Iterator
+import json
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
 
+import numpy as np
+
+from rehdr_ros.cli.interruption import Interruption
 from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
+from rehdr_ros.cli.recording_options import add_recording_options, open_chosen, selected
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Events, Packet
 from rehdr_ros.reconstruction import HdrFrame, HdrPipeline
-from rehdr_ros.recordings import Aedat4Recording, Calibration, Exposure, open_recording
-from rehdr_ros.recordings.results import ResultWriter
+from rehdr_ros.reconstruction.snapshot import Snapshot
+from rehdr_ros.recordings import Calibration, Exposure
+from rehdr_ros.recordings.products import BAG, HDR_VIDEO, VIDEO, write_bag, write_hdr_video, write_video
+from rehdr_ros.recordings.results import ResultWriter, read_rows, write_summary
+
+_UNFINISHED = "unfinished.safetensors"  # there until everything is written
+_SECONDS_BETWEEN_SNAPSHOTS = 10
+_EPILOG = """\
+Interrupted (Ctrl-C, SIGTERM, or killed) and started again, a run goes on where it was, and ends with the same files.
+"""
+_ABOUT_RADIANCE = {
+    "ldr_white": "1.0 = the level at which the first frame after a reset saturates",
+    "relative": "0..1, no unit",
+}
+
+
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    pass
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("input", help="rosbag2 (folder, .mcap, .db3) or .aedat4 file")
-    parser.add_argument("-o", "--output", required=True, help="folder for the results")
-    parser.add_argument("--events", metavar="TOPIC", help="events topic; found by its type if not given")
-    parser.add_argument("--image", metavar="TOPIC", help="image topic; found by its type if not given")
-    parser.add_argument("--fps", type=float, help="frame rate of the video; the recording's if not given")
-    parser.add_argument("--half", action="store_true", help="write 16-bit EXR files")
+    parser.epilog, parser.formatter_class = _EPILOG, _Formatter
+    add_recording_options(parser)
+    group = parser.add_argument_group("results")
+    group.add_argument("-o", "--output", required=True, help="folder for the results")
+    group.add_argument("--half", action="store_true", help="write 16-bit EXR files")
+    group.add_argument("--fps", type=float, help="of the videos, and of frames without stamps; the recording's, or 25")
+    group.add_argument("--hdr-video", action="store_true", help=f"write {HDR_VIDEO} too: HDR10 (HEVC, BT.2020, PQ)")
+    group.add_argument("--hdr-white", type=float, default=203.0, metavar="CD", help="cd/m2 of radiance 1.0 in there")
+    group.add_argument("--bag", action="store_true", help=f"write {BAG}/ too: a rosbag2 with the node's image topics")
     add_pipeline_options(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    recording = open_recording(args.input, args.events, args.image)
-    messages = recording.messages(cameras=args.registration == "camera_info")
-    fps = args.fps or _frame_rate(recording)
-    size = (recording.width, recording.height) if isinstance(recording, Aedat4Recording) else None
-    pipeline = HdrPipeline(pipeline_config(args))
-    events, seconds = 0, {}
-    with ResultWriter(args.output, fps, args.half) as results:
-        for frame in progress(reconstruct(pipeline, messages, size), "reconstructing"):
-            if pipeline.registration_problem and not frame.info.reset_reason:
-                raise InputError(pipeline.registration_problem)
-            events += frame.info.events
-            for stage, duration in frame.info.durations.items():
-                seconds[stage] = seconds.get(stage, 0.0) + duration
-            results.write(frame.radiance, frame.tonemapped, _row(frame))
-        if not results.count:
-            raise InputError(f"{args.input} has no frames")
-        counters = pipeline.counters
-        results.summarise(
-            {
-                "frames": results.count,
-                "events": events,
-                "dropped_events": counters.pop("dropped_events"),
-                "lost_packets": counters.pop("lost_packets", 0),
-                "skipped_frames": counters.pop("skipped_frames"),
-                "damaged": counters,
-                "hot_pixels": pipeline.hot_pixels,
-                "encoding": getattr(recording, "encoding", None) or "decoded",
-                "weights": args.weights,
-                "device": pipeline.device,
-                "precision": pipeline.precision,
-                "radiance": pipeline.radiance,
-                **{f"{stage}_ms": round(1e3 * total / results.count, 3) for stage, total in seconds.items()},
-            }
-        )
-    print(f"{results.count} frames in {args.output}: hdr/, tonemapped/, video.mp4, frames.csv, summary.json")
+    recording, output = open_chosen(args, args.fps), Path(args.output)
+    if args.hdr_white <= 0 or (args.fps is not None and args.fps <= 0):
+        raise InputError("--hdr-white and --fps must be positive")
+    run_ = _Run(args, recording, output)
+    with Interruption() as interruption:
+        run_.reconstruct(interruption)
+        written = run_.make_products(interruption)
+    print(f"{run_.frames} frames in {output}: {', '.join(written)}")
 
 
-def reconstruct(pipeline: HdrPipeline, messages, event_size: tuple[int, int] | None = None) -> Iterator[HdrFrame]:
+class _Run:
+    """One recording into one folder, from where an interrupted run of the same settings was."""
+
+    def __init__(self, args: argparse.Namespace, recording, output: Path) -> None:
+        self._args, self._recording, self._output = args, recording, output
+        self._config = replace(pipeline_config(args), event_image=True)
+        self._settings = {
+            "recording": str(Path(args.input).resolve()),
+            **{name: getattr(args, name) for name in ("events", "image", "start", "stop", "every", "half")},
+            **asdict(self._config),
+        }
+        self._unfinished = output / _UNFINISHED
+        self.frames = 0
+
+    def reconstruct(self, interruption: Interruption) -> None:
+        """Write the frames, frames.csv and summary.json."""
+        snapshot = self._interrupted()
+        if snapshot is not None and snapshot.complete:
+            self.frames = snapshot.frames
+            return
+        pipeline = HdrPipeline(self._config)
+        if snapshot is not None:
+            print(f"going on after {snapshot.frames} frames", flush=True)
+            pipeline.go_on(snapshot)
+        notes = {"radiance": pipeline.radiance, "radianceUnit": _ABOUT_RADIANCE[pipeline.radiance]}
+        count, saved = snapshot.frames if snapshot else 0, time.monotonic()
+        messages = selected(self._args, self._recording, cameras=self._config.registration == "camera_info")
+        frames = reconstruct(pipeline, messages, self._recording.event_size)
+        with ResultWriter(self._output, self._args.half, notes, count) as results:
+            for frame in progress(frames, "reconstructing"):
+                if pipeline.registration_problem and not frame.info.reset_reason:
+                    raise InputError(pipeline.registration_problem)
+                results.write(frame.radiance, _pictures(frame, pipeline), _row(frame))
+                if interruption.asked or time.monotonic() - saved > _SECONDS_BETWEEN_SNAPSHOTS:
+                    results.flush()
+                    self._save(pipeline.snapshot)
+                    saved = time.monotonic()
+                if interruption.asked:
+                    raise KeyboardInterrupt(f"interrupted after {results.count} frames; the same command goes on there")
+            self.frames = results.count
+        if not self.frames:
+            raise InputError(f"{self._args.input} has no frames" + (" there" if self._is_part else ""))
+        write_summary(self._output, self._summary(pipeline))
+        self._save(replace(pipeline.snapshot, complete=True, state=[]))
+
+    def make_products(self, interruption: Interruption) -> list[str]:
+        """Write the videos and the bag; returns what is in the folder."""
+        args, output = self._args, self._output
+        fps = args.fps or _frame_rate(output)
+        products = {VIDEO: write_video(output, fps)}
+        if args.hdr_video:
+            products[HDR_VIDEO] = write_hdr_video(output, fps, args.hdr_white)
+        if args.bag:
+            frame_id = next(iter(self._recording.frames())).frame_id
+            products[BAG] = write_bag(output, frame_id, self._recording.camera_info())
+        for name, writing in products.items():
+            for _ in progress(writing, f"writing {name}"):
+                if interruption.asked:
+                    raise KeyboardInterrupt(f"interrupted while writing {name}; the same command goes on there")
+        self._unfinished.unlink()
+        return ["hdr/", "tonemapped/", "ldr/", "events/", *products, "frames.csv", "summary.json"]
+
+    @property
+    def _is_part(self) -> bool:
+        return self._args.start is not None or self._args.stop is not None
+
+    def _interrupted(self) -> Snapshot | None:
+        """What an earlier run with the same settings left."""
+        if not self._unfinished.is_file():
+            return None
+        snapshot, notes = Snapshot.read(self._unfinished)
+        before = json.loads(notes["settings"])
+        now = json.loads(json.dumps(self._settings))
+        changed = sorted(name for name in now if before.get(name) != now[name])
+        if not changed:
+            return snapshot
+        print(f"starting anew: the unfinished run in {self._output} had another {', '.join(changed)}", flush=True)
+        return None
+
+    def _save(self, snapshot: Snapshot) -> None:
+        snapshot.write(self._unfinished, settings=json.dumps(self._settings))
+
+    def _summary(self, pipeline: HdrPipeline) -> dict:
+        events, seconds = 0, {}
+        for row in read_rows(self._output):
+            events += int(row["events"])
+            for name in (name for name in row if name.endswith("_ms")):
+                seconds[name] = seconds.get(name, 0.0) + float(row[name])
+        counters = {**pipeline.counters, **self._recording.counters}
+        return {
+            "recording": self._settings["recording"],
+            "frames": self.frames,
+            "events": events,
+            "dropped_events": counters.pop("dropped_events"),
+            "lost_packets": counters.pop("lost_packets", 0),
+            "skipped_frames": counters.pop("skipped_frames"),
+            "damaged": counters,
+            "hot_pixels": pipeline.hot_pixels,
+            "encoding": self._recording.encoding or "decoded",
+            "weights": self._args.weights,
+            "device": pipeline.device,
+            "precision": pipeline.precision,
+            "engine": pipeline.engine,
+            "radiance": pipeline.radiance,
+            **{name: round(total / self.frames, 3) for name, total in seconds.items()},
+        }
+
+
+def reconstruct(
+    pipeline: HdrPipeline, messages: Iterable, event_size: tuple[int, int] | None = None
+) -> Iterator[HdrFrame]:
     """Every HDR frame of a recording's Packets, Events, Exposures, Calibrations and Frames.
 
     event_size: width and height of the event camera where Events come.
@@ -75,9 +185,17 @@ def reconstruct(pipeline: HdrPipeline, messages, event_size: tuple[int, int] | N
         elif isinstance(message, Exposure):
             pipeline.add_exposure(message.stamp_ns, message.exposure)
         else:
-            pipeline.add_frame(message.stamp_ns, message.image, message.exposure)
+            pipeline.add_frame(message.stamp_ns, message.image, message.exposure, grid=message.grid)
         yield from pipeline.take()
     yield from pipeline.take(flush=True)
+
+
+def _pictures(frame: HdrFrame, pipeline: HdrPipeline) -> dict[str, np.ndarray]:
+    ldr = frame.image if frame.image.ndim == 3 else np.repeat(frame.image[..., None], 3, 2)
+    if ldr.dtype != np.uint8:
+        scaled = np.nan_to_num(ldr.astype(np.float32) / np.float32(pipeline.white(ldr.dtype)))
+        ldr = (scaled.clip(0, 1) * 255 + 0.5).astype(np.uint8)
+    return {"tonemapped": frame.tonemapped, "ldr": ldr, "events": frame.event_image}
 
 
 def _row(frame: HdrFrame) -> dict:
@@ -99,9 +217,9 @@ def _row(frame: HdrFrame) -> dict:
     }
 
 
-def _frame_rate(recording) -> float:
-    """From the first frames' stamps; 25 where they don't tell."""
-    stamps = [frame.stamp_ns for frame, _ in zip(recording.frames(), range(20), strict=False)]
+def _frame_rate(folder: Path) -> float:
+    """Of the frames' stamps; 25 where they don't tell."""
+    stamps = [int(row["stamp_ns"]) for row, _ in zip(read_rows(folder), range(20), strict=False)]
     if len(stamps) < 2 or stamps[-1] <= stamps[0]:
         return 25.0
     return min(max((len(stamps) - 1) / ((stamps[-1] - stamps[0]) * 1e-9), 1.0), 240.0)

@@ -69,6 +69,7 @@ class LiveRun:
         size = next(self._bag.frames()).image.shape
         parameters = asdict(self._config) | {
             "event_timeout": 1.0,  # a busy machine must not part frames from their events
+            "event_image": True,
             "expected_size": f"[{size[1]}, {size[0]}]",
         }
         events, image = self._topics

@@ -27,6 +27,7 @@ class Outputs:
         self._hdr_info = publisher(node, CameraInfo, "hdr/camera_info", complaints)
         self._tonemapped = publisher(node, Image, "tonemapped/image_raw", complaints)
         self._tonemapped_info = publisher(node, CameraInfo, "tonemapped/camera_info", complaints)
+        self._event_image = publisher(node, Image, "event_image/image_raw", complaints)
         self._frame_info = publisher(node, FrameInfo, "~/frame_info", complaints)
 
     def destroy(self) -> None:
@@ -53,6 +54,8 @@ class Outputs:
             self._hdr.publish(image_to_message(frame.radiance, settings.hdr_encoding, header))
         if _is_wanted(self._tonemapped):
             self._tonemapped.publish(image_to_message(frame.tonemapped, settings.tonemapped_encoding, header))
+        if frame.event_image is not None and _is_wanted(self._event_image):
+            self._event_image.publish(image_to_message(frame.event_image, "rgb8", header))
         if camera_info is not None:
             self._hdr_info.publish(camera_info)
             self._tonemapped_info.publish(camera_info)
@@ -71,7 +74,8 @@ class Outputs:
         return message
 
     def _all(self) -> tuple[LifecyclePublisher, ...]:
-        return self._hdr, self._hdr_info, self._tonemapped, self._tonemapped_info, self._frame_info
+        images = self._hdr, self._tonemapped, self._event_image
+        return *images, self._hdr_info, self._tonemapped_info, self._frame_info
 
 
 def _is_wanted(each: LifecyclePublisher) -> bool:

@@ -15,7 +15,7 @@ _DEPTH = 100
 
 
 class Recorder(Node):
-    """Writes the HDR images, the tonemapped images and the frame infos of one rehdr_node to a bag, unchanged.
+    """Writes the images and the frame infos of one rehdr_node to a bag, unchanged.
 
     `count`: messages received, by topic. `arrivals`: monotonic s of each HDR image's arrival.
     """
@@ -29,6 +29,7 @@ class Recorder(Node):
         for topic, kind, name in (
             ("hdr/image_raw", Image, "sensor_msgs/msg/Image"),
             ("tonemapped/image_raw", Image, "sensor_msgs/msg/Image"),
+            ("event_image/image_raw", Image, "sensor_msgs/msg/Image"),
             (f"{node_name}/frame_info", FrameInfo, "rehdr_ros/msg/FrameInfo"),
         ):
             self._record(topic, kind, name)

@@ -47,6 +47,7 @@ class PipelineConfig(VoxelConfig):
         "reinhard (steady exposure), mulaw (as in the paper) or gamma (clips above white)",
         choices=ToneMapper.OPERATORS,
     )
+    event_image: bool = setting(False, "picture of each frame's events over the frame, to check their alignment")
     frame_clock: str = setting(
         "host",
         "clock that stamps the frames: host, or sensor (the event camera's own, as on a DAVIS)",

@@ -37,6 +37,7 @@ class Engine:
         self._plain = self._as_configured(network, CpuRehdr if device.type == "cpu" else Rehdr)
         self.rescale_state = self._plain.rescale_state
         self._candidates = list(self._faster(network)) if choice == "auto" else []
+        self._insisted: str | None = None
         self._fast: Rehdr | None = None
         self._ready: tuple[int, int] | None = None  # the size that `_fast` is compiled for
         self._met, self._frames = None, 0
@@ -48,6 +49,16 @@ class Engine:
     ) -> tuple[torch.Tensor, State]:
         fast = self._fast if self._ready == tuple(ldr.shape[-2:]) else None
         return (fast or self._plain)(ldr, voxel, state, clipped_from)
+
+    @property
+    def decided(self) -> str | None:
+        """The name of what runs, None while something faster may still take over."""
+        return self.name if self._fast or not self._candidates else None
+
+    def insist(self, name: str) -> None:
+        """Take that of the candidates, or PyTorch, however fast it is here: an interrupted run goes on as it began."""
+        self._insisted = name
+        self._candidates = [candidate for candidate in self._candidates if candidate[0] == name]
 
     def meet(self, height: int, width: int, wait: bool) -> None:
         """A frame of that size comes next. After the first twenty of a stream what is faster is compiled for them.
@@ -97,7 +108,7 @@ class Engine:
         except Exception as error:  # a compiler that isn't there, a processor that can't
             self.about = f"PyTorch ({name}: {_said(error)})"
             return None
-        if ratio > 1 and difference <= _TOLERANCE:
+        if (ratio > 1 or name == self._insisted) and difference <= _TOLERANCE:
             self.name, self.about = name, f"{name}, {ratio:.1f} times as fast as PyTorch here"
             return fast
         self.about = f"PyTorch ({name}: {ratio:.1f} times as fast here, relative difference {difference:.0e})"

@@ -14,9 +14,11 @@ from rehdr_ros.errors import InputError
 from rehdr_ros.events import Camera, Clock, Events, Packet, make_decoder, warm_up
 from rehdr_ros.events.codecs import CODECS
 from rehdr_ros.reconstruction.config import PipelineConfig
+from rehdr_ros.reconstruction.event_image import event_image
 from rehdr_ros.reconstruction.recent import Recent
 from rehdr_ros.reconstruction.reconstructor import Reconstructor
 from rehdr_ros.reconstruction.response import Response
+from rehdr_ros.reconstruction.snapshot import Snapshot
 from rehdr_ros.reconstruction.synchronizer import Job, PendingFrame, Synchronizer
 from rehdr_ros.reconstruction.tonemap import ToneMapper
 from rehdr_ros.reconstruction.voxel_input import VoxelConfig
@@ -52,13 +54,19 @@ class FrameInfo:
 
 @dataclass(frozen=True)
 class HdrFrame:
-    """radiance: (H, W, 3) float32 linear RGB; tonemapped: (H, W, 3) uint8 RGB; stamp and frame_id of its LDR frame."""
+    """radiance: (H, W, 3) float32 linear RGB; tonemapped: (H, W, 3) uint8 RGB; stamp and frame_id of its LDR frame.
+
+    image: that frame as it came. event_image: its events over it, (H, W, 3) uint8 RGB, where the configuration asks for
+    them.
+    """
 
     stamp_ns: int
     frame_id: str
+    image: np.ndarray
     download: Download
     tonemapped: np.ndarray
     info: FrameInfo
+    event_image: np.ndarray | None = None
 
     @property
     def radiance(self) -> np.ndarray:
@@ -98,6 +106,7 @@ class HdrPipeline:
         self._changes: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._index = self._state_since_ns = 0
+        self._passing: Snapshot | None = None  # until its frames have passed
 
     @property
     def device(self) -> str:
@@ -159,6 +168,25 @@ class HdrPipeline:
             self.config = config
             self._changes += changes
 
+    def white(self, dtype: np.dtype) -> float:
+        """The value that means white in frames of this type."""
+        return self._reconstructor.white(dtype)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What `go_on` needs, once the last frame of `take` has been used."""
+        engine, state = self._reconstructor.saved
+        return Snapshot(self._index, engine, state, self._tonemapper.exposure, self._reconstructor.not_finite)
+
+    def go_on(self, snapshot: Snapshot) -> None:
+        """Go on with an interrupted stream, in a new pipeline of the same settings, to the same results.
+
+        Its messages have to come again from the start. The frames that the snapshot had seen pass quickly, without the
+        network, and `take` doesn't yield them.
+        """
+        self._reconstructor.insist(snapshot.engine)
+        self._passing = snapshot if snapshot.frames else None
+
     def warm_up(self, size: tuple[int, int] | None = None) -> None:
         """Compile everything for frames of that width and height, and run the network: no frame will wait for that.
 
@@ -210,10 +238,12 @@ class HdrPipeline:
         exposure: float | None = None,
         frame_id: str = "",
         now: float | None = None,
+        grid: np.ndarray | None = None,
     ) -> None:
         """An LDR frame: (H, W) or (H, W, 3) RGB, uint8, uint16 or float32 in 0..1; exposure: time x gain, in s.
 
         The array is kept, not copied. now: s, by the clock whose time `take` gets, if not the monotonic one.
+        grid: where the frame's events come as a voxel grid of signed events, (bins, H, W), and not by themselves.
         Raises ValueError for another shape or dtype.
         """
         shape_fits = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
@@ -222,7 +252,10 @@ class HdrPipeline:
                 f"a frame is (H, W) or (H, W, 3), uint8, uint16 or float32; got {image.shape} {image.dtype}"
             )
         with self._lock:
-            self._synchronizer.add_frame(PendingFrame(stamp_ns, image, frame_id, exposure, time.monotonic(), since=now))
+            arrived = time.monotonic()
+            self._synchronizer.add_frame(
+                PendingFrame(stamp_ns, image, frame_id, exposure, arrived, since=now, grid=grid)
+            )
 
     def add_exposure(self, stamp_ns: int, exposure: float) -> None:
         """The exposure, time x gain in s, of the frame with this stamp, where it comes apart from the frame.
@@ -276,25 +309,54 @@ class HdrPipeline:
                 decode, self._decode_seconds = (self._decode_seconds, 0.0) if job else (0.0, self._decode_seconds)
             if job is None:
                 return
-            yield self._process(job, decode, wait=now is None)
+            if self._passing:
+                self._pass_over(job)
+            else:
+                yield self._process(job, decode, wait=now is None)
 
-    def _process(self, job: Job, decode_seconds: float, wait: bool) -> HdrFrame:
+    def _begin(self, job: Job) -> dict:
+        """What the reconstructor gets of a frame."""
         if job.reset_reason:
             self._reconstructor.reset()
             self._tonemapper.reset()
+            self._state_since_ns = job.frame.stamp_ns
         frame = job.frame
-        exposure = self._exposures.take(frame.stamp_ns) if frame.exposure is None else frame.exposure
-        result = self._reconstructor.reconstruct(
-            frame.image, job.events, job.t0_ns, frame.stamp_ns, exposure, self._event_size, wait
-        )
+        return {
+            "image": frame.image,
+            "events": job.events,
+            "t0_ns": job.t0_ns,
+            "t1_ns": frame.stamp_ns,
+            "exposure": self._exposures.take(frame.stamp_ns) if frame.exposure is None else frame.exposure,
+            "event_size": self._event_size,
+            "grid": frame.grid,
+        }
+
+    def _pass_over(self, job: Job) -> None:
+        self._reconstructor.pass_over(**self._begin(job))
+        self._index += 1
+        if self._index == self._passing.frames:
+            self._reconstructor.go_on(self._passing.state)
+            self._reconstructor.not_finite = self._passing.not_finite
+            self._tonemapper.exposure = self._passing.exposure
+            self._passing = None
+
+    def _process(self, job: Job, decode_seconds: float, wait: bool) -> HdrFrame:
+        frame = job.frame
+        result = self._reconstructor.reconstruct(**self._begin(job), wait=wait)
         reset_reason = job.reset_reason or result.reset_reason
-        if reset_reason:
+        if result.reset_reason:
             self._state_since_ns = frame.stamp_ns
         started = time.perf_counter()
         radiance = _pixels(result.radiance)
         tonemapped, tonemapped_clipped = self._tonemapper(radiance, frame.stamp_ns)
         download = Download(radiance)
         durations = {"decode": decode_seconds, **result.durations, "tonemap": time.perf_counter() - started}
+        picture = None
+        if self.config.event_image:
+            started = time.perf_counter()
+            white = self._reconstructor.white(frame.image.dtype)
+            picture = event_image(result.grid[0].cpu().numpy(), frame.image, white)
+            durations["event_image"] = time.perf_counter() - started
         counters = self.counters
         info = FrameInfo(
             index=self._index,
@@ -312,7 +374,7 @@ class HdrPipeline:
             durations=durations,
         )
         self._index += 1
-        return HdrFrame(frame.stamp_ns, frame.frame_id, download, tonemapped, info)
+        return HdrFrame(frame.stamp_ns, frame.frame_id, frame.image, download, tonemapped, info, picture)
 
     def _decoder_for(self, packet: Packet):
         key = (packet.encoding, packet.width, packet.height)

@@ -11,6 +11,7 @@ from torch import Tensor
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Events
 from rehdr_ros.network import load_checkpoint
+from rehdr_ros.network.step import flatten, nest
 from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
 from rehdr_ros.reconstruction.engine import PRECISIONS, Engine
 from rehdr_ros.reconstruction.response import Response
@@ -21,10 +22,12 @@ from rehdr_ros.reconstruction.voxel_input import VoxelConfig, VoxelInput
 class Reconstruction:
     """radiance: (1, 3, H, W) float32 on the device; clipped_fraction: of the LDR; durations: stage -> s.
 
+    grid: the frame's signed events, (1, bins, H, W) float32 on the device; it holds until the next frame.
     reset_reason: why the hidden state was forgotten on the way, else empty.
     """
 
     radiance: Tensor
+    grid: Tensor
     clipped_fraction: float
     durations: dict[str, float] = field(default_factory=dict)
     reset_reason: str = ""
@@ -84,6 +87,10 @@ class Reconstructor:
         """Another response from the next frame on; the hidden state was made by the old one and should be reset."""
         self._response, self._clipped_from = response, response(CLIPPED_LEVEL / 255)
 
+    def white(self, dtype: np.dtype) -> float:
+        """The value of images of this type that means white."""
+        return self._response.white(dtype)
+
     def set_voxels(self, config: VoxelConfig) -> None:
         """Another relation of event pixels to frame pixels from the next frame on."""
         self._voxel_config = config
@@ -105,29 +112,62 @@ class Reconstructor:
         exposure: float | None = None,
         event_size: tuple[int, int] | None = None,
         wait: bool = True,
+        grid: np.ndarray | None = None,
     ) -> Reconstruction:
         """One frame, with the events of (t0_ns, t1_ns]; t0_ns None: a zero grid.
 
         image: (H, W) or (H, W, 3) RGB, uint8, uint16 or float32 in 0..1. event_size: width and height of the event
         camera, the image's if None. wait: for a compilation that pays; else it goes on in the background.
+        grid: of signed events (bins, H, W) in place of the events; raises ValueError for another shape.
         """
         self._engine.meet(*image.shape[:2], wait)
+        given = image, events, t0_ns, t1_ns, exposure, event_size, grid
         try:
-            return self._step(image, events, t0_ns, t1_ns, exposure, event_size)
+            return self._step(*given)
         except torch.cuda.OutOfMemoryError:
             if not self._fall_back():
                 raise
-        result = self._step(image, events, t0_ns, t1_ns, exposure, event_size)
+        result = self._step(*given)
         return replace(result, reset_reason=f"out of memory, now {self.precision} on {self.device}")
 
-    def _step(self, image, events, t0_ns, t1_ns, exposure, event_size) -> Reconstruction:
-        watch, reason = _Stopwatch(self.device), ""
+    @torch.inference_mode()
+    def pass_over(self, image, events, t0_ns, t1_ns, exposure=None, event_size=None, grid=None) -> None:
+        """A frame, as for `reconstruct`, that an interrupted run has done: learn from it all but the hidden state."""
+        self._engine.meet(*image.shape[:2], wait=True)
+        self._inputs(image, events, t0_ns, t1_ns, exposure, event_size, grid, _Stopwatch(self.device))
+
+    @property
+    def saved(self) -> tuple[str | None, list[Tensor]]:
+        """What `go_on` needs: the engine that runs, once that is decided, and the hidden state, empty after a reset."""
+        state = [] if self._state is None else [tensor.to("cpu", copy=True) for tensor in flatten(self._state)]
+        return self._engine.decided, state
+
+    def insist(self, engine: str | None) -> None:
+        """Run the network by what ran it before an interruption."""
+        if engine is not None:
+            self._engine.insist(engine)
+
+    def go_on(self, state: list[Tensor]) -> None:
+        """From a hidden state that `saved` gave."""
+        self._state = nest([tensor.to(self.device) for tensor in state], self.config) if state else None
+
+    def _inputs(self, image, events, t0_ns, t1_ns, exposure, event_size, grid, watch):
         start_ns = t1_ns if t0_ns is None else t0_ns
-        voxel = self.voxels.build(events, event_size, start_ns, t1_ns, image.shape[1::-1])
+        size = image.shape[1::-1]
+        grid = (
+            self.voxels.build(events, event_size, start_ns, t1_ns, size)
+            if grid is None
+            else self.voxels.given(grid, size)
+        )
         watch.lap("voxel")
         ldr, clipped = self._response.linearise(image, self.device)
         gain = self._rescale(exposure)
-        voxel = self.voxels.in_units(voxel, ldr, self._clipped_from)
+        return grid, ldr, self.voxels.in_units(grid, ldr, self._clipped_from), clipped, gain
+
+    def _step(self, image, events, t0_ns, t1_ns, exposure, event_size, grid) -> Reconstruction:
+        watch, reason = _Stopwatch(self.device), ""
+        given = image, events, t0_ns, t1_ns, exposure, event_size, grid
+        grid, ldr, voxel, clipped, gain = self._inputs(*given, watch)
         radiance, self._state = self._engine(ldr, voxel, self._state, self._clipped_from)
         if not _is_finite(radiance):
             self.not_finite += 1
@@ -138,7 +178,7 @@ class Reconstructor:
         if gain != 1.0:
             radiance = radiance * gain
         watch.lap("network")
-        return Reconstruction(radiance, clipped, watch.durations, reason)
+        return Reconstruction(radiance, grid, clipped, watch.durations, reason)
 
     def _fall_back(self) -> bool:
         """To 16 bits on the same device, else to the CPU; False where that is not allowed, or nothing is left."""
@@ -163,8 +203,9 @@ class Reconstructor:
             return self._first_exposure / self._last_exposure if self._last_exposure else 1.0
         if self._first_exposure is None:
             self._first_exposure = exposure
-        elif exposure != self._last_exposure and self._state is not None:
-            self._state = self._engine.rescale_state(self._state, exposure / self._last_exposure)
+        elif exposure != self._last_exposure:
+            if self._state is not None:
+                self._state = self._engine.rescale_state(self._state, exposure / self._last_exposure)
             self.voxels.rescale(exposure / self._last_exposure)
         self._last_exposure = exposure
         return self._first_exposure / exposure

@@ -22,7 +22,8 @@ class PendingFrame:
     """A frame that waits. image: (H, W) or (H, W, 3); exposure: time x gain in s, or None; arrived: monotonic s.
 
     complete: monotonic s at which its last event had arrived too; None while some may be missing. since: s, by the
-    clock that tells the timeout, from which it waits; None: that clock is the monotonic one.
+    clock that tells the timeout, from which it waits; None: that clock is the monotonic one. grid: of its events, where
+    they come as one, so that there is nothing to wait for.
     """
 
     stamp_ns: int
@@ -32,6 +33,7 @@ class PendingFrame:
     arrived: float
     complete: float | None = None
     since: float | None = None
+    grid: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ class Synchronizer:
             return
         if len(self._frames) >= CROWDED:
             self._skip()
-        if self._passed_ns is not None and self._passed_ns >= frame.stamp_ns:
+        if frame.grid is not None or (self._passed_ns is not None and self._passed_ns >= frame.stamp_ns):
             frame.complete = frame.arrived
         self._frames.append(frame)
 

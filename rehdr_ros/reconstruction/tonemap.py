@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d, conv2d, interpolate, pad
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.jit import sealed
@@ -17,6 +18,9 @@ from rehdr_ros.reconstruction.levels import make_levels
 _MU = 5000.0
 _GAMMA = 2.2
 _KEY = 0.18  # photographic middle grey
+_LOCAL_KEY = 0.36  # one stop more: what is bright doesn't need the room, as each place has an exposure of its own
+_LOCAL_WHITE = 3.0  # luminance over that of bright surroundings at which the display ends
+_CELLS, _SPREAD = 32, 4.0  # surroundings: a grid of so many cells along the short side, a Gaussian of so many cells
 _TIME_CONSTANT = 0.5  # s in which the exposure follows two thirds of a change
 _SAMPLE = 40_000  # pixels that tell middle grey and white, about
 _DARKEST, _BRIGHTEST = 1e-4, 0.999  # luminance that counts as black; quantile that counts as white
@@ -39,11 +43,14 @@ class ToneMapper:
       follow the scene with a time constant of 0.5 s, so that the picture doesn't flicker.
     - `mulaw`: log(1 + 5000 x) / log(5001), as in the paper; x is radiance / the smoothed brightest level.
     - `gamma`: the display encoding alone; what is above white clips as in the LDR.
+    - `local`: local operator of Reinhard et al. 2002 with surroundings of one size: luminance / (1 + 3 surroundings),
+      a Gaussian mean of the log luminance over an eighth of the image. Detail keeps its contrast wherever it is, for
+      feature detectors; dark halos around what is bright are the price.
 
     Raises ValueError for another name.
     """
 
-    OPERATORS = ("reinhard", "mulaw", "gamma")
+    OPERATORS = ("reinhard", "mulaw", "gamma", "local")
 
     def __init__(self, operator: str = "reinhard"):
         if operator not in self.OPERATORS:
@@ -55,6 +62,15 @@ class ToneMapper:
         """Forget the exposure; the next frame sets it at once."""
         self._levels: tuple[float, float] | None = None
         self._stamp_ns = 0
+
+    @property
+    def exposure(self) -> tuple[float, float, int] | None:
+        """Middle grey, white and the stamp that they are of; None before the first frame. May be set."""
+        return None if self._levels is None else (*self._levels, self._stamp_ns)
+
+    @exposure.setter
+    def exposure(self, exposure: tuple[float, float, int] | None) -> None:
+        self._levels, self._stamp_ns = (None, 0) if exposure is None else (exposure[:2], exposure[2])
 
     @torch.inference_mode()
     def __call__(self, radiance: Tensor, stamp_ns: int) -> ToneMapped:
@@ -70,6 +86,9 @@ class ToneMapper:
             middle, white = self._follow(_measure(pixels), stamp_ns)
             if self.operator == "mulaw":
                 clipped = tonemap_kernels.scale(pixels, np.float32(1 / white), _MULAW_LEVELS, out)
+            elif self.operator == "local":
+                gains = _local_gains(radiance, middle).numpy().reshape(-1)
+                clipped = tonemap_kernels.look_up(pixels, gains, _GAMMA_LEVELS, out)
             else:
                 key, peak = map(np.float32, _key_and_peak(middle, white))
                 clipped = tonemap_kernels.reinhard(pixels, key, peak, _GAMMA_LEVELS, out)
@@ -83,6 +102,8 @@ class ToneMapper:
             middle, white = self._follow(_measure_by_torch(y), stamp_ns)
             if self.operator == "mulaw":
                 display = torch.log1p(_MU * (radiance / white).clamp(0, 1)) / math.log1p(_MU)
+            elif self.operator == "local":
+                display = (radiance * _local_gains(radiance, middle)).clamp(0, 1) ** (1 / _GAMMA)
             else:
                 key, peak = _key_and_peak(middle, white)
                 scaled = key * y
@@ -107,6 +128,21 @@ class ToneMapper:
 
 def _key_and_peak(middle: float, white: float) -> tuple[float, float]:
     return _KEY / middle, max(_KEY / middle * white, 1.0)
+
+
+def _local_gains(radiance: Tensor, middle: float) -> Tensor:
+    """(H, W, 1), from the geometric mean luminance around each pixel."""
+    height, width = radiance.shape[:2]
+    cell = max(1.0, min(height, width) / _CELLS)
+    cells = adaptive_avg_pool2d(radiance.permute(2, 0, 1), (round(height / cell), round(width / cell)))
+    log = _luminance(cells.permute(1, 2, 0)).clamp_min(_DARKEST).log()[None, None, ..., 0]
+    reach = math.ceil(3 * _SPREAD)
+    weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=log.device) / _SPREAD) ** 2)
+    weights /= weights.sum()
+    log = conv2d(conv2d(pad(log, (reach,) * 4, "replicate"), weights.view(1, 1, 1, -1)), weights.view(1, 1, -1, 1))
+    key = _LOCAL_KEY / middle
+    gains = key / (1 + _LOCAL_WHITE * key * log.exp())
+    return interpolate(gains, (height, width), mode="bilinear")[0, 0, ..., None]
 
 
 def _measure(radiance: np.ndarray) -> tuple[float, float]:

@@ -18,7 +18,7 @@ def scale(radiance, gain, levels, out):
     """radiance: float32 (N, 3), times gain, -> out: uint8 (N, 3). Returns how many pixels clip."""
     clipped, gains = 0, np.full(min(_BLOCK, len(radiance)), gain, np.float32)
     for start in range(0, len(radiance), _BLOCK):
-        clipped += _look_up(radiance[start : start + _BLOCK], gains, levels, out[start : start + _BLOCK])
+        clipped += look_up(radiance[start : start + _BLOCK], gains, levels, out[start : start + _BLOCK])
     return clipped
 
 
@@ -32,12 +32,13 @@ def reinhard(radiance, key, peak, levels, out):
         for i in range(len(part)):
             scaled = key * (_RED * part[i, 0] + _GREEN * part[i, 1] + _BLUE * part[i, 2])
             gains[i] = key * (one + scaled / white) / (one + scaled)
-        clipped += _look_up(part, gains, levels, out[start : start + _BLOCK])
+        clipped += look_up(part, gains, levels, out[start : start + _BLOCK])
     return clipped
 
 
 @kernel
-def _look_up(radiance, gains, levels, out):
+def look_up(radiance, gains, levels, out):
+    """As `scale`, with a gain of its own for each pixel: float32 (N,)."""
     clipped = 0
     for i in range(len(radiance)):
         red = level(radiance[i, 0] * gains[i], levels)

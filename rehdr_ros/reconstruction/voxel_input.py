@@ -122,6 +122,13 @@ class VoxelInput:
             self._grid = np.zeros(shape, np.float32)
         return torch.from_numpy(voxel_grid(events, t0, t1, *shape, self._grid, registration))[None]
 
+    def given(self, grid: np.ndarray, frame_size: Size) -> Tensor:
+        """A grid of signed events (bins, H, W) that was built elsewhere. Raises ValueError for another shape."""
+        expected = self._bins, frame_size[1], frame_size[0]
+        if grid.shape != expected:
+            raise InputError(f"the network takes grids of {expected} (bins, height, width), not {grid.shape}")
+        return torch.from_numpy(np.ascontiguousarray(grid, np.float32)).to(self._device)[None]
+
     def in_units(self, voxel: Tensor, ldr: Tensor, clipped_from: float) -> Tensor:
         """What `build` returned, in the network's units. ldr: (1, 3, H, W) linear; clipped_from: as for the network."""
         if self._units == "quantile":

@@ -1,4 +1,4 @@
-"""Recordings in (rosbag2, AEDAT4); rosbag2, images and video out. No ROS."""
+"""Recordings in (bags, AEDAT4, Prophesee RAW, RealHDR folders); rosbag2, images and video out. No ROS."""
 
 from __future__ import annotations
 
@@ -7,23 +7,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rehdr_ros.recordings.aedat4 import Aedat4Recording
-    from rehdr_ros.recordings.rosbag import BagRecording
+    from rehdr_ros.recordings.recording import Recording
 
 _HOMES = {
     "Aedat4Recording": "aedat4",
     "BagRecording": "rosbag",
-    "BagWriter": "rosbag",
+    "BagWriter": "bag_writer",
     "Calibration": "frame",
     "Exposure": "frame",
     "Frame": "frame",
+    "RawRecording": "prophesee_raw",
+    "RealHdrRecording": "realhdr",
+    "Recording": "recording",
     "RecordingError": "errors",
-    "Topic": "rosbag",
-    "VideoWriter": "images",
+    "Topic": "bag_storage",
+    "VideoWriter": "video",
     "decode_image": "image_message",
     "encode_image": "image_message",
     "read_exr": "images",
     "read_radiance": "images",
+    "select": "selection",
     "write_exr": "images",
     "write_png": "images",
 }
@@ -38,17 +41,50 @@ def __getattr__(name: str) -> Any:
 
 
 def open_recording(
-    path: str | Path, events_topic: str | None = None, image_topic: str | None = None
-) -> BagRecording | Aedat4Recording:
-    """The recording at `path`: a rosbag2 (folder, .mcap, .db3) or an AEDAT4 file; topics only matter to bags.
+    path: str | Path,
+    events_topic: str | None = None,
+    image_topic: str | None = None,
+    *,
+    frames: str | Path | None = None,
+    timestamps: str | Path | None = None,
+    timestamps_unit: str | None = None,
+    fps: float | None = None,
+) -> Recording:
+    """The recording at `path`: a bag (folder, .mcap, .db3, .bag), AEDAT4, Prophesee RAW, or a RealHDR sequence.
 
-    Both have messages(), in order: Packet or, where a file holds them decoded, Events in ROS time; and Frame.
-    Raises RecordingError where there is no such recording.
+    events_topic, image_topic: of a bag; found by their types if not given. frames, timestamps, timestamps_unit: the
+    folder of the frames beside a RAW file, when they were taken and in what unit; see ImageFolder and read_timestamps.
+    fps: the frame rate where nothing else tells it: of RealHDR sequences, and of frames without timestamps.
+    Raises RecordingError where there is no such recording, and for an option that doesn't go with its kind.
     """
-    if Path(path).suffix == ".aedat4":
+    path = Path(path)
+    kind = path.suffix.lower()
+    beside = {"frames": frames, "timestamps": timestamps, "timestamps_unit": timestamps_unit}
+    _refuse(path, {} if kind == ".raw" else beside, "a Prophesee RAW file")
+    if kind == ".raw":
+        from rehdr_ros.recordings.image_folder import ImageFolder
+        from rehdr_ros.recordings.prophesee_raw import RawRecording
+
+        if frames is None:
+            _refuse(path, beside, "the folder of the frames")
+            return RawRecording(path)
+        return RawRecording(path, ImageFolder(frames, timestamps, timestamps_unit, fps))
+    if kind == ".aedat4":
         from rehdr_ros.recordings.aedat4 import Aedat4Recording
 
         return Aedat4Recording(path)
+    from rehdr_ros.recordings.realhdr import RealHdrRecording, is_realhdr
+
+    if is_realhdr(path):
+        return RealHdrRecording(path, fps)
     from rehdr_ros.recordings.rosbag import BagRecording
 
     return BagRecording(path, events_topic, image_topic)
+
+
+def _refuse(path: Path, options: dict[str, object], goes_with: str) -> None:
+    given = next((name for name, value in options.items() if value is not None), None)
+    if given:
+        from rehdr_ros.recordings.errors import RecordingError
+
+        raise RecordingError(f"{path}: {given.replace('_', ' ')}: this goes with {goes_with}")

@@ -12,14 +12,17 @@ import numpy as np
 from rehdr_ros.events import Events
 from rehdr_ros.recordings.errors import RecordingError
 from rehdr_ros.recordings.frame import Frame
+from rehdr_ros.recordings.merge import in_order
 
 
 class Aedat4Recording:
-    """The events and frames of an AEDAT4 file; its stamps are ROS time already.
+    """The events and frames of an AEDAT4 file; its stamps are ROS time already. See Recording.
 
-    `width`, `height`: of the events. Every iteration opens the file anew and streams it.
+    Every iteration opens the file anew and streams it.
     Raises RecordingError where there is no such file, where it is not readable, or lacks events or frames.
     """
+
+    encoding = "decoded"
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -29,31 +32,18 @@ class Aedat4Recording:
         if not reader.isEventStreamAvailable() or not reader.isFrameStreamAvailable():
             streams = ", ".join(reader.getStreamNames()) or "nothing"
             raise RecordingError(f"{self.path} needs a stream of events and one of frames; it has {streams}")
-        self.width, self.height = reader.getEventResolution()
+        self.event_size = tuple(reader.getEventResolution())
+        self.counters: dict[str, int] = {}
+        self.notes: list[str] = []
 
-    def messages(self, cameras: bool = False) -> Iterator[Events | Frame]:
-        """Events and frames in the order of time: a frame follows the events up to its stamp.
-
-        cameras: refused, since there is no calibration in such a file. Raises RecordingError.
-        """
+    def messages(self, cameras: bool = False, event_time_offset: float = 0.0) -> Iterator[Events | Frame]:
+        """See Recording; there is no calibration in such a file. Raises RecordingError."""
         if cameras:
             raise RecordingError(f"{self.path} holds no calibration of its cameras")
-        return self._messages()
+        return in_order(self.events(), self.frames(), event_time_offset)
 
-    def _messages(self) -> Iterator[Events | Frame]:
-        frames = self.frames()
-        frame = next(frames, None)
-        for events in self.events():
-            while frame is not None and frame.stamp_ns < events.t[-1]:
-                count = int(np.searchsorted(events.t, frame.stamp_ns, side="right"))
-                if count:
-                    yield events[:count]
-                yield frame
-                events, frame = events[count:], next(frames, None)
-            yield events
-        if frame is not None:
-            yield frame
-        yield from frames
+    def camera_info(self) -> None:
+        """Not known."""
 
     def events(self) -> Iterator[Events]:
         """The events in batches, t in ROS ns."""

@@ -53,11 +53,15 @@ class EventStream:
             self._delays.append((packet.stamp_ns - int(events.t[0])) * 1e-6)
         self._add(events)
 
-    def add_events(self, events: Events, width: int, height: int) -> None:
-        """Events that come decoded, in ROS time."""
+    def add_events(self, events: Events, width: int, height: int, encoding: str = "decoded") -> None:
+        """Events that come decoded, in ROS time; encoding: what they were, to be named so."""
         if not self._streams:
-            self._meet("decoded", width, height)
+            self._meet(encoding, width, height)
         self._add(events)
+
+    def count_damage(self, counters: dict[str, int]) -> None:
+        """What the decoding of such events has lost or found odd, by cause."""
+        self._counters.update(counters)
 
     def _meet(self, encoding: str, width: int, height: int) -> None:
         self._streams.append(f"{encoding} {width}x{height}")

@@ -29,10 +29,12 @@ class Exposure:
 class Frame:
     """`image`: uint8, uint16 or float32, (H, W) or (H, W, 3) in RGB.
 
-    `stamp_ns`: the start of its exposure, in ns. `exposure`: exposure time in s, None where unknown.
+    `stamp_ns`: the start of its exposure, in ns. `exposure`: exposure time in s, None where unknown. `grid`: the voxel
+    grid of the events since the frame before, float32 (bins, H, W), where a recording has that instead of events.
     """
 
     stamp_ns: int
     image: np.ndarray
     frame_id: str = ""
     exposure: float | None = None
+    grid: np.ndarray | None = None

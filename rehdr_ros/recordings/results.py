@@ -1,53 +1,96 @@
 """The folder that an offline reconstruction leaves."""
 
+from __future__ import annotations
+
 import csv
 import json
+import re
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
-from rehdr_ros.recordings.images import VideoWriter, write_exr, write_png
+from rehdr_ros.recordings.images import write_exr, write_png
+
+_NAME = re.compile(r"(\d{6,})\.(exr|png)")
 
 
 class ResultWriter:
-    """Writes hdr/NNNNNN.exr, tonemapped/NNNNNN.png, video.mp4, frames.csv and summary.json. A context manager.
+    """Writes hdr/NNNNNN.exr, KIND/NNNNNN.png of every kind of picture, and frames.csv. A context manager.
 
-    fps: of the video; half: 16-bit EXR. Files of an earlier run in the folder are replaced, frame by frame.
+    half: 16-bit EXR. notes: attributes of every EXR. count: frames that are there already, of a run that now goes on;
+    what else earlier runs have left is removed.
     """
 
-    def __init__(self, folder: str | Path, fps: float, half: bool = False) -> None:
-        self._folder, self._half = Path(folder), half
-        for name in ("hdr", "tonemapped"):
-            (self._folder / name).mkdir(parents=True, exist_ok=True)
-        self._video = VideoWriter(self._folder / "video.mp4", fps)
+    def __init__(
+        self, folder: str | Path, half: bool = False, notes: Mapping[str, str] | None = None, count: int = 0
+    ) -> None:
+        self._folder, self._half, self._notes = Path(folder), half, notes or {}
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self.count = count
+        _remove_frames(self._folder, count)
+        rows = list(islice(read_rows(self._folder), count)) if count else []
         self._table = open(self._folder / "frames.csv", "w", newline="")  # noqa: SIM115 (closed in __exit__)
         self._rows: csv.DictWriter | None = None
-        self._size: tuple[int, int] | None = None
-        self.count = 0
+        for row in rows:
+            self._write_row(row)
 
-    def __enter__(self) -> "ResultWriter":
+    def __enter__(self) -> ResultWriter:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._video.close()
         self._table.close()
 
-    def write(self, radiance: np.ndarray, tonemapped: np.ndarray, row: dict[str, Any]) -> None:
-        """One frame: (H, W, 3) float32 and uint8, and its row of frames.csv; all rows have the same keys."""
+    def write(self, radiance: np.ndarray, pictures: Mapping[str, np.ndarray], row: Mapping[str, Any]) -> None:
+        """One frame: float32 (H, W, 3), its pictures by kind, uint8 (H, W, 3), and its row of frames.csv.
+
+        All rows have the same keys; `stamp_ns` is noted in the EXR too.
+        """
         name = f"{self.count:06d}"
-        write_exr(self._folder / "hdr" / f"{name}.exr", radiance, self._half)
-        write_png(self._folder / "tonemapped" / f"{name}.png", tonemapped)
-        # A recording may change its resolution; a video can't.
-        self._size = self._size or tonemapped.shape[1::-1]
-        self._video.write(cv2.resize(tonemapped, self._size) if tonemapped.shape[1::-1] != self._size else tonemapped)
+        notes = {**self._notes, "stampNs": str(row["stamp_ns"])}
+        write_exr(self._place("hdr") / f"{name}.exr", radiance, self._half, notes)
+        for kind, picture in pictures.items():
+            write_png(self._place(kind) / f"{name}.png", picture)
+        self._write_row(row)
+        self.count += 1
+
+    def flush(self) -> None:
+        """Bring frames.csv to where the pictures are."""
+        self._table.flush()
+
+    def _place(self, kind: str) -> Path:
+        place = self._folder / kind
+        place.mkdir(exist_ok=True)
+        return place
+
+    def _write_row(self, row: Mapping[str, Any]) -> None:
         if self._rows is None:
             self._rows = csv.DictWriter(self._table, list(row))
             self._rows.writeheader()
         self._rows.writerow(row)
-        self.count += 1
 
-    def summarise(self, summary: dict[str, Any]) -> None:
-        """Write summary.json."""
-        (self._folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+
+def read_rows(folder: str | Path) -> Iterator[dict[str, str]]:
+    """The rows of frames.csv."""
+    with open(Path(folder) / "frames.csv", newline="") as file:
+        yield from csv.DictReader(file)
+
+
+def write_summary(folder: str | Path, summary: Mapping[str, Any]) -> None:
+    """Write summary.json."""
+    (Path(folder) / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+
+
+def frame_files(folder: str | Path, kind: str) -> list[Path]:
+    """The numbered files of a kind, `hdr` or one of the pictures, in order."""
+    found = [p for p in (Path(folder) / kind).glob("*") if _NAME.fullmatch(p.name)]
+    return sorted(found, key=lambda path: int(path.stem))
+
+
+def _remove_frames(folder: Path, count: int) -> None:
+    for kind in ("hdr", "tonemapped", "ldr", "events"):
+        for path in frame_files(folder, kind):
+            if int(path.stem) >= count:
+                path.unlink()

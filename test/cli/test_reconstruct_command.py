@@ -2,14 +2,21 @@
 
 import csv
 import json
+import shutil
+import signal
 
 import av
 import cv2
 import numpy as np
+import OpenEXR
 import pytest
 
+from rehdr_ros.cli import reconstruct as command
 from rehdr_ros.events import Events, make_encoder
 from rehdr_ros.recordings import BagWriter, open_recording, read_exr
+from rehdr_ros.recordings.images import read_png
+from rehdr_ros.recordings.pq import encode_pq
+from rehdr_ros.recordings.results import ResultWriter
 
 COLUMNS = {"index", "stamp_ns", "events", "clipped_fraction", "dropped_events", "lost_packets", "skipped_frames"}
 STAGES = {"voxel_ms", "network_ms", "tonemap_ms"}
@@ -43,7 +50,7 @@ def test_real_recording_of_a_davis(shared, reconstruct):
     frames = list(recording.frames())
     folder = reconstruct(recording.path)
 
-    assert names(folder) == ["frames.csv", "hdr", "summary.json", "tonemapped", "video.mp4"]
+    assert names(folder) == ["events", "frames.csv", "hdr", "ldr", "summary.json", "tonemapped", "video.mp4"]
     assert names(folder / "hdr") == ["000000.exr", "000001.exr", "000002.exr"]
     assert names(folder / "tonemapped") == ["000000.png", "000001.png", "000002.png"]
     for i in range(3):
@@ -146,3 +153,149 @@ def test_a_new_resolution_resets_and_goes_on(reconstruct, tmp_path):
     assert sizes == [(16, 24), (16, 24), (32, 40), (1, 1)]
     with av.open(str(folder / "video.mp4")) as video:
         assert sum(1 for _ in video.decode(video=0)) == 4
+
+
+def test_the_exr_tells_its_primaries_and_its_scale(simulated_bag, reconstruct):
+    folder = reconstruct(simulated_bag)
+    stamps = [row["stamp_ns"] for row in rows(folder)]
+    with OpenEXR.File(str(folder / "hdr" / "000002.exr")) as file:
+        header = dict(file.header())
+    np.testing.assert_allclose(header["chromaticities"], (0.64, 0.33, 0.3, 0.6, 0.15, 0.06, 0.3127, 0.329), atol=1e-6)
+    assert header["radiance"] == "ldr_white" and "saturates" in header["radianceUnit"]
+    assert header["stampNs"] == stamps[2]
+
+
+def test_pictures_of_what_came_in(simulated_bag, reconstruct):
+    folder = reconstruct(simulated_bag)
+    for i, frame in enumerate(open_recording(simulated_bag).frames()):
+        np.testing.assert_array_equal(read_png(folder / "ldr" / f"{i:06d}.png"), frame.image)
+    events = read_png(folder / "events" / "000005.png").astype(int)
+    assert (events[..., 0] - events[..., 2] > 50).any() and (events[..., 2] - events[..., 0] > 50).any()
+
+
+def test_16_bit_frames_are_shown_with_their_white(reconstruct, tmp_path):
+    with BagWriter(tmp_path / "bag") as bag:
+        stamp = 10**9
+        encoder = make_encoder("mono", 64, 48)
+        bag.write_packet("/events", encoder.encode(Events([stamp], [1], [1], [1]), stamp), "event_camera")
+        bag.write_image("/image", stamp, "camera", np.full((48, 64), 2048, np.uint16), "mono16")
+    folder = reconstruct(tmp_path / "bag", "--white-level", 4095)
+    assert (read_png(folder / "ldr" / "000000.png") == 128).all()
+
+
+def test_a_part_of_a_recording(simulated_bag, reconstruct):
+    stamps = [frame.stamp_ns for frame in open_recording(simulated_bag).frames()]
+    everything = {row["stamp_ns"]: int(row["events"]) for row in rows(reconstruct(simulated_bag))}
+    folder = reconstruct(simulated_bag, "--start", 0.15, "--stop", 0.75, "--every", 2)
+    table = rows(folder)
+    assert [int(row["stamp_ns"]) for row in table] == [stamps[k] for k in (2, 4, 6)]
+    assert names(folder / "hdr") == ["000000.exr", "000001.exr", "000002.exr"], "those of the run before are gone"
+    assert int(table[1]["events"]) == everything[str(stamps[3])] + everything[str(stamps[4])]
+
+
+def test_the_bag_says_what_the_node_would_have(simulated_bag, reconstruct, tmp_path):
+    camera_info = "sensor_msgs/msg/CameraInfo"
+    with BagWriter(tmp_path / "bag") as bag:
+        source = open_recording(simulated_bag)
+        for topic, stamp, raw in source.raw_messages({source.events_topic, source.image_topic}):
+            bag.write_raw(topic, source.topics[topic].type, raw, stamp)
+        time, header = bag.types["builtin_interfaces/msg/Time"], bag.types["std_msgs/msg/Header"]
+        roi = bag.types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
+        k, r, p = np.eye(3).ravel(), np.eye(3).ravel(), np.eye(3, 4).ravel()
+        message = bag.types[camera_info](
+            header(time(5, 0), "x"), 48, 64, "plumb_bob", np.array([0.1, 0, 0, 0, 0.0]), k, r, p, 0, 0, roi
+        )
+        bag.write("/camera/camera_info", camera_info, message, stamp)
+    folder = reconstruct(tmp_path / "bag", "--bag")
+    result, stamps = open_recording(folder / "bag"), [int(row["stamp_ns"]) for row in rows(folder)]
+    for topic, kind, read in (("/hdr", "hdr", read_exr), ("/tonemapped", "tonemapped", read_png)):
+        frames = list(result.frames(f"{topic}/image_raw"))
+        assert [frame.stamp_ns for frame in frames] == stamps
+        assert {frame.frame_id for frame in frames} == {"camera"}
+        for path, frame in zip(sorted((folder / kind).iterdir()), frames, strict=True):
+            np.testing.assert_array_equal(read(path), frame.image)
+        infos = list(result.read(f"{topic}/camera_info"))
+        assert [(i.header.stamp.sec * 10**9 + i.header.stamp.nanosec) for i in infos] == stamps
+        assert {(i.width, i.d[0], i.header.frame_id) for i in infos} == {(64, 0.1, "camera")}
+
+
+def test_hdr_video_has_every_frame(simulated_bag, reconstruct):
+    folder = reconstruct(simulated_bag, "--hdr-video", "--hdr-white", 100)
+    with av.open(str(folder / "hdr.mp4")) as video:
+        frames = list(video.decode(video=0))
+        assert len(frames) == 10 and frames[0].format.name == "yuv420p10le"
+    white = 64 + 876 * encode_pq(np.float32(100))
+    luma = frames[5].to_ndarray(format="yuv420p10le")[:48]
+    exposed = (read_png(folder / "ldr" / "000005.png") < 250).all(2)
+    assert luma[exposed].max() < white + 8 < luma.max(), "what is exposed stays below white, and lamps are above"
+
+
+PRODUCTS = ("--hdr-video", "--bag")
+
+
+def contents(folder) -> dict[str, bytes | list]:
+    """Every file but for times: of frames.csv the columns without them."""
+    files = {str(p.relative_to(folder)): p for p in folder.rglob("*") if p.is_file()}
+    table = [{k: v for k, v in row.items() if not k.endswith("_ms")} for row in rows(folder)]
+    timed = ("frames.csv", "summary.json")
+    return {name: path.read_bytes() for name, path in files.items() if name not in timed} | {"table": table}
+
+
+@pytest.fixture
+def interrupt(rehdr, simulated_bag, tiny_weights, tmp_path, monkeypatch):
+    """A function that reconstructs, and interrupts that after some frames."""
+
+    def interrupt(frames, *options, signals=1):
+        write = ResultWriter.write
+
+        def write_and_stop(results, *frame):
+            write(results, *frame)
+            if results.count == frames:
+                for _ in range(signals):
+                    signal.raise_signal(signal.SIGINT)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(ResultWriter, "write", write_and_stop)
+            patch.setattr(command, "_SECONDS_BETWEEN_SNAPSHOTS", 0)
+            folder = tmp_path / "out"
+            outcome = rehdr(
+                "reconstruct", simulated_bag, "-o", folder, "--weights", tiny_weights, "--device", "cpu", *options
+            )
+        assert outcome.code == 130 and "interrupted" in outcome.err
+        return folder
+
+    return interrupt
+
+
+@pytest.mark.parametrize("signals", [1, 2], ids=["Ctrl-C", "at once, as a kill is"])
+def test_an_interrupted_run_goes_on_to_the_same_files(signals, simulated_bag, reconstruct, interrupt, capfd):
+    folder = reconstruct(simulated_bag, *PRODUCTS)
+    whole = contents(folder)
+    shutil.rmtree(folder)
+    interrupt(6, *PRODUCTS, signals=signals)
+    assert not (folder / "video.mp4").exists()
+    assert contents(reconstruct(simulated_bag, *PRODUCTS)) == whole
+
+
+def test_what_was_done_is_not_done_again(simulated_bag, reconstruct, interrupt, monkeypatch):
+    folder = interrupt(6)
+    written = (folder / "hdr" / "000005.exr").stat().st_mtime_ns
+    reconstruct(simulated_bag)
+    assert (folder / "hdr" / "000005.exr").stat().st_mtime_ns == written
+    reconstruct(simulated_bag)
+    assert (folder / "hdr" / "000005.exr").stat().st_mtime_ns > written, "the run was finished: this is another one"
+
+
+def test_another_setting_starts_anew(simulated_bag, reconstruct, interrupt):
+    folder = reconstruct(simulated_bag, "--tonemap", "gamma")
+    whole = contents(folder)
+    shutil.rmtree(folder)
+    interrupt(6)
+    assert contents(reconstruct(simulated_bag, "--tonemap", "gamma")) == whole
+
+
+def test_a_damaged_snapshot_is_refused(simulated_bag, rehdr, interrupt):
+    folder = interrupt(6)
+    (folder / "unfinished.safetensors").write_bytes(b"nonsense")
+    outcome = rehdr("reconstruct", simulated_bag, "-o", folder)
+    assert outcome.code == 2 and "unfinished.safetensors is damaged" in outcome.err

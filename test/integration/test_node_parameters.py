@@ -6,7 +6,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 import yaml
-from live import IMAGE, Manager, rclpy
+from live import IMAGE, Manager, pixels, rclpy
 from rcl_interfaces.msg import ParameterDescriptor, ParameterType
 from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParametersAtomically
 from rclpy.qos import ReliabilityPolicy
@@ -211,6 +211,23 @@ def test_next_frame_has_the_new_tone_curve(tonemapped, set_back):
 
     assert level("gamma") == pytest.approx(128, abs=1)
     assert len({level(operator) for operator in ("gamma", "reinhard", "mulaw")}) == 3
+
+
+def test_event_image_comes_while_it_is_asked_for(client, stream, set_back):
+    images = client.collect(Image, "/event_image/image_raw")
+    stream.send()
+    client.spin(0.3)
+    assert not images
+    set_back("event_image", True)
+    at = stream.camera.now
+    stream.camera.events(*(at + 5_000_000 * k for k in range(2, 12)))
+    header = stream.send().header
+    assert client.wait_until(lambda: images and images[-1].header == header)
+    assert images[-1].encoding == "rgb8"
+    picture = pixels(images[-1])
+    assert picture.shape == (48, 64, 3)
+    np.testing.assert_array_equal(picture[20, 20], (255, 0, 0))
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) == 2  # and the frame's grey
 
 
 def test_next_interruption_is_judged_by_the_new_gap(stream, set_back):

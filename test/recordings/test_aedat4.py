@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from rehdr_ros.events import Events
-from rehdr_ros.recordings import Aedat4Recording, Frame, RecordingError, open_recording
+from rehdr_ros.recordings import Aedat4Recording, Frame, Recording, RecordingError, open_recording
 
 STARTS = [1633953690976518000, 1633953691016518000, 1633953691056518000]
 
@@ -23,7 +23,8 @@ def test_frames(path):
 
 def test_events(path):
     recording = Aedat4Recording(path)
-    assert (recording.width, recording.height) == (346, 260)
+    assert isinstance(recording, Recording)
+    assert recording.event_size == (346, 260)
     events = Events.concatenate(recording.events())
     assert len(events) == 117_667
     assert (events.t[0], events.t[-1]) == (1633953690975950000, 1633953691105949000)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from rehdr_ros import recordings
-from rehdr_ros.recordings import BagRecording, BagWriter, RecordingError, open_recording
+from rehdr_ros.recordings import BagRecording, BagWriter, Recording, RecordingError, open_recording
 
 
 def test_a_bag_is_opened_with_its_topics(tmp_path):
@@ -13,13 +13,20 @@ def test_a_bag_is_opened_with_its_topics(tmp_path):
         for topic in ("/left/image_raw", "/right/image_raw"):
             bag.write_image(topic, 0, "", np.zeros((4, 4), np.uint8), "mono8")
     recording = open_recording(tmp_path / "bag", image_topic="/right/image_raw")
-    assert isinstance(recording, BagRecording)
+    assert isinstance(recording, BagRecording) and isinstance(recording, Recording)
     assert recording.image_topic == "/right/image_raw"
 
 
 def test_nothing_there(tmp_path):
     with pytest.raises(RecordingError, match="does not exist"):
         open_recording(tmp_path / "gone")
+
+
+def test_options_that_go_with_other_recordings(tmp_path):
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.write_image("/image", 0, "", np.zeros((4, 4), np.uint8), "mono8")
+    with pytest.raises(RecordingError, match="bag: frames: this goes with a Prophesee RAW file"):
+        open_recording(tmp_path / "bag", frames=tmp_path)
 
 
 def test_every_public_name_is_there():

@@ -6,7 +6,7 @@ from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 
 from rehdr_ros.events import Events, Packet, make_decoder, make_encoder
 from rehdr_ros.recordings import BagRecording, BagWriter, Calibration, Frame, RecordingError
-from rehdr_ros.recordings.rosbag import EVENTS, IMAGE
+from rehdr_ros.recordings.bag_types import COMPRESSED, DVS_EVENTS, EVENTS, IMAGE
 
 STAMP = 1_700_000_000 * 10**9 + 123_456_789
 EVENT_PACKET_HASH = "RIHS01_d6fa176260b1f37e5a40845305315e150a0f18191241eb64f407442aa29844aa"
@@ -103,10 +103,10 @@ def test_frames_of_another_topic(tmp_path):
 @pytest.mark.parametrize(
     "topics, options, complaint",
     [
-        (["/image"], {}, f"no topic of type {EVENTS}; it has /image"),
-        (["/events"], {}, f"no topic of type {IMAGE}; it has /events"),
-        (["/events", "/image"], {"events_topic": "/image"}, f"no topic /image of type {EVENTS}; it has"),
-        (["/events", "/image"], {"image_topic": "/gone"}, f"no topic /gone of type {IMAGE}; it has"),
+        (["/image"], {}, f"no topic of type {EVENTS} or {DVS_EVENTS}; it has /image"),
+        (["/events"], {}, f"no topic of type {IMAGE} or {COMPRESSED}; it has /events"),
+        (["/events", "/image"], {"events_topic": "/image"}, f"no topic /image of type {EVENTS} or .*; it has"),
+        (["/events", "/image"], {"image_topic": "/gone"}, f"no topic /gone of type {IMAGE} or .*; it has"),
     ],
 )
 def test_missing_topics_are_named_with_what_is_there(tmp_path, topics, options, complaint):
@@ -255,6 +255,19 @@ def test_calibrations_come_where_they_are_asked_for(tmp_path):
     assert not any(isinstance(m, Calibration) for m in BagRecording(tmp_path / "calibrated").messages())
     with pytest.raises(RecordingError, match="/event_camera/camera_info"):
         list(BagRecording(tmp_path / "bag").messages(cameras=True))
+
+
+def test_a_camera_info_is_written_again_under_another_header(tmp_path):
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.write_image("/camera/image_raw/compressed", STAMP, "camera", image(0), "bgr8")
+        bag.write("/camera/camera_info", "sensor_msgs/msg/CameraInfo", camera_info(bag, 64, 48, 30.0), STAMP)
+    found = BagRecording(tmp_path / "bag").camera_info()
+    with BagWriter(tmp_path / "copy") as bag:
+        bag.write_camera_info("/hdr/camera_info", STAMP + 5, "hdr", found)
+    (copy,) = BagRecording(tmp_path / "copy").read("/hdr/camera_info")
+    assert (copy.width, copy.k[0], copy.header.frame_id) == (64, 30.0, "hdr")
+    assert copy.header.stamp.sec * 10**9 + copy.header.stamp.nanosec == STAMP + 5
+    assert BagRecording(write(tmp_path / "bare", "/image")).camera_info() is None
 
 
 def test_one_calibration_serves_both_of_one_camera(tmp_path):

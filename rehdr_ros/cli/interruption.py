@@ -1,0 +1,26 @@
+"""Ctrl-C as a wish to stop at the next good moment."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+
+
+class Interruption:
+    """While it is entered, the first SIGINT or SIGTERM only sets `asked`; a second one interrupts at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __enter__(self) -> Interruption:
+        self._before = {s: signal.signal(s, self._ask) for s in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True

@@ -1,0 +1,46 @@
+"""A live run as a folder of results, as `rehdr reconstruct` leaves one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rehdr_ros.recordings import BagRecording
+from rehdr_ros.recordings.results import ResultWriter
+
+INFO_TOPIC = "/rehdr_node/frame_info"
+_PICTURES = {"tonemapped": "/tonemapped/image_raw", "events": "/event_image/image_raw"}
+_COUNTERS = ("events", "dropped_events", "late_events", "lost_packets", "skipped_frames")
+_FRACTIONS = ("clipped_fraction", "tonemapped_clipped_fraction", "state_age")
+
+
+def write_live_results(bag_in: Path, bag_out: Path, folder: Path) -> Iterator[None]:
+    """The frames that went in and what the node made of them, frame by frame, yielding after each.
+
+    bag_in, bag_out: of a LiveRun. Raises ValueError where the streams don't hold the same frames.
+    """
+    out = BagRecording(bag_out)
+    streams = {kind: out.frames(topic) for kind, topic in _PICTURES.items()}
+    streams["ldr"] = BagRecording(bag_in).frames()
+    with ResultWriter(folder) as results:
+        for info, hdr, *pictures in zip(
+            out.read(INFO_TOPIC), out.frames("/hdr/image_raw"), *streams.values(), strict=True
+        ):
+            stamps = {hdr.stamp_ns, *(picture.stamp_ns for picture in pictures)}
+            if len(stamps) > 1:
+                raise ValueError(f"the streams of {bag_in} and {bag_out} don't hold the same frames")
+            shown = {kind: picture.image for kind, picture in zip(streams, pictures, strict=True)}
+            results.write(hdr.image, shown, _row(info, hdr.stamp_ns))
+            yield
+
+
+def _row(info: Any, stamp_ns: int) -> dict:
+    durations = zip(info.stages, info.stage_durations, strict=True)
+    return {
+        "index": int(info.index),
+        "stamp_ns": stamp_ns,
+        **{name: int(getattr(info, name)) for name in _COUNTERS},
+        **{name: round(float(getattr(info, name)), 6) for name in _FRACTIONS},
+        "reset_reason": info.reset_reason,
+        "latency_ms": round(1e3 * float(info.latency), 3),
+        **{f"{name}_ms": round(1e3 * float(seconds), 3) for name, seconds in durations},
+    }

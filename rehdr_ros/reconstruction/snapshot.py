@@ -1,0 +1,54 @@
+"""What an interrupted reconstruction needs to go on as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors
+from safetensors.torch import save_file
+from torch import Tensor
+
+from rehdr_ros.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A stream after `frames` frames; what its messages tell anew when they are read again is not in it.
+
+    engine: what runs the network, None while that is open. state: the hidden state's tensors, none after a reset.
+    exposure: of the tone mapping. not_finite: frames at which the network gave NaN or infinity.
+    complete: these were all of the stream's frames.
+    """
+
+    frames: int
+    engine: str | None
+    state: list[Tensor]
+    exposure: tuple[float, float, int] | None
+    not_finite: int = 0
+    complete: bool = False
+
+    def write(self, path: str | Path, **notes: str) -> None:
+        """Into a safetensors file, whole or not at all; notes: more for its metadata."""
+        about = {name: value for name, value in vars(self).items() if name != "state"}
+        unfinished = Path(path).with_suffix(".tmp")
+        save_file(
+            {f"{i:03d}": tensor.contiguous() for i, tensor in enumerate(self.state)},
+            unfinished,
+            {**notes, "snapshot": json.dumps(about)},
+        )
+        unfinished.replace(path)
+
+    @classmethod
+    def read(cls, path: str | Path) -> tuple[Snapshot, dict[str, str]]:
+        """What `write` has written, and the notes. Raises InputError for any other file."""
+        try:
+            with safetensors.safe_open(path, "pt") as file:
+                notes = dict(file.metadata() or {})
+                state = [file.get_tensor(name) for name in sorted(file.keys())]
+            about = json.loads(notes.pop("snapshot"))
+            about["exposure"] = about["exposure"] and tuple(about["exposure"])
+            return cls(state=state, **about), notes
+        except (safetensors.SafetensorError, KeyError, ValueError, TypeError) as error:
+            raise InputError(f"{path} is damaged ({error}): remove it to start anew") from error

@@ -1,0 +1,83 @@
+"""The frames of a camera as a folder of images, with a file that tells when they were taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rehdr_ros.recordings.errors import RecordingError
+from rehdr_ros.recordings.frame import Frame
+from rehdr_ros.recordings.image_file import IMAGE_SUFFIXES, files_in, read_image
+from rehdr_ros.recordings.timestamps import Timestamps, read_timestamps
+
+
+class ImageFolder:
+    """Images of 8 or 16 bits, grey or colour, in natural order, or in that in which the timestamps name them.
+
+    timestamps: a file for `read_timestamps`; by default the one text file (.txt, .csv) in the folder or beside it
+    whose name contains "timestamp". fps: where there is no such file: the first frame at 0 s, the others 1/fps apart.
+    `notes`: what was found or deduced. Files are read when a frame is, and not kept.
+    Raises RecordingError for a folder without images, for stamps that are missing, as many as there are not images, or
+    of images that are not there.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        timestamps: str | Path | None = None,
+        unit: str | None = None,
+        fps: float | None = None,
+    ) -> None:
+        self.path = Path(folder)
+        self._names = files_in(self.path, IMAGE_SUFFIXES)
+        if not self._names:
+            raise RecordingError(f"{self.path} has no images: none of its files is one of {', '.join(IMAGE_SUFFIXES)}")
+        self.notes: list[str] = []
+        self._exposures: list[float] | None = None
+        timestamps = timestamps or self._find_timestamps()
+        if timestamps:
+            self._take(Path(timestamps), read_timestamps(timestamps, unit))
+        elif fps is not None:
+            self._stamps_ns = even_stamps(len(self._names), fps)
+            self.notes.append(f"{self.path}: no timestamps; frames taken as {fps:g} a second, the first one at 0 s")
+        else:
+            raise RecordingError(f"{self.path}: when were the frames taken? name a file of timestamps, or a frame rate")
+
+    def frames(self) -> Iterator[Frame]:
+        """Raises RecordingError for an unreadable image."""
+        exposures = self._exposures or [None] * len(self._names)
+        for name, stamp_ns, exposure in zip(self._names, self._stamps_ns, exposures, strict=True):
+            yield Frame(stamp_ns, read_image(self.path / name), exposure=exposure)
+
+    def _find_timestamps(self) -> Path | None:
+        for folder in (self.path, self.path.absolute().parent):
+            found = [folder / name for name in files_in(folder, (".txt", ".csv")) if "timestamp" in name.lower()]
+            if len(found) == 1:
+                self.notes.append(f"{self.path}: timestamps found in {found[0]}")
+                return found[0]
+            if found:
+                names = ", ".join(file.name for file in found)
+                raise RecordingError(f"{folder} has several files of timestamps: {names}; name one of them")
+        return None
+
+    def _take(self, path: Path, timestamps: Timestamps) -> None:
+        if timestamps.note:
+            self.notes.append(timestamps.note)
+        if timestamps.names is not None:
+            self._names = [Path(name).name for name in timestamps.names]
+            missing = next((name for name in self._names if not (self.path / name).is_file()), None)
+            if missing:
+                raise RecordingError(f"{path} names {missing}, which {self.path} hasn't")
+        elif len(timestamps.stamps_ns) != len(self._names):
+            raise RecordingError(
+                f"{len(timestamps.stamps_ns)} timestamps in {path}, {len(self._names)} images in {self.path}"
+            )
+        self._stamps_ns = timestamps.stamps_ns.tolist()
+        self._exposures = timestamps.exposures
+
+
+def even_stamps(count: int, fps: float) -> list[int]:
+    """`count` stamps in ns, from 0 on. Raises RecordingError for a frame rate that is none."""
+    if not 0 < fps < 1e6:
+        raise RecordingError(f"a frame rate of {fps} frames/s")
+    return [round(k * 1e9 / fps) for k in range(count)]

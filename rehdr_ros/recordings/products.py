@@ -1,0 +1,82 @@
+"""What a folder of results is made into: videos, and a bag for those who would have subscribed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from rehdr_ros.recordings.bag_writer import BagWriter
+from rehdr_ros.recordings.images import read_exr, read_png
+from rehdr_ros.recordings.results import frame_files, read_rows
+from rehdr_ros.recordings.video import HdrVideoWriter, LightLevels, VideoWriter
+
+VIDEO, HDR_VIDEO, BAG = "video.mp4", "hdr.mp4", "bag"
+
+
+def write_video(folder: Path, fps: float) -> Iterator[None]:
+    """FOLDER/video.mp4 of the tone-mapped pictures, frame by frame, yielding after each."""
+    with _in_place(folder / VIDEO) as path, VideoWriter(path, fps) as video:
+        for picture in _of_one_size(map(read_png, frame_files(folder, "tonemapped"))):
+            video.write(picture)
+            yield
+
+
+def write_hdr_video(folder: Path, fps: float, white: float) -> Iterator[None]:
+    """FOLDER/hdr.mp4 of the radiance, frame by frame, yielding twice for each: the light levels come first.
+
+    white: cd/m2 of radiance 1.0.
+    """
+    files, light = frame_files(folder, "hdr"), LightLevels(white)
+    for radiance in map(read_exr, files):
+        light.add(radiance)
+        yield
+    with _in_place(folder / HDR_VIDEO) as path, HdrVideoWriter(path, fps, white, light.value) as video:
+        for radiance in _of_one_size(map(read_exr, files)):
+            video.write(radiance)
+            yield
+
+
+def write_bag(folder: Path, frame_id: str, camera_info: Any = None) -> Iterator[None]:
+    """FOLDER/bag with the topics that the node would have published, frame by frame, yielding after each.
+
+    /hdr/image_raw and /tonemapped/image_raw; with camera_info, a sensor_msgs/msg/CameraInfo of the frames' camera, its
+    copies beside them.
+    """
+    with _in_place(folder / BAG) as path, BagWriter(path) as bag:
+        for row in read_rows(folder):
+            name, stamp = f"{int(row['index']):06d}", int(row["stamp_ns"])
+            radiance = read_exr(folder / "hdr" / f"{name}.exr")
+            tonemapped = read_png(folder / "tonemapped" / f"{name}.png")
+            bag.write_image("/hdr/image_raw", stamp, frame_id, radiance, "32FC3")
+            bag.write_image("/tonemapped/image_raw", stamp, frame_id, tonemapped, "rgb8")
+            if camera_info is not None:
+                for topic in ("/hdr/camera_info", "/tonemapped/camera_info"):
+                    bag.write_camera_info(topic, stamp, frame_id, camera_info)
+            yield
+
+
+@contextmanager
+def _in_place(path: Path) -> Iterator[Path]:
+    """Another place to write to, from which `path` comes when that is done; an older one goes."""
+    place = path.parent / "unfinished"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    yield place / path.name
+    if path.is_dir():
+        shutil.rmtree(path)
+    (place / path.name).replace(path)
+    place.rmdir()
+
+
+def _of_one_size(pictures: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """A recording may change its resolution; a video can't."""
+    size = None
+    for picture in pictures:
+        size = size or picture.shape[1::-1]
+        yield picture if picture.shape[1::-1] == size else cv2.resize(picture, size)

@@ -1,0 +1,92 @@
+"""Prophesee RAW files: events as the sensor sent them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from rehdr_ros.events import Events, Packet, make_decoder
+from rehdr_ros.recordings.errors import RecordingError
+from rehdr_ros.recordings.frame import Frame
+from rehdr_ros.recordings.image_folder import ImageFolder
+from rehdr_ros.recordings.merge import in_order
+from rehdr_ros.recordings.raw_header import read_raw_header
+
+_CHUNK = 1 << 18  # bytes, of whole words; decoded at most 20 MB
+
+# Of the words that hold the high bits of time: the word's type and where they lie, type and bits of a word.
+_TIME_HIGH = {
+    "evt3": ("<u2", 12, 0, 12, 12),
+    "evt2": ("<u4", 28, 0, 28, 6),
+    "evt21": ("<u8", 60, 32, 28, 6),
+    "evt21_legacy": ("<u8", 28, 0, 28, 6),
+}
+
+
+class RawRecording:
+    """A Prophesee RAW file (EVT 2, 2.1, 3) and the frames of another camera as a folder of images; see Recording.
+
+    The events' times are the sensor's, from the start of the file as in Prophesee's own tools; the frames' stamps must
+    be of that clock, or the pipeline's event_time_offset be what lies between.
+    frames: None where there are none: then `messages` and `frames` raise RecordingError.
+    Raises RecordingError for a file that is no RAW file.
+    """
+
+    def __init__(self, path: str | Path, frames: ImageFolder | None = None) -> None:
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise RecordingError(f"{self.path} is not a file")
+        self.encoding, self.event_size, self._start = read_raw_header(self.path)
+        self._frames = frames
+        self.counters: dict[str, int] = {}
+        self.notes = frames.notes if frames else []
+
+    def messages(self, cameras: bool = False, event_time_offset: float = 0.0) -> Iterator[Events | Frame]:
+        """See Recording; there is no calibration in such a file."""
+        if cameras:
+            raise RecordingError(f"{self.path} holds no calibration of its cameras")
+        return in_order(self.events(), self.frames(), event_time_offset)
+
+    def frames(self) -> Iterator[Frame]:
+        """The frames. Raises RecordingError where there are none, and for an unreadable one."""
+        if self._frames is None:
+            raise RecordingError(f"{self.path} holds events alone: name the folder of its frames, and their timestamps")
+        return self._frames.frames()
+
+    def camera_info(self) -> None:
+        """Not known."""
+
+    def events(self) -> Iterator[Events]:
+        """The events in batches, t in ns from the start of the file."""
+        decoder, shift_ns = make_decoder(self.encoding, *self.event_size), None
+        self.counters = {}
+        for number, words in enumerate(self._chunks()):
+            if shift_ns is None:
+                shift_ns = self._shift_ns(words)
+            events = decoder.decode(Packet(0, *self.event_size, number, 0, self.encoding, words))
+            self.counters = decoder.counters
+            if len(events):
+                yield events.shifted(-shift_ns)
+
+    def _chunks(self) -> Iterator[bytes]:
+        with self.path.open("rb") as file:
+            file.seek(self._start)
+            while chunk := file.read(_CHUNK):
+                yield chunk
+
+    def _shift_ns(self, words: bytes) -> int | None:
+        """The time at which Prophesee's tools begin to count: `is_time_shifting_enabled` in OpenEB's decoders.
+
+        It is that of the first word that tells the high bits of time, in EVT 3 one less of these.
+        """
+        word, kind, low, bits, shift = _TIME_HIGH[self.encoding]
+        values = np.frombuffer(words, word, len(words) // np.dtype(word).itemsize)
+        told = values[(values >> kind & 0xF) == 8]
+        if not len(told):
+            return None
+        high = int(told[0]) >> low & ((1 << bits) - 1)
+        if self.encoding == "evt3":
+            high = max(high - 1, 0)
+        return (high << shift) * 1000

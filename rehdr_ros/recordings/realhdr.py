@@ -1,0 +1,140 @@
+"""Recordings in the layout of the RealHDR set: LDR frames, each with a voxel grid instead of events.
+
+The set: Guo et al., "Recurrent Event-Guided Multimodal Fusion for High Dynamic Range Video Reconstruction".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from rehdr_ros.events import Events
+from rehdr_ros.recordings.errors import RecordingError
+from rehdr_ros.recordings.frame import Frame
+from rehdr_ros.recordings.image_file import IMAGE_SUFFIXES, files_in, read_image
+from rehdr_ros.recordings.image_folder import even_stamps
+from rehdr_ros.recordings.natural_order import natural_order
+
+SUFFIXES = {"LDR": IMAGE_SUFFIXES, "HDR": (".hdr", ".exr"), "event": (".npy",)}
+KINDS = tuple(SUFFIXES)  # the folders below a root
+
+_FPS = 25.0
+
+
+class RealHdrRecording:
+    """A sequence in RealHDR's layout, ROOT/{LDR,event}/NAME/*, paired by natural sort order; see Recording.
+
+    path: ROOT/LDR/NAME, or ROOT where it has one sequence. Frame k is stamped k/fps s, and has its grid, float32
+    (bins, height, width) of its own size, as it lies on disk. The true HDR is not read, and may be missing.
+    fps: None: 25 frames/s, said in `notes`. Files are read when a frame is, and not kept.
+    Raises RecordingError where there is no such sequence, or several, and for different numbers of frames and grids.
+    """
+
+    encoding = "voxel_grid"
+    event_size = None
+
+    def __init__(self, path: str | Path, fps: float | None = None) -> None:
+        self.path = Path(path)
+        root, name = _sequence(self.path.absolute())
+        self._folders = {kind: root / kind / name for kind in ("LDR", "event")}
+        self._names = {kind: sequence_files(folder, kind) for kind, folder in self._folders.items()}
+        require_pairs(self._folders, self._names)
+        self._stamps_ns = even_stamps(len(self._names["LDR"]), _FPS if fps is None else fps)
+        self.counters: dict[str, int] = {}
+        self.notes = [f"{self.path} tells no times: frames taken as {_FPS:g} a second"] if fps is None else []
+
+    def messages(self, cameras: bool = False, event_time_offset: float = 0.0) -> Iterator[Frame]:
+        """The frames with their grids; there is no calibration in such folders."""
+        if cameras:
+            raise RecordingError(f"{self.path} holds no calibration of its cameras")
+        return self.frames()
+
+    def camera_info(self) -> None:
+        """Not known."""
+
+    def events(self) -> Iterator[Events]:
+        """None: there are grids instead."""
+        return iter(())
+
+    def frames(self) -> Iterator[Frame]:
+        """Raises RecordingError for a damaged file, and for one of another size than its first grid."""
+        shape = None
+        for stamp_ns, name, grid_name in zip(self._stamps_ns, self._names["LDR"], self._names["event"], strict=True):
+            path, grid_path = self._folders["LDR"] / name, self._folders["event"] / grid_name
+            image = read_image(path)
+            grid = require_finite(grid_path, np.array(open_grid(grid_path), np.float32))
+            shape = shape or grid.shape
+            if grid.shape != shape:
+                raise RecordingError(f"{grid_path} holds {grid.shape}, the first grid {shape}: all must be of one size")
+            if image.shape[:2] != shape[1:]:
+                raise RecordingError(
+                    f"{path} has {image.shape[1]}x{image.shape[0]} pixels, its grid {shape[2]}x{shape[1]}"
+                )
+            yield Frame(stamp_ns, image, grid=grid)
+
+
+def is_realhdr(path: str | Path) -> bool:
+    """Whether this is the root of such a set, its folder LDR, or a sequence in that."""
+    root = _root(Path(path).absolute())
+    return (root / "LDR").is_dir() and (root / "event").is_dir()
+
+
+def sequence_files(folder: Path, kind: str) -> list[str]:
+    """The names of a sequence's files of one of KINDS, in natural order. Raises RecordingError where there is none."""
+    if not folder.is_dir():
+        raise RecordingError(f"{folder} is not a folder; a sequence has one of its name for each kind of file")
+    names = files_in(folder, SUFFIXES[kind])
+    if not names:
+        raise RecordingError(f"{folder} has no frames: none of its files is one of {', '.join(SUFFIXES[kind])}")
+    return names
+
+
+def require_pairs(folders: dict[str, Path], names: dict[str, list[str]]) -> None:
+    """Raises RecordingError where there are not as many files of each kind."""
+    if len(set(map(len, names.values()))) > 1:
+        found = ", ".join(f"{len(files)} in {folders[kind]}" for kind, files in names.items())
+        raise RecordingError(f"different numbers of frames: {found}; each frame needs one file of each kind")
+
+
+def open_grid(path: Path) -> np.ndarray:
+    """(bins, height, width) as a memory map, which costs no more than what is used of it."""
+    try:
+        grid = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise
+    except (OSError, EOFError, ValueError) as error:
+        raise RecordingError(f"{path} is not a readable .npy file: {' '.join(str(error).split())}") from error
+    if not isinstance(grid, np.ndarray) or grid.ndim != 3 or grid.dtype.kind not in "biuf" or not grid.size:
+        raise RecordingError(f"{path} holds no voxel grid: needs numbers of shape (bins, height, width)")
+    return grid
+
+
+def require_finite(path: Path, values: np.ndarray) -> np.ndarray:
+    """Raises RecordingError where they are not."""
+    if not np.isfinite(values).all():
+        raise RecordingError(
+            f"{path} has values that are not finite: mend or remove the frame, in LDR, HDR and event alike"
+        )
+    return values
+
+
+def _root(path: Path) -> Path:
+    if path.parent.name == "LDR":
+        return path.parent.parent
+    return path.parent if path.name == "LDR" else path
+
+
+def _sequence(path: Path) -> tuple[Path, str]:
+    """The root and the name."""
+    root = _root(path)
+    if path.parent.name == "LDR":
+        return root, path.name
+    names = sorted((entry.name for entry in (root / "LDR").iterdir() if entry.is_dir()), key=natural_order)
+    if len(names) != 1:
+        raise RecordingError(
+            f"{root} has {len(names)} sequences{': ' if names else ''}{', '.join(names)}; "
+            f"name one, as {root / 'LDR' / (names or ['NAME'])[0]}"
+        )
+    return root, names[0]

@@ -1,0 +1,56 @@
+"""What all recordings have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from rehdr_ros.events import Events, Packet
+from rehdr_ros.recordings.frame import Calibration, Exposure, Frame
+
+
+@runtime_checkable
+class Recording(Protocol):
+    """What `open_recording` gives. Every iteration opens the files anew and streams them, with memory that stays flat.
+
+    path: what was opened. encoding: of the events; "decoded" where the file holds them so, "voxel_grid" where there are
+    grids instead, None where there are none. event_size: width and height of the event camera, None where every packet
+    tells it or nothing does. counters: what the decoding that was begun last has lost or found odd so far, by cause, as
+    far as events come decoded: for packets it is the pipeline that counts. notes: lines to tell the user, as what was
+    deduced and how.
+    """
+
+    path: Path
+    counters: dict[str, int]
+    notes: list[str]
+
+    @property
+    def encoding(self) -> str | None: ...
+
+    @property
+    def event_size(self) -> tuple[int, int] | None: ...
+
+    def messages(
+        self, cameras: bool = False, event_time_offset: float = 0.0
+    ) -> Iterator[Packet | Events | Frame | Exposure | Calibration]:
+        """What the pipeline takes, in order: Packet or, where a file holds them decoded, Events in ROS time; Frame.
+
+        A frame comes after its events, but for those that a bag holds later, and an Exposure before its frame's events
+        end. A Frame may bring a voxel grid instead of events. cameras: first the Calibration of both cameras.
+        event_time_offset: s that the pipeline adds to the times of events; here it sets the order alone.
+        Raises RecordingError, here or on the way, for what is missing, damaged or contradicts itself.
+        """
+        ...
+
+    def events(self) -> Iterator[Packet | Events]:
+        """The events alone, none where there are grids. Raises RecordingError."""
+        ...
+
+    def frames(self) -> Iterator[Frame]:
+        """The frames alone. Raises RecordingError."""
+        ...
+
+    def camera_info(self) -> Any | None:
+        """A sensor_msgs/msg/CameraInfo of the frames' camera, for BagWriter.write_camera_info; None where unknown."""
+        ...

@@ -1,0 +1,60 @@
+"""A part of a recording."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from rehdr_ros.errors import InputError
+from rehdr_ros.events import Events, Packet
+from rehdr_ros.recordings.frame import Frame
+
+T = TypeVar("T")
+
+_LATE_NS = 100_000_000  # what a bag may hold of a frame's events behind the frame
+
+
+def select(messages: Iterable[T], start: float | None = None, stop: float | None = None, every: int = 1) -> Iterator[T]:
+    """The frames from `start` to `stop`, both included, every n-th of them, and their events, in the order of messages.
+
+    start, stop: s after the first frame's stamp; the frames' stamps alone decide, whatever clock the events have.
+    Events are left out up to the last frame before `start`, and behind the first frame that is more than 0.1 s later
+    than `stop`, where the reading ends. Events between frames stay: they belong to the next one that is kept.
+    Everything else passes.
+    Raises InputError for a range or a step that is none, for a range without a frame, and for a step over frames with
+    voxel grids, which can't be joined.
+    """
+    if not 0 <= (start or 0) < math.inf or math.isnan(stop or 0) or (start or 0) > (math.inf if stop is None else stop):
+        raise InputError(f"from {start} s to {stop} s: a part begins at 0 s or later, and ends after that")
+    if every < 1:
+        raise InputError(f"every {every}th frame: must be 1 or more")
+    return _select(messages, (start or 0.0) * 1e9, math.inf if stop is None else stop * 1e9, every)
+
+
+def _select(messages: Iterable[T], start_ns: float, stop_ns: float, every: int) -> Iterator[T]:
+    first_ns, at, kept, waiting = None, 0, 0, []  # waiting: events since the last frame, which the next one may need
+    for message in messages:
+        if isinstance(message, Frame):
+            first_ns = message.stamp_ns if first_ns is None else first_ns
+            at = message.stamp_ns - first_ns
+            if at > stop_ns + _LATE_NS:
+                break
+            if at > stop_ns:
+                continue
+            if at >= start_ns:
+                if every > 1 and message.grid is not None:
+                    raise InputError(f"every {every}th frame: voxel grids of several frames can't be joined into one")
+                yield from waiting
+                if kept % every == 0:
+                    yield message
+                kept += 1
+            waiting.clear()
+        elif isinstance(message, Packet | Events) and start_ns and not kept:
+            if first_ns is not None:
+                waiting.append(message)
+        else:
+            yield message
+    if first_ns is not None and not kept:
+        part = f"from {start_ns * 1e-9:g} s to {stop_ns * 1e-9:g} s"
+        raise InputError(f"no frame {part} after the first; the last one read is at {at * 1e-9:.3f} s")

@@ -1,0 +1,198 @@
+import tracemalloc
+
+import cv2
+import numpy as np
+import pytest
+
+from rehdr_ros.errors import InputError
+from rehdr_ros.events import Events, make_decoder, make_encoder
+from rehdr_ros.recordings import BagRecording, Frame, RawRecording, Recording, RecordingError, open_recording
+
+MS = 10**6
+HEADER = """% camera_integrator_name Prophesee
+% date 2023-03-29 16:37:46
+% evt 3.0
+% format EVT3;height=480;width=640
+% geometry 640x480
+% system_ID 49
+% end
+"""
+
+
+def header(encoding, width=64, height=48, options=""):
+    return f"% format {encoding};height={height};width={width}{options}\n% end\n"
+
+
+def write(path, text, words):
+    path.write_bytes(text.encode() + bytes(words))
+    return path
+
+
+def events_of(recording):
+    return Events.concatenate(recording.events())
+
+
+def random_events(count=20_000, start_us=5_000_000, spread_us=400_000, seed=0):
+    random = np.random.default_rng(seed)
+    t = (start_us + np.sort(random.integers(0, spread_us, count))) * 1000
+    return Events(t, random.integers(0, 64, count), random.integers(0, 48, count), random.integers(0, 2, count))
+
+
+@pytest.fixture(scope="module")
+def recorded(shared):
+    """The packets of a real camera, and all their events."""
+    packets = list(BagRecording(shared / "data/bags/evt3_640x480").packets())
+    decoder = make_decoder("evt3", 640, 480)
+    return packets, Events.concatenate([decoder.decode(packet) for packet in packets])
+
+
+def test_a_real_stream_is_decoded_as_from_its_packets(tmp_path, recorded, assert_same_events):
+    packets, expected = recorded
+    path = write(tmp_path / "real.raw", HEADER, b"".join(bytes(packet.data) for packet in packets))
+    recording = open_recording(path)
+    assert isinstance(recording, RawRecording) and isinstance(recording, Recording)
+    assert (recording.encoding, recording.event_size) == ("evt3", (640, 480))
+    words = np.concatenate([np.frombuffer(packet.data, "<u2") for packet in packets])
+    first_high = int(words[words >> 12 == 8][0] & 0xFFF)
+    assert first_high > 1
+    assert_same_events(events_of(recording), expected.shifted(-(first_high - 1 << 12) * 1000))
+    assert not any(recording.counters.values())
+
+
+@pytest.mark.parametrize("encoding, high_ns", [("evt3", 4096_000), ("evt2", 64_000)])
+def test_synthetic_words(tmp_path, encoding, high_ns, assert_same_events):
+    """Time begins with the high bits of the first event's, as in Prophesee's tools: in EVT 3 with one less of them."""
+    events = random_events()
+    path = write(tmp_path / "a.raw", header(encoding.upper()), make_encoder(encoding, 64, 48).encode(events).data)
+    shift = events.t[0] // high_ns * high_ns - (high_ns if encoding == "evt3" else 0)
+    assert_same_events(events_of(open_recording(path)), events.shifted(-int(shift)))
+
+
+@pytest.mark.parametrize("options", ["", ";endianness=legacy"])
+def test_evt21(tmp_path, options):
+    high, time, x, y, mask = 77_777, 13, 32, 9, 0b1000_0000_0000_0000_0000_0000_0000_0101
+    words = np.array([8 << 60 | high << 32, 1 << 60 | time << 54 | x << 43 | y << 32 | mask], "<u8")
+    if options:
+        words = words.view("<u4").reshape(-1, 2)[:, ::-1].copy()
+    recording = open_recording(write(tmp_path / "a.raw", header("EVT21", 64, 48, options), words.tobytes()))
+    assert recording.encoding == ("evt21_legacy" if options else "evt21")
+    events = events_of(recording)
+    assert (events.t.tolist(), events.x.tolist()) == ([13_000] * 3, [32, 34, 63])
+    assert (events.y.tolist(), events.p.tolist()) == ([9] * 3, [1] * 3)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "% evt 2.0\n% geometry 64x48\n% end\n",
+        "% evt 2.0\n% geometry 64x48\n",
+        "% format EVT2\n% geometry 64x48\n% end\n",
+        "% serial_number 1\n% format EVT2;width=64;height=48\n% note\n",
+    ],
+)
+def test_headers_of_all_ages(tmp_path, text, assert_same_events):
+    events = random_events(start_us=0)
+    path = write(tmp_path / "a.raw", text, make_encoder("evt2", 64, 48).encode(events).data)
+    assert_same_events(events_of(open_recording(path)), events.shifted(-int(events.t[0] // 64_000 * 64_000)))
+
+
+@pytest.mark.parametrize(
+    "text, complaint",
+    [
+        ("", "no header"),
+        ("% end\n", "no header"),
+        ("% format EVT4;height=48;width=64\n% end\n", "header says EVT4"),
+        ("% format HISTO3D;height=48;width=64\n% end\n", "EVT2, EVT21, EVT3: its header says HISTO3D"),
+        ("% evt 3.0\n% end\n", "sensor's size"),
+        ("% format EVT3;height=0;width=0\n% end\n", "0x0"),
+    ],
+)
+def test_what_is_no_raw_file_is_refused_in_one_line(tmp_path, text, complaint):
+    path = write(tmp_path / "a.raw", text, b"\x80\x00" * 10)
+    with pytest.raises(InputError, match=complaint) as error:
+        list(open_recording(path).events())
+    assert "\n" not in str(error.value)
+
+
+def test_damage_is_counted(tmp_path):
+    events = random_events(5000)
+    words = bytes(make_encoder("evt2", 64, 48).encode(events).data)
+    recording = open_recording(write(tmp_path / "a.raw", header("EVT2", 32, 48), words + b"\x00"))
+    assert len(events_of(recording)) == (events.x < 32).sum()
+    counters = {cause: count for cause, count in recording.counters.items() if count}
+    assert counters == {"out_of_bounds": (events.x >= 32).sum(), "truncated": 1}
+
+
+def frames_in(folder, count=4):
+    folder.mkdir()
+    for k in range(count):
+        cv2.imwrite(str(folder / f"frame_{k}.png"), np.full((48, 64), 10 * k, np.uint8))
+    return folder
+
+
+def test_a_frame_follows_the_events_up_to_its_stamp(tmp_path, assert_same_events):
+    events = random_events(start_us=0)
+    path = write(tmp_path / "a.raw", header("EVT2"), make_encoder("evt2", 64, 48).encode(events).data)
+    (tmp_path / "times.txt").write_text("0\n100000\n200000\n300000\n")
+    for offset, unit in ((0.0, None), (0.05, "us")):
+        recording = open_recording(
+            path,
+            frames=frames_in(tmp_path / f"frames_{offset}"),
+            timestamps=tmp_path / "times.txt",
+            timestamps_unit=unit,
+        )
+        assert len(recording.notes) == (unit is None)
+        before, parts = [], []
+        for message in recording.messages(event_time_offset=offset):
+            if isinstance(message, Frame):
+                before.append((message.stamp_ns, sum(map(len, parts)), message.image[0, 0]))
+            else:
+                parts.append(message)
+        expected = [(k * 100 * MS, np.count_nonzero(events.t + offset * 1e9 <= k * 100 * MS), 10 * k) for k in range(4)]
+        assert before == expected
+        assert_same_events(Events.concatenate(parts), events_of(recording))
+
+
+@pytest.mark.parametrize(
+    "first_us, complaint", [(10**6, "frames begin at 1.000 s, the events end at 0.400 s"), (-(10**6), "frames end at")]
+)
+def test_frames_that_never_meet_the_events(tmp_path, first_us, complaint):
+    events = random_events(start_us=0)
+    path = write(tmp_path / "a.raw", header("EVT2"), make_encoder("evt2", 64, 48).encode(events).data)
+    (tmp_path / "times.txt").write_text("".join(f"{first_us + k * 10_000}\n" for k in range(4)))
+    recording = open_recording(
+        path, frames=frames_in(tmp_path / "frames"), timestamps=tmp_path / "times.txt", timestamps_unit="us"
+    )
+    with pytest.raises(RecordingError, match=complaint):
+        list(recording.messages())
+
+
+def test_events_without_frames(tmp_path):
+    path = write(tmp_path / "a.RAW", header("EVT2"), make_encoder("evt2", 64, 48).encode(random_events()).data)
+    with pytest.raises(RecordingError, match="name the folder of its frames"):
+        open_recording(path).messages()
+    with pytest.raises(RecordingError, match="timestamps: this goes with the folder of the frames"):
+        open_recording(path, timestamps="times.txt")
+    with pytest.raises(RecordingError, match="no calibration"):
+        open_recording(path).messages(cameras=True)
+    with pytest.raises(RecordingError, match="is not a file"):
+        open_recording(tmp_path / "gone.raw")
+
+
+def test_memory_stays_flat(tmp_path):
+    """Nothing of what was read before is kept: 12 MB of words in chunks, 3 million events of 13 bytes."""
+    words = bytes(make_encoder("evt2", 64, 48).encode(random_events(50_000)).data)
+    path = tmp_path / "large.raw"
+    with path.open("wb") as file:
+        file.write(header("EVT2").encode())
+        for _ in range(60):
+            file.write(words)
+    recording, parts, count = open_recording(path), 0, 0
+    events_of(open_recording(write(tmp_path / "small.raw", header("EVT2"), words)))  # compiles
+    tracemalloc.start()
+    for part in recording.events():
+        parts, count = parts + 1, count + len(part)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (parts, count) == (-(-60 * len(words) // (1 << 18)), 3_000_000)
+    assert peak < 8_000_000

@@ -23,6 +23,9 @@ test: setup  ## run the tests
 test-long: setup  ## run the tests that take minutes: overload
 	.venv/bin/python -m pytest -m long test
 
+test-docs: setup  ## run the commands of README.md and docs/, in small
+	.venv/bin/python -m pytest -m docs test/docs
+
 soak: setup  ## run the node for 50,000 frames (REHDR_SOAK_FRAMES): its memory stays, no frame is lost
 	.venv/bin/python -m pytest -m soak -s test/integration/test_soak.py
 
@@ -45,4 +48,4 @@ clean:  ## remove .venv and everything built
 	rm -rf .venv build install log demo *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test test-long soak lint bench bench-gpu clean
+.PHONY: help setup demo test test-long test-docs soak lint bench bench-gpu clean

@@ -7,18 +7,20 @@ from pathlib import Path
 import numpy as np
 
 from rehdr_ros.cli.comparison import comparison_picture
+from rehdr_ros.cli.live_results import INFO_TOPIC, write_live_results
 from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.reconstruct import reconstruct
 from rehdr_ros.errors import Failure, InputError, require_ros
 from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
 from rehdr_ros.recordings import BagRecording, Frame, write_png
+from rehdr_ros.recordings.results import write_summary
+from rehdr_ros.report import write_report
 from rehdr_ros.simulation import SimulationConfig
 from rehdr_ros.simulation.bag import IMAGE_TOPIC, TRUTH_TOPIC, write_bag
 from rehdr_ros.training.evaluation import json_text, score_with_baselines, table
 
 _HDR_TOPIC = "/hdr/image_raw"
-_INFO_TOPIC = "/rehdr_node/frame_info"
 _METHODS = ("ours", "ours_without_events", "ldr", "constant_fill")
 _MEASURES = ("mu_psnr", "mu_psnr_clipped", "mu_psnr_well_exposed", "clipped_log2_rmse")
 
@@ -52,14 +54,14 @@ def run(args: argparse.Namespace) -> None:
 
     print("3/4 comparing with the truth", flush=True)
     ours = {f.stamp_ns: f.image for f in BagRecording(output / "output").frames(_HDR_TOPIC)}
-    device, offline = _reconstruct_offline(output / "input", config, with_events=True)
+    pipeline, offline = _reconstruct_offline(output / "input", config, with_events=True)
     _, blind = _reconstruct_offline(output / "input", config, with_events=False)
     scores = score_with_baselines({"ours": ours, "ours_without_events": blind}, output / "input")
     report = {
         "frames": {"in": simulation.frames, "out": live.frames},
         "events": events,
         **_live_figures(output / "output", live.arrivals),
-        "device": device,
+        "device": pipeline.device,
         "weights": config.weights,
         "offline_difference": max(
             float(np.linalg.norm(ours[s] - offline[s]) / np.linalg.norm(offline[s])) for s in ours
@@ -67,10 +69,14 @@ def run(args: argparse.Namespace) -> None:
         "quality": {m: {name: scores[m][name] for name in _MEASURES} for m in _METHODS},
     }
     (output / "report.json").write_text(json_text(report))
+    write_summary(output, _summary(output, report, pipeline))
 
     print("4/4 drawing", flush=True)
+    for _ in progress(write_live_results(output / "input", output / "output", output), "writing", live.frames):
+        pass
     _draw(output)
-    _summarise(output, report)
+    page = write_report(output)
+    _summarise(output, report, page)
 
 
 def _make_folder(output: Path) -> None:
@@ -86,7 +92,7 @@ def _make_folder(output: Path) -> None:
 
 def _live_figures(bag_path: Path, arrivals: list[float]) -> dict:
     """Frame rate of the stream as it came back, and latency as the node measured it."""
-    latencies = [1e3 * info.latency for info in BagRecording(bag_path).read(_INFO_TOPIC)]
+    latencies = [1e3 * info.latency for info in BagRecording(bag_path).read(INFO_TOPIC)]
     rate = (len(arrivals) - 1) / (arrivals[-1] - arrivals[0]) if len(arrivals) > 1 else 0.0
     return {
         "frames_per_second": round(rate, 2),
@@ -97,14 +103,27 @@ def _live_figures(bag_path: Path, arrivals: list[float]) -> dict:
     }
 
 
-def _reconstruct_offline(bag_path: Path, config: PipelineConfig, with_events: bool) -> tuple[str, dict]:
-    """The device, and the radiance by stamp, of the same pipeline without ROS."""
-    pipeline = HdrPipeline(config)
-    messages = BagRecording(bag_path).messages()
+def _summary(output: Path, report: dict, pipeline: HdrPipeline) -> dict:
+    """What `rehdr reconstruct` says of its folder, of the live run; pipeline: one with the node's settings."""
+    *_, last = BagRecording(output / "output").read(INFO_TOPIC)
+    return {
+        "frames": report["frames"]["out"],
+        "events": report["events"],
+        **{name: int(getattr(last, name)) for name in ("dropped_events", "lost_packets", "skipped_frames")},
+        "weights": report["weights"],
+        **{name: getattr(pipeline, name) for name in ("device", "precision", "engine", "radiance")},
+    }
+
+
+def _reconstruct_offline(bag_path: Path, config: PipelineConfig, with_events: bool) -> tuple[HdrPipeline, dict]:
+    """The same pipeline without ROS, and its radiance by stamp."""
+    pipeline, recording = HdrPipeline(config), BagRecording(bag_path)
+    pipeline.warm_up(next(recording.frames()).image.shape[1::-1])  # as the node has
+    messages = recording.messages()
     if not with_events:
         messages = (m for m in messages if isinstance(m, Frame))
     frames = progress(reconstruct(pipeline, messages), f"offline, {'with' if with_events else 'without'} events")
-    return pipeline.device, {f.stamp_ns: f.radiance for f in frames}
+    return pipeline, {f.stamp_ns: f.radiance for f in frames}
 
 
 def _draw(output: Path) -> None:
@@ -118,7 +137,7 @@ def _draw(output: Path) -> None:
     write_png(output / "comparison.png", picture)
 
 
-def _summarise(output: Path, report: dict) -> None:
+def _summarise(output: Path, report: dict, page: Path) -> None:
     frames, latency = report["frames"], report["latency_ms"]
     print()
     print(
@@ -129,4 +148,5 @@ def _summarise(output: Path, report: dict) -> None:
     )
     print(table(report["quality"]))
     print()
-    print(f"look at {output}/comparison.png; figures in {output}/report.json, the bags in {output}/input and output")
+    print(f"figures in {output}/report.json, pictures in {output}/comparison.png and {output}/hdr/, tonemapped/, ...,")
+    print(f"the bags in {output}/input and output; open this in a browser: {page}")

@@ -10,17 +10,23 @@ import numpy as np
 
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.errors import InputError
-from rehdr_ros.recordings import Aedat4Recording, BagRecording, open_recording
+from rehdr_ros.events import Packet
+from rehdr_ros.recordings import BagRecording, RawRecording, RealHdrRecording, Recording, open_recording
 from rehdr_ros.recordings.event_stream import EventStream
+from rehdr_ros.recordings.timestamps import UNITS
 
 _BARS = "▁▂▃▄▅▆▇█"
 _COLUMNS = 60
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("input", help="rosbag2 (folder, .mcap, .db3) or .aedat4 file")
+    parser.add_argument("input", help="a bag, .aedat4, Prophesee .raw or a RealHDR folder: docs/recordings.md")
     parser.add_argument("--events", metavar="TOPIC", help="only this events topic")
     parser.add_argument("--image", metavar="TOPIC", help="only this image topic")
+    parser.add_argument("--frames", metavar="FOLDER", help="the images beside a .raw file")
+    parser.add_argument("--timestamps", metavar="FILE", help="when they were taken; found in or beside their folder")
+    parser.add_argument("--timestamps-unit", choices=tuple(UNITS), help="deduced from the frame rate if not given")
+    parser.add_argument("--fps", type=float, help="frame rate of frames without timestamps")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--frame-clock", default="host", choices=("host", "sensor"), help="that stamps the frames")
     parser.add_argument("--hot-pixel-threshold", type=float, default=5.0, help="rate against the neighbours'")
@@ -29,41 +35,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     if not args.hot_pixel_threshold > 1:
         raise InputError(f"--hot-pixel-threshold must be more than 1, not {args.hot_pixel_threshold}")
-    recording = open_recording(args.input, args.events, args.image)
-    if isinstance(recording, Aedat4Recording):
-        events = {"events": _decoded_stream(recording, args)}
-        frames = {"frames": _frames(recording.frames())}
-    else:
+    beside = {name: getattr(args, name) for name in ("frames", "timestamps", "timestamps_unit", "fps")}
+    recording = open_recording(args.input, args.events, args.image, **beside)
+    if isinstance(recording, BagRecording):
         topics = [args.events] if args.events else recording.events_topics
-        events = {topic: _packet_stream(BagRecording(args.input, topic), args) for topic in topics}
+        events = {t: _events(BagRecording(args.input, t), args, t, recording.topics[t].count) for t in topics}
         topics = [args.image] if args.image else recording.image_topics
         frames = {topic: _frames(progress(recording.frames(topic), topic)) for topic in topics}
+    else:
+        has_grids = isinstance(recording, RealHdrRecording)
+        has_frames = args.frames is not None or not isinstance(recording, RawRecording)
+        events = {} if has_grids else {"events": _events(recording, args, "events")}
+        frames = {"frames": _frames(progress(recording.frames(), "frames"))} if has_frames else {}
     if not events and not frames:
         raise InputError(
             f"{args.input} has neither events nor frames; it has {', '.join(recording.topics) or 'nothing'}"
         )
     if args.json:
-        print(json.dumps({"recording": str(args.input), "events": events, "frames": frames}))
+        outcome = {"recording": str(args.input), "notes": recording.notes, "events": events, "frames": frames}
+        print(json.dumps(outcome))
     else:
-        _print(args.input, events, frames)
+        _print(args.input, recording.notes, events, frames)
 
 
-def _packet_stream(bag: BagRecording, args: argparse.Namespace) -> dict[str, Any]:
+def _events(recording: Recording, args: argparse.Namespace, label: str, total: int | None = None) -> dict[str, Any]:
     stream = EventStream(args.frame_clock, args.hot_pixel_threshold)
     error = None
     try:
-        for packet in progress(bag.packets(), bag.events_topic, bag.topics[bag.events_topic].count, "packet"):
-            stream.add_packet(packet)
+        for part in progress(recording.events(), label, total, "packet"):
+            if isinstance(part, Packet):
+                stream.add_packet(part)
+            else:
+                stream.add_events(part, *recording.event_size, recording.encoding)
     except InputError as unreadable:
         error = str(unreadable)
+    stream.count_damage(recording.counters)
     return {**stream.figures(), "error": error}
-
-
-def _decoded_stream(recording: Aedat4Recording, args: argparse.Namespace) -> dict[str, Any]:
-    stream = EventStream(hot_pixel_threshold=args.hot_pixel_threshold)
-    for events in progress(recording.events(), "events", unit="batch"):
-        stream.add_events(events, recording.width, recording.height)
-    return stream.figures()
 
 
 def _frames(frames: Iterator) -> dict[str, Any]:
@@ -73,6 +80,8 @@ def _frames(frames: Iterator) -> dict[str, Any]:
             stamps.append(frame.stamp_ns)
             height, width, channels = (*frame.image.shape, 1)[:3]
             kind = f"{width}x{height}x{channels} {frame.image.dtype}"
+            if frame.grid is not None:
+                kind += f" with a voxel grid of {len(frame.grid)} bins"
             if kind not in kinds:
                 kinds.append(kind)
     except InputError as unreadable:
@@ -91,8 +100,10 @@ def _frames(frames: Iterator) -> dict[str, Any]:
     }
 
 
-def _print(name: str, events: dict[str, Any], frames: dict[str, Any]) -> None:
+def _print(name: str, notes: list[str], events: dict[str, Any], frames: dict[str, Any]) -> None:
     print(name)
+    for note in notes:
+        print(f"note: {note}")
     for topic, figures in events.items():
         print(f"{topic}: events, {', '.join(figures['streams']) or 'no packets'}")
         for label, text in (*_error_line(figures), *_event_lines(figures)):

@@ -1,10 +1,12 @@
 import json
 
+import cv2
 import numpy as np
 import pytest
 
 from rehdr_ros.events import Events, Packet, make_encoder
 from rehdr_ros.recordings import BagWriter
+from rehdr_ros.recordings.bag_types import COMPRESSED, DVS_EVENTS
 
 MS = 10**6
 S = 10**9
@@ -95,6 +97,60 @@ def test_a_bag_without_frames_and_a_recording_of_decoded_events(rehdr, shared):
     davis = json.loads(rehdr("info", shared / "data/recordings/davis346.aedat4", "--json").out)
     assert davis["events"]["events"]["events"] == 117_667
     assert davis["frames"]["frames"]["frames"] == 3
+
+
+def test_a_raw_file_with_and_without_frames(rehdr, tmp_path):
+    random = np.random.default_rng(0)
+    t = np.sort(random.integers(0, 300_000, 5000)) * 1000
+    part = Events(t, random.integers(0, 64, 5000), random.integers(0, 48, 5000), np.ones(5000))
+    words = make_encoder("evt2", 64, 48).encode(part).data.tobytes()
+    (tmp_path / "a.raw").write_bytes(b"% format EVT2;height=40;width=64\n% end\n" + words)
+    alone = json.loads(rehdr("info", tmp_path / "a.raw", "--json").out)
+    assert alone["frames"] == {} and alone["notes"] == []
+    outside = int((part.y >= 40).sum())
+    events = alone["events"]["events"]
+    assert (events["streams"], events["events"]) == (["evt2 64x40"], 5000 - outside)
+    assert events["damaged"] == {"out_of_bounds": outside}
+
+    (tmp_path / "frames").mkdir()
+    for k in range(3):
+        cv2.imwrite(str(tmp_path / "frames" / f"{k}.png"), np.zeros((48, 64), np.uint16))
+    (tmp_path / "timestamps.txt").write_text("0\n100\n200\n")
+    outcome = rehdr("info", tmp_path / "a.raw", "--frames", tmp_path / "frames")
+    assert outcome.code == 0
+    for words in ("note: ", "in ms, by which there are 10 frames/s", "64x48x1 uint16", f"out_of_bounds {outside}"):
+        assert words in outcome.out
+    outcome = rehdr("info", tmp_path / "a.raw", "--frames", tmp_path / "frames", "--timestamps", tmp_path / "no.txt")
+    assert outcome.code == 2 and "no.txt is not a readable text file" in outcome.err
+
+
+def test_a_folder_of_voxel_grids(rehdr, tmp_path):
+    for kind in ("LDR", "event"):
+        (tmp_path / kind / "walk").mkdir(parents=True)
+    for k in range(3):
+        cv2.imwrite(str(tmp_path / "LDR" / "walk" / f"{k}.png"), np.zeros((48, 64, 3), np.uint8))
+        np.save(tmp_path / "event" / "walk" / f"{k}.npy", np.zeros((5, 48, 64), np.float32))
+    outcome = rehdr("info", tmp_path)
+    assert outcome.code == 0
+    assert "64x48x3 uint8 with a voxel grid of 5 bins" in outcome.out and "25 a second" in outcome.out
+
+
+def test_compressed_images_and_event_arrays(rehdr, tmp_path):
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.register("dvs_msgs/msg/Event", "uint16 x\nuint16 y\ntime ts\nbool polarity")
+        bag.register(DVS_EVENTS, "std_msgs/Header header\nuint32 height\nuint32 width\ndvs_msgs/Event[] events")
+        time, event = bag.types["builtin_interfaces/msg/Time"], bag.types["dvs_msgs/msg/Event"]
+        for k in range(3):
+            header = bag.types["std_msgs/msg/Header"](time(1, k), "")
+            array = [event(x, 5, time(1, x), True) for x in range(60, 70)]
+            bag.write("/dvs/events", DVS_EVENTS, bag.types[DVS_EVENTS](header, 48, 64, array), S + k)
+            png = np.frombuffer(cv2.imencode(".png", np.zeros((48, 64), np.uint8))[1], np.uint8)
+            bag.write("/image/compressed", COMPRESSED, bag.types[COMPRESSED](header, "png", png), S + k)
+    outcome = json.loads(rehdr("info", tmp_path / "bag", "--json").out)
+    events = outcome["events"]["/dvs/events"]
+    assert (events["streams"], events["events"]) == (["dvs_msgs 64x48"], 12)
+    assert events["damaged"] == {"out_of_bounds": 18}
+    assert outcome["frames"]["/image/compressed"]["kinds"] == ["64x48x1 uint8"]
 
 
 def test_frames_that_never_meet_the_events_are_pointed_out(rehdr, tmp_path):

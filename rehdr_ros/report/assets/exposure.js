@@ -1,0 +1,89 @@
+// Radiance on a canvas: 255 * sRGB(radiance * 2^stops), and the same of the linearised frame of the camera.
+{
+  const stops = find("#stops");
+  const canvases = [find("#hdr"), find("#ldr")];
+  const probes = canvases.map((canvas) => canvas.nextElementSibling);
+  let frame, halves, bytes, probe = null;
+  if (data.frames[0].ldr === null) canvases[1].closest("figure").remove();
+
+  // The value of each non-negative half float; radiance is never negative here.
+  const HALF = Float32Array.from({ length: 0x7c00 }, (_, bits) => {
+    const exponent = bits >> 10, fraction = (bits & 1023) / 1024;
+    return exponent ? 2 ** (exponent - 15) * (1 + fraction) : 2 ** -14 * fraction;
+  });
+  const linear = (byte) => frame.linear[1] * (byte / 255) ** frame.linear[0];
+
+  const srgb = (value) => value <= 0.0031308 ? 12.92 * value : 1.055 * value ** (1 / 2.4) - 0.055;
+  const developed = (length, radiance) => { // for each code of a pixel its level on the screen
+    const levels = new Uint8ClampedArray(length), gain = 2 ** stops.value;
+    for (let code = 0; code < length; code++) levels[code] = 255 * srgb(Math.min(radiance(code) * gain, 1));
+    return levels;
+  };
+
+  const paint = (canvas, codes, channels, levels) => {
+    canvas.width = frame.width;
+    canvas.height = frame.height;
+    const image = new ImageData(frame.width, frame.height);
+    for (let i = 0, j = 0; j < image.data.length; i += channels, j += 4) {
+      for (let c = 0; c < 3; c++) image.data[j + c] = levels[codes[i + c]];
+      image.data[j + 3] = 255;
+    }
+    canvas.getContext("2d").putImageData(image, 0, 0);
+  };
+  const draw = () => {
+    const value = Number(stops.value);
+    const said = `${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(value).toFixed(1)} stops`;
+    find("#stops-text").textContent = said;
+    stops.setAttribute("aria-valuetext", said);
+    if (!frame) return;
+    paint(canvases[0], halves, 3, developed(HALF.length, (bits) => HALF[bits]));
+    if (bytes) paint(canvases[1], bytes, 4, developed(256, linear));
+  };
+
+  const read = () => {
+    if (!probe) return;
+    const [x, y] = probe, at = y * frame.width + x;
+    const rgb = [0, 1, 2].map((c) => HALF[halves[3 * at + c]]);
+    const light = 0.2126 * rgb[0] + 0.7152 * rgb[1] + 0.0722 * rgb[2];
+    const above = light > 0 ? `${Math.abs(Math.log2(light)).toFixed(1)} stops ${light < 1 ? "below" : "above"} 1.0` : "black";
+    const place = [x * frame.size[0] / frame.width, y * frame.size[1] / frame.height].map(Math.floor);
+    let text = `x ${place[0]}, y ${place[1]} · radiance R ${number(rgb[0])} G ${number(rgb[1])} B ${number(rgb[2])} · ${above}`;
+    if (bytes) text += ` · camera ${[...bytes.slice(4 * at, 4 * at + 3)].join(" ")}`;
+    find("#probe-text").textContent = text;
+    for (const mark of probes) {
+      mark.style.display = "block";
+      mark.style.left = `${100 * (x + 0.5) / frame.width}%`;
+      mark.style.top = `${100 * (y + 0.5) / frame.height}%`;
+    }
+  };
+  const point = (x, y) => {
+    const within = (value, size) => Math.min(Math.max(Math.floor(value), 0), size - 1);
+    probe = [within(x, frame.width), within(y, frame.height)];
+    read();
+  };
+  const follow = (event) => {
+    if (!frame) return;
+    const box = event.target.getBoundingClientRect();
+    point((event.clientX - box.left) / box.width * frame.width, (event.clientY - box.top) / box.height * frame.height);
+  };
+
+  const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+  canvases[0].addEventListener("keydown", (event) => {
+    if (!frame || !(event.key in steps)) return;
+    const [x, y] = probe ?? [frame.width >> 1, frame.height >> 1], [dx, dy] = steps[event.key];
+    const size = event.shiftKey ? 10 : 1;
+    point(x + size * dx, y + size * dy);
+    event.preventDefault();
+  });
+  for (const canvas of canvases) {
+    canvas.addEventListener("pointermove", follow);
+    canvas.addEventListener("pointerdown", follow);
+  }
+  stops.addEventListener("input", draw);
+
+  views.push((...chosen) => {
+    [frame, halves, bytes] = chosen;
+    draw();
+    if (probe) point(...probe); // frames may differ in size
+  });
+}

@@ -1,0 +1,64 @@
+"use strict";
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const find = (selector, root = document) => root.querySelector(selector);
+const number = (value, digits = 3) => value.toLocaleString("en", { maximumSignificantDigits: digits }).replaceAll(",", "\u2009");
+const percent = (fraction) => `${(100 * fraction).toFixed(1)} %`;
+
+// What the views have to show when another frame is chosen, each a function of the frame and its decoded pixels.
+const views = [];
+let shown = 0;
+
+async function inflate(base64) {
+  const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint16Array(await new Response(stream).arrayBuffer());
+}
+
+async function bytesOf(url, width, height) {
+  const image = new Image();
+  image.src = url;
+  await image.decode();
+  const context = new OffscreenCanvas(width, height).getContext("2d");
+  context.drawImage(image, 0, 0);
+  return context.getImageData(0, 0, width, height).data;
+}
+
+// Half floats (RGB) and, where there is a frame of the camera, its bytes (RGBA).
+function pixelsOf(frame) {
+  frame.pixels ??= Promise.all([inflate(frame.radiance), frame.ldr && bytesOf(frame.ldr, frame.width, frame.height)]);
+  return frame.pixels;
+}
+
+function describe({ number: name, facts }) {
+  const words = [
+    [facts.events, (value) => `${number(value, 15)} events`],
+    [facts.clipped_fraction, (value) => `${percent(value)} of the camera's pixels clip`],
+    [facts.tonemapped_clipped_fraction, (value) => `${percent(value)} of the tone-mapped ones`],
+  ];
+  const time = facts.seconds === null ? "" : ` · ${facts.seconds.toFixed(2)} s`;
+  find("#frame-name").textContent = `${name}${time}`;
+  find("#frame").setAttribute("aria-valuetext", `frame ${name}${time}`);
+  find("#frame-facts").textContent = words.filter(([value]) => value !== null).map(([value, say]) => say(value)).join(" · ");
+}
+
+async function choose(index) {
+  shown = index;
+  const frame = data.frames[index];
+  find("#frame").value = index;
+  describe(frame);
+  const pixels = await pixelsOf(frame);
+  if (shown !== index) return; // another one was chosen meanwhile
+  document.documentElement.style.setProperty("--ratio", frame.width / frame.height);
+  for (const picture of document.querySelectorAll(".picture")) picture.style.aspectRatio = `${frame.width} / ${frame.height}`;
+  for (const show of views) show(frame, ...pixels);
+  document.body.dataset.shown = index;
+}
+
+addEventListener("DOMContentLoaded", () => {
+  const slider = find("#frame");
+  slider.max = data.frames.length - 1;
+  slider.addEventListener("input", () => choose(Number(slider.value)));
+  for (const form of document.forms) form.addEventListener("submit", (event) => event.preventDefault());
+  choose(Math.floor(data.frames.length / 2));
+});

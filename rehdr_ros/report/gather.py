@@ -1,0 +1,171 @@
+"""From a results folder to plain data."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from rehdr_ros.errors import InputError
+from rehdr_ros.recordings import read_exr
+from rehdr_ros.report.table import Table, read_table
+from rehdr_ros.report.timeline import Timeline, timeline
+
+INSTANTS = 8
+# With all views some 10 bytes of the page each, and never more than 15.
+_PIXELS = 1_000_000
+_HALF_MAX = 65504.0
+_PICTURES = {"hdr": ".exr", "tonemapped": ".png", "ldr": ".png", "events": ".png"}
+_MISSING = {
+    "ldr": "The folder has no ldr/: what the camera saw can't be shown beside the result.",
+    "events": "The folder has no events/: the events can't be shown.",
+}
+
+
+@dataclass(frozen=True)
+class Instant:
+    """One frame, its pictures reduced to (h, w).
+
+    number: in the folder, from 0; size: width and height of the recording. radiance: linear RGB, float16 (h, w, 3);
+    tonemapped, ldr, events: uint8 RGB (h, w, 3), the last two None where the folder lacks them.
+    linear: (exponent, scale) so that scale * (ldr / 255) ** exponent is in units of the radiance.
+    """
+
+    number: int
+    size: tuple[int, int]
+    radiance: np.ndarray
+    tonemapped: np.ndarray
+    ldr: np.ndarray | None
+    events: np.ndarray | None
+    linear: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Report:
+    """name: of the folder; demo: what report.json holds; notes: what is missing or was changed, in sentences."""
+
+    name: str
+    instants: list[Instant]
+    table: Table | None
+    timeline: Timeline | None
+    summary: dict[str, Any]
+    demo: dict[str, Any]
+    notes: list[str]
+
+
+def gather(folder: str | Path, instants: int = INSTANTS) -> Report:
+    """Everything that the page tells of a results folder, finished or interrupted.
+
+    Raises InputError where the folder holds no frame, that is no hdr/NNNNNN.exr with its tonemapped/NNNNNN.png,
+    and for less than one instant.
+    """
+    if instants < 1:
+        raise InputError(f"a report needs at least 1 instant, not {instants}")
+    folder = Path(folder)
+    table = read_table(folder / "frames.csv")
+    summary, demo = (_read_json(folder / name) for name in ("summary.json", "report.json"))
+    notes = []
+    numbers, kinds = _numbers(folder)
+    if table is not None and (counted := [n for n in numbers if n < len(table)]):
+        numbers = counted  # the others are an earlier run's, or came after the last row that was written
+    chosen = _spread(numbers, instants)
+    held, damaged = [], []
+    for number in chosen:
+        try:
+            held.append(_instant(folder, number, kinds, _PIXELS // len(chosen)))
+        except (OSError, ValueError):
+            damaged.append(number)
+    if not held:
+        raise InputError(f"no frame in {folder} can be read: it needs hdr/NNNNNN.exr with tonemapped/NNNNNN.png")
+    notes += [text for kind, text in _MISSING.items() if kind not in kinds]
+    if table is None:
+        notes.append("There is no frames.csv with rows: the timeline is left out.")
+    if not summary and not demo:
+        notes.append("There is no summary.json: the run has not ended, or was interrupted.")
+    if damaged:
+        notes.append(f"Left out, for a picture can't be read: frame {', '.join(map(str, damaged))}.")
+    notes += list(_reductions(held))
+    return Report(
+        folder.resolve().name, held, table, timeline(table) if table is not None else None, summary, demo, notes
+    )
+
+
+def _numbers(folder: Path) -> tuple[list[int], set[str]]:
+    """The frames that have all kinds of pictures that the folder has, and these kinds."""
+    found = {
+        kind: {int(path.stem) for path in (folder / kind).glob(f"*{suffix}") if path.stem.isdecimal()}
+        for kind, suffix in _PICTURES.items()
+    }
+    kinds = {"hdr", "tonemapped"} | {kind for kind in ("ldr", "events") if found[kind]}
+    return sorted(set.intersection(*(found[kind] for kind in kinds))), kinds
+
+
+def _spread(numbers: list[int], count: int) -> list[int]:
+    """Up to `count` of them; the first frame, which has no events, is passed over where there are more."""
+    count = min(count, len(numbers))
+    chosen = np.linspace(len(numbers) / (count or 1) / 2, len(numbers) - 1, count).astype(int)
+    return [numbers[k] for k in dict.fromkeys(chosen)]
+
+
+def _instant(folder: Path, number: int, kinds: set[str], pixels: int) -> Instant:
+    radiance = np.nan_to_num(read_exr(folder / "hdr" / f"{number:06d}.exr"), posinf=_HALF_MAX)
+    height, width = radiance.shape[:2]
+    pictures = {
+        kind: _fit(_read_png(folder / kind / f"{number:06d}.png"), width, height) if kind in kinds else None
+        for kind in ("tonemapped", "ldr", "events")
+    }
+    linear = _linearisation(pictures["ldr"], radiance) if pictures["ldr"] is not None else (1.0, 1.0)
+    factor = min((pixels / (width * height)) ** 0.5, 1.0)
+    small = (max(int(width * factor), 1), max(int(height * factor), 1))
+    return Instant(
+        number,
+        (width, height),
+        np.clip(_fit(radiance, *small), 0, _HALF_MAX).astype(np.float16),
+        **{kind: picture if picture is None else _fit(picture, *small) for kind, picture in pictures.items()},
+        linear=linear,
+    )
+
+
+def _read_png(path: Path) -> np.ndarray:
+    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise InputError(f"{path} is not a readable PNG file")
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def _fit(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    return (
+        image
+        if image.shape[1::-1] == (width, height)
+        else cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    )
+
+
+def _linearisation(ldr: np.ndarray, radiance: np.ndarray) -> tuple[float, float]:
+    """The power that fits the well-exposed pixels, where the radiance is the linearised frame; 2.2 where there are few.
+
+    It brings the camera's response and the frame's exposure along, whatever they were.
+    """
+    well = (ldr.min(2) > 20) & (ldr.max(2) < 230) & (radiance.min(2) > 0)
+    level, light = np.log(ldr[well] / 255.0).ravel(), np.log(radiance[well]).ravel()
+    if len(level) < 100 or np.ptp(level) < 0.5:
+        return 2.2, 1.0
+    exponent, offset = np.polyfit(level, light, 1)
+    return float(exponent), float(np.exp(offset))
+
+
+def _reductions(held: list[Instant]) -> Iterator[str]:
+    sizes = {(i.size, i.radiance.shape[1::-1]) for i in held if i.size != i.radiance.shape[1::-1]}
+    for (width, height), (w, h) in sorted(sizes):
+        yield f"To keep this page small its pictures are reduced from {width}x{height} to {w}x{h} pixels."
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -53,6 +53,8 @@ def run(args: argparse.Namespace) -> None:
     recording, output = open_chosen(args, args.fps), Path(args.output)
     if args.hdr_white <= 0 or (args.fps is not None and args.fps <= 0):
         raise InputError("--hdr-white and --fps must be positive")
+    for note in recording.notes:
+        print(f"note: {note}", flush=True)
     run_ = _Run(args, recording, output)
     with Interruption() as interruption:
         run_.reconstruct(interruption)

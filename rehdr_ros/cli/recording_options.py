@@ -18,7 +18,7 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
     add("--events", metavar="TOPIC", help="events topic of a bag; found by its type if not given")
     add("--image", metavar="TOPIC", help="image topic of a bag, compressed or not; found by its type if not given")
     add("--frames", metavar="FOLDER", help="frames of a .raw file, in natural order of their names")
-    add("--timestamps", metavar="FILE", help="their stamps, one a line; FOLDER/timestamps.txt if not given")
+    add("--timestamps", metavar="FILE", help="their stamps, one a line; found in or beside FOLDER by its name")
     add("--timestamps-unit", choices=("s", "ms", "us", "ns"), help="of those; deduced if not given")
     add("--start", type=float, metavar="S", help="leave out what comes before, s from the start")
     add("--stop", type=float, metavar="S", help="leave out what comes after, s from the start")

@@ -25,7 +25,7 @@ def in_order(
         if not len(events):
             continue
         began, ended = int(events.t[0]) if began is None else began, int(events.t[-1])
-        while frame is not None and len(events) and frame.stamp_ns - offset_ns < events.t[-1]:
+        while frame is not None and frame.stamp_ns - offset_ns < events.t[-1]:
             before = int(np.searchsorted(events.t, frame.stamp_ns - offset_ns, side="right"))
             if before:
                 yield events[:before]
@@ -34,8 +34,7 @@ def in_order(
             events, frame = events[before:], next(frames, None)
             if frame is None and count > 1 and last.stamp_ns - offset_ns < began:
                 raise _never_meet(f"end at {_s(last.stamp_ns)}", f"begin at {_s(began + offset_ns)}")
-        if len(events):
-            yield events
+        yield events
     second = next(frames, None)
     if not count and second and began is not None:
         raise _never_meet(f"begin at {_s(frame.stamp_ns)}", f"end at {_s(ended + offset_ns)}")

@@ -23,7 +23,7 @@ _FURTHEST_NS = 1 << 62
 class Timestamps(NamedTuple):
     """stamps_ns: int64 (N,). names: of the files, None where the file tells none. exposures: s, None where unknown.
 
-    unit: that of the file. note: a line for the user where the unit was deduced, or gives an odd frame rate; else empty.
+    unit: that of the file. note: a line for the user where the unit was deduced, or gives an odd rate; else empty.
     """
 
     stamps_ns: np.ndarray

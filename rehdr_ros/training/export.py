@@ -14,8 +14,8 @@ from tqdm import tqdm
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Clock, EventBuffer, Events, Packet, make_decoder, voxel_grid
 from rehdr_ros.recordings import BagRecording, Frame, write_exr
+from rehdr_ros.recordings.realhdr import KINDS
 from rehdr_ros.simulation.bag import TRUTH_TOPIC
-from rehdr_ros.training.folder_recording import KINDS
 
 CACHED_NAME = "recording"
 
@@ -117,6 +117,9 @@ def _with_events(recording: BagRecording) -> Iterator[Frame | Events]:
             yield clock.to_ros(message, decoder.decode(message))
         elif isinstance(message, Frame):
             frame_size = message.image.shape[1::-1]
+            yield message
+        elif isinstance(message, Events):
+            stream = recording.encoding, *recording.event_size
             yield message
         if stream and frame_size and stream[1:] != frame_size:
             raise InputError(

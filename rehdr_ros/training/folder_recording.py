@@ -1,6 +1,5 @@
 """A recording as files: an LDR image, an HDR image and a voxel grid a frame."""
 
-import re
 from functools import cached_property
 from pathlib import Path
 
@@ -12,15 +11,9 @@ from rehdr_ros.errors import InputError
 from rehdr_ros.luminance import BT709
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.recordings.images import read_radiance
+from rehdr_ros.recordings.realhdr import KINDS, open_grid, require_finite, require_pairs, sequence_files
 from rehdr_ros.training.metrics import pixel_classes
 from rehdr_ros.training.sequence import Sequence
-
-_SUFFIXES = {
-    "LDR": (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"),
-    "HDR": (".hdr", ".exr"),
-    "event": (".npy",),
-}
-KINDS = tuple(_SUFFIXES)  # the folders below a root
 
 _SCALE_FRAMES = 5
 _EVERYTHING = (slice(None), slice(None))
@@ -39,15 +32,12 @@ class FolderRecording:
         self, root: str | Path, name: str, response: float | str | Path = 2.2, scale: float | None = None
     ) -> None:
         self._folders = {kind: Path(root) / kind / name for kind in KINDS}
-        self._names = {kind: _files(folder, _SUFFIXES[kind]) for kind, folder in self._folders.items()}
-        counts = {kind: len(names) for kind, names in self._names.items()}
-        if len(set(counts.values())) > 1:
-            found = ", ".join(f"{count} in {self._folders[kind]}" for kind, count in counts.items())
-            raise InputError(f"different numbers of frames: {found}; each frame needs one file of each kind")
+        self._names = {kind: sequence_files(folder, kind) for kind, folder in self._folders.items()}
+        require_pairs(self._folders, self._names)
         self._response = Response(response)
         if scale is not None:
             self.scale = scale
-        self.bins, self.height, self.width = _open_grid(self._path("event", 0)).shape
+        self.bins, self.height, self.width = open_grid(self._path("event", 0)).shape
 
     def __len__(self) -> int:
         return len(self._names["LDR"])
@@ -113,54 +103,17 @@ class FolderRecording:
         path = self._path("HDR", k)
         hdr = read_radiance(path)
         self._check_size(path, hdr.shape[:2])
-        return np.maximum(_finite(path, hdr), 0)
+        return np.maximum(require_finite(path, hdr), 0)
 
     def _grid(self, k: int, crop: tuple[slice, slice]) -> np.ndarray:
         path = self._path("event", k)
-        grid = _open_grid(path)
+        grid = open_grid(path)
         self._check_size(path, grid.shape[1:])
         if len(grid) != self.bins:
             raise InputError(f"{path} has {len(grid)} bins, the recording's first grid {self.bins}")
-        return _finite(path, np.array(grid[(slice(None), *crop)], np.float32))
+        return require_finite(path, np.array(grid[(slice(None), *crop)], np.float32))
 
     def _check_size(self, path: Path, shape: tuple[int, int]) -> None:
         if shape != (self.height, self.width):
             first = f"the first grid of {self._folders['event']} has {self.width}x{self.height}"
             raise InputError(f"{path} has {shape[1]}x{shape[0]} pixels, {first}: all must be of one size")
-
-
-def _files(folder: Path, suffixes: tuple[str, ...]) -> list[str]:
-    """Names in natural order: 2 before 10."""
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder; a recording has one of its name in each of {', '.join(KINDS)}")
-    names = [p.name for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith(".")]
-    if not names:
-        raise InputError(f"{folder} has no frames: none of its files is one of {', '.join(suffixes)}")
-    return sorted(names, key=natural_order)
-
-
-def natural_order(name: str) -> tuple:
-    """A key by which frame 2 comes before frame 10."""
-    parts = re.split(r"(\d+)", name)
-    return ([int(part) if i % 2 else part.lower() for i, part in enumerate(parts)], name)
-
-
-def _open_grid(path: Path) -> np.ndarray:
-    """(bins, height, width) as a memory map, which costs no more than what is used of it."""
-    try:
-        grid = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise
-    except (OSError, EOFError, ValueError) as error:
-        raise InputError(f"{path} is not a readable .npy file: {' '.join(str(error).split())}") from error
-    if not isinstance(grid, np.ndarray) or grid.ndim != 3 or grid.dtype.kind not in "biuf" or not grid.size:
-        raise InputError(f"{path} holds no voxel grid: needs numbers of shape (bins, height, width)")
-    return grid
-
-
-def _finite(path: Path, values: np.ndarray) -> np.ndarray:
-    if not np.isfinite(values).all():
-        raise InputError(
-            f"{path} has values that are not finite: mend or remove the frame, in LDR, HDR and event alike"
-        )
-    return values

@@ -7,9 +7,11 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from rehdr_ros.errors import InputError
+from rehdr_ros.recordings.natural_order import natural_order
+from rehdr_ros.recordings.realhdr import KINDS
 from rehdr_ros.training.augmentation import augmented
 from rehdr_ros.training.export import CACHED_NAME, cached_folder
-from rehdr_ros.training.folder_recording import KINDS, FolderRecording, natural_order
+from rehdr_ros.training.folder_recording import FolderRecording
 from rehdr_ros.training.sequence import Sequence
 
 _RECORDED = 0x7EC0  # a stream of random numbers that no user's seed reaches

@@ -299,3 +299,13 @@ def test_a_damaged_snapshot_is_refused(simulated_bag, rehdr, interrupt):
     (folder / "unfinished.safetensors").write_bytes(b"nonsense")
     outcome = rehdr("reconstruct", simulated_bag, "-o", folder)
     assert outcome.code == 2 and "unfinished.safetensors is damaged" in outcome.err
+
+
+def test_voxel_grids_in_place_of_events_give_the_same(simulated_bag, reconstruct, rehdr, tmp_path):
+    assert rehdr("export", simulated_bag, "-o", tmp_path / "set").code == 0
+    folder = reconstruct(simulated_bag)
+    expected = [read_exr(folder / "hdr" / name) for name in names(folder / "hdr")]
+    folder = reconstruct(tmp_path / "set" / "LDR" / "bag", "--fps", 10)
+    for name, radiance in zip(names(folder / "hdr"), expected, strict=True):
+        np.testing.assert_allclose(read_exr(folder / "hdr" / name), radiance, rtol=1e-3, atol=1e-5)
+    assert [row["stamp_ns"] for row in rows(folder)][:2] == ["0", "100000000"]

@@ -8,9 +8,11 @@ from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
+from rehdr_ros.errors import InputError
 from rehdr_ros.events import Events, Packet
 from rehdr_ros.recordings import BagRecording, BagWriter, Calibration, Frame, RecordingError
 from rehdr_ros.recordings.bag_types import CAMERA_INFO, COMPRESSED, DVS_EVENTS, EVENTS, IMAGE
+from rehdr_ros.recordings.ros1_message import events_from_ros1_event_array
 
 MS, S = 10**6, 10**9
 STAMP = 1_700_000_000 * S
@@ -100,19 +102,19 @@ def test_a_compressed_file_that_is_cut_off(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "plugin, mode, has_metadata",
+    "plugin, mode, parts, has_metadata",
     [
-        (StoragePlugin.SQLITE3, CompressionMode.NONE, True),
-        (StoragePlugin.SQLITE3, CompressionMode.FILE, True),
-        (StoragePlugin.MCAP, CompressionMode.NONE, True),
-        (StoragePlugin.MCAP, CompressionMode.NONE, False),
+        (StoragePlugin.SQLITE3, CompressionMode.NONE, 2, True),
+        (StoragePlugin.MCAP, CompressionMode.FILE, 12, True),  # 10 comes behind 9
+        (StoragePlugin.MCAP, CompressionMode.NONE, 2, True),
+        (StoragePlugin.MCAP, CompressionMode.NONE, 12, False),
     ],
 )
-def test_split_bags(tmp_path, plugin, mode, has_metadata):
+def test_split_bags(tmp_path, plugin, mode, parts, has_metadata):
     (tmp_path / "bag").mkdir()
     metadata, names = None, []
-    for k in range(COUNT):  # of one and two digits: _10 comes behind _9
-        part = store(write(tmp_path / f"source_{k}", [k]), tmp_path / f"part_{k}", plugin, mode)
+    for k, numbers in enumerate(np.split(np.arange(COUNT), parts)):
+        part = store(write(tmp_path / f"source_{k}", numbers.tolist()), tmp_path / f"part_{k}", plugin, mode)
         (file,) = (entry for entry in part.iterdir() if entry.suffix != ".yaml")
         names.append(file.name.replace(file.name.split(".")[0], f"bag_{k}"))
         shutil.copy(file, tmp_path / "bag" / names[-1])
@@ -158,6 +160,23 @@ def test_which_image_is_preferred(tmp_path):
                 bag.write_image(topic, STAMP, "", image(0), "rgb8")
     assert BagRecording(tmp_path / "bag").image_topics == own + derived
     assert BagRecording(tmp_path / "bag", image_topic=derived[1]).image_topic == derived[1]
+
+
+def test_topics_with_messages_are_preferred(tmp_path):
+    with (
+        Reader(write(tmp_path / "source")) as reader,
+        Writer(tmp_path / "bag", version=8, storage_plugin=StoragePlugin.MCAP) as bag,
+    ):
+        for source in reader.connections:
+            for topic in ("/empty", source.topic):
+                added = bag.add_connection(
+                    topic + source.topic, source.msgtype, msgdef=source.msgdef.data, rihs01=source.digest
+                )
+            for _, stamp_ns, raw in reader.messages([source]):
+                bag.write(added, stamp_ns, raw)
+    recording = BagRecording(tmp_path / "bag")
+    assert recording.events_topics == ["/events/events", "/empty/events"]
+    assert recording.image_topics == ["/image/image", "/empty/image"]
 
 
 def test_a_damaged_compressed_image_is_told_with_its_topic(tmp_path):
@@ -274,6 +293,20 @@ def test_ros1_bags(ros1_bag, assert_same_events):
         for each in (messages[2 * k + 1], frame):
             assert (each.stamp_ns, each.frame_id) == (STAMP + k * MS, "davis")
             np.testing.assert_array_equal(each.image, image(k))
+
+
+def test_a_ros1_event_array_that_is_cut_off_or_has_events_outside():
+    types = get_typestore(Stores.ROS1_NOETIC)
+    for name, definition in DVS_DEFINITIONS.items():
+        types.register(get_types_from_msg(definition, name))
+    header = types.types["std_msgs/msg/Header"](0, types.types["builtin_interfaces/msg/Time"](1, 2), "davis")
+    raw = bytes(types.serialize_ros1(event_array(types.types, header, events(0), width=32), DVS_EVENTS))
+    array = events_from_ros1_event_array(raw)
+    assert (array.stamp_ns, array.size, len(array.events)) == (S + 2, (32, 48), (events(0).x < 32).sum())
+    assert array.out_of_bounds == (events(0).x >= 32).sum()
+    for damaged in (raw[:-1], raw[:30], raw[:5], raw + b"\0"):
+        with pytest.raises(InputError, match="EventArray"):
+            events_from_ros1_event_array(damaged)
 
 
 def test_ros1_messages_come_as_ros2_ones(ros1_bag):

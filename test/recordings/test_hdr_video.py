@@ -85,7 +85,7 @@ def test_the_decoded_luminance_is_that_of_the_radiance(video):
 def test_ffprobe_sees_hdr10(video):
     if shutil.which("ffprobe") is None:
         pytest.skip("ffprobe is not installed")
-    command = "ffprobe -v error -of json -show_streams -show_frames -read_intervals %+#1".split()
+    command = ["ffprobe", "-v", "error", "-of", "json", "-show_streams", "-show_frames", "-read_intervals", "%+#1"]
     about = json.loads(subprocess.run([*command, video[0]], capture_output=True, check=True).stdout)
     stream, frame = about["streams"][0], about["frames"][0]
     assert stream["profile"] == "Main 10" and stream["pix_fmt"] == "yuv420p10le"

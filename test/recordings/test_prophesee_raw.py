@@ -96,6 +96,12 @@ def test_headers_of_all_ages(tmp_path, text, assert_same_events):
     assert_same_events(events_of(open_recording(path)), events.shifted(-int(events.t[0] // 64_000 * 64_000)))
 
 
+def test_words_that_look_like_a_line_of_the_header(tmp_path):
+    recording = open_recording(write(tmp_path / "a.raw", header("EVT2"), b"% x\n"))
+    assert not len(events_of(recording))
+    assert recording.counters["unsynchronized"] == 1
+
+
 @pytest.mark.parametrize(
     "text, complaint",
     [

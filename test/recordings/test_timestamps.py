@@ -78,15 +78,18 @@ def test_exposures(tmp_path, text, deduced):
     assert bool(read_.note) == deduced
 
 
-def test_the_start_of_an_exposure_is_the_stamp(tmp_path):
-    text = "# exposure_start_timestamp_us, exposure_end_timestamp_us\n40000, 45000\n80000, 85000\n"
-    read_ = read(tmp_path, text)
-    assert (read_.stamps_ns.tolist(), read_.unit, read_.exposures, read_.note) == (STAMPS[:2], "us", None, "")
+@pytest.mark.parametrize("ends", [False, True])
+def test_the_start_of_an_exposure_is_the_stamp(tmp_path, ends):
+    columns = ["exposure_start_timestamp_us", "exposure_end_timestamp_us"], ["40000", "45000"], ["80000", "85000"]
+    text = "\n".join(", ".join(reversed(row) if ends else row) for row in columns)
+    for text_ in (text, f"# {text}"):
+        read_ = read(tmp_path, text_)
+        assert (read_.stamps_ns.tolist(), read_.unit, read_.exposures, read_.note) == (STAMPS[:2], "us", None, "")
 
 
 def test_a_unit_that_is_given_counts(tmp_path):
     assert read(tmp_path, "timestamp_ms\n40\n80\n", "us").stamps_ns.tolist() == [40_000, 80_000]
-    assert "25000 frames/s; is that the unit?" in read(tmp_path, "timestamp_ms\n40\n80\n", "us").note
+    assert "us: 2.5e+04 frames/s; is that the unit?" in read(tmp_path, "timestamp_ms\n40\n80\n", "us").note
     single = read(tmp_path, "7\n", "s")
     assert (single.stamps_ns.tolist(), single.note) == ([7 * S], "")
 

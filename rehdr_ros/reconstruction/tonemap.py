@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d, conv2d, interpolate, pad
+from torch.nn.functional import adaptive_avg_pool2d, interpolate, pad
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.jit import sealed
@@ -139,7 +139,9 @@ def _local_gains(radiance: Tensor, middle: float) -> Tensor:
     reach = math.ceil(3 * _SPREAD)
     weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=log.device) / _SPREAD) ** 2)
     weights /= weights.sum()
-    log = conv2d(conv2d(pad(log, (reach,) * 4, "replicate"), weights.view(1, 1, 1, -1)), weights.view(1, 1, -1, 1))
+    log = pad(log, (reach,) * 4, "replicate")
+    for axis in (2, 3):  # not by a convolution, which a GPU may compute in TF32
+        log = (log.unfold(axis, len(weights), 1) * weights).sum(-1)
     key = _LOCAL_KEY / middle
     gains = key / (1 + _LOCAL_WHITE * key * log.exp())
     return interpolate(gains, (height, width), mode="bilinear")[0, 0, ..., None]

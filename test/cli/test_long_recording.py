@@ -79,10 +79,8 @@ def test_memory_stays_and_interruptions_leave_no_trace(recording, tmp_path):
     first, last = during[min(during)], during[max(during)]
     growth, highest = last / first - 1, max(during.values()) / first - 1
     print(f"\nresident: {first / 1e3:.1f} MB at frame {min(during)}, {last / 1e3:.1f} MB at frame {max(during)}")
-    print(
-        f"growth {100 * growth:+.2f} %, at most {100 * highest:+.2f} %; {100 * (max(memory.values()) / first - 1):+.2f} %"
-        " with the writing of videos and bag"
-    )
+    written = max(memory.values()) / first - 1
+    print(f"growth {100 * growth:+.2f} %, at most {100 * highest:+.2f} %; {100 * written:+.2f} % with videos and bag")
     assert max(during) > 0.9 * FRAMES and highest <= GROWTH
 
     for number, how in STOPS.items():

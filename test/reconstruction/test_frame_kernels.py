@@ -27,7 +27,7 @@ def signatures():
     return {kernel.__module__ + "." + kernel.__name__: set(kernel.signatures) for kernel in kernels}
 
 
-@pytest.mark.parametrize("operator", ["reinhard", "mulaw", "gamma"])
+@pytest.mark.parametrize("operator", ["reinhard", "mulaw", "gamma", "local"])
 def test_nothing_is_compiled_after_the_warm_up(make_pipeline, operator):
     pipeline = make_pipeline(tonemap=operator)
     pipeline.warm_up((32, 24))

@@ -9,7 +9,8 @@ from rehdr_ros.reconstruction.clipping import clipped_fraction
 from rehdr_ros.reconstruction.levels import make_levels
 from rehdr_ros.reconstruction.tonemap import ToneMapper
 
-OPERATORS = ["reinhard", "mulaw", "gamma"]
+GLOBAL = ["reinhard", "mulaw", "gamma"]
+OPERATORS = [*GLOBAL, "local"]
 S = 1_000_000_000
 
 
@@ -42,7 +43,7 @@ def expected(operator, radiance):
     return (display * 255 + 0.5).astype(np.uint8)
 
 
-@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize("operator", GLOBAL)
 @pytest.mark.parametrize("path", ["__call__", "_by_torch"])
 def test_levels_are_those_of_the_formulas(operator, path):
     pixels, clipped = getattr(ToneMapper(operator), path)(scene(), 0)
@@ -63,7 +64,7 @@ def test_the_kernels_give_what_torch_gives(operator):
         assert (difference > 0).mean() < 5e-4
 
 
-@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize("operator", GLOBAL)
 @pytest.mark.parametrize("shape", [(1, 1), (1, 2), (3, 5), (1, 2048), (2, 2049)])
 def test_every_pixel_is_mapped_at_every_size(operator, shape):
     radiance = scene(*shape) if shape[0] > 1 else scene(2, shape[1])[:1] + 1
@@ -100,7 +101,7 @@ def test_levels_too_close_to_each_other_are_refused():
         make_levels(lambda display: 0.5 + display / 1000)
 
 
-@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize("operator", GLOBAL)
 def test_display_values_rise_with_the_luminance(operator):
     row = ToneMapper(operator)(ramp(), 0).pixels[0].astype(int)
     assert (np.diff(row, axis=0) >= 0).all() and row[0].max() < 60 and row[-1].min() >= 250
@@ -166,11 +167,65 @@ def test_colours_stay_what_they_are(operator):
     assert display[0] > display[1] > display[2]
 
 
+def halves(bright, height=96, width=192):
+    """A wall of level 1 beside one of level `bright`, both with the same grain of a tenth."""
+    radiance = torch.ones(height, width, 3)
+    radiance[:, width // 2 :] = bright
+    radiance[::2, ::2] *= 1.1
+    return radiance
+
+
+@pytest.mark.parametrize("path", ["__call__", "_by_torch"])
+@pytest.mark.parametrize("bright", [1.0, 16.0])
+def test_local_adapts_to_the_surroundings(path, bright):
+    """Away from the border the surroundings are the wall's own level."""
+    display = getattr(ToneMapper("local"), path)(halves(bright), 0).pixels[..., 0].astype(float)
+    key = 0.36 / (math.sqrt(bright) * 1.1**0.25)  # of the log-average
+    for column, level in ((8, 1.0), (184, bright)):
+        scaled = key * level
+        expected = 255 * (scaled / (1 + 3 * scaled * 1.1**0.25)) ** (1 / 2.2)
+        assert display[49, column] == pytest.approx(expected, abs=1)
+        assert display[48, column] == pytest.approx(1.1 ** (1 / 2.2) * expected, abs=1.5)
+
+
+def test_local_keeps_the_detail_of_what_is_bright():
+    def grain(operator):
+        radiance = halves(1.0)
+        radiance[:, 144:] *= 50
+        radiance[:8, -8:] = 2000  # a lamp: the wall is not the brightest
+        display = ToneMapper(operator)(radiance, 0).pixels[..., 0].astype(float)
+        return display[48, 184] - display[49, 184]
+
+    assert grain("local") > 2 * grain("reinhard")
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (3, 5), (1, 2048), (33, 2), (260, 346)])
+def test_local_maps_images_of_every_size(shape):
+    radiance = torch.full((*shape, 3), 0.7)
+    display = ToneMapper("local")(radiance, 0).pixels
+    assert display.shape == radiance.shape
+    assert (display == round(255 * (0.36 / (1 + 3 * 0.36)) ** (1 / 2.2))).all()
+
+
+@pytest.mark.parametrize("operator, most", [("reinhard", 6), ("local", 3)])
+def test_a_lamp_that_enters_hardly_moves_the_rest(operator, most):
+    """Levels a frame at 20 Hz, of what lies away from a lamp over a quarter of the picture that goes on and off."""
+    mapper = ToneMapper(operator)
+    levels = []
+    for k in range(40):
+        radiance = halves(1.0)
+        if 10 <= k < 25:
+            radiance[:, 144:] *= 50
+        levels.append(mapper(radiance, S // 20 * k).pixels[:, :48].astype(float).mean())
+    assert np.abs(np.diff(levels)).max() <= most
+    assert np.ptp(levels) > 2  # it does adapt
+
+
 def test_a_large_image_is_mapped_by_a_sample():
     display = ToneMapper()(ramp(count=1000).repeat(300, 1, 1), 0).pixels
     np.testing.assert_allclose(display[:4].astype(int), ToneMapper()(ramp(count=1000), 0).pixels.astype(int), atol=4)
 
 
 def test_an_unknown_operator_is_refused():
-    with pytest.raises(ValueError, match="'filmic'.*reinhard, mulaw, gamma"):
+    with pytest.raises(ValueError, match="'filmic'.*reinhard, mulaw, gamma, local"):
         ToneMapper("filmic")

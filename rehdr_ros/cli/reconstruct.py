@@ -23,6 +23,7 @@ from rehdr_ros.recordings.results import ResultWriter, read_rows, write_summary
 
 _UNFINISHED = "unfinished.safetensors"  # there until everything is written
 _SECONDS_BETWEEN_SNAPSHOTS = 10
+_CHOICES = ("events", "image", "frames", "timestamps", "timestamps_unit", "fps", "start", "stop", "every", "half")
 _EPILOG = """\
 Interrupted (Ctrl-C, SIGTERM, or killed) and started again, a run goes on where it was, and ends with the same files.
 """
@@ -70,7 +71,8 @@ class _Run:
         self._config = replace(pipeline_config(args), event_image=True)
         self._settings = {
             "recording": str(Path(args.input).resolve()),
-            **{name: getattr(args, name) for name in ("events", "image", "start", "stop", "every", "half")},
+            "bytes": _size(Path(args.input)),
+            **{name: getattr(args, name) for name in _CHOICES},
             **asdict(self._config),
         }
         self._unfinished = output / _UNFINISHED
@@ -217,6 +219,11 @@ def _row(frame: HdrFrame) -> dict:
         "reset_reason": info.reset_reason,
         **stages,
     }
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of all in a folder."""
+    return sum(p.stat().st_size for p in (path.rglob("*") if path.is_dir() else [path]) if p.is_file())
 
 
 def _frame_rate(folder: Path) -> float:

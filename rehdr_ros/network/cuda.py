@@ -1,5 +1,8 @@
 """REHDR on an NVIDIA GPU: one compiled step, recorded once as a CUDA graph and replayed for every frame."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor
 
@@ -29,20 +32,22 @@ class CudaRehdr(Rehdr):
         voxel = torch.zeros(1, self.config.bins, height, width, device=device)
         self._clipped_from = torch.full((), CLIPPED, device=device)
         self._initial = flatten(self.initial_state(pad_to_multiple(ldr, 2**self.config.scales)))
-        self._state = [x.clone() for x in self._initial]
+        # In the order in which the convolutions keep their pixels.
+        self._state = [x.clone(memory_format=_layout(x)) for x in self._initial]
         self._inputs = ldr, voxel
         step = torch.compile(self._step, fullgraph=True, dynamic=False) if self.compiled else self._step
         stream = torch.cuda.Stream(device)
         stream.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(stream):
-            for _ in range(_WARM_UPS):
-                step(ldr, voxel, self._state, self._clipped_from)
+            step(ldr, voxel, self._state, self._clipped_from)  # compiles
+            with _searching():
+                for _ in range(_WARM_UPS):
+                    step(ldr, voxel, self._state, self._clipped_from)
         torch.cuda.current_stream(device).wait_stream(stream)
         self._graph = torch.cuda.CUDAGraph()
         # Another thread may allocate or copy meanwhile.
-        with torch.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local"):
-            self._radiance, new = step(ldr, voxel, self._state, self._clipped_from)
-            torch._foreach_copy_(self._state, new)
+        with _searching(), torch.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local"):
+            self._radiance = step(ldr, voxel, self._state, self._clipped_from)
         self._size = height, width
 
     @torch.inference_mode()
@@ -61,8 +66,25 @@ class CudaRehdr(Rehdr):
         self._graph.replay()
         return self._radiance, nest(self._state, self.config)
 
-    def _step(
-        self, ldr: Tensor, voxel: Tensor, state: list[Tensor], clipped_from: Tensor
-    ) -> tuple[Tensor, list[Tensor]]:
+    def _step(self, ldr: Tensor, voxel: Tensor, state: list[Tensor], clipped_from: Tensor) -> Tensor:
+        """The radiance; the state is written where the last one was."""
         radiance, new = Rehdr.forward(self, ldr, voxel, nest(state, self.config), clipped_from)
-        return radiance, flatten(new)
+        for old, value in zip(state, flatten(new), strict=True):
+            old.copy_(value)
+        return radiance
+
+
+def _layout(x: Tensor) -> torch.memory_format:
+    return torch.channels_last if x.ndim == 4 else torch.preserve_format
+
+
+@contextmanager
+def _searching() -> Iterator[None]:
+    """cuDNN measures which of its algorithms is fastest for each convolution that it meets for the first time; in other
+    threads, too."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before

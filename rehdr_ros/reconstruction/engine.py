@@ -13,6 +13,7 @@ from rehdr_ros.network.cpu import CpuRehdr, remade
 from rehdr_ros.network.cuda import CudaRehdr
 from rehdr_ros.network.fold import fold_norms
 from rehdr_ros.network.openvino_rehdr import OpenVinoRehdr, is_installed
+from rehdr_ros.network.tensor_cores import for_tensor_cores
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 ENGINES = ("auto", "pytorch")
@@ -151,6 +152,8 @@ class Engine:
 
     def _as_configured(self, network: Rehdr, kind: type[Rehdr]) -> Rehdr:
         made = fold_norms(remade(kind, network))
+        if kind is CudaRehdr:
+            made = for_tensor_cores(made)
         return made.to(self._device, PRECISIONS[self._precision], memory_format=torch.channels_last)
 
 

@@ -61,6 +61,9 @@ class Reconstructor:
         self.set_response(Response(response, white_level))
         self.device = pick_device(device)
         self.precision = pick_precision(precision, self.device)
+        self._load_or_fall_back()
+
+    def _load_or_fall_back(self) -> None:
         try:
             self._load()
         except torch.cuda.OutOfMemoryError:
@@ -122,13 +125,16 @@ class Reconstructor:
         """
         self._engine.meet(*image.shape[:2], wait)
         given = image, events, t0_ns, t1_ns, exposure, event_size, grid
-        try:
-            return self._step(*given)
-        except torch.cuda.OutOfMemoryError:
-            if not self._fall_back():
-                raise
-        result = self._step(*given)
-        return replace(result, reset_reason=f"out of memory, now {self.precision} on {self.device}")
+        reason = ""
+        while True:
+            try:
+                result = self._step(*given)
+            except torch.cuda.OutOfMemoryError:
+                if not self._fall_back():
+                    raise
+                reason = f"out of memory, now {self.precision} on {self.device}"
+            else:
+                return replace(result, reset_reason=reason) if reason else result
 
     @torch.inference_mode()
     def pass_over(self, image, events, t0_ns, t1_ns, exposure=None, event_size=None, grid=None) -> None:
@@ -192,7 +198,7 @@ class Reconstructor:
             self.precision = pick_precision("auto", self.device)
         else:
             self.device, self.precision = torch.device("cpu"), pick_precision("auto", torch.device("cpu"))
-        self._load()
+        self._load_or_fall_back()
         if cameras is not None:
             self.voxels.take_cameras(cameras)
         return True

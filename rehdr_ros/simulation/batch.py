@@ -1,5 +1,6 @@
 """Simulated sequences by the batch, on any device: what a training consumes. The physics of simulator.py."""
 
+import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -116,6 +117,10 @@ class BatchSimulator:
         scene = BatchScene(backgrounds, self.size, speed, draw_log(v.scale), things, rng, device)
         stamps = np.arange(self.frames) + draw(v.jitter)[:, None] * rng.uniform(-0.5, 0.5, (n, self.frames))
         stamps = (stamps - stamps[:, :1]) / fps[:, None]
+        steps, times = self._steps(speed, fps), list(stamps.T)
+        looks = [_between(*pair, steps) for pair in itertools.pairwise(times)]
+        shutter = [[t + share * exposure_time for share in (1 / 6, 3 / 6, 5 / 6)] for t in times]
+        scene.foresee(np.stack([*times, *itertools.chain(*looks, *shutter)]))
         mono, bayer, loses = (tensor(rng.random(n) < share) > 0 for share in (v.mono, v.bayer, v.loses_packets))
         white = self._white(scene, stamps, draw(v.clipped), mono)
         gains, told = self._gains(rng, n)
@@ -136,21 +141,18 @@ class BatchSimulator:
         noise = tensor(draw(v.noise_rate)), tensor(draw(v.leak_rate)), hot
         lost = tensor(draw(v.lost)) * loses
 
-        def look(t: np.ndarray) -> Tensor:
-            return scene.luminance(t) / white
-
-        sensor.start(look(stamps[:, 0]))
-        steps = self._steps(speed, fps)
+        sensor.start(scene.luminance(times[0]) / white)
+        intervals, gain = tensor(np.diff(stamps)), tensor(gains)
         ldr, voxel, truth = [], [], []
         for k in range(self.frames):
             grid = white.new_zeros((n, self.bins, *shape[2:]))
             if k:
-                self._add_events(grid, sensor, look, stamps[:, k - 1], stamps[:, k], steps, lost, random)
-                add_noise(grid, tensor(stamps[:, k] - stamps[:, k - 1]), *noise, random)
-            offsets = [stamps[:, k] + share * exposure_time for share in (1 / 6, 3 / 6, 5 / 6)]
-            radiance = sum(scene.render(t) for t in offsets) / 3
+                views = (scene.luminance(t) / white for t in looks[k - 1])
+                self._add_events(grid, sensor, views, intervals[:, k - 1], steps, lost, random)
+                add_noise(grid, intervals[:, k - 1], *noise, random)
+            radiance = sum(map(scene.render, shutter[k])) / 3
             radiance = torch.where(mono.view(-1, 1, 1, 1), luminance_of(radiance), radiance) / white
-            radiance = radiance * tensor(gains[:, k]).view(-1, 1, 1, 1)
+            radiance = radiance * gain[:, k].view(-1, 1, 1, 1)
             truth.append(radiance)
             voxel.append(grid)
             frame = expose(radiance, levels, shot, read, bayer & ~mono, random)
@@ -163,10 +165,9 @@ class BatchSimulator:
         gaps = max(1, self.bins - 1)
         return gaps * int(np.clip(np.ceil(motion / 1.5 / gaps), 1, 4))
 
-    def _add_events(self, grid, sensor, look, t0, t1, steps: int, lost: Tensor, random) -> None:
-        span = torch.as_tensor((t1 - t0) / steps, dtype=torch.float32, device=grid.device)
-        for step in range(steps):
-            polarity_sum, when = sensor.step(look(t0 + (step + 1) / steps * (t1 - t0)), span)
+    def _add_events(self, grid, sensor, views, seconds: Tensor, steps: int, lost: Tensor, random) -> None:
+        for step, view in enumerate(views):
+            polarity_sum, when = sensor.step(view, seconds / steps)
             arrives = torch.rand(len(lost), generator=random, device=grid.device) >= lost
             polarity_sum = polarity_sum * arrives.view(-1, 1, 1, 1)
             place = (self.bins - 1) * (step + when) / steps
@@ -196,3 +197,8 @@ class BatchSimulator:
         index = ((1 - clipped) * (views.shape[1] - 1)).astype(int)
         white = views[torch.arange(len(views)), torch.as_tensor(index)]
         return white.clamp_min(1e-6).view(-1, 1, 1, 1)
+
+
+def _between(t0: np.ndarray, t1: np.ndarray, steps: int) -> list[np.ndarray]:
+    """The ends of that many equal parts of an interval."""
+    return [t0 + (step + 1) / steps * (t1 - t0) for step in range(steps)]

@@ -1,6 +1,7 @@
 """Many scenes under moving cameras, rendered together in torch; the geometry of scene.py, and things before it."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from rehdr_ros.luminance import BT709
 from rehdr_ros.simulation.motion import Wander
-from rehdr_ros.simulation.scene import rotation
+from rehdr_ros.simulation.scene import matrices, rotation
 
 TEXTURE = (512, 1024)  # height and width of every background
 _PATCH = 64  # px, of a thing in the foreground
@@ -18,9 +19,9 @@ _PATCH = 64  # px, of a thing in the foreground
 
 @dataclass(frozen=True)
 class Background:
-    """radiance: (512, 1024, 3) float32; a panorama, or a flat canvas."""
+    """radiance: (512, 1024, 3) float32, on the batch's device; a panorama, or a flat canvas."""
 
-    radiance: np.ndarray
+    radiance: Tensor
     is_panorama: bool
 
 
@@ -30,7 +31,7 @@ class Flicker:
     def __init__(self, rng: np.random.Generator, depth: float):
         self._depth, self._frequency, self._phase = depth, rng.uniform(1, 25), rng.uniform(0, 2 * np.pi)
 
-    def __call__(self, seconds: float) -> float:
+    def __call__(self, seconds: np.ndarray) -> np.ndarray:
         return 1 + self._depth * np.sin(2 * np.pi * self._frequency * seconds + self._phase)
 
 
@@ -46,8 +47,8 @@ class PanoramaCamera:
         centre = (size - 1) / 2
         self._rays = np.array([[1 / focal, 0, -centre / focal], [0, 1 / focal, -centre / focal], [0, 0, 1]])
 
-    def __call__(self, seconds: float) -> np.ndarray:
-        """View pixels (x, y, 1) -> directions, 3x3."""
+    def __call__(self, seconds: np.ndarray) -> np.ndarray:
+        """View pixels (x, y, 1) -> directions, (..., 3, 3)."""
         yaw = self._start + self._turn * seconds + self._yaw(seconds)
         return rotation(yaw, self._pitch(seconds), self._roll(seconds)) @ self._rays
 
@@ -61,13 +62,14 @@ class PlanarCamera:
         self._y, self._x = (Wander(rng, b, 4 * b / (scale * speed)) for b in bounds)
         self._angle, self._zoom = Wander(rng, 0.15, 4.0), Wander(rng, 0.12, 5.0)
 
-    def __call__(self, seconds: float) -> np.ndarray:
-        """View pixels (x, y, 1) -> texture pixels, 3x3."""
+    def __call__(self, seconds: np.ndarray) -> np.ndarray:
+        """View pixels (x, y, 1) -> texture pixels, (..., 3, 3)."""
         angle, scale = self._angle(seconds), self._scale * np.exp(self._zoom(seconds))
         c, s, middle = scale * np.cos(angle), scale * np.sin(angle), (self._size - 1) / 2
         x = (self._shape[1] - 1) / 2 + self._x(seconds)
         y = (self._shape[0] - 1) / 2 + self._y(seconds)
-        return np.array([[c, -s, x - c * middle + s * middle], [s, c, y - s * middle - c * middle], [0, 0, 1]])
+        zero, one = np.zeros_like(c), np.ones_like(c)
+        return matrices([[c, -s, x - c * middle + s * middle], [s, c, y - s * middle - c * middle], [zero, zero, one]])
 
 
 class BatchScene:
@@ -89,8 +91,7 @@ class BatchScene:
     ):
         self._size, self._device = size, device
         self._panoramas = sum(b.is_panorama for b in backgrounds)
-        texture = torch.from_numpy(np.stack([_with_seam(b) for b in backgrounds])).to(device).permute(0, 3, 1, 2)
-        self._texture = texture.contiguous()
+        self._texture = torch.stack([_with_seam(b) for b in backgrounds]).permute(0, 3, 1, 2).contiguous()
         self._grey = luminance_of(self._texture)
         y, x = torch.meshgrid(*(torch.arange(size, device=device, dtype=torch.float32),) * 2, indexing="ij")
         self._pixels = torch.stack((x, y, torch.ones_like(x)), -1).view(-1, 3)
@@ -102,7 +103,12 @@ class BatchScene:
                 bounds = [max(1.0, (n - s * size) / 2 * 0.9) for n in TEXTURE]
                 self._cameras.append(PlanarCamera(rng, size, TEXTURE, s, v, bounds))
             self._light.append(Flicker(rng, rng.choice((0.0, rng.uniform(0, 0.3)), p=(0.8, 0.2))))
+        self._foreseen: dict[bytes, list[tuple[Tensor, Tensor]]] = {}
         self._things = [_Things(backgrounds, size, speed, rng, device) for _ in range(things)]
+
+    def foresee(self, seconds: np.ndarray) -> None:
+        """Find the poses and the light of many times, (K, N), together: a GPU would wait for each."""
+        self._foreseen = dict(zip([t.tobytes() for t in seconds], self._poses(seconds), strict=True))
 
     def render(self, seconds: np.ndarray) -> Tensor:
         """seconds: (N,). Returns linear radiance (N, 3, H, W) float32."""
@@ -113,17 +119,24 @@ class BatchScene:
         return self._compose(self._grey, "grey", seconds)
 
     def _compose(self, texture: Tensor, kind: str, seconds: np.ndarray) -> Tensor:
-        view = self._sample(texture, self._places(self._cameras, seconds))
-        for things in self._things:
-            places = self._places(things.cameras, seconds).view(-1, self._size, self._size, 3)[..., :2]
+        (poses, brightness), *others = self._foreseen.get(seconds.tobytes()) or self._poses(seconds[None])[0]
+        view = self._sample(texture, self._pixels @ poses)
+        for things, (thing_poses, light) in zip(self._things, others, strict=True):
+            places = (self._pixels @ thing_poses).view(-1, self._size, self._size, 3)[..., :2]
             layer = F.grid_sample(things.patches[kind], _normalised(places, _PATCH, _PATCH), align_corners=True)
-            light = _column(things.light(seconds), view)
             view = view * (1 - layer[:, -1:]) + light * layer[:, :-1]
-        return view * _column([f(t) for f, t in zip(self._light, seconds, strict=True)], view)
+        return view * brightness
 
-    def _places(self, cameras: list, seconds: np.ndarray) -> Tensor:
-        matrices = np.stack([camera(t) for camera, t in zip(cameras, seconds, strict=True)]).astype(np.float32)
-        return self._pixels @ torch.from_numpy(matrices).to(self._device).transpose(1, 2)
+    def _poses(self, seconds: np.ndarray) -> list[list[tuple[Tensor, Tensor]]]:
+        """By time, (K, N), and for the background and each thing: (N, 3, 3), transposed, and light (N, 1, 1, 1)."""
+
+        def uploaded(functions: list) -> Tensor:
+            values = np.stack([f(t) for f, t in zip(functions, seconds.T, strict=True)], 1)
+            return torch.from_numpy(values.astype(np.float32)).to(self._device)
+
+        moving = [(self._cameras, self._light), *((things.cameras, things.flicker) for things in self._things)]
+        layers = [(uploaded(a).transpose(-1, -2), uploaded(b)[..., None, None, None]) for a, b in moving]
+        return [[(poses[k], light[k]) for poses, light in layers] for k in range(len(seconds))]
 
     def _sample(self, texture: Tensor, places: Tensor) -> Tensor:
         height, width = TEXTURE
@@ -143,13 +156,13 @@ class _Things:
     perhaps flickers."""
 
     def __init__(self, backgrounds: list[Background], size: int, speed: np.ndarray, rng, device: torch.device):
-        patches, self.cameras, self._flicker = [], [], []
+        patches, self.cameras, self.flicker = [], [], []
         for v in speed:
             source = backgrounds[rng.integers(len(backgrounds))].radiance
             top, left = (rng.integers(0, n - _PATCH) for n in TEXTURE)
-            texture = source[top : top + _PATCH, left : left + _PATCH] * np.float32(np.exp2(rng.uniform(-2, 4)))
-            alpha = _shape(rng)[..., None]
-            patches.append(np.concatenate((texture * alpha, alpha), 2))
+            texture = source[top : top + _PATCH, left : left + _PATCH] * 2 ** rng.uniform(-2, 4)
+            alpha = torch.from_numpy(_shape(rng)).to(device)[..., None]
+            patches.append(torch.cat((texture * alpha, alpha), 2))
             extent = size * rng.uniform(0.15, 0.6)
             self.cameras.append(
                 PlanarCamera(
@@ -161,12 +174,9 @@ class _Things:
                     [0.6 * _PATCH * size / extent] * 2,
                 )
             )
-            self._flicker.append(Flicker(rng, rng.choice((0.0, rng.uniform(0, 0.9)), p=(0.7, 0.3))))
-        colour = torch.from_numpy(np.stack(patches).astype(np.float32)).to(device).permute(0, 3, 1, 2).contiguous()
+            self.flicker.append(Flicker(rng, rng.choice((0.0, rng.uniform(0, 0.9)), p=(0.7, 0.3))))
+        colour = torch.stack(patches).permute(0, 3, 1, 2).contiguous()
         self.patches = {"colour": colour, "grey": torch.cat((luminance_of(colour[:, :3]), colour[:, 3:]), 1)}
-
-    def light(self, seconds: np.ndarray) -> list[float]:
-        return [f(t) for f, t in zip(self._flicker, seconds, strict=True)]
 
 
 def _shape(rng: np.random.Generator) -> np.ndarray:
@@ -183,21 +193,22 @@ def _shape(rng: np.random.Generator) -> np.ndarray:
     return mask.astype(np.float32) / 255
 
 
-def _with_seam(background: Background) -> np.ndarray:
+def _with_seam(background: Background) -> Tensor:
     """Two columns more: room to interpolate across a panorama's seam."""
     radiance = background.radiance
-    return np.concatenate((radiance, radiance[:, :2] if background.is_panorama else radiance[:, -2:]), 1)
+    return torch.cat((radiance, radiance[:, :2] if background.is_panorama else radiance[:, -2:]), 1)
 
 
 def luminance_of(rgb: Tensor) -> Tensor:
     """(N, 3, H, W) linear RGB -> (N, 1, H, W)."""
-    return (rgb * rgb.new_tensor(BT709).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    return (rgb * _constant(tuple(BT709.tolist()), rgb.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
 def _normalised(places: Tensor, height: int, width: int) -> Tensor:
     """Pixel coordinates (..., 2) -> those of grid_sample."""
-    return places * places.new_tensor([2 / (width - 1), 2 / (height - 1)]) - 1
+    return places * _constant((2 / (width - 1), 2 / (height - 1)), places.device) - 1
 
 
-def _column(values: list[float], like: Tensor) -> Tensor:
-    return like.new_tensor(np.asarray(values, np.float32)).view(-1, 1, 1, 1)
+@cache
+def _constant(values: tuple[float, ...], device: torch.device) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32, device=device)

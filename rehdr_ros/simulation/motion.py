@@ -15,5 +15,6 @@ class Wander:
         self._frequencies = 2 * np.pi / (period * rng.uniform(0.6, 1.8, terms))
         self._phases = rng.uniform(0, 2 * np.pi, terms)
 
-    def __call__(self, seconds: float) -> float:
-        return float(self._weights @ np.sin(self._frequencies * seconds + self._phases))
+    def __call__(self, seconds: np.ndarray | float) -> np.ndarray | float:
+        """Of one time or of many."""
+        return np.sin(np.multiply.outer(seconds, self._frequencies) + self._phases) @ self._weights

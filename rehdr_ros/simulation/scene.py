@@ -87,13 +87,19 @@ class PanoramaScene:
         return cv2.remap(self._panorama, map_x % self._width, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
-    """Camera to world, 3x3, of angles in rad."""
+def rotation(yaw: np.ndarray | float, pitch: np.ndarray | float, roll: np.ndarray | float) -> np.ndarray:
+    """Camera to world, (..., 3, 3), of angles in rad."""
     cy, sy, cp, sp, cr, sr = (f(a) for a in (yaw, pitch, roll) for f in (np.cos, np.sin))
-    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
-    about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    zero, one = np.zeros_like(cy), np.ones_like(cy)
+    about_y = matrices([[cy, zero, sy], [zero, one, zero], [-sy, zero, cy]])
+    about_x = matrices([[one, zero, zero], [zero, cp, -sp], [zero, sp, cp]])
+    about_z = matrices([[cr, -sr, zero], [sr, cr, zero], [zero, zero, one]])
     return about_y @ about_x @ about_z
+
+
+def matrices(rows: list[list[np.ndarray]]) -> np.ndarray:
+    """(..., 3, 3), of the elements."""
+    return np.moveaxis(np.array(rows), (0, 1), (-2, -1))
 
 
 def load_radiance(source: str | Path, height: int, width: int, seed: int) -> np.ndarray:

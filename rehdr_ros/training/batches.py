@@ -34,7 +34,7 @@ class SimulatedBatches(Dataset):
         radiance: str | Path | None = None,
         validation: bool = False,
     ):
-        self._simulator, self._batch, self._scenes = simulator, batch, Scenes(radiance)
+        self._simulator, self._batch, self._scenes = simulator, batch, Scenes(radiance, simulator.device)
         self._key = (_VALIDATION if validation else _TRAINING, seed)
 
     def __getitem__(self, number: int) -> Sequence:

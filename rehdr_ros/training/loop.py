@@ -27,6 +27,7 @@ from rehdr_ros.training.unrolled import Unrolled
 from rehdr_ros.training.validation import validate
 
 _VALIDATION_BATCHES = 3
+_VALIDATION_BATCH = 4  # sequences at most: the measures take long
 
 
 class Trainer:
@@ -120,7 +121,8 @@ class Trainer:
             )
             return RecordedBatches(sequences, config.batch)
         simulator = BatchSimulator(config.size, config.frames, bins, self._device, config.variety)
-        return SimulatedBatches(simulator, config.batch, config.seed, config.radiance, validation)
+        batch = min(config.batch, _VALIDATION_BATCH) if validation else config.batch
+        return SimulatedBatches(simulator, batch, config.seed, config.radiance, validation)
 
     def _train_step(self, batch: Sequence) -> float:
         config = self._config

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
+from torch import Tensor
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.recordings.images import read_radiance
@@ -14,15 +16,18 @@ from rehdr_ros.simulation.procedural import procedural_canvas
 # Kept out of every training so that results on them mean something.
 VALIDATION_SCENES = ("leadenhall_market", "narrow_moonlit_road", "studio_small_05", "thatch_chapel")
 
+_CPU = torch.device("cpu")
 CANVASES = 64  # procedural ones; a training sees each from many places, in many colours
 
 
 class Scenes:
     """Draws backgrounds. radiance: folder of `.hdr`/`.exr` files, VALIDATION_SCENES left out, that two thirds
-    come from; without one all are procedural. Raises InputError for a folder that isn't there or has none."""
+    come from; without one all are procedural. device: where the radiance stays and is changed. Raises InputError for a
+    folder that isn't there or has none."""
 
-    def __init__(self, radiance: str | Path | None = None):
+    def __init__(self, radiance: str | Path | None = None, device: torch.device = _CPU):
         self._files: list[Path] = []
+        self._device = device
         if radiance:
             if not Path(radiance).is_dir():
                 raise InputError(f"radiance {radiance} is not a folder")
@@ -34,19 +39,19 @@ class Scenes:
     def draw(self, rng: np.random.Generator) -> Background:
         """A scene with another dynamic range and other colours than it has."""
         if self._files and rng.random() < 2 / 3:
-            radiance, is_panorama = _load(self._files[rng.integers(len(self._files))])
+            radiance, is_panorama = _load(self._files[rng.integers(len(self._files))], self._device)
         else:
-            radiance, is_panorama = _canvas(int(rng.integers(CANVASES))), False
-        gamma = np.float32(rng.uniform(0.8, 1.5))
-        tint = np.exp(rng.normal(0, 0.15, 3)).astype(np.float32)
+            radiance, is_panorama = _canvas(int(rng.integers(CANVASES)), self._device), False
+        gamma = rng.uniform(0.8, 1.5)
+        tint = radiance.new_tensor(np.exp(rng.normal(0, 0.15, 3)))
         order = rng.permutation(3) if rng.random() < 0.5 else np.arange(3)
         # As the power of the luminance: the colours stay natural.
-        luminance = radiance.mean(2, keepdims=True) + np.float32(1e-6)
-        return Background(radiance[..., order] * luminance ** (gamma - 1) * tint, is_panorama)
+        luminance = radiance.mean(2, keepdim=True) + 1e-6
+        return Background(radiance[..., order.tolist()] * luminance ** (gamma - 1) * tint, is_panorama)
 
 
 @lru_cache(maxsize=128)
-def _load(path: Path) -> tuple[np.ndarray, bool]:
+def _load(path: Path, device: torch.device) -> tuple[Tensor, bool]:
     radiance = np.maximum(np.nan_to_num(read_radiance(path), posinf=65504.0), 0)
     height, width = radiance.shape[:2]
     is_panorama = width == 2 * height
@@ -55,9 +60,9 @@ def _load(path: Path) -> tuple[np.ndarray, bool]:
         top, left = (radiance.shape[0] - height) // 2, (radiance.shape[1] - width) // 2
         radiance = radiance[top : top + height, left : left + width]
     radiance = cv2.resize(radiance, TEXTURE[::-1], interpolation=cv2.INTER_AREA)
-    return radiance / np.float32(np.median(radiance) + 1e-6), is_panorama
+    return torch.from_numpy(radiance / np.float32(np.median(radiance) + 1e-6)).to(device), is_panorama
 
 
 @lru_cache(maxsize=CANVASES)
-def _canvas(number: int) -> np.ndarray:
-    return procedural_canvas(np.random.SeedSequence((0x7EA1, number)), *TEXTURE)
+def _canvas(number: int, device: torch.device) -> Tensor:
+    return torch.from_numpy(procedural_canvas(np.random.SeedSequence((0x7EA1, number)), *TEXTURE)).to(device)

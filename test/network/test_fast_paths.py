@@ -14,6 +14,7 @@ from rehdr_ros.network.fold import fold_norms
 from rehdr_ros.network.integrator import CLIPPED
 from rehdr_ros.network.openvino_rehdr import OpenVinoRehdr, is_installed
 from rehdr_ros.network.step import flatten
+from rehdr_ros.network.tensor_cores import for_tensor_cores
 
 CONFIGURATIONS = {
     "as shipped": {},
@@ -82,6 +83,13 @@ def test_folded_norms(network, stream):
     assert_same(folded, network, ldr, voxel)
     norms = [name for name, module in folded.named_modules() if isinstance(module, torch.nn.BatchNorm2d)]
     assert all(name.endswith("output_norm") or ".up" in name or "decoders" in name for name in norms)
+
+
+def test_the_forms_for_tensor_cores(network, stream):
+    fast = for_tensor_cores(fold_norms(remade(CpuRehdr, network)))
+    assert_same(fast, network, *stream(frames=3, height=50, width=70))
+    convolutions = [m for m in fast.modules() if isinstance(m, torch.nn.Conv2d) and m.kernel_size != (1, 1)]
+    assert not any(m.in_channels % 8 or m.out_channels % 8 for m in convolutions)
 
 
 @needs_openvino
@@ -171,20 +179,20 @@ def test_bfloat16_stays_near_float32(stream):
 def test_the_step_can_be_recorded(make_network, stream, config):
     """What CUDA graphs replay: one graph without a break, by the compiler that needs no GPU."""
     network = make_network(**config)
-    fast = remade(CudaRehdr, network)
+    fast = for_tensor_cores(remade(CudaRehdr, network))
     step = torch.compile(fast._step, fullgraph=True, dynamic=False, backend="aot_eager")
     state, plain = None, flatten(network.initial_state(torch.zeros(1, 3, 20, 28)))
     with torch.inference_mode():
         for frame, grid in zip(*stream(frames=3, height=20, width=28), strict=True):
             expected, state = network(frame, grid, state)
-            radiance, plain = step(frame, grid, plain, torch.tensor(CLIPPED))
+            radiance = step(frame, grid, plain, torch.tensor(CLIPPED))  # which leaves the new state in the old one
             assert relative(radiance, expected) < 1e-4
 
 
 @needs_cuda
 @pytest.mark.parametrize("compiled", [True, False])
 def test_cuda_graph(network, stream, compiled):
-    fast = fold_norms(remade(CudaRehdr, network)).cuda()
+    fast = for_tensor_cores(fold_norms(remade(CudaRehdr, network))).cuda()
     fast.compiled = compiled
     network.cuda()
     ldr, voxel = (x.cuda() for x in stream(frames=5, height=50, width=70))

@@ -202,13 +202,23 @@ def test_without_anything_to_fall_back_to_the_error_is_raised(make_reconstructor
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 def test_a_gpu_that_runs_out_of_memory_goes_on_in_16_bits_and_then_on_the_cpu(make_reconstructor):
     reconstructor = make_reconstructor(device="cuda")
-    image = np.full((480, 640, 3), 255, np.uint8)
-    for expected in ("on cuda", "on cpu"):
-        torch.cuda.empty_cache()
-        torch.cuda.set_per_process_memory_fraction(1e-6)
-        try:
-            result = reconstructor.reconstruct(image, EVENTS, 0, 10 * MS)
-        finally:
-            torch.cuda.set_per_process_memory_fraction(1.0)
-        assert expected in result.reset_reason
-    assert reconstructor.fallbacks == 2
+    reconstructor.voxels.build = out_of_memory
+    assert "on cuda" in reconstructor.reconstruct(frame(), EVENTS, 0, 10 * MS).reset_reason
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction(1e-6)
+    try:
+        result = reconstructor.reconstruct(np.full((480, 640, 3), 255, np.uint8), EVENTS, 10 * MS, 20 * MS)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert "on cpu" in result.reset_reason and reconstructor.fallbacks == 2
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_a_gpu_without_any_memory_hands_over_to_the_cpu_at_once(make_reconstructor):
+    reconstructor = make_reconstructor(device="cuda")
+    torch.cuda.set_per_process_memory_fraction(1e-6)
+    try:
+        result = reconstructor.reconstruct(np.full((480, 640, 3), 255, np.uint8), EVENTS, 0, 10 * MS)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert "on cpu" in result.reset_reason and reconstructor.fallbacks == 2

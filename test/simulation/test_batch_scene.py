@@ -19,17 +19,17 @@ def directions():
     latitude = ((np.arange(height) + 0.5) / height - 0.5) * np.pi
     lon, lat = np.meshgrid(longitude, latitude)
     rays = np.stack((np.cos(lat) * np.sin(lon), np.sin(lat), np.cos(lat) * np.cos(lon)), -1)
-    return Background((rays + 2).astype(np.float32), True)
+    return Background(torch.from_numpy((rays + 2).astype(np.float32)), True)
 
 
 def coordinates():
     """A flat canvas of each pixel's x, y."""
     y, x = np.mgrid[: TEXTURE[0], : TEXTURE[1]].astype(np.float32)
-    return Background(np.stack((x, y, np.ones_like(x)), -1), False)
+    return Background(torch.from_numpy(np.stack((x, y, np.ones_like(x)), -1)), False)
 
 
 def uniform(level):
-    return Background(np.full((*TEXTURE, 3), level, np.float32), False)
+    return Background(torch.full((*TEXTURE, 3), level), False)
 
 
 def make(backgrounds, things=0, speed=100.0, scale=1.0, seed=0, size=SIZE):
@@ -60,7 +60,7 @@ def test_a_panorama_is_seen_where_each_pixel_looks():
 def test_a_panorama_is_seen_as_in_the_exact_scene():
     """Of the same pose; the detail and its pixels agree, up to the eighths of a pixel to which OpenCV rounds."""
     panorama = np.log1p(procedural_canvas(3, *TEXTURE))
-    batch = make([Background(panorama, True)])
+    batch = make([Background(torch.from_numpy(panorama), True)])
     exact = PanoramaScene(panorama, SIZE, SIZE, 100.0, np.random.default_rng(0))
     camera = batch._cameras[0]
     rays = view_pixels() @ camera._rays.T
@@ -81,7 +81,7 @@ def test_a_panorama_has_no_seam():
 
 
 def test_every_column_beside_the_seam_is_interpolated():
-    ramp = np.zeros((*TEXTURE, 3), np.float32)
+    ramp = torch.zeros(*TEXTURE, 3)
     ramp[:, 0], ramp[:, -1] = 1.0, 3.0  # half a pixel left of the first column: 2
     scene = make([Background(ramp, True)])
     wanted = np.array([-1.0, -0.75, -0.5, -0.25, 0.0, 0.5]) / TEXTURE[1] * 2 * np.pi + np.pi
@@ -123,7 +123,7 @@ def test_a_flat_canvas_fills_the_view():
 
 @pytest.mark.parametrize("things", [0, 2])
 def test_luminance_is_that_of_the_colours(things):
-    canvas = procedural_canvas(1, *TEXTURE)
+    canvas = torch.from_numpy(procedural_canvas(1, *TEXTURE))
     scene = make([directions(), Background(canvas, True), Background(canvas, False)], things=things)
     for t in (0.0, 1.3):
         colours = scene.render(np.full(3, t)).permute(0, 2, 3, 1).numpy()
@@ -141,7 +141,7 @@ def test_scenes_have_a_time_of_their_own():
 
 def test_things_cover_the_background_and_leave():
     scene = make([uniform(0.5)] * 8, things=1, speed=150.0)
-    scene._things[0]._flicker = [Flicker(np.random.default_rng(0), 0.0)] * 8
+    scene._things[0].flicker = [Flicker(np.random.default_rng(0), 0.0)] * 8
     views = torch.stack([scene.render(np.full(8, t)) for t in np.arange(0, 6, 0.1)])[:, :, 0]
     covered = ((views - 0.5).abs() > 1e-3).float().mean((2, 3))  # times, scenes
     assert ((covered.amax(0) > 0.01) & (covered.amin(0) < 0.5 * covered.amax(0))).sum() >= 6
@@ -179,9 +179,9 @@ def test_a_thing_s_flicker_scales_the_thing_alone():
     scene._things[0].patches["colour"][:, :3] = scene._things[0].patches["colour"][:, 3:]  # white shapes
     steady, flickering = Flicker(np.random.default_rng(0), 0.0), Flicker(np.random.default_rng(2), 0.5)
     for t in np.arange(0, 3, 0.3):
-        scene._things[0]._flicker = [steady] * 4
+        scene._things[0].flicker = [steady] * 4
         before = scene.render(np.full(4, t))
-        scene._things[0]._flicker = [flickering] * 4
+        scene._things[0].flicker = [flickering] * 4
         torch.testing.assert_close(scene.render(np.full(4, t)), before * flickering(t), rtol=1e-5, atol=1e-7)
 
 

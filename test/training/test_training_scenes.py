@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from rehdr_ros.recordings import write_exr
 from rehdr_ros.simulation.batch_scene import TEXTURE
@@ -25,19 +26,19 @@ def draws(scenes, count, seed=0):
 
 def first_of_a_file(scenes, seed=0):
     """The first background that no procedural canvas is: canvases have detail everywhere, these files have blocks."""
-    return next(b for b in draws(scenes, 12, seed) if np.all(b.radiance[0, :4] == b.radiance[0, 0]))
+    return next(b for b in draws(scenes, 12, seed) if (b.radiance[0, :4] == b.radiance[0, 0]).all())
 
 
 def log_luminance(background):
-    return np.log(background.radiance.mean(2))
+    return background.radiance.mean(2).log().numpy()
 
 
 def test_two_thirds_come_from_the_folder_and_never_from_the_validation_scenes(folder):
     backgrounds = draws(Scenes(folder), 24)
     assert 10 <= sum(b.is_panorama for b in backgrounds) <= 21
     for background in backgrounds:
-        assert background.radiance.shape == (*TEXTURE, 3) and background.radiance.dtype == np.float32
-        assert np.isfinite(background.radiance).all() and (background.radiance >= 0).all()
+        assert background.radiance.shape == (*TEXTURE, 3) and background.radiance.dtype == torch.float32
+        assert background.radiance.isfinite().all() and (background.radiance >= 0).all()
 
 
 def test_without_a_folder_all_scenes_are_procedural():
@@ -48,15 +49,15 @@ def test_a_draw_is_a_function_of_its_random_numbers(folder):
     first, again, other = (draws(Scenes(folder), 3, seed) for seed in (0, 0, 1))
     for a, b in zip(first, again, strict=True):
         assert a.is_panorama == b.is_panorama
-        np.testing.assert_array_equal(a.radiance, b.radiance)
-    assert not any(np.array_equal(a.radiance, b.radiance) for a, b in zip(first, other, strict=True))
+        assert torch.equal(a.radiance, b.radiance)
+    assert not any(torch.equal(a.radiance, b.radiance) for a, b in zip(first, other, strict=True))
 
 
 def test_a_scene_comes_in_ever_other_colours_and_dynamic_ranges(folder):
     backgrounds = [b for b in draws(Scenes(folder), 30) if b.is_panorama]
     ranges = np.array([log_luminance(b).std() for b in backgrounds])
     assert ranges.max() > 1.3 * ranges.min()
-    colours = np.array([b.radiance.mean((0, 1)) / b.radiance.mean() for b in backgrounds])
+    colours = np.stack([(b.radiance.mean((0, 1)) / b.radiance.mean()).numpy() for b in backgrounds])
     assert (colours.std(0) > 0.05).all()
     order = {tuple(np.argsort(colour)) for colour in colours}
     assert len(order) >= 3
@@ -76,7 +77,7 @@ def test_what_is_no_panorama_is_cut_to_the_texture_s_shape(tmp_path, shape):
     write_exr(tmp_path / "photo.exr", photo)
     background = first_of_a_file(Scenes(tmp_path))
     assert not background.is_panorama and background.radiance.shape == (*TEXTURE, 3)
-    left, right = np.split(background.radiance, 2, axis=1)
+    left, right = np.split(background.radiance.numpy(), 2, axis=1)
     np.testing.assert_allclose(left[:, :-13], np.broadcast_to(left[0, 0], left[:, :-13].shape), rtol=1e-4)
     np.testing.assert_allclose(right[:, 13:], np.broadcast_to(right[0, -1], right[:, 13:].shape), rtol=1e-4)
     assert 9**0.8 * 0.99 < right[0, -1, 0] / left[0, 0, 0] < 9**1.5 * 1.01
@@ -89,7 +90,7 @@ def test_values_that_no_light_has_are_mended(tmp_path):
     backgrounds = [b for b in draws(Scenes(tmp_path), 6) if b.is_panorama]
     assert backgrounds
     for background in backgrounds:
-        assert np.isfinite(background.radiance).all() and (background.radiance >= 0).all()
+        assert background.radiance.isfinite().all() and (background.radiance >= 0).all()
 
 
 def test_a_folder_that_is_not_there_or_has_no_scene_is_refused(folder):

@@ -1,0 +1,37 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from checks import Interface
+
+ROS = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_DOMAIN_ID": str(10 + os.getpid() % 40)}
+REMAPPED = {
+    "events": "/event_camera/events",
+    "image_raw": "/camera/image_raw",
+    "camera_info": "/camera/camera_info",
+    "event_camera_info": "/event_camera/camera_info",
+    "exposure": "/camera/exposure",
+}
+
+
+@pytest.fixture(scope="session")
+def ros_environment() -> dict[str, str]:
+    """For the node, the replay and the demo: they talk to nobody else."""
+    return {**os.environ, **ROS}
+
+
+@pytest.fixture(scope="session")
+def interface(tiny_weights, ros_environment) -> Interface:
+    """What rehdr_node has, with the topics of rehdr.launch.py."""
+    pytest.importorskip("rclpy", reason="no ROS 2 here: run make setup, or source one")
+    pytest.importorskip("rehdr_ros.msg", reason="the messages are not built: run make setup")
+    remaps = [word for name, topic in REMAPPED.items() for word in ("-r", f"{name}:={topic}")]
+    arguments = ["--ros-args", *remaps, "-p", f"weights:={tiny_weights}", "-p", "device:=cpu", "-p", "engine:=pytorch"]
+    script = Path(__file__).with_name("node_interface.py")
+    said = subprocess.run(
+        [sys.executable, script, *arguments], env=ros_environment, check=True, stdout=subprocess.PIPE, text=True
+    )
+    return Interface(**json.loads(said.stdout.splitlines()[-1]))

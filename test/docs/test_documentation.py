@@ -1,0 +1,211 @@
+"""README.md and docs/: every command is known and fits the code, names exist, links lead somewhere.
+
+What a command must fulfil is in checks.py; those that can be run are run by test_documented_commands.py.
+"""
+
+import ast
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+from configparser import ConfigParser
+from dataclasses import fields
+
+import pytest
+import yaml
+from checks import CHECKS, accepts, check, message_fields, options_of, parameters_doc
+from conftest import REMAPPED
+from documents import DOCUMENTS, OTHERS, ROOT, SHELL, anchors, blocks, commands, inline_code, links
+
+from rehdr_ros.cli import VERBS
+from rehdr_ros.training.config import TrainConfig
+
+each_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+DOCS = ROOT / "docs"
+OTHERS_SAY = (
+    "externally-managed-environment",  # pip
+    "numpy.core.multiarray failed to import",
+    "_ARRAY_API not found",
+    "No module named 'rehdr_ros.msg'",
+    "package 'libcaer_driver' not found",  # launch
+)
+
+
+def where(path, line: int) -> str:
+    return f"{path.relative_to(ROOT)}:{line}"
+
+
+@each_document
+def test_every_command_is_known_and_fits_the_code(path, interface):
+    for command in commands(path):
+        try:
+            check(command.words, interface)
+        except Exception as error:
+            pytest.fail(f"{where(path, command.line)}: {command.text}\n{error!r}")
+
+
+@each_document
+def test_every_block_says_what_it_is(path):
+    for block in blocks(path):
+        assert block.language in (*SHELL, *OTHERS), where(path, block.line)
+        if block.language == "python":
+            ast.parse(block.text)
+        elif block.language == "xml":
+            ElementTree.fromstring(block.text)
+        elif block.language == "json":
+            json.loads(block.text)
+        elif block.language == "yaml":
+            assert yaml.safe_load(block.text).keys() <= {each.name for each in fields(TrainConfig)}, block.text
+
+
+@each_document
+def test_commands_and_parameters_in_the_text_exist(path, interface):
+    ours = {each.name for each in fields(TrainConfig)} | message_fields("rehdr_ros/msg/FrameInfo")
+    known = ours | {"rehdr_node", "use_sim_time"}
+    for line, text in inline_code(path):
+        program, _, rest = text.partition(" ")
+        if program in ("rehdr", "make") and re.match(r"[a-z]", rest):
+            name = rest.split()[0]
+            if program == "make":
+                CHECKS["make"]((name,), interface)
+            else:
+                _verb_and_options_exist(rest.split(), where(path, line))
+        elif (match := re.fullmatch(r"([a-z_]+): (.+)", text)) and match[1] not in known:
+            for name, value in yaml.safe_load(f"{{{text}}}").items():
+                accepts(name, value)
+
+
+def _verb_and_options_exist(words: list[str], place: str) -> None:
+    assert words[0] in VERBS, f"{place}: rehdr {words[0]}"
+    options = {word for word in words if word.startswith("--")} - {"--help"}
+    if options:
+        said = options_of(words[0]).format_help()
+        assert all(option in said for option in options), f"{place}: rehdr {words[0]} {options}"
+
+
+@each_document
+def test_every_link_leads_somewhere(path):
+    for line, target in links(path):
+        if re.match(r"https?://", target):
+            continue
+        file, _, anchor = target.partition("#")
+        there = (path.parent / file).resolve() if file else path
+        assert there.exists(), f"{where(path, line)}: {target} does not exist"
+        assert not anchor or anchor in anchors(there), f"{where(path, line)}: {there.name} has no heading #{anchor}"
+
+
+def test_messages_that_are_explained_are_said_somewhere():
+    """`no events for ... frames` in a first column: the parts between the dots are in the code."""
+    sources = "\n".join(
+        path.read_text() for path in [*(ROOT / "rehdr_ros").rglob("*.py"), *(ROOT / "tools").glob("*.py")]
+    )
+    rows = re.findall(r"^\| ([^|]*`[^|]*) \|", (DOCS / "troubleshooting.md").read_text(), re.MULTILINE)
+    said = [part.strip() for row in rows for text in re.findall("`([^`]+)`", row) for part in text.split("...")]
+    assert len(said) > 20
+    for part in filter(None, said):
+        name, sign, value = part.partition(": ")
+        found = part in OTHERS_SAY or part in sources or part.replace(" ", "_") in sources
+        assert found or (sign and name in sources and value in sources), part
+
+
+def test_packages_import_only_what_the_architecture_lets_them():
+    table = re.findall(r"^\| `(\w+)` \|.*\| ([^|]*) \|$", (DOCS / "architecture.md").read_text(), re.MULTILINE)
+    allowed = {name: set(re.findall(r"\w+", may)) for name, may in table}
+    packages = {path.parent.name for path in (ROOT / "rehdr_ros").glob("*/__init__.py")}
+    assert packages == set(allowed)
+    for name in packages - {"cli"}:
+        text = "\n".join(path.read_text() for path in (ROOT / "rehdr_ros" / name).rglob("*.py"))
+        imported = set(re.findall(r"^ *from rehdr_ros\.(\w+)", text, re.MULTILINE)) & packages
+        assert imported - {name} <= allowed[name], name
+        assert name == "node" or not re.search(r"^ *(from|import) rclpy", text, re.MULTILINE), name
+
+
+def test_every_page_is_in_the_index():
+    named = {target.partition("#")[0] for _, target in links(DOCS / "README.md")}
+    assert {str(path.relative_to(DOCS)) for path in DOCUMENTS[1:]} - {"README.md"} <= named
+
+
+def absolute(name: str) -> str:
+    """The full name of a topic or service, without a namespace."""
+    return name.replace("~", "/rehdr_node") if name[0] in "~/" else f"/{name}"
+
+
+def test_parameters_are_what_the_code_says():
+    pytest.importorskip("rclpy", reason="no ROS 2 here: run make setup, or source one")
+    tool = parameters_doc()
+    assert tool["DOCUMENT"].read_text() == tool["document"](), "run .venv/bin/python tools/write_parameters_doc.py"
+
+
+@pytest.mark.parametrize("path", [ROOT / "README.md", DOCS / "messages.md"], ids=lambda path: path.name)
+def test_tables_of_topics_are_what_the_node_has(path, interface):
+    tables = {"in": interface.subscriptions, "out": interface.publishers, "service": interface.services}
+    listed = set()
+    for direction, names, rest in re.findall(r"^\| (in|out|service) \| ([^|]+)\| (.*)\|$", path.read_text(), re.M):
+        for name in re.findall(r"`([^`]+)`", names):
+            full = REMAPPED.get(name) or absolute(name)
+            assert full in tables[direction], f"the node has no {name}"
+            listed.add(full)
+            kinds = [kind.split("/")[-1] for kind in tables[direction][full]]
+            assert "msg" not in rest or any(kind in rest for kind in kinds), (name, kinds)
+    left_out = {"/parameter_events", "/rosout", "/rehdr_node/transition_event"}
+    if path.name == "messages.md":
+        assert {*interface.publishers, *interface.subscriptions} - left_out <= listed
+
+
+def test_the_enclaves_policy_is_what_the_node_has(interface):
+    (text,) = (block.text for block in blocks(DOCS / "security.md") if block.language == "xml")
+    policy = ElementTree.fromstring(text)
+
+    def names(path: str) -> set[str]:
+        return {absolute(each.text) for each in policy.findall(path)}
+
+    assert names(".//topics[@publish]/topic") == set(interface.publishers)
+    assert names(".//topics[@subscribe]/topic") - {"/clock"} == set(interface.subscriptions) - {"/parameter_events"}
+    since_jazzy = {"/rehdr_node/get_type_description"}
+    assert names(".//services/service") - since_jazzy == set(interface.services) - since_jazzy
+
+
+def test_foxglove_layout_shows_topics_and_fields_of_the_node(interface):
+    layout = json.loads((ROOT / "config" / "foxglove_layout.json").read_text())
+    info = message_fields("rehdr_ros/msg/FrameInfo")
+    for name, panel in layout["configById"].items():
+        kind = name.partition("!")[0]
+        if kind == "Image":
+            assert panel["imageMode"]["imageTopic"] in interface.topics
+        elif kind == "Plot":
+            for series in panel["paths"]:
+                topic, _, field = series["value"].partition(".")
+                assert topic in interface.publishers and field.removesuffix("[:]") in info, series["value"]
+        else:
+            assert kind == "DiagnosticSummary" and panel["topicToRender"] in interface.publishers
+    assert set(_panels(layout["layout"])) == set(layout["configById"])
+
+
+def _panels(layout) -> list[str]:
+    return [layout] if isinstance(layout, str) else _panels(layout["first"]) + _panels(layout["second"])
+
+
+def test_rviz_shows_topics_of_the_node_in_a_qos_that_fits(interface):
+    config = yaml.safe_load((ROOT / "config" / "rehdr.rviz").read_text())
+    displays = config["Visualization Manager"]["Displays"]
+    assert {display["Class"] for display in displays} == {"rviz_default_plugins/Image"}
+    for topic in (display["Topic"] for display in displays):
+        name = topic["Value"]
+        assert name in interface.topics
+        asked = topic["Reliability Policy"]
+        assert asked == ("Reliable" if interface.reliable.get(name) else "Best Effort"), name
+
+
+def test_dockerfile_installs_what_the_package_asks_for():
+    text = (ROOT / "Dockerfile").read_text()
+    assert "FROM ros:${ROS_DISTRO}-ros-base" in text and "rosdep install" in text
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    package = ElementTree.parse(ROOT / "package.xml").getroot()
+    from_apt = {each.text.removeprefix("python3-") for each in package.findall("exec_depend")}
+    names = {"opencv-python-headless": "opencv", "PyYAML": "yaml"}
+    asked = {name for name in setup["options"]["install_requires"].split() if names.get(name, name) not in from_apt}
+    (pip,) = re.findall(r"pip install(.*?)\n\n", text, re.DOTALL)
+    assert asked <= set(pip.replace("\\", " ").split())
+    (command,) = re.findall(r"^CMD (.*)$", text, re.MULTILINE)
+    *_, package_name, file = json.loads(command)
+    assert package_name == "rehdr_ros" and (ROOT / "launch" / file).is_file()

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from importlib import import_module
+from types import ModuleType
 from typing import NoReturn
 
 from rehdr_ros.errors import Failure, InputError
@@ -16,6 +17,7 @@ VERBS = {
     "reconstruct": "run a recording through the pipeline offline",
     "report": "show a results folder as one HTML page",
     "info": "tell what a recording holds: encoding, rates, losses, clocks, hot pixels",
+    "calibrate-time": "measure the time offset between events and frames",
     "replay": "publish a bag into the ROS graph",
     "simulate": "write a bag with frames, events and the true HDR",
     "evaluate": "compare a reconstruction, or networks, with the truth",
@@ -44,11 +46,11 @@ def main(arguments: list[str] | None = None) -> int:
             formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         )
         if verb in arguments[:1]:  # only the verb in use pays for its imports
-            module = import_module(f"rehdr_ros.cli.{verb}")
+            module = _module(verb)
             module.add_arguments(subparser)
     args = parser.parse_args(arguments)
     try:
-        import_module(f"rehdr_ros.cli.{args.verb}").run(args)
+        _module(args.verb).run(args)
     except (InputError, OSError, Failure) as error:
         print(f"rehdr {args.verb}: {' '.join(str(error).split())}", file=sys.stderr)
         return 1 if isinstance(error, Failure) else 2
@@ -56,3 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"rehdr {args.verb}: {str(interruption) or 'interrupted'}", file=sys.stderr)
         return 130
     return 0
+
+
+def _module(verb: str) -> ModuleType:
+    return import_module(f"rehdr_ros.cli.{verb.replace('-', '_')}")

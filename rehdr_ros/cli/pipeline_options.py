@@ -1,18 +1,22 @@
 """The options that verbs share with the node's parameters."""
 
 import argparse
+from collections.abc import Collection
 from dataclasses import fields
 
 from rehdr_ros.reconstruction import PipelineConfig
 
-# Offline frames wait for their events, and every one counts; their pictures are `rehdr calibrate-time`'s.
+# Offline frames wait for their events, and every one counts; which pictures there are is the verb's business.
 _LIVE_ONLY = {"event_timeout", "policy", "event_image"}
 _LISTS = {"event_roi": (int, 4), "homography": (float, 9)}
 
 
-def add_pipeline_options(parser: argparse.ArgumentParser) -> None:
+def add_pipeline_options(parser: argparse.ArgumentParser, only: Collection[str] | None = None) -> None:
+    """Of all settings, or only of these."""
     group = parser.add_argument_group("pipeline")
     for setting in _settings():
+        if only is not None and setting.name not in only:
+            continue
         option, default = "--" + setting.name.replace("_", "-"), setting.default
         about = {"default": default, "help": setting.metadata["text"]}
         if isinstance(default, bool):
@@ -26,7 +30,7 @@ def add_pipeline_options(parser: argparse.ArgumentParser) -> None:
 
 def pipeline_config(args: argparse.Namespace) -> PipelineConfig:
     """Offline every frame counts: policy all."""
-    values = {setting.name: getattr(args, setting.name) for setting in _settings()}
+    values = {setting.name: getattr(args, setting.name) for setting in _settings() if setting.name in args}
     return PipelineConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}, policy="all")
 
 

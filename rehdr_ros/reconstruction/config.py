@@ -44,7 +44,7 @@ class PipelineConfig(VoxelConfig):
     )
     tonemap: str = setting(
         "reinhard",
-        "reinhard (steady exposure), local (detail everywhere, for SLAM), mulaw (the paper's), gamma (clips above white)",
+        "reinhard (steady exposure), local (detail everywhere, for SLAM), mulaw (the paper's), gamma (clips at white)",
         choices=ToneMapper.OPERATORS,
     )
     event_image: bool = setting(False, "picture of each frame's events over the frame, to check their alignment")

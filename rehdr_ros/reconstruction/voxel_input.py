@@ -157,7 +157,8 @@ class VoxelInput:
         wanted = event_size, frame_size, *cameras
         if wanted != self._registered:
             try:
-                self._registration, self.problem = self._register(event_size, frame_size, *cameras), ""
+                registration = registration_of(self._config, event_size, frame_size, *cameras)
+                self._registration, self.problem = registration, ""
             except InputError as error:
                 self._registration, self.problem = None, str(error)
             self._registered, self._masked = wanted, (0, self._registration)
@@ -167,25 +168,31 @@ class VoxelInput:
             self._masked = version, registration.without(self._hot.mask)
         return self._masked[1]
 
-    def _register(
-        self, event_size: Size, frame_size: Size, event_camera: Camera | None, frame_camera: Camera | None
-    ) -> Registration | None:
-        config = self._config
-        if config.registration == "homography":
-            return Registration.from_homography(event_size, frame_size, config.homography)
-        if config.registration == "camera_info":
-            for name, camera, size in (("events", event_camera, event_size), ("frames", frame_camera, frame_size)):
-                if camera is None:
-                    raise InputError(f"registration=camera_info, and no camera info of the {name} has come yet")
-                if (camera.width, camera.height) != size:
-                    given = f"{camera.width}x{camera.height}"
-                    raise InputError(
-                        f"the camera info of the {name} is for {given} pixels, they have {size[0]}x{size[1]}"
-                    )
-            return Registration.between_cameras(event_camera, frame_camera)
-        if config.registration == "scale" and (event_size != frame_size or config.event_roi):
-            return Registration.scaled(event_size, frame_size, config.event_roi)
-        return Registration.from_homography(event_size, frame_size, np.eye(3)) if event_size != frame_size else None
+
+def registration_of(
+    config: VoxelConfig,
+    event_size: Size,
+    frame_size: Size,
+    event_camera: Camera | None = None,
+    frame_camera: Camera | None = None,
+) -> Registration | None:
+    """How event pixels relate to frame pixels by the configuration; None where they are the same.
+
+    Raises InputError where that can't be told, or they have no pixel in common.
+    """
+    if config.registration == "homography":
+        return Registration.from_homography(event_size, frame_size, config.homography)
+    if config.registration == "camera_info":
+        for name, camera, size in (("events", event_camera, event_size), ("frames", frame_camera, frame_size)):
+            if camera is None:
+                raise InputError(f"registration=camera_info, and no camera info of the {name} has come yet")
+            if (camera.width, camera.height) != size:
+                given = f"{camera.width}x{camera.height}"
+                raise InputError(f"the camera info of the {name} is for {given} pixels, they have {size[0]}x{size[1]}")
+        return Registration.between_cameras(event_camera, frame_camera)
+    if config.registration == "scale" and (event_size != frame_size or config.event_roi):
+        return Registration.scaled(event_size, frame_size, config.event_roi)
+    return Registration.from_homography(event_size, frame_size, np.eye(3)) if event_size != frame_size else None
 
 
 def normalised(voxel: Tensor) -> Tensor:

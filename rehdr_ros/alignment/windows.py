@@ -1,0 +1,92 @@
+"""Two frames that follow each other, and the events around them, out of a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from rehdr_ros.errors import InputError
+from rehdr_ros.events import Clock, Events, Packet, make_decoder
+from rehdr_ros.recordings import Frame
+
+_MOST_WAITING = 32  # pairs, for events that may never come
+_FAR_NS = 5_000_000_000  # ahead of the frames, where events are of no use
+
+Size = tuple[int, int]  # width, height
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """first, second: the frames; index: the second's number. events: those around both, t in ROS ns, no offset added.
+
+    event_size: width and height of the event camera.
+    """
+
+    index: int
+    first: Frame
+    second: Frame
+    events: Events
+    event_size: Size
+
+
+def windows(
+    messages: Iterable[Any],
+    event_size: Size | None,
+    frame_clock: str,
+    wanted: Callable[[int], bool],
+    reach_ns: tuple[int, int],
+    longest_gap_ns: int,
+) -> Iterator[Window]:
+    """The pairs whose second frame's number is wanted, with the events from reach_ns[0] before to reach_ns[1] after.
+
+    messages: a recording's; event_size: where Events come. longest_gap_ns: no pair is further apart. What is kept of
+    the stream is bounded, whatever the clocks say.
+    Raises InputError for voxel grids and triggers instead of events.
+    """
+    before, after = reach_ns
+    clock, decoder, key = Clock(frame_clock), None, None
+    chunks: list[Events] = []
+    waiting: list[tuple[int, Frame, Frame]] = []
+    previous, index, newest = None, -1, -(1 << 62)
+
+    def cut(index: int, first: Frame, second: Frame) -> Window:
+        start, end = first.stamp_ns - before, second.stamp_ns + after
+        parts = [c[(c.t > start) & (c.t <= end)] for c in chunks if c.t[0] <= end and c.t[-1] > start]
+        return Window(index, first, second, Events.concatenate(parts), event_size or second.image.shape[1::-1])
+
+    for message in messages:
+        if isinstance(message, Frame):
+            index += 1
+            if message.grid is not None:
+                raise InputError("this recording holds voxel grids, whose events have no times any more")
+            if previous is not None and wanted(index) and _follows(previous, message, longest_gap_ns):
+                waiting.append((index, previous, message))
+            previous = message
+        elif isinstance(message, Packet | Events):
+            events = message
+            if isinstance(message, Packet):
+                if (message.encoding, message.width, message.height) != key:
+                    key = message.encoding, message.width, message.height
+                    if message.encoding == "trigger":
+                        raise InputError("these packets hold external triggers, not events: is this the right topic?")
+                    decoder, event_size = make_decoder(*key), key[1:]
+                    clock.reset()
+                events = clock.to_ros(message, decoder.decode(message))
+            if len(events):
+                newest = max(newest, int(events.t[-1]))
+                if previous is None or events.t[0] < previous.stamp_ns + after + _FAR_NS:
+                    chunks.append(events)
+        while waiting and (newest > waiting[0][2].stamp_ns + after or len(waiting) > _MOST_WAITING):
+            yield cut(*waiting.pop(0))
+        oldest = waiting[0][1] if waiting else previous
+        keep = newest - before - after - _FAR_NS if oldest is None else oldest.stamp_ns - before
+        while chunks and chunks[0].t[-1] <= keep:
+            chunks.pop(0)
+    for pair in waiting:
+        yield cut(*pair)
+
+
+def _follows(first: Frame, second: Frame, longest_gap_ns: int) -> bool:
+    apart = second.stamp_ns - first.stamp_ns
+    return 0 < apart <= longest_gap_ns and first.image.shape == second.image.shape

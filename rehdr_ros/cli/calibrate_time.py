@@ -1,0 +1,119 @@
+"""rehdr calibrate-time: the time offset between events and frames, from what both saw."""
+
+import argparse
+import csv
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rehdr_ros.alignment import Collected, TimeOffset, collect_pairs, estimate_time_offset
+from rehdr_ros.alignment.overlay import before_after, curve
+from rehdr_ros.alignment.windows import windows
+from rehdr_ros.cli.comparison import grid_picture
+from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
+from rehdr_ros.cli.progress import progress
+from rehdr_ros.cli.recording_options import add_recording_options, open_chosen, selected
+from rehdr_ros.errors import InputError
+from rehdr_ros.reconstruction import PipelineConfig
+from rehdr_ros.reconstruction.response import Response
+from rehdr_ros.reconstruction.voxel_input import registration_of
+from rehdr_ros.recordings import write_png
+
+_SETTINGS = (
+    "registration",
+    "event_roi",
+    "homography",
+    "hot_pixel_threshold",
+    "response",
+    "white_level",
+    "frame_clock",
+    "event_time_offset",
+    "max_frame_gap",
+)
+_SHOWN = 3  # pairs of frames in the picture
+_LONGEST_RANGE = 10.0  # s
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_recording_options(parser)
+    group = parser.add_argument_group("search")
+    group.add_argument("--range", type=float, default=0.1, metavar="S", help="on both sides of event_time_offset")
+    group.add_argument("--exposure", type=float, metavar="S", help="exposure time; as the recording tells if not given")
+    group.add_argument("--pairs", type=int, default=40, metavar="N", help="most pairs of frames, spread over it all")
+    group.add_argument("-o", "--output", metavar="FOLDER", help="for curve.csv, curve.png and before_after.png")
+    group.add_argument("--json", action="store_true", help="print one JSON object")
+    add_pipeline_options(parser, _SETTINGS)
+
+
+def run(args: argparse.Namespace) -> None:
+    if not 0 < args.range <= _LONGEST_RANGE:
+        raise InputError(f"--range {args.range}: more than 0 and at most {_LONGEST_RANGE:g} s")
+    if args.pairs < 1 or not 0 <= (args.exposure or 0) < 10:
+        raise InputError("--pairs is at least 1, --exposure from 0 to 10 s")
+    config, recording = pipeline_config(args), open_chosen(args)
+    messages = selected(args, recording, cameras=config.registration == "camera_info")
+    messages = progress(messages, "reading", unit="message")
+    collected = collect_pairs(messages, recording.event_size, config, args.range, args.exposure, args.pairs)
+    present = config.event_time_offset
+    found = estimate_time_offset(
+        collected.pairs, present, args.range, lambda offsets: progress(offsets, "comparing", len(offsets), "offset")
+    )
+    if args.output:
+        _write(Path(args.output), found, collected, config, args, recording)
+    print(json.dumps(_figures(found, collected)) if args.json else _text(found, collected))
+
+
+def _figures(found: TimeOffset, collected: Collected) -> dict[str, Any]:
+    figures = {k: v for k, v in asdict(found).items() if k not in ("offsets", "scores")}
+    curve = {"offsets": found.offsets.tolist(), "scores": found.scores.tolist()}
+    known = {"exposure": collected.exposure, "hot_pixels": collected.hot_pixels}
+    return {"event_time_offset": figures.pop("offset"), **figures, "sure": found.sure, **known, "curve": curve}
+
+
+def _text(found: TimeOffset, collected: Collected) -> str:
+    offset = round(found.offset, 4) + 0.0  # not -0.0
+    lines = [
+        f"event_time_offset: {offset:.4f}",
+        f"  that is     {1e3 * offset:+.1f} ms, +- {1e3 * found.uncertainty:.1f} ms (two standard deviations)",
+        f"  score       {found.present_score:.2f} at present ({1e3 * found.present:+.1f} ms), {found.score:.2f} there",
+        f"  from        {found.pairs} pairs of frames, {found.pixels} pixels that tell the time",
+    ]
+    if collected.hot_pixels:
+        lines.append(f"  hot pixels  {collected.hot_pixels}, left out")
+    if found.contrast:
+        lines.append(f"  contrast    {found.contrast:.2f}, the event camera's threshold in log units")
+    if collected.exposure is None:
+        lines.append("  exposure    unknown: add half the exposure time to the offset, or give --exposure")
+    else:
+        lines.append(f"  exposure    {1e3 * collected.exposure:.1f} ms; a frame's stamp is its start")
+    lines.append("sure" if found.sure else f"unsure: {'; '.join(found.doubts)}")
+    return "\n".join(lines)
+
+
+def _write(
+    folder: Path, found: TimeOffset, collected: Collected, config: PipelineConfig, args: argparse.Namespace, recording
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "curve.csv", "w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("event_time_offset", "score"))
+        table.writerows((round(x, 6), round(y, 5)) for x, y in zip(found.offsets, found.scores, strict=True))
+    write_png(folder / "curve.png", curve(found))
+    # The events of whole frames are too many to keep all along: they are read anew.
+    pairs = collected.pairs
+    chosen = {pairs[k].index for k in np.linspace(0, len(pairs) - 1, min(_SHOWN, len(pairs))).astype(int)}
+    offsets = found.present, found.offset
+    reach, gap = round((max(map(abs, offsets)) + config.max_frame_gap) * 1e9), round(config.max_frame_gap * 1e9)
+    messages = progress(selected(args, recording, cameras=False), "reading for the picture", unit="message")
+    response, rows = Response(config.response, config.white_level), []
+    for window in windows(messages, recording.event_size, config.frame_clock, chosen.__contains__, (reach, reach), gap):
+        image = window.second.image
+        cameras = [collected.cameras.get(of) for of in ("events", "frames")]
+        registration = registration_of(config, window.event_size, image.shape[1::-1], *cameras)
+        exposure = window.second.exposure if args.exposure is None else args.exposure
+        rows.append(before_after(window, offsets, registration, exposure or 0.0, response.white(image.dtype)))
+    titles = [f"at present: {1e3 * found.present:+.1f} ms", f"found: {1e3 * found.offset:+.1f} ms"]
+    write_png(folder / "before_after.png", grid_picture(rows, titles))

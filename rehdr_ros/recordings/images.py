@@ -21,7 +21,7 @@ def write_exr(
     """Write linear RGB with BT.709 primaries, float32 (H, W, 3), losslessly compressed; the header names the primaries.
 
     As 32-bit floats or, half, as 16-bit floats clipped at 65504. notes: more attributes of the header.
-    Raises ValueError for another array.
+    Raises ValueError for another array, and OSError where the file cannot be written.
     """
     require_rgb(rgb, np.float32)
     pixels = np.clip(rgb, -_HALF_MAX, _HALF_MAX).astype(np.float16) if half else np.ascontiguousarray(rgb)
@@ -31,7 +31,10 @@ def write_exr(
         "type": OpenEXR.scanlineimage,
         "chromaticities": _BT709,
     }
-    OpenEXR.File(header, {"RGB": pixels}).write(str(path))
+    try:
+        OpenEXR.File(header, {"RGB": pixels}).write(str(path))
+    except RuntimeError as error:
+        raise OSError(f"cannot write {path}: {str(error).splitlines()[0]}") from None
 
 
 def read_exr(path: str | Path) -> np.ndarray:

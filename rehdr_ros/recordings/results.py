@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ import numpy as np
 
 from rehdr_ros.recordings.images import write_exr, write_png
 
+_THREADS = 4  # that compress and write beside the next frames
+_WAITING = 4  # frames at most that are not yet written
 _NAME = re.compile(r"(\d{6,})\.(exr|png)")
 
 
@@ -36,29 +40,46 @@ class ResultWriter:
         self._rows: csv.DictWriter | None = None
         for row in rows:
             self._write_row(row)
+        self._pool = ThreadPoolExecutor(_THREADS, "rehdr results")
+        self._waiting: deque[list[Future]] = deque()
 
     def __enter__(self) -> ResultWriter:
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self._table.close()
+    def __exit__(self, kind: type | None, *exception: object) -> None:
+        try:
+            if kind is None:
+                self.flush()
+        finally:
+            self._pool.shutdown()
+            self._table.close()
 
     def write(self, radiance: np.ndarray, pictures: Mapping[str, np.ndarray], row: Mapping[str, Any]) -> None:
         """One frame: float32 (H, W, 3), its pictures by kind, uint8 (H, W, 3), and its row of frames.csv.
 
-        All rows have the same keys; `stamp_ns` is noted in the EXR too.
+        All rows have the same keys; `stamp_ns` is noted in the EXR too. Files are written in the background: the arrays must
+        stay as they are, and what fails, with OSError for one, is raised by a later call.
         """
         name = f"{self.count:06d}"
         notes = {**self._notes, "stampNs": str(row["stamp_ns"])}
-        write_exr(self._place("hdr") / f"{name}.exr", radiance, self._half, notes)
+        tasks = [self._pool.submit(write_exr, self._place("hdr") / f"{name}.exr", radiance, self._half, notes)]
         for kind, picture in pictures.items():
-            write_png(self._place(kind) / f"{name}.png", picture)
+            tasks.append(self._pool.submit(write_png, self._place(kind) / f"{name}.png", picture))
+        self._waiting.append(tasks)
         self._write_row(row)
+        while len(self._waiting) > _WAITING:
+            self._finish_oldest()
         self.count += 1
 
     def flush(self) -> None:
-        """Bring frames.csv to where the pictures are."""
+        """Wait until everything is written."""
+        while self._waiting:
+            self._finish_oldest()
         self._table.flush()
+
+    def _finish_oldest(self) -> None:
+        for task in self._waiting.popleft():
+            task.result()
 
     def _place(self, kind: str) -> Path:
         place = self._folder / kind

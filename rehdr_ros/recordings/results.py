@@ -57,8 +57,8 @@ class ResultWriter:
     def write(self, radiance: np.ndarray, pictures: Mapping[str, np.ndarray], row: Mapping[str, Any]) -> None:
         """One frame: float32 (H, W, 3), its pictures by kind, uint8 (H, W, 3), and its row of frames.csv.
 
-        All rows have the same keys; `stamp_ns` is noted in the EXR too. Files are written in the background: the arrays must
-        stay as they are, and what fails, with OSError for one, is raised by a later call.
+        All rows have the same keys; `stamp_ns` is noted in the EXR too. Files are written in the background: the arrays
+        must stay as they are, and what fails, with OSError for one, is raised by a later call.
         """
         name = f"{self.count:06d}"
         notes = {**self._notes, "stampNs": str(row["stamp_ns"])}

@@ -20,7 +20,7 @@ demo: setup  ## simulate, reconstruct live over ROS 2, write demo/
 test: setup  ## run the tests
 	.venv/bin/python -m pytest test
 
-test-long: setup  ## run the tests that take minutes: overload
+test-long: setup  ## run the tests that take minutes
 	.venv/bin/python -m pytest -m long test
 
 test-docs: setup  ## run the commands of README.md and docs/, in small

@@ -60,7 +60,7 @@ def curve(found: TimeOffset) -> np.ndarray:
 
     def place(x: float, y: float) -> tuple[int, int]:
         across, up = (x - first) / (last - first), (y - low) / (high - low)
-        return left + round(across * (width - left - 20)), height - below - round(up * (height - below - 20))
+        return left + round(across * (width - left - 40)), height - below - round(up * (height - below - 20))
 
     def write(text: str, x: int, y: int) -> None:
         cv2.putText(picture, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _INK, 1, cv2.LINE_AA)

@@ -139,9 +139,8 @@ class _Collector:
     def result(self) -> Collected:
         rates = self._counts / max(self._seconds, 1e-3)
         hot = np.flatnonzero(find_hot_pixels(rates, self._config.hot_pixel_threshold))
-        return Collected(
-            [pair.only(~np.isin(pair.pixel, hot)) for pair in self.pairs], self._known, len(hot), self._cameras
-        )
+        sound = (pair.only(~np.isin(pair.pixel, hot)) for pair in self.pairs)
+        return Collected([pair for pair in sound if len(pair.pixel)], self._known, len(hot), self._cameras)
 
     def _count(self, window: Window) -> None:
         width, height = window.event_size

@@ -202,5 +202,5 @@ def _spread(parts: np.ndarray) -> float:
     for k in range(_RESAMPLES):
         chosen = rng.integers(pairs, size=(pairs, 1)), rng.integers(tiles, size=(pairs, tiles))
         contrast, slope = _solve(parts[chosen].sum((0, 1)))
-        offsets[k] = -slope / contrast
+        offsets[k] = -slope / contrast if contrast else np.nan
     return float(np.nanstd(offsets)) * 1e-9

@@ -61,9 +61,9 @@ def run(args: argparse.Namespace) -> None:
     found = estimate_time_offset(
         collected.pairs, present, args.range, lambda offsets: progress(offsets, "comparing", len(offsets), "offset")
     )
+    print(json.dumps(_figures(found, collected)) if args.json else _text(found, collected), flush=True)
     if args.output:
         _write(Path(args.output), found, collected, config, args, recording)
-    print(json.dumps(_figures(found, collected)) if args.json else _text(found, collected))
 
 
 def _figures(found: TimeOffset, collected: Collected) -> dict[str, Any]:
@@ -115,5 +115,6 @@ def _write(
         registration = registration_of(config, window.event_size, image.shape[1::-1], *cameras)
         exposure = window.second.exposure if args.exposure is None else args.exposure
         rows.append(before_after(window, offsets, registration, exposure or 0.0, response.white(image.dtype)))
-    titles = [f"at present: {1e3 * found.present:+.1f} ms", f"found: {1e3 * found.offset:+.1f} ms"]
+    times = (round(1e3 * offset, 1) + 0.0 for offset in offsets)  # not -0.0
+    titles = [f"{name}: {time:+.1f} ms" for name, time in zip(("at present", "found"), times, strict=True)]
     write_png(folder / "before_after.png", grid_picture(rows, titles))

@@ -69,4 +69,5 @@ class AlignedConv(nn.Conv2d):
 
 
 def _is_odd(conv: nn.Conv2d) -> bool:
-    return bool(conv.in_channels % _ALIGNED or conv.out_channels % _ALIGNED)
+    plain = conv.groups == 1 and conv.dilation == (1, 1)
+    return plain and bool(conv.in_channels % _ALIGNED or conv.out_channels % _ALIGNED)

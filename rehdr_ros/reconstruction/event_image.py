@@ -25,5 +25,5 @@ def event_image(grid: np.ndarray, image: np.ndarray | None = None, white: float 
 
 def _pale(image: np.ndarray, white: float) -> np.ndarray:
     grey = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
-    level = np.nan_to_num(np.minimum(grey.astype(np.float32) / np.float32(white), 1))
+    level = np.nan_to_num(np.clip(grey.astype(np.float32) / np.float32(white), 0, 1))
     return 255 * (_LIGHTEST + (1 - _LIGHTEST) * level)

@@ -125,4 +125,4 @@ def _text(value: Any) -> str:
         return escape(str(value))
     if isinstance(value, int):
         return f"{value:,}".replace(",", "\u2009")
-    return f"{value:.1e}" if 0 < abs(value) < 0.001 else f"{value:,.2f}".replace(",", "\u2009")
+    return f"{value:.1e}" if 0 < abs(value) < 0.001 else f"{value:,.3f}".replace(",", "\u2009")

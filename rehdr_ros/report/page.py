@@ -19,7 +19,7 @@ from rehdr_ros.report.timeline import Series, Timeline
 _ASSETS = Path(__file__).parent / "assets"
 _SCRIPTS = ("page.js", "compare.js", "exposure.js", "events.js", "timeline.js")
 _WHITE = {
-    "ldr_white": "1.0 is the level at which the first frame of the recording saturates (radiance: ldr_white).",
+    "ldr_white": "1.0 is the level at which the first frame after a reset saturates (radiance: ldr_white).",
     "relative": "Values are relative: the network puts them in 0..1, without a fixed scale (radiance: relative).",
 }
 

@@ -2,6 +2,7 @@
 
 import csv
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def read_table(path: Path) -> Table | None:
     with open(path, newline="", encoding="utf-8", errors="replace") as file:
         reader = csv.DictReader(file)
         rows = []
-        for row in reader:
+        for row in _readable(reader):
             if None in row.values() or _number(row.get("stamp_ns", "")) is None:
                 break
             rows.append(row)
@@ -54,6 +55,14 @@ def read_table(path: Path) -> Table | None:
         {name: np.array([_float(row[name]) for row in rows]) for name in names},
         [row.get("reset_reason", "") for row in rows],
     )
+
+
+def _readable(reader: csv.DictReader) -> Iterator[dict[str, str]]:
+    """Its rows up to what is no CSV, as a power cut may leave it."""
+    try:
+        yield from reader
+    except csv.Error:
+        return
 
 
 def _number(text: str) -> int | None:

@@ -28,6 +28,14 @@ APT = {"metavision-driver", "libcaer-driver", "foxglove-bridge"}
 OUTSIDE = {"cvvdp"}  # of PyPI, in an environment of its own
 TRANSITIONS = ("configure", "activate", "deactivate", "cleanup", "shutdown")
 
+REMAPPED = {
+    "events": "/event_camera/events",
+    "image_raw": "/camera/image_raw",
+    "camera_info": "/camera/camera_info",
+    "event_camera_info": "/event_camera/camera_info",
+    "exposure": "/camera/exposure",
+}
+
 
 @dataclass(frozen=True)
 class Interface:

@@ -5,16 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from checks import Interface
+from checks import REMAPPED, Interface
 
 ROS = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_DOMAIN_ID": str(10 + os.getpid() % 40)}
-REMAPPED = {
-    "events": "/event_camera/events",
-    "image_raw": "/camera/image_raw",
-    "camera_info": "/camera/camera_info",
-    "event_camera_info": "/event_camera/camera_info",
-    "exposure": "/camera/exposure",
-}
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,7 @@ from dataclasses import fields
 
 import pytest
 import yaml
-from checks import CHECKS, accepts, check, message_fields, options_of, parameters_doc
-from conftest import REMAPPED
+from checks import CHECKS, REMAPPED, accepts, check, message_fields, options_of, parameters_doc
 from documents import DOCUMENTS, OTHERS, ROOT, SHELL, anchors, blocks, commands, inline_code, links
 
 from rehdr_ros.cli import VERBS

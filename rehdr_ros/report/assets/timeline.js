@@ -23,7 +23,7 @@ if (data.timeline) {
   };
   const scale = (panel) => {
     const values = panel.series.flatMap((s) => [...s.min, ...s.max]).filter((v) => v !== null && (v > 0 || !panel.log));
-    const top = Math.max(...values, panel.log ? -Infinity : 0);
+    const top = Math.max(...values, 0);
     if (!panel.log || !values.length) {
       const ticks = steps(top * 1.05 || 1, 3), end = Math.max(top * 1.05 || 1, ticks[ticks.length - 1]);
       return { ticks, y: (v) => TOP + HEIGHT * (1 - v / end) };

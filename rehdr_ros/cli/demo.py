@@ -69,11 +69,11 @@ def run(args: argparse.Namespace) -> None:
         "quality": {m: {name: scores[m][name] for name in _MEASURES} for m in _METHODS},
     }
     (output / "report.json").write_text(json_text(report))
-    write_summary(output, _summary(output, report, pipeline))
 
     print("4/4 drawing", flush=True)
     for _ in progress(write_live_results(output / "input", output / "output", output), "writing", live.frames):
         pass
+    write_summary(output, _summary(output, report, pipeline))
     _draw(output)
     page = write_report(output)
     _summarise(output, report, page)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from types import FrameType
 
 
@@ -24,3 +26,5 @@ class Interruption:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
+        # Not by print, which the signal may have interrupted.
+        os.write(sys.stderr.fileno(), b"\nstopping after this frame; once more stops at once\n")

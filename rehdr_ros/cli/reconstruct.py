@@ -1,10 +1,15 @@
 """rehdr reconstruct: a recording through the pipeline, offline, every frame."""
 
 import argparse
+import fcntl
 import json
+import math
+import os
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +23,22 @@ from rehdr_ros.events import Events, Packet
 from rehdr_ros.reconstruction import HdrFrame, HdrPipeline
 from rehdr_ros.reconstruction.snapshot import Snapshot
 from rehdr_ros.recordings import Calibration, Exposure
-from rehdr_ros.recordings.products import BAG, HDR_VIDEO, VIDEO, write_bag, write_hdr_video, write_video
-from rehdr_ros.recordings.results import ResultWriter, read_rows, write_summary
+from rehdr_ros.recordings.products import write_bag, write_hdr_video, write_video
+from rehdr_ros.recordings.results import (
+    BAG,
+    HDR_VIDEO,
+    SUMMARY,
+    TABLE,
+    VIDEO,
+    ResultWriter,
+    is_whole,
+    read_rows,
+    write_summary,
+)
 
 _UNFINISHED = "unfinished.safetensors"  # there until everything is written
 _SECONDS_BETWEEN_SNAPSHOTS = 10
-_CHOICES = ("events", "image", "frames", "timestamps", "timestamps_unit", "fps", "start", "stop", "every", "half")
+_CHOICES = ("events", "image", "timestamps_unit", "start", "stop", "every", "half")
 _EPILOG = """\
 Interrupted (Ctrl-C, SIGTERM, or killed) and started again, a run goes on where it was, and ends with the same files.
 """
@@ -51,65 +66,85 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    for name in ("hdr_white", "fps"):
+        value = getattr(args, name)
+        if value is not None and not 0 < value < math.inf:
+            raise InputError(f"--{name.replace('_', '-')} must be positive and finite, not {value}")
     recording, output = open_chosen(args, args.fps), Path(args.output)
-    if args.hdr_white <= 0 or (args.fps is not None and args.fps <= 0):
-        raise InputError("--hdr-white and --fps must be positive")
     for note in recording.notes:
         print(f"note: {note}", flush=True)
-    run_ = _Run(args, recording, output)
-    with Interruption() as interruption:
-        run_.reconstruct(interruption)
-        written = run_.make_products(interruption)
+    with _claimed(output), Interruption() as interruption:
+        run_ = _Run(args, recording, output, interruption)
+        run_.reconstruct()
+        written = run_.make_products()
     print(f"{run_.frames} frames in {output}: {', '.join(written)}")
+
+
+@contextmanager
+def _claimed(output: Path) -> Iterator[None]:
+    """The folder for one run alone. Raises InputError where it holds something else, or another run writes to it."""
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output} is a file; choose a folder with -o")
+    if output.is_dir() and any(output.iterdir()) and not (output / TABLE).is_file():
+        raise InputError(f"{output} holds something else than results; choose another folder with -o")
+    output.mkdir(parents=True, exist_ok=True)
+    folder = os.open(output, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise InputError(f"another run writes to {output}") from None
+    finally:
+        os.close(folder)
 
 
 class _Run:
     """One recording into one folder, from where an interrupted run of the same settings was."""
 
-    def __init__(self, args: argparse.Namespace, recording, output: Path) -> None:
-        self._args, self._recording, self._output = args, recording, output
+    def __init__(self, args: argparse.Namespace, recording, output: Path, interruption: Interruption) -> None:
+        self._args, self._recording, self._output, self._interruption = args, recording, output, interruption
         self._config = replace(pipeline_config(args), event_image=True)
         self._settings = {
-            "recording": str(Path(args.input).resolve()),
-            "bytes": _size(Path(args.input)),
-            **{name: getattr(args, name) for name in _CHOICES},
             **asdict(self._config),
+            **{name: getattr(args, name) for name in _CHOICES},
+            "fps": args.fps if recording.notes else None,  # else it is the videos' alone
+            **{name: _identity(value, output) for name, value in self._paths().items()},
         }
         self._unfinished = output / _UNFINISHED
         self.frames = 0
 
-    def reconstruct(self, interruption: Interruption) -> None:
+    def reconstruct(self) -> None:
         """Write the frames, frames.csv and summary.json."""
         snapshot = self._interrupted()
         if snapshot is not None and snapshot.complete:
             self.frames = snapshot.frames
             return
-        pipeline = HdrPipeline(self._config)
-        if snapshot is not None:
-            print(f"going on after {snapshot.frames} frames", flush=True)
-            pipeline.go_on(snapshot)
+        pipeline, count = self._pipeline(snapshot)
         notes = {"radiance": pipeline.radiance, "radianceUnit": _ABOUT_RADIANCE[pipeline.radiance]}
-        count, saved = snapshot.frames if snapshot else 0, time.monotonic()
-        messages = selected(self._args, self._recording, cameras=self._config.registration == "camera_info")
-        frames = reconstruct(pipeline, messages, self._recording.event_size)
+        frames = progress(reconstruct(pipeline, self._messages(pipeline), self._recording.event_size), "reconstructing")
+        first, saved = next(frames, None), time.monotonic()
+        if first is None and not count:
+            raise InputError(f"{self._args.input} has no frames")
         with ResultWriter(self._output, self._args.half, notes, count) as results:
-            for frame in progress(frames, "reconstructing"):
+            for frame in chain([first] if first else [], frames):
                 if pipeline.registration_problem and not frame.info.reset_reason:
                     raise InputError(pipeline.registration_problem)
                 results.write(frame.radiance, _pictures(frame, pipeline), _row(frame))
-                if interruption.asked or time.monotonic() - saved > _SECONDS_BETWEEN_SNAPSHOTS:
+                asked = self._interruption.asked
+                if asked or time.monotonic() - saved > _SECONDS_BETWEEN_SNAPSHOTS:
                     results.flush()
                     self._save(pipeline.snapshot)
                     saved = time.monotonic()
-                if interruption.asked:
+                if asked:
                     raise KeyboardInterrupt(f"interrupted after {results.count} frames; the same command goes on there")
             self.frames = results.count
-        if not self.frames:
-            raise InputError(f"{self._args.input} has no frames" + (" there" if self._is_part else ""))
-        write_summary(self._output, self._summary(pipeline))
+        summary = self._summary(pipeline)
+        if not summary["events"] and summary["encoding"] != "voxel_grid":
+            print("note: no frame has got events; what clips is a guess", flush=True)
+        write_summary(self._output, summary)
         self._save(replace(pipeline.snapshot, complete=True, state=[]))
 
-    def make_products(self, interruption: Interruption) -> list[str]:
+    def make_products(self) -> list[str]:
         """Write the videos and the bag; returns what is in the folder."""
         args, output = self._args, self._output
         fps = args.fps or _frame_rate(output)
@@ -121,14 +156,39 @@ class _Run:
             products[BAG] = write_bag(output, frame_id, self._recording.camera_info())
         for name, writing in products.items():
             for _ in progress(writing, f"writing {name}"):
-                if interruption.asked:
+                if self._interruption.asked:
                     raise KeyboardInterrupt(f"interrupted while writing {name}; the same command goes on there")
         self._unfinished.unlink()
-        return ["hdr/", "tonemapped/", "ldr/", "events/", *products, "frames.csv", "summary.json"]
+        return ["hdr/", "tonemapped/", "ldr/", "events/", *products, TABLE, SUMMARY]
 
-    @property
-    def _is_part(self) -> bool:
-        return self._args.start is not None or self._args.stop is not None
+    def _pipeline(self, snapshot: Snapshot | None) -> tuple[HdrPipeline, int]:
+        """And how many frames are done."""
+        pipeline = HdrPipeline(self._config)
+        if snapshot is None:
+            return pipeline, 0
+        try:
+            pipeline.go_on(snapshot)
+        except InputError as error:
+            print(f"starting anew: {error}", flush=True)
+            return HdrPipeline(self._config), 0
+        print(f"going on after {snapshot.frames} frames", flush=True)
+        return pipeline, snapshot.frames
+
+    def _messages(self, pipeline: HdrPipeline) -> Iterator:
+        for message in selected(self._args, self._recording, cameras=self._config.registration == "camera_info"):
+            if self._interruption.asked and pipeline.passing:
+                raise KeyboardInterrupt("interrupted before the first new frame; the same command goes on")
+            yield message
+
+    def _paths(self) -> dict[str, str]:
+        """The settings that are files, or may be."""
+        return {
+            "recording": self._args.input,
+            "frames": self._args.frames,
+            "timestamps": self._args.timestamps,
+            "weights": self._config.weights,
+            "response": self._config.response,
+        }
 
     def _interrupted(self) -> Snapshot | None:
         """What an earlier run with the same settings left."""
@@ -138,10 +198,13 @@ class _Run:
         before = json.loads(notes["settings"])
         now = json.loads(json.dumps(self._settings))
         changed = sorted(name for name in now if before.get(name) != now[name])
-        if not changed:
-            return snapshot
-        print(f"starting anew: the unfinished run in {self._output} had another {', '.join(changed)}", flush=True)
-        return None
+        if changed:
+            print(f"starting anew: the unfinished run in {self._output} had another {', '.join(changed)}", flush=True)
+            return None
+        if not is_whole(self._output, snapshot.frames):
+            print(f"starting anew: frames of the unfinished run in {self._output} are missing", flush=True)
+            return None
+        return snapshot
 
     def _save(self, snapshot: Snapshot) -> None:
         snapshot.write(self._unfinished, settings=json.dumps(self._settings))
@@ -154,7 +217,7 @@ class _Run:
                 seconds[name] = seconds.get(name, 0.0) + float(row[name])
         counters = {**pipeline.counters, **self._recording.counters}
         return {
-            "recording": self._settings["recording"],
+            "recording": str(Path(self._args.input).resolve()),
             "frames": self.frames,
             "events": events,
             "dropped_events": counters.pop("dropped_events"),
@@ -162,7 +225,7 @@ class _Run:
             "skipped_frames": counters.pop("skipped_frames"),
             "damaged": counters,
             "hot_pixels": pipeline.hot_pixels,
-            "encoding": self._recording.encoding or "decoded",
+            "encoding": self._recording.encoding or "none",
             "weights": self._args.weights,
             "device": pipeline.device,
             "precision": pipeline.precision,
@@ -221,9 +284,15 @@ def _row(frame: HdrFrame) -> dict:
     }
 
 
-def _size(path: Path) -> int:
-    """Bytes of a file, or of all in a folder."""
-    return sum(p.stat().st_size for p in (path.rglob("*") if path.is_dir() else [path]) if p.is_file())
+def _identity(value: object, output: Path) -> object:
+    """Of a file or folder: what changes when it does, though not by what is written to `output` in it."""
+    if not isinstance(value, str) or not os.path.exists(value):
+        return value
+    path, output = Path(value).resolve(), output.resolve()
+    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file() and output not in p.parents]
+    known = [file.stat() for file in files]
+    newest = max((each.st_mtime_ns for each in known), default=0)
+    return f"{path}, {sum(each.st_size for each in known)} bytes, changed at {newest} ns"
 
 
 def _frame_rate(folder: Path) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 
+from rehdr_ros.errors import InputError
 from rehdr_ros.network import Rehdr, State
 from rehdr_ros.network.cpu import CpuRehdr, remade
 from rehdr_ros.network.cuda import CudaRehdr
@@ -57,9 +58,14 @@ class Engine:
         return self.name if self._fast or not self._candidates else None
 
     def insist(self, name: str) -> None:
-        """Take that of the candidates, or PyTorch, however fast it is here: an interrupted run goes on as it began."""
+        """Take that of the candidates, or PyTorch, however fast it is here: an interrupted run goes on as it began.
+
+        Raises ValueError where that can't be had.
+        """
         self._insisted = name
         self._candidates = [candidate for candidate in self._candidates if candidate[0] == name]
+        if not self._candidates and name != self.name:
+            raise InputError(f"{name} can't run the network here")
 
     def meet(self, height: int, width: int, wait: bool) -> None:
         """A frame of that size comes next. After the first twenty of a stream what is faster is compiled for them.

@@ -176,14 +176,32 @@ class HdrPipeline:
     def snapshot(self) -> Snapshot:
         """What `go_on` needs, once the last frame of `take` has been used."""
         engine, state = self._reconstructor.saved
-        return Snapshot(self._index, engine, state, self._tonemapper.exposure, self._reconstructor.not_finite)
+        return Snapshot(
+            frames=self._index,
+            device=self.device,
+            precision=self.precision,
+            engine=engine,
+            state=state,
+            since_ns=self._state_since_ns,
+            exposure=self._tonemapper.exposure,
+            not_finite=self._reconstructor.not_finite,
+            fallbacks=self._reconstructor.fallbacks,
+        )
+
+    @property
+    def passing(self) -> bool:
+        """Whether frames that were done before `go_on` are still to pass."""
+        return self._passing is not None
 
     def go_on(self, snapshot: Snapshot) -> None:
         """Go on with an interrupted stream, in a new pipeline of the same settings, to the same results.
 
         Its messages have to come again from the start. The frames that the snapshot had seen pass quickly, without the
-        network, and `take` doesn't yield them.
+        network, and `take` doesn't yield them. Raises ValueError where the results would be others here.
         """
+        before, now = (snapshot.device, snapshot.precision), (self.device, self.precision)
+        if before != now or snapshot.fallbacks:
+            raise InputError(f"the network ran in {before[1]} on {before[0]}, now it runs in {now[1]} on {now[0]}")
         self._reconstructor.insist(snapshot.engine)
         self._passing = snapshot if snapshot.frames else None
 
@@ -337,6 +355,7 @@ class HdrPipeline:
         if self._index == self._passing.frames:
             self._reconstructor.go_on(self._passing.state)
             self._reconstructor.not_finite = self._passing.not_finite
+            self._state_since_ns = self._passing.since_ns
             self._tonemapper.exposure = self._passing.exposure
             self._passing = None
 

@@ -149,7 +149,7 @@ class Reconstructor:
         return self._engine.decided, state
 
     def insist(self, engine: str | None) -> None:
-        """Run the network by what ran it before an interruption."""
+        """Run the network by what ran it before an interruption. Raises ValueError where that can't be had."""
         if engine is not None:
             self._engine.insist(engine)
 

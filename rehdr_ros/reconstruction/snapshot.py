@@ -17,27 +17,31 @@ from rehdr_ros.errors import InputError
 class Snapshot:
     """A stream after `frames` frames; what its messages tell anew when they are read again is not in it.
 
-    engine: what runs the network, None while that is open. state: the hidden state's tensors, none after a reset.
-    exposure: of the tone mapping. not_finite: frames at which the network gave NaN or infinity.
-    complete: these were all of the stream's frames.
+    device, precision: of the network. engine: what runs it, None while that is open. state: the hidden state's tensors,
+    none after a reset; since_ns: of which stamp. exposure: of the tone mapping. not_finite: frames at which the network
+    gave NaN or infinity; fallbacks: how often the device was out of memory. complete: these were all of the frames.
     """
 
     frames: int
+    device: str
+    precision: str
     engine: str | None
     state: list[Tensor]
+    since_ns: int
     exposure: tuple[float, float, int] | None
-    not_finite: int = 0
+    not_finite: int
+    fallbacks: int
     complete: bool = False
 
     def write(self, path: str | Path, **notes: str) -> None:
-        """Into a safetensors file, whole or not at all; notes: more for its metadata."""
+        """Into a safetensors file, whole or not at all; notes: more for its metadata. Raises OSError."""
         about = {name: value for name, value in vars(self).items() if name != "state"}
         unfinished = Path(path).with_suffix(".tmp")
-        save_file(
-            {f"{i:03d}": tensor.contiguous() for i, tensor in enumerate(self.state)},
-            unfinished,
-            {**notes, "snapshot": json.dumps(about)},
-        )
+        tensors = {f"{i:03d}": tensor.contiguous() for i, tensor in enumerate(self.state)}
+        try:
+            save_file(tensors, unfinished, {**notes, "snapshot": json.dumps(about)})
+        except safetensors.SafetensorError as error:
+            raise OSError(f"cannot write {unfinished}: {error}") from error
         unfinished.replace(path)
 
     @classmethod

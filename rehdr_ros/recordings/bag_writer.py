@@ -91,5 +91,7 @@ class BagWriter:
         self._writer.write(connection, stamp_ns, raw)
 
     def _header(self, stamp_ns: int, frame_id: str) -> Any:
+        if stamp_ns < 0:
+            raise RecordingError(f"a bag holds no stamp before 1970, and one is {stamp_ns} ns")
         stamp = self.types["builtin_interfaces/msg/Time"](*divmod(int(stamp_ns), 1_000_000_000))
         return self.types["std_msgs/msg/Header"](stamp=stamp, frame_id=frame_id)

@@ -71,8 +71,11 @@ def read_radiance(path: str | Path) -> np.ndarray:
 def write_png(path: str | Path, rgb: np.ndarray) -> None:
     """Write uint8 RGB (H, W, 3). Raises OSError where the file cannot be written."""
     require_rgb(rgb, np.uint8)
-    if not cv2.imwrite(str(path), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)):
-        raise OSError(f"cannot write {path}")
+    _, png = cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+    try:
+        Path(path).write_bytes(png)  # cv2.imwrite says nothing of a full disk
+    except OSError as error:
+        raise OSError(f"cannot write {path}: {error.strerror}") from None
 
 
 def read_png(path: str | Path) -> np.ndarray:

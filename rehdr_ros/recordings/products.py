@@ -13,10 +13,8 @@ import numpy as np
 
 from rehdr_ros.recordings.bag_writer import BagWriter
 from rehdr_ros.recordings.images import read_exr, read_png
-from rehdr_ros.recordings.results import frame_files, read_rows
+from rehdr_ros.recordings.results import BAG, HDR_VIDEO, VIDEO, frame_files, read_rows, remove
 from rehdr_ros.recordings.video import HdrVideoWriter, LightLevels, VideoWriter
-
-VIDEO, HDR_VIDEO, BAG = "video.mp4", "hdr.mp4", "bag"
 
 
 def write_video(folder: Path, fps: float) -> Iterator[None]:
@@ -64,12 +62,11 @@ def write_bag(folder: Path, frame_id: str, camera_info: Any = None) -> Iterator[
 @contextmanager
 def _in_place(path: Path) -> Iterator[Path]:
     """Another place to write to, from which `path` comes when that is done; an older one goes."""
-    place = path.parent / "unfinished"
+    place = path.parent / ".unfinished"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
     yield place / path.name
-    if path.is_dir():
-        shutil.rmtree(path)
+    remove(path)
     (place / path.name).replace(path)
     place.rmdir()
 

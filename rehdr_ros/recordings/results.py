@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
+import shutil
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rehdr_ros.errors import InputError
 from rehdr_ros.recordings.images import write_exr, write_png
 
+TABLE, SUMMARY = "frames.csv", "summary.json"
+VIDEO, HDR_VIDEO, BAG = "video.mp4", "hdr.mp4", "bag"
+_OTHERS = (SUMMARY, VIDEO, HDR_VIDEO, BAG, "report.html", "metrics.json")
+_KINDS = {"hdr": ".exr", "tonemapped": ".png", "ldr": ".png", "events": ".png"}
 _THREADS = 4  # that compress and write beside the next frames
 _WAITING = 4  # frames at most that are not yet written
 _NAME = re.compile(r"(\d{6,})\.(exr|png)")
@@ -25,7 +31,7 @@ class ResultWriter:
     """Writes hdr/NNNNNN.exr, KIND/NNNNNN.png of every kind of picture, and frames.csv. A context manager.
 
     half: 16-bit EXR. notes: attributes of every EXR. count: frames that are there already, of a run that now goes on;
-    what else earlier runs have left is removed.
+    later ones are removed, and so is all else that an earlier run has left where there are none.
     """
 
     def __init__(
@@ -35,11 +41,12 @@ class ResultWriter:
         self._folder.mkdir(parents=True, exist_ok=True)
         self.count = count
         _remove_frames(self._folder, count)
-        rows = list(islice(read_rows(self._folder), count)) if count else []
-        self._table = open(self._folder / "frames.csv", "w", newline="")  # noqa: SIM115 (closed in __exit__)
+        self._columns = _keep_rows(self._folder / TABLE, count) if count else None
+        if not count:
+            for name in _OTHERS:
+                remove(self._folder / name)
+        self._table = open(self._folder / TABLE, "a" if count else "w", newline="")  # noqa: SIM115 (closed in __exit__)
         self._rows: csv.DictWriter | None = None
-        for row in rows:
-            self._write_row(row)
         self._pool = ThreadPoolExecutor(_THREADS, "rehdr results")
         self._waiting: deque[list[Future]] = deque()
 
@@ -72,10 +79,11 @@ class ResultWriter:
         self.count += 1
 
     def flush(self) -> None:
-        """Wait until everything is written."""
+        """Wait until everything is written, on the disk too."""
         while self._waiting:
             self._finish_oldest()
         self._table.flush()
+        os.sync()
 
     def _finish_oldest(self) -> None:
         for task in self._waiting.popleft():
@@ -89,19 +97,35 @@ class ResultWriter:
     def _write_row(self, row: Mapping[str, Any]) -> None:
         if self._rows is None:
             self._rows = csv.DictWriter(self._table, list(row))
-            self._rows.writeheader()
+            if self._columns is None:
+                self._rows.writeheader()
+            elif self._columns != list(row):
+                raise InputError(f"{self._folder / TABLE} has other columns, of another version: choose another folder")
         self._rows.writerow(row)
 
 
 def read_rows(folder: str | Path) -> Iterator[dict[str, str]]:
     """The rows of frames.csv."""
-    with open(Path(folder) / "frames.csv", newline="") as file:
+    with open(Path(folder) / TABLE, newline="") as file:
         yield from csv.DictReader(file)
+
+
+def is_whole(folder: str | Path, count: int) -> bool:
+    """Whether the first `count` frames have their rows and files, which a power cut may have taken."""
+    folder = Path(folder)
+    try:
+        rows = sum(1 for _ in read_rows(folder))
+        sizes = [
+            (folder / kind / f"{k:06d}{suffix}").stat().st_size for kind, suffix in _KINDS.items() for k in range(count)
+        ]
+    except (OSError, csv.Error, UnicodeDecodeError):
+        return False
+    return rows >= count and all(sizes)
 
 
 def write_summary(folder: str | Path, summary: Mapping[str, Any]) -> None:
     """Write summary.json."""
-    (Path(folder) / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    (Path(folder) / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
 
 
 def frame_files(folder: str | Path, kind: str) -> list[Path]:
@@ -110,8 +134,26 @@ def frame_files(folder: str | Path, kind: str) -> list[Path]:
     return sorted(found, key=lambda path: int(path.stem))
 
 
+def remove(path: Path) -> None:
+    """A file, or a folder with all that is in it, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _keep_rows(path: Path, count: int) -> list[str]:
+    """Take away what comes after that many rows; returns the names of the columns."""
+    with open(path, "rb+") as file:
+        columns = file.readline().decode().strip().split(",")
+        for _ in range(count):
+            file.readline()
+        file.truncate()
+    return columns
+
+
 def _remove_frames(folder: Path, count: int) -> None:
-    for kind in ("hdr", "tonemapped", "ldr", "events"):
+    for kind in _KINDS:
         for path in frame_files(folder, kind):
             if int(path.stem) >= count:
                 path.unlink()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import Colorspace
 
 from rehdr_ros.recordings.images import require_rgb
 from rehdr_ros.recordings.pq import encode_pq, to_bt2020, to_yuv420p10
@@ -19,8 +20,10 @@ _CRF = "0"  # the noise of 8-bit frames in the dark is more than 2 % of what is 
 
 
 class _Writer:
-    """Opens the stream at the first frame, which gives the size; an odd width or height is padded by repeating the last
-    column or row. A context manager."""
+    """Opens the stream at the first frame, which gives the size; an odd width or height, or one below `_least`, is
+    padded by repeating the last column or row. A context manager."""
+
+    _least = 2  # px
 
     def __init__(self, path: str | Path, fps: float) -> None:
         self._container = av.open(str(path), "w", format="mp4")
@@ -37,7 +40,8 @@ class _Writer:
         """Add a frame (H, W, 3). Raises ValueError for another shape or dtype and for a change of size."""
         require_rgb(rgb, self._dtype)
         height, width = rgb.shape[:2]
-        padded = np.pad(rgb, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        more = [max(n + n % 2, self._least) - n for n in (height, width)]
+        padded = np.pad(rgb, ((0, more[0]), (0, more[1]), (0, 0)), mode="edge")
         if self._stream is None:
             self._stream = self._open(self._container, self._rate)
             self._stream.height, self._stream.width = padded.shape[:2]
@@ -53,7 +57,7 @@ class _Writer:
 
 
 class VideoWriter(_Writer):
-    """Writes uint8 RGB frames to an H.264 video (yuv420p).
+    """Writes uint8 RGB frames to an H.264 video (yuv420p, BT.709).
 
     The encoder is x264 as the PyAV wheels bring it, which is licensed under the GPL.
     """
@@ -64,10 +68,12 @@ class VideoWriter(_Writer):
         # x264's rate control by macroblock tree gives other files from run to run on processors with AVX-512.
         stream = container.add_stream("libx264", rate, options={"x264-params": "mbtree=0"})
         stream.pix_fmt = "yuv420p"
+        context = stream.codec_context
+        context.color_primaries, context.color_trc, context.colorspace, context.color_range = 1, 1, 1, 1
         return stream
 
     def _picture(self, rgb: np.ndarray) -> av.VideoFrame:
-        return av.VideoFrame.from_ndarray(rgb, "rgb24")
+        return av.VideoFrame.from_ndarray(rgb, "rgb24").reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)
 
 
 class HdrVideoWriter(_Writer):
@@ -79,6 +85,7 @@ class HdrVideoWriter(_Writer):
     """
 
     _dtype = np.float32
+    _least = 16  # of x265
 
     def __init__(self, path: str | Path, fps: float, white: float = 203.0, light: tuple[int, int] = (0, 0)) -> None:
         super().__init__(path, fps)
@@ -93,6 +100,7 @@ class HdrVideoWriter(_Writer):
             "chromaloc": "1",  # in the middle of the four pixels
             "hdr10": "1",
             "repeat-headers": "1",
+            "bframes": "0",  # with fewer frames than its delay x265 gives times that are not set
             "master-display": _MASTERING,
             "max-cll": "{},{}".format(*self._light),
             "log-level": "error",

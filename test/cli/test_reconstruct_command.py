@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import signal
 
@@ -292,6 +293,65 @@ def test_another_setting_starts_anew(simulated_bag, reconstruct, interrupt):
     shutil.rmtree(folder)
     interrupt(6)
     assert contents(reconstruct(simulated_bag, "--tonemap", "gamma")) == whole
+
+
+@pytest.mark.parametrize("damage", ["rows", "picture", "weights"])
+def test_what_does_not_fit_together_starts_anew(damage, simulated_bag, reconstruct, interrupt, tiny_weights, capfd):
+    folder = reconstruct(simulated_bag)
+    whole = contents(folder)
+    shutil.rmtree(folder)
+    interrupt(6)
+    if damage == "rows":
+        table = folder / "frames.csv"
+        table.write_text("".join(table.read_text().splitlines(keepends=True)[:-2]))
+    elif damage == "picture":
+        (folder / "ldr" / "000003.png").write_bytes(b"")
+    else:
+        os.utime(tiny_weights)
+    assert contents(reconstruct(simulated_bag)) == whole
+
+
+def test_killed_while_frames_pass_again_nothing_is_lost(simulated_bag, reconstruct, interrupt, monkeypatch):
+    folder = reconstruct(simulated_bag)
+    whole = contents(folder)
+    shutil.rmtree(folder)
+    interrupt(6)
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "selected", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            reconstruct(simulated_bag)
+    assert len(rows(folder)) == 6
+    assert contents(reconstruct(simulated_bag)) == whole
+
+
+def test_a_folder_with_something_else_is_left_alone(simulated_bag, rehdr, tmp_path):
+    mine = tmp_path / "mine" / "bag" / "note.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    outcome = rehdr("reconstruct", simulated_bag, "-o", tmp_path / "mine", "--bag")
+    assert outcome.code == 2 and "something else" in outcome.err
+    assert mine.read_text() == "mine"
+    outcome = rehdr("reconstruct", simulated_bag, "-o", mine)
+    assert outcome.code == 2 and "is a file" in outcome.err
+
+
+def test_a_run_that_cannot_begin_leaves_the_results_before_it(simulated_bag, reconstruct, rehdr):
+    folder = reconstruct(simulated_bag)
+    whole = contents(folder)
+    assert rehdr("reconstruct", simulated_bag, "-o", folder, "--start", 999).code == 2
+    assert contents(folder) == whole
+
+
+def test_another_run_removes_what_would_contradict_it(simulated_bag, reconstruct):
+    folder = reconstruct(simulated_bag, *PRODUCTS)
+    reconstruct(simulated_bag, "--stop", 0.3)
+    assert not (folder / "hdr.mp4").exists() and not (folder / "bag").exists()
+
+
+@pytest.mark.parametrize("options", [("--fps", "nan"), ("--fps", "inf"), ("--hdr-white", "-1")])
+def test_rates_and_lights_are_positive_and_finite(simulated_bag, rehdr, tmp_path, options):
+    outcome = rehdr("reconstruct", simulated_bag, "-o", tmp_path / "out", *options)
+    assert outcome.code == 2 and options[0] in outcome.err
 
 
 def test_a_damaged_snapshot_is_refused(simulated_bag, rehdr, interrupt):

@@ -99,6 +99,18 @@ def test_ffprobe_sees_hdr10(video):
     assert light["max_content"] == 4000 and 0 < light["max_average"] < 4000
 
 
+@pytest.mark.parametrize(("width", "height", "frames"), [(1, 1, 1), (17, 9, 2), (64, 48, 1)])
+def test_short_and_small_videos(tmp_path, width, height, frames):
+    path = tmp_path / "small.mp4"
+    with HdrVideoWriter(path, 25) as writer:
+        for k in range(frames):
+            writer.write(scene(k, height, width))
+    with av.open(str(path)) as file:
+        decoded = list(file.decode(video=0))
+    assert len(decoded) == frames
+    assert (decoded[0].width, decoded[0].height) == (max(16, width + width % 2), max(16, height + height % 2))
+
+
 def test_light_levels_are_the_brightest_pixel_and_the_brightest_frame():
     levels = LightLevels(100)
     dark, bright = np.full((2, 2, 3), 0.5, np.float32), np.full((2, 2, 3), 1, np.float32)

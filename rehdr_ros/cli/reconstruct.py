@@ -1,20 +1,17 @@
 """rehdr reconstruct: a recording through the pipeline, offline, every frame."""
 
 import argparse
-import fcntl
 import json
 import math
-import os
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
-
+from rehdr_ros.cli.frame_results import pictures, row
 from rehdr_ros.cli.interruption import Interruption
+from rehdr_ros.cli.output_folder import claimed, identity
 from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.recording_options import add_recording_options, open_chosen, selected
@@ -73,29 +70,11 @@ def run(args: argparse.Namespace) -> None:
     recording, output = open_chosen(args, args.fps), Path(args.output)
     for note in recording.notes:
         print(f"note: {note}", flush=True)
-    with _claimed(output), Interruption() as interruption:
+    with claimed(output), Interruption() as interruption:
         run_ = _Run(args, recording, output, interruption)
         run_.reconstruct()
         written = run_.make_products()
     print(f"{run_.frames} frames in {output}: {', '.join(written)}")
-
-
-@contextmanager
-def _claimed(output: Path) -> Iterator[None]:
-    """The folder for one run alone. Raises InputError where it holds something else, or another run writes to it."""
-    if output.exists() and not output.is_dir():
-        raise InputError(f"{output} is a file; choose a folder with -o")
-    if output.is_dir() and any(output.iterdir()) and not (output / TABLE).is_file():
-        raise InputError(f"{output} holds something else than results; choose another folder with -o")
-    output.mkdir(parents=True, exist_ok=True)
-    folder = os.open(output, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise InputError(f"another run writes to {output}") from None
-    finally:
-        os.close(folder)
 
 
 class _Run:
@@ -108,7 +87,7 @@ class _Run:
             **asdict(self._config),
             **{name: getattr(args, name) for name in _CHOICES},
             "fps": args.fps if recording.notes else None,  # else it is the videos' alone
-            **{name: _identity(value, output) for name, value in self._paths().items()},
+            **{name: identity(value, output) for name, value in self._paths().items()},
         }
         self._unfinished = output / _UNFINISHED
         self.frames = 0
@@ -129,7 +108,7 @@ class _Run:
             for frame in chain([first] if first else [], frames):
                 if pipeline.registration_problem and not frame.info.reset_reason:
                     raise InputError(pipeline.registration_problem)
-                results.write(frame.radiance, _pictures(frame, pipeline), _row(frame))
+                results.write(frame.radiance, pictures(frame, pipeline), row(frame))
                 asked = self._interruption.asked
                 if asked or time.monotonic() - saved > _SECONDS_BETWEEN_SNAPSHOTS:
                     results.flush()
@@ -255,44 +234,6 @@ def reconstruct(
             pipeline.add_frame(message.stamp_ns, message.image, message.exposure, grid=message.grid)
         yield from pipeline.take()
     yield from pipeline.take(flush=True)
-
-
-def _pictures(frame: HdrFrame, pipeline: HdrPipeline) -> dict[str, np.ndarray]:
-    ldr = frame.image if frame.image.ndim == 3 else np.repeat(frame.image[..., None], 3, 2)
-    if ldr.dtype != np.uint8:
-        scaled = np.nan_to_num(ldr.astype(np.float32) / np.float32(pipeline.white(ldr.dtype)))
-        ldr = (scaled.clip(0, 1) * 255 + 0.5).astype(np.uint8)
-    return {"tonemapped": frame.tonemapped, "ldr": ldr, "events": frame.event_image}
-
-
-def _row(frame: HdrFrame) -> dict:
-    info = frame.info
-    stages = {f"{name}_ms": round(seconds * 1e3, 3) for name, seconds in info.durations.items()}
-    return {
-        "index": info.index,
-        "stamp_ns": frame.stamp_ns,
-        "events": info.events,
-        "clipped_fraction": round(info.clipped_fraction, 6),
-        "tonemapped_clipped_fraction": round(info.tonemapped_clipped_fraction, 6),
-        "dropped_events": info.dropped_events,
-        "late_events": info.late_events,
-        "lost_packets": info.lost_packets,
-        "skipped_frames": info.skipped_frames,
-        "state_age": round(info.state_age, 6),
-        "reset_reason": info.reset_reason,
-        **stages,
-    }
-
-
-def _identity(value: object, output: Path) -> object:
-    """Of a file or folder: what changes when it does, though not by what is written to `output` in it."""
-    if not isinstance(value, str) or not os.path.exists(value):
-        return value
-    path, output = Path(value).resolve(), output.resolve()
-    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file() and output not in p.parents]
-    known = [file.stat() for file in files]
-    newest = max((each.st_mtime_ns for each in known), default=0)
-    return f"{path}, {sum(each.st_size for each in known)} bytes, changed at {newest} ns"
 
 
 def _frame_rate(folder: Path) -> float:

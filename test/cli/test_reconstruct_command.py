@@ -13,6 +13,7 @@ import OpenEXR
 import pytest
 
 from rehdr_ros.cli import reconstruct as command
+from rehdr_ros.cli.output_folder import claimed
 from rehdr_ros.events import Events, make_encoder
 from rehdr_ros.recordings import BagWriter, open_recording, read_exr
 from rehdr_ros.recordings.images import read_png
@@ -333,6 +334,12 @@ def test_a_folder_with_something_else_is_left_alone(simulated_bag, rehdr, tmp_pa
     assert mine.read_text() == "mine"
     outcome = rehdr("reconstruct", simulated_bag, "-o", mine)
     assert outcome.code == 2 and "is a file" in outcome.err
+
+
+def test_two_runs_do_not_write_to_one_folder(simulated_bag, rehdr, tmp_path):
+    with claimed(tmp_path / "out"):
+        outcome = rehdr("reconstruct", simulated_bag, "-o", tmp_path / "out")
+    assert outcome.code == 2 and "another run writes to" in outcome.err
 
 
 def test_a_run_that_cannot_begin_leaves_the_results_before_it(simulated_bag, reconstruct, rehdr):

@@ -16,7 +16,7 @@ def pictures(frame: HdrFrame, pipeline: HdrPipeline) -> dict[str, np.ndarray]:
     return {"tonemapped": frame.tonemapped, "ldr": ldr, "events": frame.event_image}
 
 
-def row(frame: HdrFrame) -> dict[str, Any]:
+def row_of(frame: HdrFrame) -> dict[str, Any]:
     """Of frames.csv; times in ms."""
     info = frame.info
     stages = {f"{name}_ms": round(seconds * 1e3, 3) for name, seconds in info.durations.items()}

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
 
-from rehdr_ros.cli.frame_results import pictures, row
+from rehdr_ros.cli.frame_results import pictures, row_of
 from rehdr_ros.cli.interruption import Interruption
 from rehdr_ros.cli.output_folder import claimed, identity
 from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
@@ -108,7 +108,7 @@ class _Run:
             for frame in chain([first] if first else [], frames):
                 if pipeline.registration_problem and not frame.info.reset_reason:
                     raise InputError(pipeline.registration_problem)
-                results.write(frame.radiance, pictures(frame, pipeline), row(frame))
+                results.write(frame.radiance, pictures(frame, pipeline), row_of(frame))
                 asked = self._interruption.asked
                 if asked or time.monotonic() - saved > _SECONDS_BETWEEN_SNAPSHOTS:
                     results.flush()

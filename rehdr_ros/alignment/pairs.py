@@ -99,9 +99,10 @@ def collect_pairs(
     found = windows(collector.without_cameras(messages), event_size, config.frame_clock, collector.wanted, around, gap)
     for window in found:
         collector.add(window)
-    if not collector.pairs:
+    collected = collector.result()
+    if not collected.pairs:
         raise InputError("no two frames that follow each other have pixels that are well exposed in both")
-    return collector.result()
+    return collected
 
 
 class _Collector:

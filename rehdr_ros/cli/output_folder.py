@@ -14,7 +14,7 @@ from rehdr_ros.recordings.results import TABLE
 
 @contextmanager
 def claimed(output: Path) -> Iterator[None]:
-    """The folder for one run alone, made where it isn't there.
+    """The folder for one run alone; made where it isn't there, and removed again where nothing was written.
 
     Raises InputError where it holds something else than results, or another run writes to it.
     """
@@ -22,6 +22,7 @@ def claimed(output: Path) -> Iterator[None]:
         raise InputError(f"{output} is a file; choose a folder with -o")
     if output.is_dir() and any(output.iterdir()) and not (output / TABLE).is_file():
         raise InputError(f"{output} holds something else than results; choose another folder with -o")
+    is_new = not output.exists()
     output.mkdir(parents=True, exist_ok=True)
     folder = os.open(output, os.O_RDONLY)
     try:
@@ -29,6 +30,8 @@ def claimed(output: Path) -> Iterator[None]:
         yield
     finally:
         os.close(folder)
+        if is_new and not any(output.iterdir()):
+            output.rmdir()
 
 
 def identity(value: object, output: Path) -> object:

@@ -1,6 +1,5 @@
 """Reconstructions against the truth, beside the baselines that any result must beat."""
 
-import csv
 import json
 import math
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from rehdr_ros.errors import InputError
 from rehdr_ros.events import voxel_grid
 from rehdr_ros.network import Rehdr
 from rehdr_ros.recordings import BagRecording, RecordingError, read_exr
+from rehdr_ros.recordings.results import TABLE, read_rows
 from rehdr_ros.simulation.bag import TRUTH_TOPIC
 from rehdr_ros.training.baselines import BASELINES
 from rehdr_ros.training.export import in_colour, intervals
@@ -69,11 +69,10 @@ def evaluate_folder(predicted: str | Path, truth_bag: str | Path) -> Scores:
     is missing.
     """
     predicted = Path(predicted)
-    table_file = predicted / "frames.csv"
+    table_file = predicted / TABLE
     if not table_file.is_file():
         raise RecordingError(f"{table_file} does not exist; {predicted} is no folder of `rehdr reconstruct`")
-    with open(table_file, newline="") as file:
-        stamps = [int(row["stamp_ns"]) for row in csv.DictReader(file)]
+    stamps = [int(row["stamp_ns"]) for row in read_rows(predicted)]
     radiance = {stamp: read_exr(predicted / "hdr" / f"{i:06d}.exr") for i, stamp in enumerate(stamps)}
     return score_with_baselines({"ours": radiance}, truth_bag)
 

@@ -126,8 +126,8 @@ def test_lazy_node_subscribes_only_while_somebody_subscribes_to_it(start, client
     def within(condition: Callable[[], bool]) -> bool:
         return client.wait_until(condition, LAZY_SECONDS)
 
-    client.spin(2.0)
-    assert client.count_publishers("/hdr/image_raw") == 1
+    assert client.wait_until(lambda: client.count_publishers("/hdr/image_raw") == 1)
+    client.spin(2.0)  # in which it would have subscribed
     assert not subscribed()
 
     camera = Camera(client)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.recordings import read_exr
+from rehdr_ros.recordings.images import read_exr, read_png
 from rehdr_ros.report.table import Table, read_table
 from rehdr_ros.report.timeline import Timeline, timeline
 
@@ -114,7 +114,7 @@ def _instant(folder: Path, number: int, kinds: set[str], pixels: int) -> Instant
     radiance = np.nan_to_num(read_exr(folder / "hdr" / f"{number:06d}.exr"), posinf=_HALF_MAX)
     height, width = radiance.shape[:2]
     pictures = {
-        kind: _fit(_read_png(folder / kind / f"{number:06d}.png"), width, height) if kind in kinds else None
+        kind: _fit(read_png(folder / kind / f"{number:06d}.png"), width, height) if kind in kinds else None
         for kind in ("tonemapped", "ldr", "events")
     }
     linear = _linearisation(pictures["ldr"], radiance) if pictures["ldr"] is not None else (1.0, 1.0)
@@ -127,13 +127,6 @@ def _instant(folder: Path, number: int, kinds: set[str], pixels: int) -> Instant
         **{kind: picture if picture is None else _fit(picture, *small) for kind, picture in pictures.items()},
         linear=linear,
     )
-
-
-def _read_png(path: Path) -> np.ndarray:
-    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise InputError(f"{path} is not a readable PNG file")
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
 
 def _fit(image: np.ndarray, width: int, height: int) -> np.ndarray:

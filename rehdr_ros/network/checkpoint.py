@@ -104,8 +104,8 @@ def _read_ours(path: Path) -> tuple[RehdrConfig, dict[str, Tensor]]:
 def _read_published(path: Path) -> tuple[RehdrConfig, dict[str, Tensor]]:
     stored = torch.load(path, map_location="cpu", weights_only=True)
     stored = stored.get("params", stored) if isinstance(stored, dict) else {}
-    state = {_rename(str(name).removeprefix("module.")): value for name, value in dict(stored).items()}
-    for name in ("image_head.conv.weight", "event_head.conv.weight"):
+    state = {f"body.{_rename(str(name).removeprefix('module.'))}": value for name, value in dict(stored).items()}
+    for name in ("body.image_head.conv.weight", "body.event_head.conv.weight"):
         if not isinstance(state.get(name), Tensor):
             raise CheckpointError(f"{path}: no {name} in it; not a checkpoint of the published REHDR")
     return _infer_config(state), state
@@ -118,23 +118,23 @@ def _rename(name: str) -> str:
 
 
 def _infer_config(state: dict[str, Tensor]) -> RehdrConfig:
-    base, bins = state["event_head.conv.weight"].shape[:2]
-    if "image_head.norm.weight" in state:
+    base, bins = state["body.event_head.conv.weight"].shape[:2]
+    if "body.image_head.norm.weight" in state:
         norm = "batch"
     else:
-        norm = "instance" if "image_head.norm.running_mean" in state else "none"
+        norm = "instance" if "body.image_head.norm.running_mean" in state else "none"
     return RehdrConfig(
         base_channels=base,
         bins=bins,
         scales=_count(state, "event_encoders"),
         residual_blocks=_count(state, "bottleneck"),
         norm=norm,
-        recurrent="convlstm" if "image_encoders.0.recurrent.gates.weight" in state else "convgru",
-        upsampling="transposed" if "decoders.0.up.weight" in state else "bilinear",
+        recurrent="convlstm" if "body.image_encoders.0.recurrent.gates.weight" in state else "convgru",
+        upsampling="transposed" if "body.decoders.0.up.weight" in state else "bilinear",
         fusion="published",
         radiance="relative",
     )
 
 
 def _count(state: dict[str, Tensor], prefix: str) -> int:
-    return len({name.split(".")[1] for name in state if name.startswith(prefix + ".")})
+    return len({name.split(".")[2] for name in state if name.startswith(f"body.{prefix}.")})

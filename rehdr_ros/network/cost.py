@@ -26,16 +26,17 @@ def layers(config: RehdrConfig, width: int, height: int) -> list[Layer]:
     """The convolutions of one frame of that size, in their order; the sizes are those after padding."""
     with torch.device("meta"):
         network = Rehdr(config).eval()
-        multiple = 2**config.scales
+        multiple = network.body.multiple
         ldr = torch.empty(1, 3, height + -height % multiple, width + -width % multiple)
-        image = torch.empty(1, network.image_head.conv.in_channels, *ldr.shape[2:])
+        image = torch.empty(1, network.channels, *ldr.shape[2:])
         voxel = torch.empty(1, config.bins, *ldr.shape[2:])
     found: list[Layer] = []
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             module.register_forward_hook(lambda m, given, out, name=name: found.append(_layer(name, m, given[0], out)))
-    scales, _ = network.split(network.initial_state(ldr))
-    network.features(Prepared(image, ldr, voxel), scales)
+        condition, seconds = torch.empty(1, 3), torch.empty(1, 1, 1, 1)
+    cells, _ = network.split(network.initial_state(ldr))
+    network.features(Prepared(image, ldr, voxel, condition, seconds), cells)
     return found
 
 

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
+from rehdr_ros.network.head_start import Evidence, HeadStart
 from rehdr_ros.network.head_start_kernels import prepare
-from rehdr_ros.network.integrator import CLIPPED
 from rehdr_ros.network.rehdr import Prepared, Rehdr, State
 
 
@@ -11,12 +11,11 @@ class CpuRehdr(Rehdr):
     """The head start by the kernels of head_start_kernels.py. For inference, one frame at a time."""
 
     def prepare(
-        self, ldr: Tensor, voxel: Tensor, head_start: State, clipped_from: float = CLIPPED
-    ) -> tuple[Prepared, State]:
-        if not head_start or self.config.head_start != "filled":
-            return super().prepare(ldr, voxel, head_start, clipped_from)
-        prepared, state = prepare(ldr.float(), voxel.float(), head_start[0], clipped_from)
-        return prepared, (state,)
+        self, ldr: Tensor, voxel: Tensor, head_start: State, clipped_from: float, seconds: Tensor
+    ) -> tuple[Prepared, State, Evidence | None]:
+        if not head_start:
+            return super().prepare(ldr, voxel, head_start, clipped_from, seconds)
+        return prepare(ldr.float(), voxel.float(), HeadStart(*head_start), clipped_from, seconds)
 
 
 def remade(kind: type[Rehdr], network: Rehdr) -> Rehdr:

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from rehdr_ros.network.integrator import CLIPPED
-from rehdr_ros.network.rehdr import Rehdr, State, pad_to_multiple
-from rehdr_ros.network.step import flatten, nest
+from rehdr_ros.network.rehdr import USUAL_SECONDS, Estimate, Rehdr, State, pad_to_multiple
 
 _WARM_UPS = 3  # runs before the recording, as CUDA graphs want them
 
@@ -27,51 +26,55 @@ class CudaRehdr(Rehdr):
     def build(self, height: int, width: int) -> None:
         """Get ready for a frame size. Allocates all that the frames will need."""
         self._size = None
-        device = self.image_head.conv.weight.device
+        device = next(self.body.parameters()).device
         ldr = torch.zeros(1, 3, height, width, device=device)
         voxel = torch.zeros(1, self.config.bins, height, width, device=device)
-        self._clipped_from = torch.full((), CLIPPED, device=device)
-        self._initial = flatten(self.initial_state(pad_to_multiple(ldr, 2**self.config.scales)))
+        clipped_from, seconds = torch.full((), CLIPPED, device=device), torch.full((1,), USUAL_SECONDS, device=device)
+        self._initial = self.initial_state(pad_to_multiple(ldr, self.body.multiple))
         # In the order in which the convolutions keep their pixels.
-        self._state = [x.clone(memory_format=_layout(x)) for x in self._initial]
-        self._inputs = ldr, voxel
+        self._state = tuple(x.clone(memory_format=_layout(x)) for x in self._initial)
+        self._inputs = ldr, voxel, clipped_from, seconds
         step = torch.compile(self._step, fullgraph=True, dynamic=False) if self.compiled else self._step
         stream = torch.cuda.Stream(device)
         stream.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(stream):
-            step(ldr, voxel, self._state, self._clipped_from)  # compiles
+            step(*self._inputs, self._state)  # compiles
             with _searching():
                 for _ in range(_WARM_UPS):
-                    step(ldr, voxel, self._state, self._clipped_from)
+                    step(*self._inputs, self._state)
         torch.cuda.current_stream(device).wait_stream(stream)
         self._graph = torch.cuda.CUDAGraph()
         # Another thread may allocate or copy meanwhile.
         with _searching(), torch.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local"):
-            self._radiance = step(ldr, voxel, self._state, self._clipped_from)
+            self._estimate = step(*self._inputs, self._state)
         self._size = height, width
 
     @torch.inference_mode()
-    def forward(
-        self, ldr: Tensor, voxel: Tensor, state: State | None = None, clipped_from: float = CLIPPED
-    ) -> tuple[Tensor, State]:
+    def estimate(
+        self,
+        ldr: Tensor,
+        voxel: Tensor,
+        state: State | None = None,
+        clipped_from: float | Tensor = CLIPPED,
+        seconds: float | Tensor = USUAL_SECONDS,
+    ) -> tuple[Estimate, State]:
         self._check(ldr, voxel)
         if tuple(ldr.shape[-2:]) != self._size:
             self.build(*ldr.shape[-2:])
-        for mine, given in zip(self._inputs, (ldr, voxel), strict=True):
-            mine.copy_(given)
-        for mine, given in zip(self._state, self._initial if state is None else flatten(state), strict=True):
+        for mine, given in zip(self._inputs, (ldr, voxel, clipped_from, seconds), strict=True):
+            mine.copy_(given) if isinstance(given, Tensor) else mine.fill_(given)
+        for mine, given in zip(self._state, self._initial if state is None else state, strict=True):
             if mine is not given:
                 mine.copy_(given)
-        self._clipped_from.fill_(clipped_from)
         self._graph.replay()
-        return self._radiance, nest(self._state, self.config)
+        return self._estimate, self._state
 
-    def _step(self, ldr: Tensor, voxel: Tensor, state: list[Tensor], clipped_from: Tensor) -> Tensor:
-        """The radiance; the state is written where the last one was."""
-        radiance, new = Rehdr.forward(self, ldr, voxel, nest(state, self.config), clipped_from)
-        for old, value in zip(state, flatten(new), strict=True):
+    def _step(self, ldr: Tensor, voxel: Tensor, clipped_from: Tensor, seconds: Tensor, state: State) -> Estimate:
+        """The state is written where the last one was."""
+        estimate, new = Rehdr.estimate(self, ldr, voxel, state, clipped_from, seconds)
+        for old, value in zip(state, new, strict=True):
             old.copy_(value)
-        return radiance
+        return estimate
 
 
 def _layout(x: Tensor) -> torch.memory_format:

@@ -1,102 +1,122 @@
 """The network's head start in clipped pixels: events carry on what is known, and what is not is filled from around.
 
-A pixel remembers its log radiance, colour included, and how far to trust it. While it is exposed the LDR frame tells
-both; while it is clipped the event integration of integrator.py carries the radiance on, the channels that
-don't clip correct it, and the less a pixel is trusted the more it takes from trusted clipped pixels around it, over a
-pyramid (push-pull interpolation, Gortler et al. 1996). What was filled is carried on in turn: the inside of a lamp
-that was never exposed gets its level from the rim that the events have measured.
+A pixel remembers its log radiance, colour included, and the variance of its log luminance. While it is exposed the LDR
+frame tells both; while it is clipped events move the radiance and add variance, as much as the stream's own fit says
+(event_fit.py), time adds some, channels that don't clip correct it, and the less a pixel is trusted the more it takes
+from trusted clipped pixels around it, over a pyramid (push-pull interpolation, Gortler et al. 1996). What was filled is
+carried on in turn: the inside of a lamp that was never exposed gets its level from the rim that the events have measured.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rehdr_ros.network import integrator
-from rehdr_ros.network.integrator import CLIPPED, IntegratorState, integrate, log_gain
+from rehdr_ros.network.event_fit import CALIBRATION_RANGE, EventFit, initial_sums, read, update
+from rehdr_ros.network.integrator import CLIPPED, log_gain
 
-HEAD_STARTS = ("filled", "integrated", "none")
-
-_FLOOR = 2.0**-10
-_LOG_LIMIT = 10.0
-_FADE = 0.97  # of the trust, a frame
-_PARTLY = 0.3  # trust in a pixel that shows a channel which isn't clipped
+FLOOR = 2.0**-10
+LOG_LIMIT = 10.0
+UNKNOWN = 10.0  # nat^2, of a pixel that nothing is known of
+NEVER = 10.0  # s since it was exposed, of a pixel that never was
+HALF_TRUSTED = 0.1  # nat^2
+DRIFT = 0.1  # nat^2 a second: changes that no event tells
+_PARTLY = 0.25  # nat^2, of a pixel that shows a channel which isn't clipped
 _PASSED_ON = 0.5  # trust that a filled pixel gets of its neighbours'
 _LEVELS = 6
 _ISOLATED = 2.0  # events by which a pixel may surpass all its neighbours; hot pixels do by more
 
 
 class HeadStart(NamedTuple):
-    """integrator: its state. log_radiance: (N, 3, H, W), natural log, white = 0; trust: (N, 1, H, W), 0..1. float32."""
+    """log_radiance: (N, 3, H, W), natural log, white = 0; variance: (N, 1, H, W) of log luminance, nat^2; age:
+    (N, 1, H, W), s since the pixel was exposed, 10 at most; fit: (N, 8) sums of event_fit.py. All float32."""
 
-    integrator: IntegratorState
     log_radiance: Tensor
+    variance: Tensor
+    age: Tensor
+    fit: Tensor
+
+
+class Evidence(NamedTuple):
+    """What a frame's step learned besides the state.
+
+    fit: of the events so far; shown: (N, 3, H, W) log of the LDR; own: (N, 1, H, W) trust, 0..1, in what the pixel
+    itself has seen, before it was filled; trust: after.
+    """
+
+    fit: EventFit
+    shown: Tensor
+    own: Tensor
     trust: Tensor
 
 
 def initial_state(ldr: Tensor) -> HeadStart:
     """State before the first frame (N, 3, H, W): nothing is known."""
-    state = integrator.initial_state(ldr)
-    return HeadStart(state, torch.zeros_like(ldr, dtype=torch.float32), torch.zeros_like(state.recency))
+    zeros = torch.zeros_like(ldr, dtype=torch.float32)
+    plane = zeros[:, :1]
+    return HeadStart(zeros, torch.full_like(plane, UNKNOWN), torch.full_like(plane, NEVER), initial_sums(ldr))
 
 
 @torch.no_grad()
 def advance(
-    ldr: Tensor, voxel: Tensor, state: HeadStart, clipped_from: float = CLIPPED, kind: str = "filled"
-) -> tuple[HeadStart, Tensor]:
-    """One frame's step; inputs and the contrast threshold that it also returns as of `integrate`.
+    ldr: Tensor, voxel: Tensor, state: HeadStart, seconds: Tensor, clipped_from: float | Tensor = CLIPPED
+) -> tuple[HeadStart, Evidence]:
+    """One frame's step.
 
-    kind: one of HEAD_STARTS, the others for comparison.
+    ldr: (N, 3, H, W) linear, 1.0 = white. voxel: (N, B, H, W), signed event counts since the last frame. seconds: (N,)
+    since the last frame. clipped_from: linear value from which a channel counts as clipped.
     """
-    ldr = ldr.float()
-    polarity_sum = without_isolated(voxel.float().sum(1, keepdim=True))
-    events, threshold = integrate(ldr, polarity_sum, state.integrator, clipped_from)
-    shown = ldr.clamp_min(_FLOOR).log()
-    if kind == "none":
-        nothing = torch.zeros_like(events.recency)
-        return HeadStart(events._replace(log_luminance=nothing, recency=nothing), shown, nothing), threshold
-    if kind == "integrated":
-        return HeadStart(events, events.log_luminance.expand_as(ldr), events.recency), threshold
+    ldr, voxel, seconds = ldr.float(), voxel.float(), seconds.view(-1, 1, 1, 1)
+    on, off = (without_isolated(x.clamp_min(0).sum(1, keepdim=True)) for x in (voxel, -voxel))
     clipped = ldr >= clipped_from
     exposed = ~clipped.any(1, keepdim=True)
+    shown = ldr.clamp_min(FLOOR).log()
 
-    known = ~clipped & (ldr > _FLOOR)
+    change = (shown - state.log_radiance).mean(1, keepdim=True)
+    low, high = (math.log(level) for level in CALIBRATION_RANGE)
+    usable = exposed & (state.age == 0)
+    for x in (shown, state.log_radiance):
+        usable &= (x.amin(1, keepdim=True) > low) & (x.amax(1, keepdim=True) < high)
+    sums = update(state.fit, change, on, off, usable, seconds)
+    fit = read(sums)
+
+    known = ~clipped & (ldr > FLOOR)
     count = known.sum(1, keepdim=True)
-    carried = state.log_radiance + threshold * polarity_sum
+    carried = state.log_radiance + (fit.on * on - fit.off * off)
     carried = carried + ((shown - carried) * known).sum(1, keepdim=True) / count.clamp_min(1)
-    carried = torch.maximum(carried, shown).clamp_max(_LOG_LIMIT)
-    trust = _FADE * state.trust
-    trust = torch.where(count > 0, trust.clamp_min(_PARTLY), trust)
+    carried = torch.maximum(carried, shown).clamp_max(LOG_LIMIT)
+    variance = (state.variance + fit.noise * (on + off) + DRIFT * seconds).clamp_max(UNKNOWN)
+    variance = torch.where(count > 0, variance.clamp_max(_PARTLY), variance)
 
-    weight = torch.where(exposed, 0.0, trust**2)
+    own = HALF_TRUSTED / (HALF_TRUSTED + variance)
+    weight = torch.where(exposed, 0.0, own**2)
     filled = torch.lerp(fill(carried, weight), carried, weight)
     log_radiance = torch.where(exposed, shown, torch.maximum(filled, shown))
     around = F.avg_pool2d(weight, 9, 1, 4, count_include_pad=False).sqrt()
-    trust = torch.where(exposed, 1.0, torch.maximum(trust, _PASSED_ON * around))
-    return HeadStart(events, log_radiance, trust), threshold
+    own = torch.where(exposed, 1.0, own)
+    trust = torch.maximum(own, _PASSED_ON * around)
+    variance = torch.where(exposed, 0.0, HALF_TRUSTED / trust - HALF_TRUSTED)
+    age = torch.where(exposed, 0.0, (state.age + seconds).clamp_max(NEVER))
+    return HeadStart(log_radiance, variance, age, sums), Evidence(fit, shown, own, trust)
 
 
 def rescale(state: HeadStart, gain: float | Tensor) -> HeadStart:
     """The same radiance in units of another exposure's white: gain = exposure now / exposure before, (N,) or one."""
-    return HeadStart(
-        integrator.rescale(state.integrator, gain), state.log_radiance + log_gain(gain, state.trust), state.trust
-    )
+    return state._replace(log_radiance=state.log_radiance + log_gain(gain, state.variance))
 
 
-def without_isolated(polarity_sum: Tensor) -> Tensor:
-    """(N, 1, H, W): each pixel limited to its neighbours' range and a little more: hot pixels stand alone."""
-    if polarity_sum[0].numel() == 1:
-        return polarity_sum  # no neighbour
-    limits = []
-    for sign in (1, -1):
-        x = F.pad(sign * polarity_sum, (1, 1, 1, 1), value=-torch.inf)
-        rows = F.max_pool2d(x, (1, 3), 1)
-        above, below = rows[:, :, :-2], rows[:, :, 2:]
-        left, right = x[:, :, 1:-1, :-2], x[:, :, 1:-1, 2:]
-        most = torch.maximum(torch.maximum(above, below), torch.maximum(left, right))
-        limits.append(sign * (most + _ISOLATED))
-    return torch.minimum(torch.maximum(polarity_sum, limits[1]), limits[0])
+def without_isolated(events: Tensor) -> Tensor:
+    """(N, 1, H, W) >= 0: each pixel limited to its neighbours' most and a little more: hot pixels stand alone."""
+    if events[0].numel() == 1:
+        return events  # no neighbour
+    x = F.pad(events, (1, 1, 1, 1), value=-1.0)
+    rows = F.max_pool2d(x, (1, 3), 1)
+    above, below = rows[:, :, :-2], rows[:, :, 2:]
+    left, right = x[:, :, 1:-1, :-2], x[:, :, 1:-1, 2:]
+    most = torch.maximum(torch.maximum(above, below), torch.maximum(left, right))
+    return torch.minimum(events, most + _ISOLATED)
 
 
 def fill(values: Tensor, weight: Tensor, levels: int = _LEVELS) -> Tensor:

@@ -16,8 +16,8 @@ from torch import Tensor
 import rehdr_ros
 from rehdr_ros.errors import InputError
 from rehdr_ros.network.integrator import CLIPPED
-from rehdr_ros.network.rehdr import Rehdr, pad_to_multiple
-from rehdr_ros.network.step import Step, flatten
+from rehdr_ros.network.rehdr import USUAL_SECONDS, Rehdr, pad_to_multiple
+from rehdr_ros.network.step import Step
 
 OPSET = 18  # what the exporter writes without a conversion, and TensorRT 10 reads
 FRAMES = 5
@@ -26,7 +26,8 @@ FRAMES = 5
 def export_onnx(network: Rehdr, path: str | Path, size: tuple[int, int], clipped_from: float = CLIPPED) -> None:
     """Write a step of the network, float32 on the CPU and in evaluation mode, for frames of one size: width, height.
 
-    The file holds the weights. Inputs: ldr (1, 3, H, W), voxel (1, bins, H, W), then the state by `Step.names`;
+    The file holds the weights. Inputs: ldr (1, 3, H, W), voxel (1, bins, H, W), seconds (1,) since the last
+    frame (not for "relative" radiance), then the state by `Step.names`;
     outputs: radiance (1, 3, H, W), then the state as new_NAME. All float32. Its metadata are strings: rehdr_ros, the
     version; config, JSON; size, WxH; radiance; clipped_from, as of Rehdr; initial_state, JSON: by name, what to fill
     a state with before the first frame, where that is not zero.
@@ -37,14 +38,14 @@ def export_onnx(network: Rehdr, path: str | Path, size: tuple[int, int], clipped
         raise InputError(f"the export needs {' and '.join(missing)}: pip install rehdr_ros[onnx]")
     width, height = size
     step, ldr = Step(network, clipped_from), torch.zeros(1, 3, height, width)
-    state = _initial_state(network, ldr)
+    state, seconds = _initial_state(network, ldr), _seconds(step)
     with _quiet():
         program = torch.onnx.export(
             step,
-            (ldr, torch.zeros(1, network.config.bins, height, width), *state),
+            (ldr, torch.zeros(1, network.config.bins, height, width), *seconds, *state),
             dynamo=True,
             opset_version=OPSET,
-            input_names=["ldr", "voxel", *step.names],
+            input_names=["ldr", "voxel", *(["seconds"] if step.timed else []), *step.names],
             output_names=["radiance", *(f"new_{name}" for name in step.names)],
             verbose=False,
         )
@@ -83,16 +84,21 @@ def difference(path: str | Path, network: Rehdr, clipped_from: float = CLIPPED) 
     for _ in range(FRAMES):
         ldr = (1.5 * torch.rand(shapes["ldr"], generator=generator)).clamp_max(1)  # a third of it clips
         voxel = torch.randint(-2, 3, shapes["voxel"], generator=generator).float()
-        radiance, *ours = step(ldr, voxel, *ours)
+        radiance, *ours = step(ldr, voxel, *_seconds(step), *ours)
         feed = dict(zip(step.names, theirs, strict=True)) | {"ldr": ldr.numpy(), "voxel": voxel.numpy()}
+        feed |= {"seconds": seconds.numpy() for seconds in _seconds(step)}
         other, *theirs = session.run(None, feed)
         for a, b in zip([radiance, *ours], [other, *theirs], strict=True):
             differences.append(np.linalg.norm(a.numpy() - b) / max(np.linalg.norm(a.numpy()), 1e-6))
     return float(np.max(differences))
 
 
+def _seconds(step: Step) -> list[Tensor]:
+    return [torch.full((1,), USUAL_SECONDS)] if step.timed else []
+
+
 def _initial_state(network: Rehdr, ldr: Tensor) -> list[Tensor]:
-    return flatten(network.initial_state(pad_to_multiple(ldr, 2**network.config.scales)))
+    return list(network.initial_state(pad_to_multiple(ldr, network.body.multiple)))
 
 
 @contextmanager

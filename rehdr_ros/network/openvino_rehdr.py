@@ -8,9 +8,8 @@ from torch import Tensor, nn
 
 from rehdr_ros.network.cpu import CpuRehdr
 from rehdr_ros.network.rehdr import Prepared, Rehdr, State
-from rehdr_ros.network.step import flatten, nest
 
-_TRACED = 16  # px, times 2**scales: the size at which the network is read
+_TRACED = 16  # px, times the body's multiple: the size at which the network is read
 
 
 def is_installed() -> bool:
@@ -34,7 +33,7 @@ class OpenVinoRehdr(CpuRehdr):
 
         if self._model is None:
             self._model = kept(self, self._read)
-        multiple = 2**self.config.scales
+        multiple = self.body.multiple
         padded = height + -height % multiple, width + -width % multiple
         shapes = [tuple(x.shape) for x in self._examples(*padded)]
         model = self._model.clone()
@@ -48,26 +47,27 @@ class OpenVinoRehdr(CpuRehdr):
         self._request = core().compile_model(model, "CPU", options).create_infer_request()
         self._shapes = shapes
 
-    def features(self, prepared: Prepared, scales: State) -> tuple[Tensor, State]:
+    def features(self, prepared: Prepared, cells: State) -> State:
         from rehdr_ros.network.openvino_core import openvino
 
-        inputs = [x.float().contiguous() for x in (*prepared, *flatten(scales))]
+        inputs = [x.float().contiguous() for x in (*prepared, *cells)]
         if [tuple(x.shape) for x in inputs] != self._shapes:
             self.build(*prepared.image.shape[-2:])
         # New tensors each time, written in place: what was returned before stays as it is.
-        outputs = [torch.empty_like(prepared.ldr), *map(torch.empty_like, inputs[len(prepared) :])]
+        features = prepared.ldr.new_empty((1, self.outputs, *prepared.ldr.shape[2:]))
+        outputs = [features, *map(torch.empty_like, inputs[len(prepared) :])]
         for i, x in enumerate(inputs):
             self._request.set_input_tensor(i, openvino.Tensor(x.numpy(), shared_memory=True))
         for i, x in enumerate(outputs):
             self._request.set_output_tensor(i, openvino.Tensor(x.numpy(), shared_memory=True))
         self._request.infer()
-        return outputs[0], nest(outputs[1:], self.config)
+        return tuple(outputs)
 
     def _read(self):
         """The convolutions as OpenVINO reads them, of any size; it takes some seconds, once."""
         from rehdr_ros.network.openvino_core import openvino
 
-        size = _TRACED << self.config.scales
+        size = _TRACED * self.body.multiple
         examples = self._examples(size, size)
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of checks that tracing takes as constants, and of its deprecation
@@ -76,18 +76,17 @@ class OpenVinoRehdr(CpuRehdr):
 
     def _examples(self, height: int, width: int) -> tuple[Tensor, ...]:
         ldr = torch.zeros(1, 3, height, width)
-        scales, _ = self.split(self.initial_state(ldr))
-        image = torch.zeros(1, self.image_head.conv.in_channels, height, width)
-        return image, ldr, torch.zeros(1, self.config.bins, height, width), *flatten(scales)
+        cells, _ = self.split(self.initial_state(ldr))
+        image, voxel = (torch.zeros(1, n, height, width) for n in (self.channels, self.config.bins))
+        return image, ldr, voxel, torch.zeros(1, 3), torch.zeros(1, 1, 1, 1), *cells
 
 
 class _Features(nn.Module):
-    """`Rehdr.features` with a plain state."""
+    """`Rehdr.features` with plain inputs."""
 
     def __init__(self, network: Rehdr):
         super().__init__()
-        self.network = network
+        self.network, self._inputs = network, len(Prepared._fields)
 
-    def forward(self, image: Tensor, ldr: Tensor, voxel: Tensor, *scales: Tensor) -> tuple[Tensor, ...]:
-        features, new = Rehdr.features(self.network, Prepared(image, ldr, voxel), nest(scales, self.network.config))
-        return features, *flatten(new)
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return Rehdr.features(self.network, Prepared(*inputs[: self._inputs]), inputs[self._inputs :])

@@ -11,8 +11,11 @@ class ConvLSTM(nn.Module):
     it accumulates over the whole stream.
     """
 
+    names = ("hidden", "cell")
+
     def __init__(self, channels: int):
         super().__init__()
+        self.channels = channels
         self.gates = nn.Conv2d(2 * channels, 4 * channels, 3, padding=1)
 
     def initial_state(self, like: Tensor) -> tuple[Tensor, Tensor]:
@@ -29,8 +32,11 @@ class ConvLSTM(nn.Module):
 class ConvGRU(nn.Module):
     """ConvGRU (Ballas et al. 2016) with 3x3 convolutions."""
 
+    names = ("hidden",)
+
     def __init__(self, channels: int):
         super().__init__()
+        self.channels = channels
         self.reset = nn.Conv2d(2 * channels, channels, 3, padding=1)
         self.update = nn.Conv2d(2 * channels, channels, 3, padding=1)
         self.candidate = nn.Conv2d(2 * channels, channels, 3, padding=1)

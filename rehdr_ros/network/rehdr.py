@@ -1,5 +1,6 @@
 """REHDR: recurrent event-guided HDR video reconstruction (Guo et al.), one frame a call."""
 
+import math
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
@@ -8,30 +9,64 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.network.blocks import UPSAMPLING, ConvNorm, EncoderBlock, ResidualBlock
+from rehdr_ros.network.blocks import UPSAMPLING
+from rehdr_ros.network.compact import Compact
+from rehdr_ros.network.full import FullResolution
 from rehdr_ros.network.fusion import FUSION
-from rehdr_ros.network.head_start import HEAD_STARTS, advance, initial_state, rescale
+from rehdr_ros.network.head_start import FLOOR, Evidence, HeadStart, advance, initial_state, rescale
 from rehdr_ros.network.integrator import CLIPPED, luminance
 from rehdr_ros.network.recurrent import RECURRENT
 
-State = tuple  # one tuple of tensors per scale, then, for radiance "ldr_white", a HeadStart
+State = tuple[Tensor, ...]  # the body's, then, for radiance "ldr_white", the tensors of HeadStart
+USUAL_SECONDS = 0.05  # between two frames, where nobody says
+
+# A body is the network's convolutions: Body(config, image channels, output channels), with `multiple`, what height and
+# width divide by; `state_names`; initial_state(n, height, width); and forward(image, ldr, voxel, condition, seconds,
+# *state) -> (features, *state), the inputs as of Prepared.
+BODIES = {"full": FullResolution, "compact": Compact}
+
+IMAGE_CHANNELS, OUTPUTS = 10, 5  # of a network of "ldr_white" radiance
+
+_PRIOR_VARIANCE = 2.0  # nat^2, of what lies above white: the head start's excess is shrunk by how it compares with it
+_LEAST_BOUND, _VARIANCE_BOUND, _EXCESS_BOUND = 0.1, 0.5, 0.5  # of the correction, nat
+_LOG_SIGMA = (math.log(0.01), math.log(4.0))  # nat
 
 
 class Prepared(NamedTuple):
-    """What the convolutions take of a frame: image (N, 10 or 3, H, W), ldr (N, 3, H, W), voxel (N, bins, H, W)."""
+    """What the convolutions take of a frame.
+
+    image (N, 10 or 3, H, W), ldr (N, 3, H, W), voxel (N, bins, H, W); condition (N, 3), of the stream: R^2 and noise of
+    its events, the interval; seconds (N, 1, 1, 1) since the last frame.
+    """
 
     image: Tensor
     ldr: Tensor
     voxel: Tensor
+    condition: Tensor
+    seconds: Tensor
+
+
+class Estimate(NamedTuple):
+    """radiance: (N, 3, H, W), 1.0 = the LDR's white; sigma: (N, 1, H, W), standard deviation of log luminance, nat;
+    cause: (N, 1, H, W), what each pixel rests on, see CAUSES. float32; the latter two None for "relative" radiance."""
+
+    radiance: Tensor
+    sigma: Tensor | None
+    cause: Tensor | None
+
+
+CAUSES = ("measured", "carried by events", "filled", "lost")
+"""By value of `Estimate.cause`: the frame shows it; events since it was exposed; its surroundings; nothing."""
+_CARRIED, _FILLED = 0.25, 0.1  # trust from which a pixel counts as such
 
 
 @dataclass(frozen=True)
 class RehdrConfig:
     """Everything that decides a network's shape; stored inside its checkpoint.
 
-    radiance says what the output means: "ldr_white", 1.0 = the LDR's white, the LDR itself where it is
-    exposed and a prediction where it is clipped; or "relative", a sigmoid in 0..1 as published. head_start, of the
-    former: "filled" (head_start.py), "integrated", the events alone, or "none", the frame. voxel says in which
+    form: "full", the paper's, or "compact" (compact.py), to which scales, norm, recurrent, upsampling and fusion don't
+    apply. radiance says what the output means: "ldr_white", 1.0 = the LDR's white, the LDR itself where it is
+    exposed and a prediction where it is clipped; or "relative", a sigmoid in 0..1 as published. voxel says in which
     units it takes the grid: "counts", signed events; "quantile", divided by a high quantile of their magnitudes, in
     -1..1; "log_intensity", events times the contrast threshold. One that gives "ldr_white" estimates the threshold
     itself and takes counts; for "relative" the default is "quantile", since published networks were trained on -1..1.
@@ -46,8 +81,8 @@ class RehdrConfig:
     upsampling: str = "transposed"
     fusion: str = "modality"
     radiance: str = "ldr_white"
-    head_start: str = "filled"
     voxel: str | None = None
+    form: str = "full"
 
     def __post_init__(self):
         if self.voxel is None:
@@ -58,8 +93,8 @@ class RehdrConfig:
             "upsampling": tuple(UPSAMPLING),
             "fusion": tuple(FUSION),
             "radiance": ("ldr_white", "relative"),
-            "head_start": HEAD_STARTS,
             "voxel": ("counts", "quantile", "log_intensity"),
+            "form": tuple(BODIES),
         }
         for field in fields(self):
             value = getattr(self, field.name)
@@ -71,120 +106,133 @@ class RehdrConfig:
             raise InputError(f"voxel={self.voxel!r} goes with radiance='relative': 'ldr_white' takes counts")
 
 
-class ImageEncoder(nn.Module):
-    """One scale: encoder block, fusion with the event features, recurrent cell."""
-
-    def __init__(self, inputs: int, outputs: int, config: RehdrConfig):
-        super().__init__()
-        self.block = EncoderBlock(inputs, outputs)
-        self.fusion = FUSION[config.fusion](outputs, config.norm)
-        self.recurrent = RECURRENT[config.recurrent](outputs)
-
-    def forward(self, x: Tensor, events: Tensor, ldr: Tensor, state) -> tuple[Tensor, tuple]:
-        return self.recurrent(self.fusion(self.block(x), events, ldr), state)
-
-
 class Rehdr(nn.Module):
     """The network. `forward(ldr, voxel, state)` takes one frame and carries the state.
 
     ldr: (N, 3, H, W) linear RGB, 1.0 = white. voxel: (N, bins, H, W), signed event counts of the interval
     that ends with this frame. state: None at the start of a stream, else what the last call returned.
     clipped_from: linear value from which a channel counts as clipped; 250/255 of full scale through a response of 2.2.
-    Returns radiance (N, 3, H, W) float32 and the new state. Any H and W: both inputs are padded by
-    reflection to a multiple of 2**scales and the output is cropped. The convolutions run in the precision of the
-    parameters (or of autocast); the integrator and the output stay float32.
+    seconds: (N,) or one, since the last frame.
+    Returns radiance (N, 3, H, W) float32 and the new state; `estimate` the uncertainty too. Any H and W: both inputs
+    are padded by reflection to a multiple of the body's and the output is cropped. The convolutions run in the
+    precision of the parameters (or of autocast); the head start and the output stay float32.
     """
 
     def __init__(self, config: RehdrConfig | None = None):
         super().__init__()
         self.config = config = config or RehdrConfig()
-        widths = [config.base_channels * 2**i for i in range(config.scales + 1)]
-        pairs = list(zip(widths, widths[1:], strict=False))
-        # The head start's three colours, the bare integration, trust, recency, and how far each pixel is clipped.
-        image_channels = 10 if config.radiance == "ldr_white" else 3
-        self.image_head = ConvNorm(image_channels, widths[0], 3, config.norm)
-        self.event_head = ConvNorm(config.bins, widths[0], 3, config.norm)
-        self.event_encoders = nn.ModuleList(EncoderBlock(a, b) for a, b in pairs)
-        self.image_encoders = nn.ModuleList(ImageEncoder(a, b, config) for a, b in pairs)
-        self.bottleneck = nn.Sequential(
-            *(ResidualBlock(widths[-1], config.norm) for _ in range(config.residual_blocks))
-        )
-        self.decoders = nn.ModuleList(UPSAMPLING[config.upsampling](b, a, config.norm) for a, b in reversed(pairs))
-        self.prediction = ConvNorm(widths[0], 3, 3, config.norm)
+        self.channels, self.outputs = (IMAGE_CHANNELS, OUTPUTS) if config.radiance == "ldr_white" else (3, 3)
+        self.body = BODIES[config.form](config, self.channels, self.outputs)
         if config.radiance == "ldr_white":
-            # An untrained network then returns the head start.
-            for parameter in self.prediction.parameters():
+            # An untrained network then returns the head start, shrunk by what is known of its noise.
+            for parameter in self.body.prediction.parameters():
                 nn.init.zeros_(parameter)
 
     def forward(
-        self, ldr: Tensor, voxel: Tensor, state: State | None = None, clipped_from: float = CLIPPED
+        self,
+        ldr: Tensor,
+        voxel: Tensor,
+        state: State | None = None,
+        clipped_from: float | Tensor = CLIPPED,
+        seconds: float | Tensor = USUAL_SECONDS,
     ) -> tuple[Tensor, State]:
+        estimate, state = self.estimate(ldr, voxel, state, clipped_from, seconds)
+        return estimate.radiance, state
+
+    def estimate(
+        self,
+        ldr: Tensor,
+        voxel: Tensor,
+        state: State | None = None,
+        clipped_from: float | Tensor = CLIPPED,
+        seconds: float | Tensor = USUAL_SECONDS,
+    ) -> tuple[Estimate, State]:
+        """As `forward`, with the uncertainty of the radiance and what it rests on."""
         self._check(ldr, voxel)
         height, width = ldr.shape[-2:]
-        ldr, voxel = (pad_to_multiple(x, 2**self.config.scales) for x in (ldr, voxel))
-        scales, head_start = self.split(self.initial_state(ldr) if state is None else state)
-        prepared, head_start = self.prepare(ldr, voxel, head_start, clipped_from)
-        features, scales = self.features(prepared, scales)
-        radiance = self.compose(features, ldr, head_start, clipped_from)
-        return radiance[..., :height, :width], (*scales, *head_start)
+        ldr, voxel = (pad_to_multiple(x, self.body.multiple) for x in (ldr, voxel))
+        cells, head_start = self.split(self.initial_state(ldr) if state is None else state)
+        seconds = torch.as_tensor(seconds, dtype=torch.float32, device=ldr.device).expand(len(ldr))
+        prepared, head_start, evidence = self.prepare(ldr, voxel, head_start, clipped_from, seconds)
+        features, *cells = self.features(prepared, cells)
+        estimate = self.compose(features, ldr, head_start, evidence, clipped_from)
+        cropped = (None if x is None else x[..., :height, :width] for x in estimate)
+        return Estimate(*cropped), (*cells, *head_start)
+
+    @property
+    def state_names(self) -> list[str]:
+        """Of the tensors of the state, in their order."""
+        return [*self.body.state_names, *(HeadStart._fields if self.config.radiance == "ldr_white" else ())]
 
     def initial_state(self, ldr: Tensor) -> State:
-        """The state before the first frame; of (N, 3, H, W) padded to a multiple of 2**scales the size counts alone."""
-        n, _, height, width = ldr.shape
-        weight = self.image_head.conv.weight
-        scales = []
-        for i, encoder in enumerate(self.image_encoders, 1):
-            like = weight.new_empty((n, self.config.base_channels * 2**i, height >> i, width >> i))
-            scales.append(encoder.recurrent.initial_state(like))
-        return (*scales, *(() if self.config.radiance == "relative" else (initial_state(ldr),)))
+        """The state before the first frame; of (N, 3, H, W) padded to the body's multiple the size counts alone."""
+        cells = self.body.initial_state(len(ldr), *ldr.shape[-2:])
+        return (*cells, *(() if self.config.radiance == "relative" else initial_state(ldr)))
 
     def split(self, state: State) -> tuple[State, State]:
-        """The state of the scales, and that of the head start, which networks of "relative" radiance don't have."""
-        return state[: self.config.scales], state[self.config.scales :]
+        """The state of the body, and that of the head start, which networks of "relative" radiance don't have."""
+        cells = len(self.body.state_names)
+        return state[:cells], state[cells:]
 
     def rescale_state(self, state: State, gain: float | Tensor) -> State:
         """The state for a camera whose exposure has just changed by `gain`, (N,) or one."""
-        scales, head_start = self.split(state)
-        return (*scales, *(rescale(each, gain) for each in head_start))
+        cells, head_start = self.split(state)
+        return (*cells, *(rescale(HeadStart(*head_start), gain) if head_start else ()))
 
     def prepare(
-        self, ldr: Tensor, voxel: Tensor, head_start: State, clipped_from: float = CLIPPED
-    ) -> tuple[Prepared, State]:
-        """The first of three parts of `forward`, on padded inputs: the head start, and what the convolutions take."""
+        self, ldr: Tensor, voxel: Tensor, head_start: State, clipped_from: float | Tensor, seconds: Tensor
+    ) -> tuple[Prepared, State, Evidence | None]:
+        """The first of three parts of `estimate`, on padded inputs: the head start, and what the convolutions take."""
+        interval = seconds.view(-1, 1, 1, 1)
         if not head_start:
-            return Prepared(ldr, ldr, voxel), ()
-        state, threshold = advance(ldr, voxel, head_start[0], clipped_from, self.config.head_start)
+            return Prepared(ldr, ldr, voxel, torch.zeros(len(ldr), 3).to(ldr), interval), (), None
+        state, evidence = advance(ldr, voxel, HeadStart(*head_start), seconds, clipped_from)
         encoded = ldr.clamp_min(1e-4) ** (1 / 2.2)
-        bare = state.integrator.log_luminance - luminance(state.log_radiance)
         clipped = clip_mask(ldr, clipped_from).amax(1, keepdim=True)
-        image = (encoded, 0.3 * state.log_radiance, 0.3 * bare, state.trust, state.integrator.recency, clipped)
+        image = (encoded, 0.3 * state.log_radiance, evidence.own, evidence.trust, (-state.age).exp(), clipped)
+        fit = evidence.fit
+        condition = torch.cat((fit.explained, 0.2 * fit.noise.log(), 0.2 * (interval + 1e-3).log()), 1)[..., 0, 0]
         # In log-intensity units the grid looks alike for every contrast threshold, and no hot pixel rules it.
-        return Prepared(torch.cat(image, 1), encoded, (voxel * threshold).clamp(-3, 3)), (state,)
+        moved = torch.where(voxel > 0, fit.on * voxel, fit.off * voxel).clamp(-3, 3)
+        return Prepared(torch.cat(image, 1), encoded, moved, condition, interval), tuple(state), evidence
 
-    def features(self, prepared: Prepared, scales: State) -> tuple[Tensor, State]:
-        """The second part: every convolution. Returns (N, 3, H, W) in the parameters' precision, and the new scales."""
-        image, ldr, voxel = (x.to(self.image_head.conv.weight.dtype) for x in prepared)
-        x = head = self.image_head(image)
-        events = self.event_head(voxel)
-        outputs, new_state = [], []
-        for event_encoder, image_encoder, state in zip(self.event_encoders, self.image_encoders, scales, strict=True):
-            events = event_encoder(events)
-            ldr = F.avg_pool2d(ldr, 2)
-            x, state = image_encoder(x, events, ldr, state)
-            outputs.append(x)
-            new_state.append(state)
-        x = self.bottleneck(x)
-        for decoder, skip in zip(self.decoders, reversed(outputs), strict=True):
-            x = decoder(x + skip)
-        return self.prediction(x + head), tuple(new_state)
+    def features(self, prepared: Prepared, cells: State) -> State:
+        """The second part: every convolution. Returns (N, 5 or 3, H, W), in their precision, and the new cells."""
+        *inputs, seconds = prepared
+        precision = next(self.body.parameters()).dtype
+        return self.body(*(x.to(precision) for x in inputs), seconds, *cells)
 
-    def compose(self, features: Tensor, ldr: Tensor, head_start: State, clipped_from: float = CLIPPED) -> Tensor:
-        """The third part: radiance (N, 3, H, W) float32 from the features, the padded LDR and the new head start."""
+    def compose(
+        self,
+        features: Tensor,
+        ldr: Tensor,
+        head_start: State,
+        evidence: Evidence | None,
+        clipped_from: float | Tensor = CLIPPED,
+    ) -> Estimate:
+        """The third part: the estimate from the features, the padded LDR and the new head start.
+
+        What the head start has above the LDR is taken by a share, and corrected, by no more than is unknown: the share
+        and the correction are the network's.
+        """
+        features = features.float()
         if not head_start:
-            return torch.sigmoid(features.float())
-        log_radiance = (head_start[0].log_radiance + 2 * features.float()).clamp(-12, 12)
-        predicted = torch.maximum(log_radiance.exp(), ldr)
-        return ldr + clip_mask(ldr, clipped_from) * (predicted - ldr)
+            return Estimate(torch.sigmoid(features), None, None)
+        state, (fit, shown, own, trust) = HeadStart(*head_start), evidence
+        colour, share, spread = features.split((3, 1, 1), 1)
+        excess = state.log_radiance - shown
+        usual = (fit.explained * _PRIOR_VARIANCE / (_PRIOR_VARIANCE + state.variance)).clamp(0.02, 0.98)
+        unknown = state.variance.clamp_max(1.0).sqrt()
+        bound = _LEAST_BOUND + _VARIANCE_BOUND * unknown + _EXCESS_BOUND * excess
+        above = torch.sigmoid(share + torch.logit(usual)) * excess + bound * torch.tanh(colour)
+        clipped = clip_mask(ldr, clipped_from)
+        radiance = ldr + clipped * ((shown + above.clamp(0, 12)).exp() - ldr).clamp_min(0)
+        return Estimate(radiance, self._sigma(spread, unknown, ldr, clipped), _cause(own, trust, clipped))
+
+    def _sigma(self, spread: Tensor, unknown: Tensor, ldr: Tensor, clipped: Tensor) -> Tensor:
+        predicted = (spread + (0.05 + 0.5 * unknown).log()).clamp(*_LOG_SIGMA).exp()
+        measured = 0.01 + 0.002 / (luminance(ldr) + FLOOR)  # of usual cameras: shot, read and quantisation noise
+        return torch.where(clipped.amax(1, keepdim=True) > 0, predicted, measured)
 
     def _check(self, ldr: Tensor, voxel: Tensor) -> None:
         expected = (ldr.shape[0], self.config.bins, *ldr.shape[2:])
@@ -195,7 +243,12 @@ class Rehdr(nn.Module):
             )
 
 
-def clip_mask(ldr: Tensor, clipped_from: float) -> Tensor:
+def _cause(own: Tensor, trust: Tensor, clipped: Tensor) -> Tensor:
+    cause = torch.where(own >= _CARRIED, 1.0, torch.where(trust >= _FILLED, 2.0, 3.0))
+    return torch.where(clipped.amax(1, keepdim=True) > 0, cause, 0.0)
+
+
+def clip_mask(ldr: Tensor, clipped_from: float | Tensor) -> Tensor:
     """Soft mask, per channel: 0 up to clipped_from, 1 at white."""
     return ((ldr - clipped_from) / (1 - clipped_from)).clamp(0, 1)
 

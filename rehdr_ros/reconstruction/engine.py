@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import torch
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.network import Rehdr, State
+from rehdr_ros.network import Estimate, Rehdr, State
 from rehdr_ros.network.cpu import CpuRehdr, remade
 from rehdr_ros.network.cuda import CudaRehdr
 from rehdr_ros.network.fold import fold_norms
@@ -28,7 +28,7 @@ _CHECK_FRAMES = 6
 class Engine:
     """A network that starts at once, as PyTorch runs it, and may be made faster for a frame size.
 
-    Calls are those of Rehdr, one frame each. choice: "auto", or "pytorch" for nothing else. What is faster, OpenVINO on
+    Calls are those of `Rehdr.estimate`, one frame each. choice: "auto", or "pytorch" for nothing else. What is faster, OpenVINO on
     a CPU or a CUDA graph on a GPU, is taken only if it is so on this machine and gives the same radiance within 1 %.
     name: what runs; about: how that was found, too.
     """
@@ -47,10 +47,10 @@ class Engine:
         self.name = self.about = "PyTorch"
 
     def __call__(
-        self, ldr: torch.Tensor, voxel: torch.Tensor, state: State | None, clipped_from: float
-    ) -> tuple[torch.Tensor, State]:
+        self, ldr: torch.Tensor, voxel: torch.Tensor, state: State | None, clipped_from: float, seconds: float
+    ) -> tuple[Estimate, State]:
         fast = self._fast if self._ready == tuple(ldr.shape[-2:]) else None
-        return (fast or self._plain)(ldr, voxel, state, clipped_from)
+        return (fast or self._plain).estimate(ldr, voxel, state, clipped_from, seconds)
 
     @property
     def decided(self) -> str | None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Events
 from rehdr_ros.network import load_checkpoint
-from rehdr_ros.network.step import flatten, nest
+from rehdr_ros.network.rehdr import USUAL_SECONDS
 from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
 from rehdr_ros.reconstruction.engine import PRECISIONS, Engine
 from rehdr_ros.reconstruction.response import Response
@@ -145,7 +145,7 @@ class Reconstructor:
     @property
     def saved(self) -> tuple[str | None, list[Tensor]]:
         """What `go_on` needs: the engine that runs, once that is decided, and the hidden state, empty after a reset."""
-        state = [] if self._state is None else [tensor.to("cpu", copy=True) for tensor in flatten(self._state)]
+        state = [] if self._state is None else [tensor.to("cpu", copy=True) for tensor in self._state]
         return self._engine.decided, state
 
     def insist(self, engine: str | None) -> None:
@@ -155,7 +155,7 @@ class Reconstructor:
 
     def go_on(self, state: list[Tensor]) -> None:
         """From a hidden state that `saved` gave."""
-        self._state = nest([tensor.to(self.device) for tensor in state], self.config) if state else None
+        self._state = tuple(tensor.to(self.device) for tensor in state) or None
 
     def _inputs(self, image, events, t0_ns, t1_ns, exposure, event_size, grid, watch):
         start_ns = t1_ns if t0_ns is None else t0_ns
@@ -174,11 +174,14 @@ class Reconstructor:
         watch, reason = _Stopwatch(self.device), ""
         given = image, events, t0_ns, t1_ns, exposure, event_size, grid
         grid, ldr, voxel, clipped, gain = self._inputs(*given, watch)
-        radiance, self._state = self._engine(ldr, voxel, self._state, self._clipped_from)
+        seconds = USUAL_SECONDS if t0_ns is None else max(t1_ns - t0_ns, 0) * 1e-9
+        estimate, self._state = self._engine(ldr, voxel, self._state, self._clipped_from, seconds)
+        radiance = estimate.radiance
         if not _is_finite(radiance):
             self.not_finite += 1
             reason, self._state = "not finite", None
-            radiance, self._state = self._engine(ldr, voxel, None, self._clipped_from)
+            estimate, self._state = self._engine(ldr, voxel, None, self._clipped_from, seconds)
+            radiance = estimate.radiance
             if not _is_finite(radiance):  # no state is to blame
                 radiance, self._state = torch.where(radiance.isfinite(), radiance, ldr), None
         if gain != 1.0:

@@ -9,13 +9,18 @@ from torch import Tensor
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.simulation.batch_scene import Background, BatchScene, luminance_of
-from rehdr_ros.simulation.batch_sensors import BatchEventCamera, add_noise, expose
+from rehdr_ros.simulation.batch_sensors import BatchEventCamera, Readout, add_noise, expose
 
 Range = tuple[float, float]
 
-_DRAWN_BY_LOGARITHM = ("scale", "fps", "speed", "exposure", "contrast", "dark", "bandwidth")
-_SHARES = ("jitter", "clipped", "hot_pixels", "lost")
-_SHARES += ("mono", "bayer", "loses_packets", "changes_exposure", "tells_exposure")
+_DRAWN_BY_LOGARITHM = ("scale", "fps", "speed", "exposure", "contrast", "refractory_us", "noise_rate", "dark")
+_DRAWN_BY_LOGARITHM += ("bandwidth", "readout", "wall")
+_SHARES = ("jitter", "clipped", "hot_pixels", "lost", "vignetting")
+_SHARES += ("mono", "bayer", "loses_packets", "changes_exposure", "tells_exposure", "walls")
+_SIGNED = ("gain", "latency", "skew")
+_BLUR_STEP, _BLUR_STEPS = 2.0, 9  # px between two renders of an exposure; at most so many
+_KNEE = 0.8  # luminance, white = 1, from which a ceiling is felt
+_DARK = 0.02  # luminance, white = 1, below which a pixel's noise grows
 
 
 @dataclass(frozen=True)
@@ -23,37 +28,51 @@ class Variety:
     """From where to where each property is drawn, anew for every sequence.
 
     scale: texture pixels a view pixel; fps, Hz; speed, px/s; jitter of the frame intervals; clipped: share of the
-    pixels; exposure, s; contrast and other properties of the event camera as of EventCameraConfig (hot_pixels: in most
-    sequences a thousandth at most; bandwidth: in half of them unlimited); lost: share of the packets in the sequences
-    that lose any; gain: of an exposure step, in natural log units; things: at most so many in the foreground. The rest
-    are shares of the sequences: of grey cameras, of Bayer sensors, that lose packets, whose exposure changes, whose
-    exposure the network is told.
+    pixels; exposure, s (at most 0.9 of the interval); contrast and other properties of the event camera as of
+    EventCameraConfig (hot_pixels: in most sequences a thousandth at most; bandwidth: in half of them unlimited; skew:
+    log of the ON over the OFF threshold, halved; scatter: relative deviation of a pixel's count from what it should be;
+    strays: events beside, a true one; readout: events a pixel and second that get through at most; these four in half
+    of the sequences). latency: s by which the events' clock is late, after whatever corrects it. lost: share of the
+    packets in the sequences that lose any; gain: of an exposure step, in natural log units; things: at most so many in
+    the foreground; wall: luminance, white = 1, that lights don't exceed in `walls`; vignetting: loss of light in the
+    corners; distortion: power that the response is wrong by (these two in half of the sequences). The rest are shares
+    of the sequences: of grey cameras, of Bayer sensors, that lose packets, whose exposure changes, whose exposure the
+    network is told, whose lights are no brighter than a white wall.
 
     Raises InputError for what can't be.
     """
 
     scale: Range = (0.7, 1.6)
-    fps: Range = (8.0, 40.0)
-    speed: Range = (10.0, 200.0)
+    fps: Range = (8.0, 50.0)
+    speed: Range = (3.0, 200.0)
     jitter: Range = (0.0, 0.4)
     clipped: Range = (0.02, 0.6)
-    exposure: Range = (0.0005, 0.008)
-    contrast: Range = (0.1, 0.6)
-    mismatch: Range = (0.0, 0.1)
-    refractory_us: Range = (50.0, 500.0)
-    noise_rate: Range = (0.0, 1.0)
+    exposure: Range = (0.0003, 0.11)
+    contrast: Range = (0.1, 0.75)
+    skew: Range = (-0.4, 0.4)
+    mismatch: Range = (0.0, 0.12)
+    refractory_us: Range = (50.0, 1500.0)
+    scatter: Range = (0.0, 0.7)
+    strays: Range = (0.0, 0.4)
+    readout: Range = (3.0, 300.0)
+    noise_rate: Range = (0.01, 4.0)
     leak_rate: Range = (0.0, 0.3)
     hot_pixels: Range = (0.0, 0.012)
     dark: Range = (5e-4, 5e-3)
-    bandwidth: Range = (100.0, 3000.0)
+    bandwidth: Range = (30.0, 3000.0)
+    latency: Range = (-0.003, 0.006)
     lost: Range = (0.1, 0.4)
     gain: Range = (-0.7, 0.7)
+    wall: Range = (1.05, 4.0)
+    vignetting: Range = (0.0, 0.4)
+    distortion: Range = (0.7, 1.3)
     things: int = 2
-    mono: float = 0.15
-    bayer: float = 0.3
-    loses_packets: float = 0.25
-    changes_exposure: float = 0.25
+    mono: float = 0.35
+    bayer: float = 0.25
+    loses_packets: float = 0.2
+    changes_exposure: float = 0.2
     tells_exposure: float = 0.5
+    walls: float = 0.35
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -67,7 +86,7 @@ class Variety:
                 raise InputError(f"{name}={value!r}: must be finite{', the lower first' if is_range else ''}")
             if name in _DRAWN_BY_LOGARITHM and not low > 0:
                 raise InputError(f"{name}={value!r}: must be positive")
-            if name != "gain" and not low >= 0:
+            if name not in _SIGNED and not low >= 0:
                 raise InputError(f"{name}={value!r}: must not be negative")
             if name in _SHARES and not high <= 1:
                 raise InputError(f"{name}={value!r}: must not exceed 1")
@@ -79,12 +98,14 @@ class Variety:
 
 @dataclass(frozen=True)
 class Batch:
-    """ldr, truth: (N, T, 3, H, W); voxel: (N, T, B, H, W); gain: (N, T). All float32, as of training.Sequence."""
+    """ldr, truth: (N, T, 3, H, W); voxel: (N, T, B, H, W); gain, seconds: (N, T). All float32, as of
+    training.Sequence."""
 
     ldr: Tensor
     voxel: Tensor
     truth: Tensor
     gain: Tensor
+    seconds: Tensor
 
 
 @dataclass(frozen=True)
@@ -98,66 +119,95 @@ class BatchSimulator:
     variety: Variety = field(default_factory=Variety)
 
     def __call__(self, backgrounds: list[Background], rng: np.random.Generator) -> Batch:
-        """One sequence a background."""
+        """One sequence a background. Stamps are the middle of the exposures."""
         backgrounds = sorted(backgrounds, key=lambda b: not b.is_panorama)
         v, n, device = self.variety, len(backgrounds), self.device
         random = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
 
-        def draw(limits: Range) -> np.ndarray:
-            return rng.uniform(*limits, n)
+        def draw(limits: Range, share: float = 1.0, usual: float = 0.0) -> np.ndarray:
+            return np.where(rng.random(n) < share, rng.uniform(*limits, n), usual)
 
-        def draw_log(limits: Range) -> np.ndarray:
-            return np.exp(rng.uniform(*np.log(limits), n))
+        def draw_log(limits: Range, share: float = 1.0, usual: float = 0.0) -> np.ndarray:
+            return np.where(rng.random(n) < share, np.exp(rng.uniform(*np.log(limits), n)), usual)
 
         def tensor(values: np.ndarray) -> Tensor:
             return torch.as_tensor(np.asarray(values), dtype=torch.float32, device=device)
 
-        speed, fps, exposure_time = draw_log(v.speed), draw_log(v.fps), draw_log(v.exposure)
+        def plane(values: np.ndarray) -> Tensor:
+            return tensor(values).view(-1, 1, 1, 1)
+
+        speed, fps = draw_log(v.speed), draw_log(v.fps)
+        exposure_time = np.minimum(draw_log(v.exposure), 0.9 / fps)
         things = int(rng.integers(v.things + 1))
         scene = BatchScene(backgrounds, self.size, speed, draw_log(v.scale), things, rng, device)
         stamps = np.arange(self.frames) + draw(v.jitter)[:, None] * rng.uniform(-0.5, 0.5, (n, self.frames))
         stamps = (stamps - stamps[:, :1]) / fps[:, None]
         steps, times = self._steps(speed, fps), list(stamps.T)
-        looks = [_between(*pair, steps) for pair in itertools.pairwise(times)]
-        shutter = [[t + share * exposure_time for share in (1 / 6, 3 / 6, 5 / 6)] for t in times]
-        scene.foresee(np.stack([*times, *itertools.chain(*looks, *shutter)]))
-        mono, bayer, loses = (tensor(rng.random(n) < share) > 0 for share in (v.mono, v.bayer, v.loses_packets))
-        white = self._white(scene, stamps, draw(v.clipped), mono)
+        seen = list((stamps - draw(v.latency)[:, None]).T)  # what the events that arrive by then have seen
+        looks = [_between(*pair, steps) for pair in itertools.pairwise(seen)]
+        renders = int(np.clip(np.ceil((speed * exposure_time).max() / _BLUR_STEP), 3, _BLUR_STEPS))
+        shares = (np.arange(renders) + 0.5) / renders - 0.5
+        shutter = [[t + share * exposure_time for share in shares] for t in times]
+        scene.foresee(np.stack([seen[0], *times, *itertools.chain(*looks, *shutter)]))
+        mono, loses = (rng.random(n) < share for share in (v.mono, v.loses_packets))
+        bayer = (rng.random(n) < v.bayer) & ~mono
+        white = self._white(scene, stamps, draw(v.clipped), plane(mono) > 0)
+        ceiling = plane(draw_log(v.wall, v.walls, np.inf))
+        shading = self._vignette(plane(draw(v.vignetting, 0.5)))
+        distortion = plane(draw(v.distortion, 0.5, 1.0))
         gains, told = self._gains(rng, n)
         levels = tensor(rng.choice((255, 1023, 4095), n, p=(0.6, 0.2, 0.2)))
-        shot, read = tensor(2e-4 * draw_log((0.5, 4))), tensor(2e-3 * draw_log((0.5, 4)))
+        shot, read = tensor(2e-4 * draw_log((0.5, 10))), tensor(2e-3 * draw_log((0.5, 5)))
 
         shape = (n, 1, self.size, self.size)
-        spread = 1 + tensor(draw(v.mismatch)).view(-1, 1, 1, 1) * torch.randn(
-            (n, 2, *shape[2:]), generator=random, device=device
-        )
-        thresholds = tensor(draw_log(v.contrast)).view(-1, 1, 1, 1) * spread.clamp(0.4, 2.5)
-        bandwidth = np.where(rng.random(n) < 0.5, 0, draw_log(v.bandwidth))
+        spread = 1 + plane(draw(v.mismatch)) * torch.randn((n, 2, *shape[2:]), generator=random, device=device)
+        skew = np.exp(draw(v.skew, 0.5) / 2)
+        thresholds = plane(draw_log(v.contrast)) * torch.cat((plane(1 / skew), plane(skew)), 1) * spread.clamp(0.4, 2.5)
         sensor = BatchEventCamera(
-            thresholds, tensor(1e-6 * draw(v.refractory_us)), tensor(draw_log(v.dark)), tensor(bandwidth)
+            thresholds, tensor(1e-6 * draw_log(v.refractory_us)), tensor(draw_log(v.dark)),
+            tensor(draw_log(v.bandwidth, 0.5)),
+        )  # fmt: skip
+        readout = Readout(
+            plane(draw(v.scatter, 0.5)), plane(draw(v.strays, 0.5)), plane(draw_log(v.readout, 0.3, np.inf))
         )
         share = np.where(rng.random(n) < 0.8, np.minimum(draw(v.hot_pixels), 1e-3), draw(v.hot_pixels))
-        hot = torch.rand(shape, generator=random, device=device) < tensor(share).view(-1, 1, 1, 1)
-        noise = tensor(draw(v.noise_rate)), tensor(draw(v.leak_rate)), hot
-        lost = tensor(draw(v.lost)) * loses
+        hot = torch.rand(shape, generator=random, device=device) < plane(share)
+        noise_rate, leak_rate = plane(draw_log(v.noise_rate)), plane(draw(v.leak_rate))
+        lost = tensor(draw(v.lost) * loses)
 
-        sensor.start(scene.luminance(times[0]) / white)
+        def luminance(seconds: np.ndarray) -> Tensor:
+            return below(ceiling, scene.luminance(seconds) / white)
+
+        view = luminance(seen[0])
+        sensor.start(view, torch.rand(shape, generator=random, device=device))
         intervals, gain = tensor(np.diff(stamps)), tensor(gains)
         ldr, voxel, truth = [], [], []
+        is_mono = plane(mono) > 0
         for k in range(self.frames):
             grid = white.new_zeros((n, self.bins, *shape[2:]))
             if k:
-                views = (scene.luminance(t) / white for t in looks[k - 1])
-                self._add_events(grid, sensor, views, intervals[:, k - 1], steps, lost, random)
-                add_noise(grid, intervals[:, k - 1], *noise, random)
-            radiance = sum(map(scene.render, shutter[k])) / 3
-            radiance = torch.where(mono.view(-1, 1, 1, 1), luminance_of(radiance), radiance) / white
-            radiance = radiance * gain[:, k].view(-1, 1, 1, 1)
+                seconds = intervals[:, k - 1]
+                views = [luminance(t) for t in looks[k - 1]]
+                self._add_events(grid, sensor, views, seconds, steps, lost, random)
+                grid = readout(grid, seconds, random)
+                darkness = 1 + 4 * (-views[-1] / _DARK).exp()
+                add_noise(grid, seconds, noise_rate * darkness, leak_rate, hot, random)
+            radiance = sum(map(scene.render, shutter[k])) / (renders * white)
+            radiance = torch.where(is_mono, luminance_of(radiance), radiance)
+            y = luminance_of(radiance).clamp_min(1e-6)
+            radiance = radiance * (below(ceiling, y) / y) * shading * gain[:, k].view(-1, 1, 1, 1)
+            radiance = radiance**distortion
             truth.append(radiance)
             voxel.append(grid)
-            frame = expose(radiance, levels, shot, read, bayer & ~mono, random)
-            ldr.append(torch.where(mono.view(-1, 1, 1, 1), frame[:, :1], frame))  # one noise for all three channels
-        return Batch(*(torch.stack(x, 1) for x in (ldr, voxel, truth)), tensor(told))
+            frame = expose(radiance, levels, shot, read, bayer, random)
+            ldr.append(torch.where(is_mono, frame[:, :1], frame))  # one noise for all three channels
+        seconds = torch.cat((intervals[:, :1], intervals), 1) if self.frames > 1 else tensor(1 / fps)[:, None]
+        return Batch(*(torch.stack(x, 1) for x in (ldr, voxel, truth)), tensor(told), seconds)
+
+    def _vignette(self, loss: Tensor) -> Tensor:
+        """(N, 1, H, W): what is left of the light, least in the corners."""
+        line = torch.linspace(-1, 1, self.size, device=self.device) ** 2 / 2
+        return 1 - loss * (line[:, None] + line)
 
     def _steps(self, speed: np.ndarray, fps: np.ndarray) -> int:
         """Renders an interval: at most about 1.5 px apart, and a multiple of what lies between two bins."""
@@ -197,6 +247,14 @@ class BatchSimulator:
         index = ((1 - clipped) * (views.shape[1] - 1)).astype(int)
         white = views[torch.arange(len(views)), torch.as_tensor(index)]
         return white.clamp_min(1e-6).view(-1, 1, 1, 1)
+
+
+def below(ceiling: Tensor, luminance: Tensor) -> Tensor:
+    """Luminance, white = 1, as a scene has it whose brightest is `ceiling` (N, 1, 1, 1): steadily less above 0.8."""
+    room = ceiling - _KNEE
+    above = (luminance - _KNEE).clamp_min(0)
+    compressed = torch.where(room.isinf(), above, room * (1 - (-above / room).exp()))
+    return torch.where(luminance > _KNEE, _KNEE + compressed, luminance)
 
 
 def _between(t0: np.ndarray, t1: np.ndarray, steps: int) -> list[np.ndarray]:

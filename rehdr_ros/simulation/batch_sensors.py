@@ -1,5 +1,6 @@
 """The sensors of sensors.py for many scenes at once, in torch: LDR frames, and events straight into voxel grids."""
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -8,19 +9,20 @@ from rehdr_ros.simulation.sensors import HOT_RATE, RESPONSE
 
 
 def expose(
-    signal: Tensor, levels: Tensor, shot: Tensor, read: Tensor, bayer: Tensor, random: torch.Generator
+    signal: Tensor, levels: Tensor, shot: Tensor, read: Tensor, bayer: np.ndarray, random: torch.Generator
 ) -> Tensor:
     """(N, 3, H, W) linear, 1.0 = white -> the frame that the camera gives, linearised again, float32.
 
     levels: (N,) steps from black to white, 255 for 8 bit; shot, read: (N,) noise as of FrameCamera; bayer: (N,) bool,
     one colour a pixel (RGGB), the others interpolated.
     """
-    levels, shot, read, bayer = (x.view(-1, 1, 1, 1) for x in (levels, shot, read, bayer))
+    levels, shot, read = (x.view(-1, 1, 1, 1) for x in (levels, shot, read))
     noise = torch.randn(signal.shape, generator=random, device=signal.device)
     signal = signal + (shot * signal.clamp_min(0) + read**2).sqrt() * noise
     signal = signal.clamp(0, 1)
     if bayer.any():
-        signal = torch.where(bayer, demosaicked(signal), signal)
+        is_bayer = torch.as_tensor(bayer, device=signal.device).view(-1, 1, 1, 1)
+        signal = torch.where(is_bayer, demosaicked(signal), signal)
     return ((signal ** (1 / RESPONSE) * levels).round() / levels) ** RESPONSE
 
 
@@ -50,10 +52,12 @@ class BatchEventCamera:
         self._refractory, self._dark, self._bandwidth = (x.view(-1, 1, 1, 1) for x in (refractory, dark, bandwidth))
         self._log: Tensor | None = None
 
-    def start(self, luminance: Tensor) -> None:
-        """The first view, (N, 1, H, W), white = 1."""
+    def start(self, luminance: Tensor, phase: Tensor | None = None) -> None:
+        """The first view, (N, 1, H, W), white = 1. phase: (N, 1, H, W), 0..1, how far each pixel is on its way from an
+        OFF event to an ON event; None: all have just fired."""
         self._log = (luminance + self._dark).log()
-        self._reference = self._log.clone()
+        ahead = 0 if phase is None else phase * (self._on + self._off) - self._off
+        self._reference = self._log - ahead
         self._blind = torch.zeros_like(self._log)  # s from now on
 
     def step(self, luminance: Tensor, seconds: Tensor) -> tuple[Tensor, Tensor]:
@@ -99,19 +103,44 @@ def low_pass_share(luminance: Tensor, bandwidth: Tensor, span: Tensor) -> Tensor
     return torch.where(bandwidth > 0, 1 - (-corner * span).exp(), 1)
 
 
+class Readout:
+    """What lies between pixels that fire and events that arrive; each (N, 1, 1, 1).
+
+    scatter: relative deviation of a pixel's count in an interval; strays: events of either polarity, in the
+    neighbourhood of true ones, a true one; most: events a pixel and second that get through, on average over the sensor.
+    """
+
+    def __init__(self, scatter: Tensor, strays: Tensor, most: Tensor):
+        self._scatter, self._strays, self._most = scatter, strays, most
+
+    def __call__(self, grid: Tensor, seconds: Tensor, random: torch.Generator) -> Tensor:
+        """(N, B, H, W) of an interval of `seconds` (N,) -> as read out."""
+        events = grid.abs().sum(1, keepdim=True)
+        around = F.avg_pool2d(events, 5, 1, 2)
+        spread = torch.randn(events.shape, generator=random, device=grid.device)
+        grid = grid * (1 + self._scatter * spread).clamp(0, 3)
+        sign = torch.rand(grid.shape, generator=random, device=grid.device).sub_(0.5).sign()
+        grid = grid + sign * torch.poisson((self._strays / grid.shape[1] * around).expand_as(grid), generator=random)
+        rate = events.mean((2, 3), keepdim=True) * (1 + self._strays) / seconds.view(-1, 1, 1, 1)
+        share = (self._most / rate.clamp_min(1e-6)).clamp_max(1)
+        kept = torch.rand(grid.shape, generator=random, device=grid.device) < share
+        return torch.where(share < 1, grid * kept, grid)
+
+
 def add_noise(
     grid: Tensor, seconds: Tensor, noise_rate: Tensor, leak_rate: Tensor, hot: Tensor, random: torch.Generator
 ) -> None:
     """Add noise events (either polarity), leak events (ON) and those of hot pixels to the grids of an interval.
 
-    grid: (N, B, H, W), changed in place; seconds, noise_rate, leak_rate: (N,); hot: (N, 1, H, W) bool.
+    grid: (N, B, H, W), changed in place; seconds: (N,); noise_rate, leak_rate: (N, 1, 1 or H, 1 or W); hot:
+    (N, 1, H, W) bool.
     """
     bins = grid.shape[1]
     shares = grid.new_ones(bins)
     if bins > 1:
         shares[[0, -1]] = 0.5  # what uniform times put into the outer bins
     shares = (shares / shares.sum()).view(1, -1, 1, 1)
-    seconds, noise_rate, leak_rate = (x.view(-1, 1, 1, 1) for x in (seconds, noise_rate, leak_rate))
+    seconds = seconds.view(-1, 1, 1, 1)
     either = (noise_rate + HOT_RATE * hot) / 2
     for rate, sign in ((either + leak_rate, 1), (either, -1)):
         grid += sign * torch.poisson((rate * seconds * shares).expand_as(grid), generator=random)

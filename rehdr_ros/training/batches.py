@@ -40,7 +40,7 @@ class SimulatedBatches(Dataset):
     def __getitem__(self, number: int) -> Sequence:
         rng = np.random.default_rng([*self._key, number])
         batch = self._simulator([self._scenes.draw(rng) for _ in range(self._batch)], rng)
-        return augmented(Sequence(batch.ldr, batch.voxel, batch.truth, batch.gain), rng)
+        return augmented(Sequence(batch.ldr, batch.voxel, batch.truth, batch.gain, batch.seconds), rng)
 
 
 class RecordedBatches(Dataset):

@@ -28,6 +28,7 @@ class TrainConfig:
     weight_decay: float = 1e-4
     ema: float = 0.995
     temporal: float = 0.3
+    uncertainty: float = 0.2
     perceptual: float = 0.0
     seed: int = 0
     precision: str = "auto"
@@ -49,7 +50,7 @@ class TrainConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or value < 0:
                 raise InputError(f"{name}={value!r}: must be an integer, not negative")
-        for name in ("learning_rate", "weight_decay", "ema", "temporal", "perceptual"):
+        for name in ("learning_rate", "weight_decay", "ema", "temporal", "uncertainty", "perceptual"):
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or not 0 <= value <= 1:  # YAML reads 5e-4, without a point, as text
                 raise InputError(f"{name}={value!r}: must be a number between 0 and 1")

@@ -18,7 +18,7 @@ from rehdr_ros.training.baselines import BASELINES
 from rehdr_ros.training.export import in_colour, intervals
 from rehdr_ros.training.metrics import mean_scores, score
 from rehdr_ros.training.sequence import Sequence, collate
-from rehdr_ros.training.unrolled import unroll
+from rehdr_ros.training.unrolled import radiances
 from rehdr_ros.training.validation import encoded, images
 
 Scores = dict[str, dict[str, float]]
@@ -53,7 +53,7 @@ def compare(sequence: Sequence, networks: dict[str, Rehdr]) -> Comparison:
     silent = replace(batch, voxel=torch.zeros_like(batch.voxel))
     for name, network in networks.items():
         for suffix, inputs in (("", batch), (WITHOUT_EVENTS, silent)):
-            rows[name + suffix] = images(torch.stack(list(unroll(network, inputs)), 1))[0]
+            rows[name + suffix] = images(radiances(network, inputs))[0]
     return Comparison({name: list(row) for name, row in rows.items()}, ldr, grids, list(images(batch.truth)[0]))
 
 

@@ -9,6 +9,7 @@ import torch
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.luminance import BT709
+from rehdr_ros.network.rehdr import USUAL_SECONDS
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.recordings.images import read_radiance
 from rehdr_ros.recordings.realhdr import KINDS, open_grid, require_finite, require_pairs, sequence_files
@@ -67,7 +68,7 @@ class FolderRecording:
     def read(self, start: int, stop: int, crop: tuple[slice, slice] = _EVERYTHING) -> Sequence:
         """The frames from `start` to before `stop`, in rows and columns of `crop`.
 
-        Grids are as stored, the first one too; gains are 1. Raises InputError for a damaged file, one of another size
+        Grids are as stored, the first one too; gains are 1, intervals the usual ones, since nothing tells them. Raises InputError for a damaged file, one of another size
         or with values that are not finite, and IndexError for frames that the recording hasn't.
         """
         if not 0 <= start < stop <= len(self):
@@ -80,7 +81,7 @@ class FolderRecording:
             ldr[i] = torch.from_numpy(self._linear(self._ldr(k)[crop])).permute(2, 0, 1)
             truth[i] = torch.from_numpy(self._hdr(k)[crop] * scale).permute(2, 0, 1)
             voxel[i] = torch.from_numpy(self._grid(k, crop))
-        return Sequence(ldr, voxel, truth, torch.ones(count))
+        return Sequence(ldr, voxel, truth, torch.ones(count), torch.full((count,), USUAL_SECONDS))
 
     def _path(self, kind: str, k: int) -> Path:
         return self._folders[kind] / self._names[kind][k]

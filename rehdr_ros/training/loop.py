@@ -54,7 +54,7 @@ class Trainer:
         self._step = 0
         self._resume()
         vgg = PerceptualLoss(config.vgg).to(self._device) if config.perceptual else None
-        self._loss: nn.Module = Unrolled(self.network, config.temporal, config.perceptual, vgg)
+        self._loss: nn.Module = Unrolled(self.network, config.temporal, config.uncertainty, config.perceptual, vgg)
         if self._processes > 1:
             ids = [self._device.index] if self._device.type == "cuda" else None
             self._loss = DistributedDataParallel(self._loss, device_ids=ids)

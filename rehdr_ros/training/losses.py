@@ -8,9 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rehdr_ros.errors import InputError
+from rehdr_ros.network.integrator import luminance
 from rehdr_ros.training.metrics import FLOOR, MU
 
 PEAK = 32.0  # LDR whites that mu-law maps to 1
+_LEAST_ERROR = 0.03  # nat
+_BLOCK = 4  # px, that local means are taken of
+_WITHIN = 0.683  # share of the errors within one sigma
 
 
 def mu_law(x: Tensor) -> Tensor:
@@ -18,14 +22,60 @@ def mu_law(x: Tensor) -> Tensor:
     return torch.log1p(MU * x) / math.log1p(MU)
 
 
-def radiance_loss(predicted: Tensor, truth: Tensor, clipped: Tensor) -> Tensor:
-    """Mu-law L1 everywhere, as in the paper, plus the log error of clipped pixels (N, 1, H, W).
+def everywhere_loss(predicted: Tensor, truth: Tensor) -> Tensor:
+    """Mu-law L1 of linear radiance (N, 3, H, W), 1.0 = LDR white, as in the paper."""
+    return (mu_law(predicted / PEAK) - mu_law(truth / PEAK)).abs().mean()
 
-    predicted, truth: (N, 3, H, W) linear, 1.0 = LDR white. Each sequence weighs the same.
+
+class ClippedError:
+    """The error in clipped pixels along a sequence, as a share of what the plain LDR has there.
+
+    A share, so that a scene whose clipped pixels lie just above white counts like one with lamps, and harm against the
+    LDR is seen as such: a sequence that is worse than its LDR counts double from there on. Two shares: of the log
+    error of each channel, and of its local structure, the error less its mean over the clipped pixels around, which no
+    constant lift can lower.
     """
-    everywhere = (mu_law(predicted / PEAK) - mu_law(truth / PEAK)).abs().mean()
-    error = log(predicted) - log(truth)
-    return 10 * everywhere + _mean_clipped(error.abs() + 0.5 * error**2, clipped)
+
+    def __init__(self) -> None:
+        self._sums: list[list[Tensor]] = [[], [], [], []]
+
+    def add(self, predicted: Tensor, ldr: Tensor, truth: Tensor, clipped: Tensor) -> None:
+        """One frame: (N, 3, H, W) linear; clipped: (N, 1, H, W), 1 or 0."""
+        true = log(truth)
+        errors = log(predicted) - true, log(ldr) - true
+        flat = [error.mean(1, keepdim=True) for error in errors]
+        values = (*errors, *(local_structure(error, clipped) for error in flat))
+        for sums, value in zip(self._sums, values, strict=True):
+            sums.append((value**2 * clipped).sum((1, 2, 3)) / value.shape[1])
+        self._pixels = clipped[0].numel()
+
+    def loss(self) -> Tensor:
+        """Mean over the sequences of both shares."""
+        ours, ldr, structure, flat = (torch.stack(sums).sum(0) for sums in self._sums)
+        # What is far below a quantisation step's worth of error is as good as none.
+        least = _LEAST_ERROR**2 * 0.02 * self._pixels * len(self._sums[0])
+        shares = [((a + least) / (b + least)).sqrt() for a, b in ((ours, ldr), (structure, flat))]
+        return sum((share + (share - 1).clamp_min(0)).mean() for share in shares)
+
+
+def local_structure(error: Tensor, clipped: Tensor) -> Tensor:
+    """(N, 1, H, W) less its mean over the clipped pixels of about 28x28 around."""
+    if min(error.shape[-2:]) < _BLOCK:
+        return error
+    sums, counts = (F.avg_pool2d(x, _BLOCK, ceil_mode=True) for x in (error * clipped, clipped))
+    mean = F.avg_pool2d(sums, 7, 1, 3) / F.avg_pool2d(counts, 7, 1, 3).clamp_min(1e-6)
+    return error - F.interpolate(mean, size=error.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def uncertainty_loss(sigma: Tensor, predicted: Tensor, truth: Tensor, clipped: Tensor) -> Tensor:
+    """Pinball loss that makes sigma (N, 1, H, W), nat, the 68 % quantile of the log luminance's error in clipped pixels.
+
+    A quantile, since the errors have heavier tails than a Gaussian, whose likelihood would be ruled by few pixels; of
+    logarithms, so that it is sharp for small errors too (Koenker and Bassett 1978). The radiance gets no gradient.
+    """
+    error = (log(luminance(predicted)) - log(luminance(truth))).detach().abs()
+    excess = (error + 1e-3).log() - sigma.log()
+    return _mean_clipped(torch.maximum(_WITHIN * excess, (_WITHIN - 1) * excess), clipped)
 
 
 def temporal_loss(predicted: tuple[Tensor, Tensor], truth: tuple[Tensor, Tensor], clipped: Tensor) -> Tensor:

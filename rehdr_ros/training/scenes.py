@@ -17,6 +17,7 @@ from rehdr_ros.simulation.procedural import procedural_canvas
 VALIDATION_SCENES = ("leadenhall_market", "narrow_moonlit_road", "studio_small_05", "thatch_chapel")
 
 _CPU = torch.device("cpu")
+_GAMMAS = (0.25, 1.5)  # of the luminance: from flat to harsh
 CANVASES = 64  # procedural ones; a training sees each from many places, in many colours
 
 
@@ -42,7 +43,7 @@ class Scenes:
             radiance, is_panorama = _load(self._files[rng.integers(len(self._files))], self._device)
         else:
             radiance, is_panorama = _canvas(int(rng.integers(CANVASES)), self._device), False
-        gamma = rng.uniform(0.8, 1.5)
+        gamma = float(np.exp(rng.uniform(*np.log(_GAMMAS))))
         tint = radiance.new_tensor(np.exp(rng.normal(0, 0.15, 3)))
         order = rng.permutation(3) if rng.random() < 0.5 else np.arange(3)
         # As the power of the luminance: the colours stay natural.

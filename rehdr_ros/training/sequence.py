@@ -13,13 +13,14 @@ class Sequence:
 
     ldr: (T, 3, H, W) linear RGB, 1.0 = white. voxel: (T, B, H, W) signed event counts since the frame before, zeros for
     the first. truth: (T, 3, H, W) linear RGB, 1.0 = the white of the same frame. gain: (T,) exposure over that of the
-    frame before, as far as the network is told, else 1.
+    frame before, as far as the network is told, else 1. seconds: (T,) since the frame before; of the first, anything.
     """
 
     ldr: Tensor
     voxel: Tensor
     truth: Tensor
     gain: Tensor
+    seconds: Tensor
 
     def __len__(self) -> int:
         return len(self.ldr)

@@ -21,15 +21,16 @@ def simulated_sequence(
 
     radiance: instead of config.scene's; lost: share of the event packets, of 4 ms each, that never arrive.
     """
-    ldr, voxel, truth, previous = [], [], [], None
+    ldr, voxel, truth, seconds, previous = [], [], [], [], None
     for sample in _with_losses(simulate(config, radiance), lost, config.seed):
         t0 = sample.stamp_ns if previous is None else previous
         voxel.append(voxel_grid(sample.events, t0, sample.stamp_ns, bins, config.height, config.width))
         ldr.append(sample.ldr.transpose(2, 0, 1))
         truth.append(sample.truth.transpose(2, 0, 1))
+        seconds.append((sample.stamp_ns - t0) * 1e-9)
         previous = sample.stamp_ns
     ldr, voxel, truth = (torch.from_numpy(np.stack(x)) for x in (ldr, voxel, truth))
-    return Sequence(linearise(ldr), voxel, truth, torch.ones(len(ldr)))
+    return Sequence(linearise(ldr), voxel, truth, torch.ones(len(ldr)), torch.tensor(seconds, dtype=torch.float32))
 
 
 def linearise(ldr: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,7 @@ from rehdr_ros.network import Rehdr
 from rehdr_ros.simulation.sensors import RESPONSE
 from rehdr_ros.training.metrics import fill_constant, mean_scores, score
 from rehdr_ros.training.sequence import Sequence
-from rehdr_ros.training.unrolled import unroll
+from rehdr_ros.training.unrolled import radiances
 
 _MEASURES = ("clipped_log2_rmse", "mu_psnr")
 
@@ -23,8 +23,8 @@ def validate(network: Rehdr, batches: list[Sequence]) -> dict[str, float]:
         batch = batch.map(lambda x: x.to(device))
         without = replace(batch, voxel=torch.zeros_like(batch.voxel))
         predicted = {
-            "ours": torch.stack(list(unroll(network, batch)), 1),
-            "ours_without_events": torch.stack(list(unroll(network, without)), 1),
+            "ours": radiances(network, batch),
+            "ours_without_events": radiances(network, without),
             "ldr": batch.ldr,
         }
         frames = {name: images(x) for name, x in predicted.items()}

@@ -1,0 +1,105 @@
+"""REHDR in a form that CPUs run well: half resolution inside, depthwise and pointwise convolutions, time-aware cells.
+
+The paper's parts stay: an encoder for each modality, attention that chooses between them per pixel, recurrence in the
+encoder, a decoder with skips, one pass. Half resolution is reached by pixel unshuffle (Shi et al. 2016), so that
+nothing is lost on the way in; blocks are depthwise and pointwise (ConvNeXt, Liu et al. 2022).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+_CONDITIONS = 3
+
+
+class Block(nn.Module):
+    """x + pointwise(relu(pointwise(depthwise 5x5(x))))."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.depthwise = nn.Conv2d(channels, channels, 5, padding=2, groups=channels)
+        self.widen = nn.Conv2d(channels, 2 * channels, 1)
+        self.narrow = nn.Conv2d(2 * channels, channels, 1)
+        with torch.no_grad():  # nearly the identity: deep stacks train at once
+            self.narrow.weight *= 0.3
+            self.narrow.bias.zero_()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.narrow(F.relu(self.widen(self.depthwise(x))))
+
+
+class TimeAwareGru(nn.Module):
+    """A gated recurrent cell whose state decays with the seconds since the last frame (GRU-D, Che et al. 2018)."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.channels = channels
+        self.depthwise = nn.Conv2d(2 * channels, 2 * channels, 3, padding=1, groups=2 * channels)
+        self.gates = nn.Conv2d(2 * channels, 2 * channels, 1)
+        self.candidate = nn.Conv2d(2 * channels, channels, 1)
+        self.rate = nn.Parameter(torch.full((1, channels, 1, 1), -1.0))  # of the decay, softplus, 1/s
+
+    def forward(self, x: Tensor, hidden: Tensor, seconds: Tensor) -> Tensor:
+        hidden = hidden * torch.exp(-F.softplus(self.rate) * seconds)
+        y = self.depthwise(torch.cat((x, hidden), 1))
+        update, reset = torch.sigmoid(self.gates(y)).chunk(2, 1)
+        new, old = y.chunk(2, 1)
+        candidate = torch.tanh(self.candidate(torch.cat((new, reset * old), 1)))
+        return hidden + update * (candidate - hidden)
+
+
+class Attention(nn.Module):
+    """Which modality to take, per pixel and channel; the image's share is the dynamic range mask."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.share = nn.Conv2d(2 * channels, channels, 1)
+
+    def forward(self, image: Tensor, events: Tensor) -> Tensor:
+        share = torch.sigmoid(self.share(torch.cat((image, events), 1)))
+        return events + share * (image - events)
+
+
+class Compact(nn.Module):
+    """Widths base, 2 base and 4 base at a half, a quarter and an eighth; cells at the latter two. See BODIES."""
+
+    multiple = 8
+    state_names = ("hidden_0", "hidden_1")
+
+    def __init__(self, config, channels: int, outputs: int):
+        super().__init__()
+        half, quarter, eighth = (config.base_channels * n for n in (1, 2, 4))
+        self.image_head = nn.Conv2d(4 * channels, half, 1)
+        self.event_head = nn.Conv2d(4 * config.bins, half, 1)
+        self.condition = nn.Linear(_CONDITIONS, half)
+        self.image_block, self.event_block = Block(half), Block(half)
+        self.attention = Attention(half)
+        self.down = nn.ModuleList((nn.Conv2d(half, quarter, 2, 2), nn.Conv2d(quarter, eighth, 2, 2)))
+        self.cells = nn.ModuleList((TimeAwareGru(quarter), TimeAwareGru(eighth)))
+        self.encoder = nn.Sequential(*(Block(quarter) for _ in range(config.residual_blocks)))
+        self.bottleneck = nn.Sequential(*(Block(eighth) for _ in range(config.residual_blocks + 1)))
+        self.up = nn.ModuleList((nn.Conv2d(eighth, 4 * quarter, 1), nn.Conv2d(quarter, 4 * half, 1)))
+        self.decoders = nn.ModuleList((Block(quarter), Block(half)))
+        self.prediction = nn.Conv2d(half, 4 * outputs, 1)
+
+    def initial_state(self, n: int, height: int, width: int) -> tuple[Tensor, ...]:
+        weight = self.prediction.weight
+        return tuple(
+            weight.new_zeros((n, cell.channels, height >> i, width >> i)) for i, cell in enumerate(self.cells, 2)
+        )
+
+    def forward(
+        self, image: Tensor, ldr: Tensor, voxel: Tensor, condition: Tensor, seconds: Tensor, *state: Tensor
+    ) -> tuple[Tensor, ...]:
+        bias = self.condition(condition)[..., None, None]
+        x = self.image_block(F.relu(self.image_head(F.pixel_unshuffle(image, 2)) + bias))
+        half = self.attention(x, self.event_block(F.relu(self.event_head(F.pixel_unshuffle(voxel, 2)) + bias)))
+        x = self.down[0](half)
+        first = self.cells[0](x, state[0], seconds)
+        quarter = self.encoder(x + first)
+        x = self.down[1](quarter)
+        second = self.cells[1](x, state[1], seconds)
+        x = self.bottleneck(x + second)
+        x = self.decoders[0](quarter + F.pixel_shuffle(self.up[0](x), 2))
+        x = self.decoders[1](half + F.pixel_shuffle(self.up[1](x), 2))
+        return F.pixel_shuffle(self.prediction(x), 2), first, second

@@ -1,0 +1,66 @@
+"""How well a stream's events explain its frames: contrast thresholds, noise, and the share of change that they explain.
+
+In pixels exposed in two successive frames the change of log radiance is known: d = C_on n_on - C_off n_off + noise.
+Least squares over them, with outliers (blur, misalignment, stray events) weighted down, gives both contrast
+thresholds, the variance that an event adds, and R^2. What is old fades by the second, so that the fit follows the light.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+PRIOR = (50.0, 50.0, 0.0, 12.5, -12.5, 2.0, 0.6, 30.0)
+"""The fit before the first frame, as sums: thresholds of 0.25, usual for Prophesee and DAVIS, R^2 0.7, 0.02 an event."""
+MEMORY = 1.0  # s, after which a sum has faded to 1/e
+PLAUSIBLE = 40.0  # events of one polarity that a pixel can fire between two usable frames; hot pixels fire more
+CALIBRATION_RANGE = (0.02, 0.9)  # linear: neither quantisation noise nor clipping
+THRESHOLDS = (0.03, 1.0)  # natural log units an event, at least and at most
+_OUTLIER = 9.0  # squared residual over its expectation at which a pixel counts half
+_FRAME_VARIANCE = 0.01  # nat^2, of d where no event comes
+
+
+class EventFit(NamedTuple):
+    """on, off: contrast thresholds, natural log units; noise: variance that an event adds, nat^2; explained: R^2, 0..1.
+
+    All (N, 1, 1, 1) float32.
+    """
+
+    on: Tensor
+    off: Tensor
+    noise: Tensor
+    explained: Tensor
+
+
+def initial_sums(like: Tensor) -> Tensor:
+    """(N, 8) float32, for frames (N, ...)."""
+    return torch.stack([like.new_full((like.shape[0],), value, dtype=torch.float32) for value in PRIOR], 1)
+
+
+def read(sums: Tensor) -> EventFit:
+    """(N, 8) -> the fit."""
+    aa, bb, ab, ad, bd, dd, rr, n = (x.view(-1, 1, 1, 1) for x in sums.unbind(1))
+    determinant = (aa * bb - ab * ab).clamp_min(1e-3 * aa * bb)
+    on = ((ad * bb - ab * bd) / determinant).clamp(*THRESHOLDS)
+    off = ((ab * ad - aa * bd) / determinant).clamp(*THRESHOLDS)
+    return EventFit(on, off, (rr / n).clamp(1e-4, 1.0), (1 - rr / dd).clamp(0.0, 1.0))
+
+
+def update(sums: Tensor, change: Tensor, on: Tensor, off: Tensor, usable: Tensor, seconds: Tensor) -> Tensor:
+    """The sums after one more frame.
+
+    change: (N, 1, H, W) of log radiance; on, off: (N, 1, H, W) events of each polarity since the frame before;
+    usable: (N, 1, H, W) bool, pixels exposed in both; seconds: (N, 1, 1, 1) since the frame before.
+    The residual is that of the fit before, which has not seen this frame.
+    """
+    fit = read(sums)
+    events = on + off
+    usable = usable & (events > 0) & (torch.maximum(on, off) <= PLAUSIBLE)
+    residual = change - fit.on * on + fit.off * off
+    expected = fit.noise * events + _FRAME_VARIANCE
+    weight = usable / (1 + residual**2 / (_OUTLIER * expected))
+    products = (on * on, off * off, on * off, on * change, off * change, change**2, residual**2, events)
+    fade = (-seconds.view(-1) / MEMORY).exp()
+    # The prior as numbers: a tensor made of them here could not be recorded in a CUDA graph.
+    columns = zip(PRIOR, sums.unbind(1), products, strict=True)
+    return torch.stack([p + (old - p) * fade + (weight * x).sum((1, 2, 3)) for p, old, x in columns], 1)

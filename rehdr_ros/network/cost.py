@@ -30,12 +30,12 @@ def layers(config: RehdrConfig, width: int, height: int) -> list[Layer]:
         ldr = torch.empty(1, 3, height + -height % multiple, width + -width % multiple)
         image = torch.empty(1, network.channels, *ldr.shape[2:])
         voxel = torch.empty(1, config.bins, *ldr.shape[2:])
+        condition, seconds = torch.empty(1, 3), torch.empty(1, 1, 1, 1)
     found: list[Layer] = []
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             module.register_forward_hook(lambda m, given, out, name=name: found.append(_layer(name, m, given[0], out)))
-        condition, seconds = torch.empty(1, 3), torch.empty(1, 1, 1, 1)
-    cells, _ = network.split(network.initial_state(ldr))
+        cells, _ = network.split(network.initial_state(ldr))
     network.features(Prepared(image, ldr, voxel, condition, seconds), cells)
     return found
 

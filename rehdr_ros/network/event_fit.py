@@ -14,7 +14,7 @@ PRIOR = (50.0, 50.0, 0.0, 12.5, -12.5, 2.0, 0.6, 30.0)
 """The fit before the first frame, as sums: thresholds of 0.25, usual for Prophesee and DAVIS, R^2 0.7, 0.02 an event."""
 MEMORY = 1.0  # s, after which a sum has faded to 1/e
 PLAUSIBLE = 40.0  # events of one polarity that a pixel can fire between two usable frames; hot pixels fire more
-CALIBRATION_RANGE = (0.02, 0.9)  # linear: neither quantisation noise nor clipping
+CALIBRATION_RANGE = (0.05, 0.9)  # linear: neither quantisation noise nor clipping
 THRESHOLDS = (0.03, 1.0)  # natural log units an event, at least and at most
 _OUTLIER = 9.0  # squared residual over its expectation at which a pixel counts half
 _FRAME_VARIANCE = 0.01  # nat^2, of d where no event comes

@@ -28,7 +28,7 @@ BODIES = {"full": FullResolution, "compact": Compact}
 IMAGE_CHANNELS, OUTPUTS = 10, 5  # of a network of "ldr_white" radiance
 
 _PRIOR_VARIANCE = 2.0  # nat^2, of what lies above white: the head start's excess is shrunk by how it compares with it
-_LEAST_BOUND, _VARIANCE_BOUND, _EXCESS_BOUND = 0.1, 0.5, 0.5  # of the correction, nat
+_LEAST_BOUND, _VARIANCE_BOUND, _EXCESS_BOUND = 0.1, 0.7, 0.6  # of the correction, nat
 _LOG_SIGMA = (math.log(0.01), math.log(4.0))  # nat
 
 

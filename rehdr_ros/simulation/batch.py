@@ -13,10 +13,10 @@ from rehdr_ros.simulation.batch_sensors import BatchEventCamera, Readout, add_no
 
 Range = tuple[float, float]
 
-_DRAWN_BY_LOGARITHM = ("scale", "fps", "speed", "exposure", "contrast", "refractory_us", "noise_rate", "dark")
+_DRAWN_BY_LOGARITHM = ("scale", "fps", "speed", "exposure", "contrast", "refractory_us", "noise_rate", "leak_rate", "dark")
 _DRAWN_BY_LOGARITHM += ("bandwidth", "readout", "wall")
 _SHARES = ("jitter", "clipped", "hot_pixels", "lost", "vignetting")
-_SHARES += ("mono", "bayer", "loses_packets", "changes_exposure", "tells_exposure", "walls")
+_SHARES += ("mono", "bayer", "loses_packets", "changes_exposure", "tells_exposure", "walls", "good", "strange")
 _SIGNED = ("gain", "latency", "skew")
 _BLUR_STEP, _BLUR_STEPS = 2.0, 9  # px between two renders of an exposure; at most so many
 _KNEE = 0.8  # luminance, white = 1, from which a ceiling is felt
@@ -44,7 +44,7 @@ class Variety:
 
     scale: Range = (0.7, 1.6)
     fps: Range = (8.0, 50.0)
-    speed: Range = (3.0, 200.0)
+    speed: Range = (8.0, 200.0)
     jitter: Range = (0.0, 0.4)
     clipped: Range = (0.02, 0.6)
     exposure: Range = (0.0003, 0.11)
@@ -53,14 +53,14 @@ class Variety:
     mismatch: Range = (0.0, 0.12)
     refractory_us: Range = (50.0, 1500.0)
     scatter: Range = (0.0, 0.7)
-    strays: Range = (0.0, 0.4)
+    strays: Range = (0.0, 0.3)
     readout: Range = (3.0, 300.0)
-    noise_rate: Range = (0.01, 4.0)
-    leak_rate: Range = (0.0, 0.3)
+    noise_rate: Range = (0.003, 1.0)
+    leak_rate: Range = (0.003, 0.2)
     hot_pixels: Range = (0.0, 0.012)
     dark: Range = (5e-4, 5e-3)
     bandwidth: Range = (30.0, 3000.0)
-    latency: Range = (-0.003, 0.006)
+    latency: Range = (-0.002, 0.004)
     lost: Range = (0.1, 0.4)
     gain: Range = (-0.7, 0.7)
     wall: Range = (1.05, 4.0)
@@ -73,6 +73,8 @@ class Variety:
     changes_exposure: float = 0.2
     tells_exposure: float = 0.5
     walls: float = 0.35
+    good: float = 0.35
+    strange: float = 0.09
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -124,10 +126,10 @@ class BatchSimulator:
         v, n, device = self.variety, len(backgrounds), self.device
         random = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
 
-        def draw(limits: Range, share: float = 1.0, usual: float = 0.0) -> np.ndarray:
+        def draw(limits: Range, share: float | np.ndarray = 1.0, usual: float = 0.0) -> np.ndarray:
             return np.where(rng.random(n) < share, rng.uniform(*limits, n), usual)
 
-        def draw_log(limits: Range, share: float = 1.0, usual: float = 0.0) -> np.ndarray:
+        def draw_log(limits: Range, share: float | np.ndarray = 1.0, usual: float = 0.0) -> np.ndarray:
             return np.where(rng.random(n) < share, np.exp(rng.uniform(*np.log(limits), n)), usual)
 
         def tensor(values: np.ndarray) -> Tensor:
@@ -136,6 +138,9 @@ class BatchSimulator:
         def plane(values: np.ndarray) -> Tensor:
             return tensor(values).view(-1, 1, 1, 1)
 
+        bad = rng.random(n) >= v.good
+        # Of the strange a third each: out of time, of another scene, none.
+        strange = np.where(rng.random(n) < v.strange, rng.integers(1, 4, n), 0)
         speed, fps = draw_log(v.speed), draw_log(v.fps)
         exposure_time = np.minimum(draw_log(v.exposure), 0.9 / fps)
         things = int(rng.integers(v.things + 1))
@@ -143,7 +148,8 @@ class BatchSimulator:
         stamps = np.arange(self.frames) + draw(v.jitter)[:, None] * rng.uniform(-0.5, 0.5, (n, self.frames))
         stamps = (stamps - stamps[:, :1]) / fps[:, None]
         steps, times = self._steps(speed, fps), list(stamps.T)
-        seen = list((stamps - draw(v.latency)[:, None]).T)  # what the events that arrive by then have seen
+        latency = np.where(strange == 1, rng.uniform(-0.06, 0.06, n), draw(v.latency, bad))
+        seen = list((stamps - latency[:, None]).T)  # what the events that arrive by then have seen
         looks = [_between(*pair, steps) for pair in itertools.pairwise(seen)]
         renders = int(np.clip(np.ceil((speed * exposure_time).max() / _BLUR_STEP), 3, _BLUR_STEPS))
         shares = (np.arange(renders) + 0.5) / renders - 0.5
@@ -153,7 +159,7 @@ class BatchSimulator:
         bayer = (rng.random(n) < v.bayer) & ~mono
         white = self._white(scene, stamps, draw(v.clipped), plane(mono) > 0)
         ceiling = plane(draw_log(v.wall, v.walls, np.inf))
-        shading = self._vignette(plane(draw(v.vignetting, 0.5)))
+        shading = self._vignette(plane(draw(v.vignetting, 0.5 * bad)))
         distortion = plane(draw(v.distortion, 0.5, 1.0))
         gains, told = self._gains(rng, n)
         levels = tensor(rng.choice((255, 1023, 4095), n, p=(0.6, 0.2, 0.2)))
@@ -165,14 +171,14 @@ class BatchSimulator:
         thresholds = plane(draw_log(v.contrast)) * torch.cat((plane(1 / skew), plane(skew)), 1) * spread.clamp(0.4, 2.5)
         sensor = BatchEventCamera(
             thresholds, tensor(1e-6 * draw_log(v.refractory_us)), tensor(draw_log(v.dark)),
-            tensor(draw_log(v.bandwidth, 0.5)),
+            tensor(draw_log(v.bandwidth, 0.5 * bad)),
         )  # fmt: skip
         readout = Readout(
-            plane(draw(v.scatter, 0.5)), plane(draw(v.strays, 0.5)), plane(draw_log(v.readout, 0.3, np.inf))
+            plane(draw(v.scatter, 0.6 * bad)), plane(draw(v.strays, 0.6 * bad)), plane(draw_log(v.readout, 0.4 * bad, np.inf))
         )
         share = np.where(rng.random(n) < 0.8, np.minimum(draw(v.hot_pixels), 1e-3), draw(v.hot_pixels))
         hot = torch.rand(shape, generator=random, device=device) < plane(share)
-        noise_rate, leak_rate = plane(draw_log(v.noise_rate)), plane(draw(v.leak_rate))
+        noise_rate, leak_rate = plane(draw_log(v.noise_rate)), plane(draw_log(v.leak_rate))
         lost = tensor(draw(v.lost) * loses)
 
         def luminance(seconds: np.ndarray) -> Tensor:
@@ -202,7 +208,11 @@ class BatchSimulator:
             frame = expose(radiance, levels, shot, read, bayer, random)
             ldr.append(torch.where(is_mono, frame[:, :1], frame))  # one noise for all three channels
         seconds = torch.cat((intervals[:, :1], intervals), 1) if self.frames > 1 else tensor(1 / fps)[:, None]
-        return Batch(*(torch.stack(x, 1) for x in (ldr, voxel, truth)), tensor(told), seconds)
+        ldr, voxel, truth = (torch.stack(x, 1) for x in (ldr, voxel, truth))
+        if (strange > 1).any():
+            others = torch.as_tensor(np.where(strange == 2, np.roll(np.arange(n), 1), np.arange(n)), device=device)
+            voxel = voxel[others] * tensor(strange != 3).view(-1, 1, 1, 1, 1)
+        return Batch(ldr, voxel, truth, tensor(told), seconds)
 
     def _vignette(self, loss: Tensor) -> Tensor:
         """(N, 1, H, W): what is left of the light, least in the corners."""

@@ -6,7 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rehdr_ros.network.integrator import CLIPPED
+from rehdr_ros.simulation.sensors import RESPONSE
 from rehdr_ros.training.sequence import Sequence
+
+_EXPOSURE = 0.7  # natural log units, up and down
 
 
 def augmented(sequence: Sequence, rng: np.random.Generator) -> Sequence:
@@ -21,3 +25,16 @@ def augmented(sequence: Sequence, rng: np.random.Generator) -> Sequence:
         return torch.rot90(x.flip(dims), turns, (-2, -1))
 
     return replace(sequence, ldr=turned(sequence.ldr), voxel=turned(sequence.voxel), truth=turned(sequence.truth))
+
+
+def exposed_anew(sequence: Sequence, rng: np.random.Generator) -> Sequence:
+    """A batch (N, T, ...) as a camera of another exposure would have seen it, a half to twice, each sequence its own.
+
+    What was clipped and is no longer comes from the truth; all is quantised to 8 bit.
+    """
+    n = len(sequence.ldr)
+    gain = np.exp(rng.uniform(-_EXPOSURE, _EXPOSURE, n)).astype(np.float32)
+    gain = torch.from_numpy(gain).to(sequence.ldr.device, non_blocking=True).view(-1, 1, 1, 1, 1)
+    ldr = torch.where(sequence.ldr >= CLIPPED, sequence.truth, sequence.ldr) * gain
+    ldr = ((ldr.clamp(0, 1) ** (1 / RESPONSE) * 255).round() / 255) ** RESPONSE
+    return replace(sequence, ldr=ldr, truth=sequence.truth * gain)

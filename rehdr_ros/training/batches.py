@@ -9,12 +9,14 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from rehdr_ros.simulation.batch import BatchSimulator
-from rehdr_ros.training.augmentation import augmented
+from rehdr_ros.training.augmentation import augmented, exposed_anew
 from rehdr_ros.training.recorded import RecordedSequences
 from rehdr_ros.training.scenes import Scenes
 from rehdr_ros.training.sequence import Sequence, collate
 
 _TRAINING, _VALIDATION = 0x7EA1, 0x7A1D  # streams of random numbers that no user's seed reaches
+
+_WINDOW = 16  # simulated batches that are kept, to draw the next one from
 
 
 class Batches(Protocol):
@@ -24,7 +26,11 @@ class Batches(Protocol):
 
 
 class SimulatedBatches(Dataset):
-    """Batches of `batch` sequences in scenes of `radiance` (see Scenes). validation: from another stream."""
+    """Batches of `batch` sequences in scenes of `radiance` (see Scenes). validation: from another stream.
+
+    reuse: how many batches are drawn, on average, of each that is simulated: flipped, turned and exposed anew. On a GPU
+    the next one is simulated beside the training, on a stream of its own.
+    """
 
     def __init__(
         self,
@@ -33,14 +39,35 @@ class SimulatedBatches(Dataset):
         seed: int = 0,
         radiance: str | Path | None = None,
         validation: bool = False,
+        reuse: int = 1,
     ):
         self._simulator, self._batch, self._scenes = simulator, batch, Scenes(radiance, simulator.device)
         self._key = (_VALIDATION if validation else _TRAINING, seed)
+        self._reuse, self._kept = reuse, {}
+        self._stream = torch.cuda.Stream(simulator.device) if simulator.device.type == "cuda" else None
 
     def __getitem__(self, number: int) -> Sequence:
-        rng = np.random.default_rng([*self._key, number])
-        batch = self._simulator([self._scenes.draw(rng) for _ in range(self._batch)], rng)
-        return augmented(Sequence(batch.ldr, batch.voxel, batch.truth, batch.gain, batch.seconds), rng)
+        rng = np.random.default_rng([*self._key, number, 1])
+        newest = number // self._reuse
+        self._simulated(newest)
+        sequence = self._simulated(max(0, newest - int(rng.integers(_WINDOW if self._reuse > 1 else 1))))
+        for oldest in sorted(self._kept)[:-_WINDOW]:
+            del self._kept[oldest]
+        if self._reuse > 1:
+            sequence = exposed_anew(sequence, rng)
+        return augmented(sequence, rng)
+
+    def _simulated(self, number: int) -> Sequence:
+        if number not in self._kept:
+            rng = np.random.default_rng([*self._key, number])
+            with torch.cuda.stream(self._stream):  # no stream: nothing changes
+                batch = self._simulator([self._scenes.draw(rng) for _ in range(self._batch)], rng)
+            self._kept[number] = Sequence(batch.ldr, batch.voxel, batch.truth, batch.gain, batch.seconds)
+        if self._stream:
+            current = torch.cuda.current_stream()
+            current.wait_stream(self._stream)
+            self._kept[number].map(lambda x: x.record_stream(current))
+        return self._kept[number]
 
 
 class RecordedBatches(Dataset):

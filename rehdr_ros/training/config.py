@@ -11,6 +11,8 @@ from rehdr_ros.simulation.batch import Variety
 class TrainConfig:
     """One training: `steps` of `batch` sequences of `frames` frames of `size` px; by several processes, each so many.
 
+    reuse: how many batches are drawn of each that is simulated. minutes: end after so many, the learning rate's schedule with them; 0: no limit.
+
     network: of a new one; start: a checkpoint to fine-tune from instead. Scenes are simulated, with the `variety`
     and from the folder `radiance` of `.hdr`/`.exr` files besides procedural ones; unless there are `recordings` to cut
     sequences from, linearised by `response`. precision: float32, bfloat16 (autocast), or auto, what the device computes
@@ -21,7 +23,9 @@ class TrainConfig:
     network: RehdrConfig = field(default_factory=RehdrConfig)
     variety: Variety = field(default_factory=Variety)
     steps: int = 4000
+    minutes: float = 0.0
     batch: int = 4
+    reuse: int = 1
     frames: int = 12
     size: int = 96
     learning_rate: float = 5e-4
@@ -42,7 +46,7 @@ class TrainConfig:
     workers: int = 0
 
     def __post_init__(self):
-        for name in ("steps", "batch", "frames", "size", "save_every"):
+        for name in ("steps", "batch", "frames", "size", "reuse", "save_every"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise InputError(f"{name}={value!r}: must be a positive integer")
@@ -50,6 +54,8 @@ class TrainConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or value < 0:
                 raise InputError(f"{name}={value!r}: must be an integer, not negative")
+        if not isinstance(self.minutes, (int, float)) or self.minutes < 0:
+            raise InputError(f"minutes={self.minutes!r}: must be a number, 0 for no limit")
         for name in ("learning_rate", "weight_decay", "ema", "temporal", "uncertainty", "perceptual"):
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or not 0 <= value <= 1:  # YAML reads 5e-4, without a point, as text
@@ -69,4 +75,4 @@ class TrainConfig:
 
 
 # Of the machine that trained, not of the training.
-PLACES = ("radiance", "recordings", "start", "vgg", "device", "workers")
+PLACES = ("minutes", "radiance", "recordings", "start", "vgg", "device", "workers")

@@ -5,12 +5,12 @@ import math
 import os
 import time
 from dataclasses import asdict, replace
+from itertools import compress
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
@@ -20,6 +20,7 @@ from rehdr_ros.reconstruction.reconstructor import pick_device, pick_precision
 from rehdr_ros.simulation.batch import BatchSimulator
 from rehdr_ros.training.batches import Batches, RecordedBatches, SimulatedBatches, stream
 from rehdr_ros.training.config import PLACES, TrainConfig
+from rehdr_ros.training.graphed import GraphedLoss
 from rehdr_ros.training.losses import PerceptualLoss
 from rehdr_ros.training.recorded import RecordedSequences
 from rehdr_ros.training.sequence import Sequence
@@ -49,7 +50,11 @@ class Trainer:
         self.network = network.requires_grad_(True).train().to(self._device, memory_format=torch.channels_last)
         self._average = {name: p.detach().clone() for name, p in self.network.state_dict().items()}
         self._optimizer = torch.optim.AdamW(
-            self.network.parameters(), config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
+            self.network.parameters(),
+            config.learning_rate,
+            betas=(0.9, 0.99),
+            weight_decay=config.weight_decay,
+            fused=self._device.type == "cuda",
         )
         self._step = 0
         self._resume()
@@ -58,13 +63,16 @@ class Trainer:
         if self._processes > 1:
             ids = [self._device.index] if self._device.type == "cuda" else None
             self._loss = DistributedDataParallel(self._loss, device_ids=ids)
+        is_alone = self._processes == 1 and self._device.type == "cuda"
+        self._graphed = GraphedLoss(self._loss, self._half) if is_alone else None
 
     def run(self) -> None:
-        """Train to the end, saving every `save_every` steps."""
+        """Train to the end, saving every `save_every` steps; or for `minutes`, whatever comes first."""
         config = self._config
         first, last = self._step * self._processes + self._rank, config.steps * self._processes
         batches = stream(self._batches(), range(first, last, self._processes), self._workers())
         validation, losses, started = None, [], time.monotonic()
+        self._ends = started + 60 * config.minutes if config.minutes else math.inf
         progress = tqdm(
             batches,
             initial=self._step,
@@ -76,19 +84,22 @@ class Trainer:
         for batch in progress:
             losses.append(self._train_step(batch))
             self._step += 1
-            if self._step % config.save_every == 0 or self._step == config.steps:
+            last = self._step == config.steps or time.monotonic() > self._ends
+            if self._step % config.save_every == 0 or last:
                 if self._rank == 0:
                     self._save()
                     validation = validation or [self._batches(True)[i] for i in range(_VALIDATION_BATCHES)]
                     entry = {
                         "step": self._step,
-                        "loss": float(np.mean(losses)),
+                        "loss": torch.stack(losses).mean().item(),
                         "seconds": time.monotonic() - started,
                     }
                     self._log(entry | validate(self.averaged(), validation))
                 losses = []
                 if self._processes > 1:
                     dist.barrier()
+            if last:
+                break
 
     def averaged(self) -> Rehdr:
         """The network with the exponential moving average of its weights, in evaluation mode."""
@@ -122,26 +133,46 @@ class Trainer:
             return RecordedBatches(sequences, config.batch)
         simulator = BatchSimulator(config.size, config.frames, bins, self._device, config.variety)
         batch = min(config.batch, _VALIDATION_BATCH) if validation else config.batch
-        return SimulatedBatches(simulator, batch, config.seed, config.radiance, validation)
+        return SimulatedBatches(simulator, batch, config.seed, config.radiance, validation, 1 if validation else config.reuse)
 
-    def _train_step(self, batch: Sequence) -> float:
+    def _train_step(self, batch: Sequence) -> Tensor:
         config = self._config
         for group in self._optimizer.param_groups:
-            group["lr"] = config.learning_rate * _schedule(self._step, config.steps)
+            group["lr"] = config.learning_rate * self._schedule()
         batch = batch.map(lambda x: x.to(self._device, non_blocking=True))
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
-            loss = self._loss(batch)
-        self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        loss = self._graphed(batch) if self._graphed else self._gradients(batch)
+        parameters = [p for p in self.network.parameters() if p.grad is not None]
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        # A step that is not finite must not be the last: it counts as none.
+        for parameter in parameters:
+            parameter.grad.nan_to_num_(0, 0, 0)
         self._optimizer.step()
         keep = min(config.ema, (1 + self._step) / (10 + self._step))
-        for name, value in self.network.state_dict().items():
-            if value.is_floating_point():
-                self._average[name].lerp_(value, 1 - keep)
-            else:
-                self._average[name].copy_(value)
-        return loss.item()
+        with torch.no_grad():
+            averages, values = zip(*((self._average[n], v) for n, v in self.network.state_dict().items()), strict=True)
+            floats = [x.is_floating_point() for x in values]
+            torch._foreach_lerp_(list(compress(averages, floats)), list(compress(values, floats)), 1 - keep)
+            for average, value, is_float in zip(averages, values, floats, strict=True):
+                if not is_float:
+                    average.copy_(value)
+        return loss.detach().clone()
+
+    def _gradients(self, batch: Sequence) -> Tensor:
+        self._optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
+            loss = self._loss(batch)
+        loss.backward()
+        return loss
+
+    def _schedule(self) -> float:
+        """Linear warm-up, then a cosine to a hundredth, by steps or by time."""
+        steps, warm_up = self._config.steps, min(100, max(1, self._config.steps // 10))
+        if self._step < warm_up:
+            return (self._step + 1) / warm_up
+        progress = (self._step - warm_up) / max(1, steps - warm_up)
+        if self._config.minutes:
+            progress = max(progress, 1 - (self._ends - time.monotonic()) / (60 * self._config.minutes))
+        return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1, progress)))
 
     def _log(self, entry: dict[str, float]) -> None:
         """A line of log.jsonl and on the terminal; scalars for TensorBoard where that is installed (extra `train`)."""
@@ -183,12 +214,3 @@ class Trainer:
             self.network.load_state_dict(state["network"])
             self._average = state["average"]
             self._optimizer.load_state_dict(state["optimizer"])
-
-
-def _schedule(step: int, steps: int) -> float:
-    """Linear warm-up, then a cosine to a hundredth."""
-    warm_up = min(100, max(1, steps // 10))
-    if step < warm_up:
-        return (step + 1) / warm_up
-    progress = (step - warm_up) / max(1, steps - warm_up)
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress))

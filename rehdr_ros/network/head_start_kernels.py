@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rehdr_ros.jit import kernel
+from rehdr_ros.jit import kernel, reduction
 from rehdr_ros.network import event_fit, head_start
 from rehdr_ros.network.event_fit import EventFit
 from rehdr_ros.network.head_start import Evidence, HeadStart
@@ -50,21 +50,17 @@ def prepare(
     Equal to it but for rounding. H and W are at least 2.
     """
     image = torch.empty(1, IMAGE_CHANNELS, *ldr.shape[2:])
-    encoded, own, trust = image[:, :3], image[:, 6:7], image[:, 7:8]
+    encoded = image[:, :3]
     log = ldr.contiguous().clamp_min(DARKEST).log_()
     torch.div(log, ENCODING, out=encoded).exp_()
     shown = log.clamp_min_(math.log(head_start.FLOOR))  # which is above DARKEST
     moved, fit = torch.empty(voxel.shape), torch.empty(4)
     new = HeadStart(*map(torch.empty_like, state))
-    frame = (_array(x) for x in (ldr, shown, voxel))
-    clipped = _advance(*frame, _arrays(state), _arrays(new), moved[0].numpy(), image[0].numpy(), fit.numpy(), clipped_from, seconds.item())
-    if clipped:
-        torch.neg(new.age, out=image[:, 8:9]).exp_()
-    else:
-        new = new._replace(log_radiance=shown)
-    fit = EventFit(*fit.view(4, 1, 1, 1, 1))
-    interval = seconds.view(1, 1, 1, 1)
-    evidence = Evidence(fit, shown, own, trust)
+    inputs = *map(_array, (ldr, shown, voxel)), _arrays(state), np.float32(clipped_from), seconds.item()
+    _advance(*inputs, _arrays(new), moved[0].numpy(), image[0].numpy(), fit.numpy())
+    torch.neg(new.age, out=image[:, 8:9]).exp_()
+    fit, interval = EventFit(*fit.view(4, 1, 1, 1, 1)), seconds.view(1, 1, 1, 1)
+    evidence = Evidence(fit, shown, own=image[:, 6:7], trust=image[:, 7:8])
     return Prepared(image, encoded, moved, condition(fit, interval), interval), tuple(new), evidence
 
 
@@ -78,34 +74,22 @@ def _arrays(state: HeadStart) -> tuple[np.ndarray, ...]:
     return _array(log_radiance), _array(variance[0]), _array(age[0]), _array(fit)
 
 
-def _advance(ldr, shown, voxel, old, new, moved, image, fit, clipped_from, seconds) -> bool:
-    """Everything but exp and log; whether anything is clipped."""
-    clipped_from, drift = np.float32(clipped_from), np.float32(head_start.DRIFT * seconds)
-    fade, seconds = math.exp(-seconds / event_fit.MEMORY), np.float32(seconds)
-    _, height, width = ldr.shape
-    brightest, clipped = np.empty((height, width), np.float32), np.empty(height, np.bool_)
-    on, off = (np.empty((height + 2, width + 2), np.float32) for _ in range(2))
-    events = np.empty((2, height, width), np.float32)
-    _reduce(ldr, voxel, brightest, clipped, on, off, clipped_from)
-    _calibrate(brightest, shown, on, off, events, old[0], old[2], old[3], new[3], fade, clipped_from)
-    fit[:] = _read(new[3])
+def _advance(ldr, shown, voxel, old, clipped_from, seconds, new, moved, image, fit) -> None:
+    """Everything but exp and log."""
+    # Planes of the image that are written last hold what only this function needs: less memory to go through.
+    events, own, trust, weight, mask = image[3:5], *image[6:10]
+    log_radiance, variance, age, sums = new
+    clipped = np.empty(len(own), np.bool_)
+    fade, drift = math.exp(-seconds / event_fit.MEMORY), np.float32(head_start.DRIFT * seconds)
+    _observe(ldr, shown, voxel, old[0], old[2], old[3], fade, clipped_from, clipped, events, weight, mask, sums)
+    fit[:] = _read(sums)
     _scale(voxel.ravel(), moved.ravel(), fit[0], fit[1])
-    _, variance, age, _ = new
-    log_radiance, (own, trust, time, mask) = image[3:6], image[6:10]
+    _carry(ldr, shown, clipped, events, old[0], old[1], fit, drift, clipped_from, log_radiance, weight, own)
     if clipped.any():
-        carried, weight = new[0], np.empty((height, width), np.float32)
-        _carry(ldr, shown, brightest, clipped, events, old[0], old[1], carried, weight, own, fit, drift, clipped_from)
-        coarse = fill(*_halve(carried, weight), head_start.LEVELS - 1)
-        _settle(shown, clipped, carried, coarse, weight)
-        _trust(brightest, clipped, weight, own, trust, variance, old[2], age, seconds, clipped_from)
-        log_radiance[:] = carried
-        log_radiance *= _SHARE
-        _mask(brightest.ravel(), mask.ravel(), clipped_from)
-        return True
-    np.multiply(shown, _SHARE, out=log_radiance)
-    own[:] = trust[:] = time[:] = 1
-    variance[:] = age[:] = mask[:] = 0
-    return False
+        coarse = fill(*_halve(log_radiance, weight), head_start.LEVELS - 1)
+        _settle(shown, clipped, coarse, weight, log_radiance)
+    _trust(clipped, weight, own, old[2], np.float32(seconds), trust, variance, age)
+    np.multiply(log_radiance, _SHARE, out=image[3:6])
 
 
 def fill(values: np.ndarray, weight: np.ndarray, levels: int) -> np.ndarray:
@@ -126,25 +110,52 @@ def _smaller(a, b):
 
 
 @kernel
-def _reduce(ldr, voxel, brightest, clipped, on, off, clipped_from):
-    """The brightest channel, rows where anything is clipped, and the events by polarity, in a border of -1."""
-    on[0], on[-1], off[0], off[-1] = -_1, -_1, -_1, -_1
-    for y in range(len(clipped)):
-        out, red, green, blue = brightest[y], ldr[0, y], ldr[1, y], ldr[2, y]
-        for x in range(len(out)):
-            out[x] = _larger(_larger(red[x], green[x]), blue[x])
-        found = False
-        for x in range(len(out)):
-            found |= out[x] >= clipped_from
-        clipped[y] = found
-        on[y + 1], off[y + 1] = -_1, -_1
-        rising, falling = on[y + 1, 1:-1], off[y + 1, 1:-1]
-        rising[:], falling[:] = _0, _0
-        for plane in range(len(voxel)):
-            row = voxel[plane, y]
-            for x in range(len(row)):
-                rising[x] += _larger(row[x], _0)
-                falling[x] += _larger(-row[x], _0)
+def _observe(
+    ldr, shown, voxel, log_radiance, age, old, fade, clipped_from, clipped, events, weight, mask, new
+):
+    """The events of each polarity without isolated ones, the sums of event_fit.py after them, and what is clipped.
+
+    clipped: rows where anything is. weight: 1 where a channel is. mask: as of rehdr.py, of the brightest channel.
+    """
+    bins, height, width = voxel.shape
+    on, off = np.full((3, width + 2), -_1), np.full((3, width + 2), -_1)  # a row and those around it
+    brightest, per = np.empty(width, np.float32), _read(old)
+    sums = np.zeros(8)
+    scale = _1 / (_1 - clipped_from)
+    _count(voxel, 0, on[0], off[0])
+    for y in range(height):
+        above, here, below = (y + 2) % 3, y % 3, (y + 1) % 3
+        if y + 1 < height:
+            _count(voxel, y + 1, on[below], off[below])
+        else:
+            on[below], off[below] = -_1, -_1
+        _limit_isolated(on[above], on[here], on[below], events[0, y])
+        _limit_isolated(off[above], off[here], off[below], events[1, y])
+        red, green, blue = ldr[0, y], ldr[1, y], ldr[2, y]
+        for x in range(width):
+            brightest[x] = _larger(_larger(red[x], green[x]), blue[x])
+        any_clipped, out = False, weight[y]
+        for x in range(width):
+            any_clipped |= brightest[x] >= clipped_from
+            out[x] = _1 if brightest[x] >= clipped_from else _0
+        clipped[y], out = any_clipped, mask[y]
+        for x in range(width):
+            out[x] = _smaller(_larger((brightest[x] - clipped_from) * scale, _0), _1)
+        sums += _evidence(shown, log_radiance, y, age[y], weight[y], events[0, y], events[1, y], per)
+    for i in range(8):
+        new[i] = _PRIOR[i] + (old[i] - _PRIOR[i]) * fade + sums[i]
+
+
+@kernel
+def _count(voxel, y, on, off):
+    """Events of a row by polarity, in a border of -1."""
+    rising, falling = on[1:-1], off[1:-1]
+    rising[:], falling[:] = _0, _0
+    for plane in range(len(voxel)):
+        row = voxel[plane, y]
+        for x in range(len(row)):
+            rising[x] += _larger(row[x], _0)
+            falling[x] += _larger(-row[x], _0)
 
 
 @kernel
@@ -167,57 +178,34 @@ def _read(sums):
     return np.float32(on), np.float32(off), np.float32(noise), np.float32(explained)
 
 
-@kernel
-def _add(total, weight, a, b):
-    for x in range(len(total)):
-        total[x] += weight[x] * a[x] * b[x]
-
-
-@kernel
-def _calibrate(brightest, shown, on, off, events, log_radiance, age, old, new, fade, clipped_from):
-    """The events without isolated ones, and the sums of event_fit.py after them."""
-    per_on, per_off, noise, _ = _read(old)
-    _, height, width = shown.shape
-    totals = np.zeros((8, width), np.float32)
-    change, low, high, weight, residual, count, ones = np.ones((7, width), np.float32)
-    for y in range(height):
-        a, b = events[0, y], events[1, y]
-        _limit_isolated(on[y], on[y + 1], on[y + 2], a)
-        _limit_isolated(off[y], off[y + 1], off[y + 2], b)
-        change[:], low[:], high[:] = _0, _HIGH, _LOW
-        for c in range(3):
-            now, before = shown[c, y], log_radiance[c, y]
-            for x in range(width):
-                change[x] += now[x] - before[x]
-            for x in range(width):
-                low[x] = _smaller(low[x], _smaller(now[x], before[x]))
-            for x in range(width):
-                high[x] = _larger(high[x], _larger(now[x], before[x]))
-        for x in range(width):
-            change[x] *= _THIRD
-            residual[x] = change[x] - per_on * a[x] + per_off * b[x]
-        for x in range(width):
-            count[x] = a[x] + b[x]
-        for x in range(width):
-            expected = _OUTLIER * (noise * count[x] + _FRAME_VARIANCE)
-            weight[x] = expected / (expected + residual[x] * residual[x])
-        row, since = brightest[y], age[y]
-        for x in range(width):
-            usable = (row[x] < clipped_from) & (since[x] == _0) & (low[x] > _LOW) & (high[x] < _HIGH)
-            weight[x] = weight[x] if usable else _0
-        for x in range(width):
-            usable = (count[x] > _0) & (_larger(a[x], b[x]) <= _PLAUSIBLE)
-            weight[x] = weight[x] if usable else _0
-        _add(totals[0], weight, a, a)
-        _add(totals[1], weight, b, b)
-        _add(totals[2], weight, a, b)
-        _add(totals[3], weight, a, change)
-        _add(totals[4], weight, b, change)
-        _add(totals[5], weight, change, change)
-        _add(totals[6], weight, residual, residual)
-        _add(totals[7], weight, count, ones)
-    for i in range(8):
-        new[i] = _PRIOR[i] + (old[i] - _PRIOR[i]) * fade + totals[i].sum()
+@reduction
+def _evidence(shown, log_radiance, y, age, clipped, on, off, fit):
+    """What a row adds to the sums of event_fit.py."""
+    per_on, per_off, noise, _ = fit
+    now_red, now_green, now_blue = shown[0, y], shown[1, y], shown[2, y]
+    red, green, blue = log_radiance[0, y], log_radiance[1, y], log_radiance[2, y]
+    aa, bb, ab, ad, bd, dd, rr, n = _0, _0, _0, _0, _0, _0, _0, _0
+    for x in range(len(on)):
+        a, b = on[x], off[x]
+        low = _smaller(_smaller(now_red[x], now_green[x]), _smaller(now_blue[x], red[x]))
+        low = _smaller(low, _smaller(green[x], blue[x]))
+        high = _larger(_larger(now_red[x], now_green[x]), _larger(now_blue[x], red[x]))
+        high = _larger(high, _larger(green[x], blue[x]))
+        usable = (clipped[x] == _0) & (age[x] == _0) & (low > _LOW) & (high < _HIGH)
+        usable &= (a + b > _0) & (_larger(a, b) <= _PLAUSIBLE)
+        d = ((now_red[x] - red[x]) + (now_green[x] - green[x]) + (now_blue[x] - blue[x])) * _THIRD
+        residual = d - per_on * a + per_off * b
+        expected = _OUTLIER * (noise * (a + b) + _FRAME_VARIANCE)
+        weight = expected / (expected + residual * residual) if usable else _0
+        aa += weight * a * a
+        bb += weight * b * b
+        ab += weight * a * b
+        ad += weight * a * d
+        bd += weight * b * d
+        dd += weight * d * d
+        rr += weight * residual * residual
+        n += weight * (a + b)
+    return np.array((aa, bb, ab, ad, bd, dd, rr, n))
 
 
 @kernel
@@ -229,15 +217,8 @@ def _scale(voxel, moved, per_on, per_off):
 
 
 @kernel
-def _mask(brightest, mask, clipped_from):
-    scale = _1 / (_1 - clipped_from)
-    for i in range(len(mask)):
-        mask[i] = _smaller(_larger((brightest[i] - clipped_from) * scale, _0), _1)
-
-
-@kernel
 def _carry(
-    ldr, shown, brightest, clipped, events, old, old_variance, carried, weight, own, fit, drift, clipped_from
+    ldr, shown, clipped, events, old, old_variance, fit, drift, clipped_from, carried, weight, own
 ):
     """In clipped pixels the log radiance, moved by the events and corrected by channels that are known, and its weight.
 
@@ -247,22 +228,22 @@ def _carry(
     for y in range(len(clipped)):
         for c in range(3):
             carried[c, y] = shown[c, y]
-        weight[y], own[y] = _0, _1
+        own[y] = _1
         if not clipped[y]:
             continue
         for x in range(weight.shape[1]):
-            if brightest[y, x] < clipped_from:
+            if weight[y, x] == _0:
                 continue
             on, off = events[0, y, x], events[1, y, x]
             change = per_on * on - per_off * off
-            missing, known = _0, 0
+            missing, known = _0, _0
             for c in range(3):
                 if (ldr[c, y, x] < clipped_from) & (ldr[c, y, x] > _FLOOR):
                     missing += shown[c, y, x] - (old[c, y, x] + change)
-                    known += 1
+                    known += _1
             variance = _smaller(old_variance[y, x] + noise * (on + off) + drift, _UNKNOWN)
             if known:
-                change += missing / np.float32(known)
+                change += missing / known
                 variance = _smaller(variance, _PARTLY)
             for c in range(3):
                 carried[c, y, x] = _smaller(_larger(old[c, y, x] + change, shown[c, y, x]), _LOG_LIMIT)
@@ -340,7 +321,7 @@ def _enlarge(coarse, values, weight):
 
 
 @kernel
-def _settle(shown, clipped, log_radiance, coarse, weight):
+def _settle(shown, clipped, coarse, weight, log_radiance):
     """What lies around fills in clipped pixels, the less they are trusted the more."""
     height, width = weight.shape
     left, right, along = _columns(coarse.shape[2], width)
@@ -362,10 +343,10 @@ def _settle(shown, clipped, log_radiance, coarse, weight):
 
 
 @kernel
-def _trust(brightest, clipped, weight, own, trust, variance, old_age, age, seconds, clipped_from):
-    """Trust and variance, with what is around, and the age."""
+def _trust(clipped, weight, own, old_age, seconds, trust, variance, age):
+    """Trust, with that of what lies around, the variance by it, and the age."""
     height, width = weight.shape
-    column, pixels = np.zeros(width + 2 * _AROUND, np.float32), np.zeros(width, np.float32)
+    columns, pixels = np.zeros(width + 2 * _AROUND, np.float32), np.zeros(width, np.float32)
     for x in range(width):
         pixels[x] = min(x + _AROUND + 1, width) - max(x - _AROUND, 0)
     for y in range(height):
@@ -373,23 +354,21 @@ def _trust(brightest, clipped, weight, own, trust, variance, old_age, age, secon
             trust[y], variance[y], age[y] = _1, _0, _0
             continue
         first, end = max(y - _AROUND, 0), min(y + _AROUND + 1, height)
-        inside = column[_AROUND : _AROUND + width]
-        inside[:] = weight[first]
-        for row in range(first + 1, end):
+        inside = columns[_AROUND : _AROUND + width]
+        inside[:] = _0
+        for row in range(first, end):
             line = weight[row]
             for x in range(width):
                 inside[x] += line[x]
         rows, out, mine = np.float32(end - first), trust[y], own[y]
         for x in range(width):
-            total = column[x]
+            total = columns[x]
             for i in range(1, 2 * _AROUND + 1):
-                total += column[x + i]
-            out[x] = _PASSED_ON * math.sqrt(total / (rows * pixels[x]))
+                total += columns[x + i]
+            out[x] = _larger(mine[x], _PASSED_ON * math.sqrt(total / (rows * pixels[x])))
+        row, values = weight[y], variance[y]
         for x in range(width):
-            out[x] = _larger(out[x], mine[x])
-        row, values = brightest[y], variance[y]
-        for x in range(width):
-            values[x] = _0 if row[x] < clipped_from else _HALF_TRUSTED / out[x] - _HALF_TRUSTED
+            values[x] = _HALF_TRUSTED / out[x] - _HALF_TRUSTED if row[x] > _0 else _0
         before, values = old_age[y], age[y]
         for x in range(width):
-            values[x] = _0 if row[x] < clipped_from else _smaller(before[x] + seconds, _NEVER)
+            values[x] = _smaller(before[x] + seconds, _NEVER) if row[x] > _0 else _0

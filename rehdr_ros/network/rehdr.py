@@ -35,6 +35,7 @@ MOST_MOVED = 3.0  # nat, of events
 _PRIOR_VARIANCE = 2.0  # nat^2, of what lies above white: the head start's excess is shrunk by how it compares with it
 _LEAST_BOUND, _VARIANCE_BOUND, _EXCESS_BOUND = 0.1, 0.5, 0.5  # of the correction, nat
 _LOG_SIGMA = (math.log(0.01), math.log(4.0))  # nat
+MEASURED_SIGMA = 0.01, 0.002  # nat, of usual cameras; the latter over luminance: shot, read and quantisation noise
 
 
 class Prepared(NamedTuple):
@@ -235,7 +236,8 @@ class Rehdr(nn.Module):
 
     def _sigma(self, spread: Tensor, unknown: Tensor, ldr: Tensor, clipped: Tensor) -> Tensor:
         predicted = (spread + (0.05 + 0.5 * unknown).log()).clamp(*_LOG_SIGMA).exp()
-        measured = 0.01 + 0.002 / (luminance(ldr) + FLOOR)  # of usual cameras: shot, read and quantisation noise
+        least, over = MEASURED_SIGMA
+        measured = least + over / (luminance(ldr) + FLOOR)
         return torch.where(clipped.amax(1, keepdim=True) > 0, predicted, measured)
 
     def _check(self, ldr: Tensor, voxel: Tensor) -> None:

@@ -21,9 +21,9 @@ def _cache_folder() -> str:
 _CACHE_FOLDER = _cache_folder()
 
 
-def kernel(function: Callable) -> Callable:
-    """Compile `function` without the GIL, on disk too where a cache directory can be written."""
-    options = {"nogil": True, "error_model": "numpy"}
+def kernel(function: Callable, **options) -> Callable:
+    """Compile `function` without the GIL, on disk too where a cache directory can be written. options: numba's."""
+    options = {"nogil": True, "error_model": "numpy", **options}
     users = numba.config.CACHE_DIR
     try:
         numba.config.CACHE_DIR = users or _CACHE_FOLDER
@@ -32,6 +32,11 @@ def kernel(function: Callable) -> Callable:
         return numba.njit(**options)(function)
     finally:
         numba.config.CACHE_DIR = users
+
+
+def reduction(function: Callable) -> Callable:
+    """`kernel`, whose sums may be taken in any order, so that they are vectorised."""
+    return kernel(function, fastmath={"reassoc"})
 
 
 def sealed(array: np.ndarray) -> np.ndarray:

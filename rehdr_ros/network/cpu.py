@@ -1,14 +1,20 @@
 """REHDR on a CPU, with what PyTorch does slowly there done otherwise."""
 
+import torch
 from torch import Tensor
 
+from rehdr_ros.network.compose_kernels import clipped_pixels, measured_sigma, put, take
 from rehdr_ros.network.head_start import Evidence, HeadStart
 from rehdr_ros.network.head_start_kernels import prepare
-from rehdr_ros.network.rehdr import Prepared, Rehdr, State
+from rehdr_ros.network.integrator import CLIPPED
+from rehdr_ros.network.rehdr import Estimate, Prepared, Rehdr, State
 
 
 class CpuRehdr(Rehdr):
-    """The head start by the kernels of head_start_kernels.py. For inference, one frame at a time."""
+    """The head start by the kernels of head_start_kernels.py, the estimate's formula for clipped pixels alone.
+
+    For inference, one frame at a time.
+    """
 
     def prepare(
         self, ldr: Tensor, voxel: Tensor, head_start: State, clipped_from: float, seconds: Tensor
@@ -16,6 +22,29 @@ class CpuRehdr(Rehdr):
         if not head_start:
             return super().prepare(ldr, voxel, head_start, clipped_from, seconds)
         return prepare(ldr.float(), voxel.float(), HeadStart(*head_start), clipped_from, seconds)
+
+    def compose(
+        self,
+        features: Tensor,
+        ldr: Tensor,
+        head_start: State,
+        evidence: Evidence | None,
+        clipped_from: float = CLIPPED,
+    ) -> Estimate:
+        if not head_start:
+            return super().compose(features, ldr, head_start, evidence, clipped_from)
+        ldr = ldr.float()
+        whole = Estimate(ldr.clone(), measured_sigma(ldr), torch.zeros_like(ldr[:, :1]))
+        pixels = clipped_pixels(ldr, clipped_from)
+        if len(pixels):
+            fit, *planes = evidence
+            *state, sums = head_start
+            features, ldr, *others = (take(x, pixels) for x in (features, ldr, *state, *planes))
+            state, planes = others[: len(state)], others[len(state) :]
+            estimate = super().compose(features, ldr, (*state, sums), Evidence(fit, *planes), clipped_from)
+            for part, of in zip(estimate, whole, strict=True):
+                put(part, pixels, of)
+        return whole
 
 
 def remade(kind: type[Rehdr], network: Rehdr) -> Rehdr:

@@ -16,8 +16,10 @@ MEMORY = 1.0  # s, after which a sum has faded to 1/e
 PLAUSIBLE = 40.0  # events of one polarity that a pixel can fire between two usable frames; hot pixels fire more
 CALIBRATION_RANGE = (0.05, 0.9)  # linear: neither quantisation noise nor clipping
 THRESHOLDS = (0.03, 1.0)  # natural log units an event, at least and at most
-_OUTLIER = 9.0  # squared residual over its expectation at which a pixel counts half
-_FRAME_VARIANCE = 0.01  # nat^2, of d where no event comes
+NOISES = (1e-4, 1.0)  # nat^2 an event, at least and at most
+SINGULAR = 1e-3  # share of aa * bb that the determinant is at least: events of one polarity alone, say
+OUTLIER = 9.0  # squared residual over its expectation at which a pixel counts half
+FRAME_VARIANCE = 0.01  # nat^2, of d where no event comes
 
 
 class EventFit(NamedTuple):
@@ -40,10 +42,10 @@ def initial_sums(like: Tensor) -> Tensor:
 def read(sums: Tensor) -> EventFit:
     """(N, 8) -> the fit."""
     aa, bb, ab, ad, bd, dd, rr, n = (x.view(-1, 1, 1, 1) for x in sums.unbind(1))
-    determinant = (aa * bb - ab * ab).clamp_min(1e-3 * aa * bb)
+    determinant = (aa * bb - ab * ab).clamp_min(SINGULAR * aa * bb)
     on = ((ad * bb - ab * bd) / determinant).clamp(*THRESHOLDS)
     off = ((ab * ad - aa * bd) / determinant).clamp(*THRESHOLDS)
-    return EventFit(on, off, (rr / n).clamp(1e-4, 1.0), (1 - rr / dd).clamp(0.0, 1.0))
+    return EventFit(on, off, (rr / n).clamp(*NOISES), (1 - rr / dd).clamp(0.0, 1.0))
 
 
 def update(sums: Tensor, change: Tensor, on: Tensor, off: Tensor, usable: Tensor, seconds: Tensor) -> Tensor:
@@ -57,8 +59,8 @@ def update(sums: Tensor, change: Tensor, on: Tensor, off: Tensor, usable: Tensor
     events = on + off
     usable = usable & (events > 0) & (torch.maximum(on, off) <= PLAUSIBLE)
     residual = change - fit.on * on + fit.off * off
-    expected = fit.noise * events + _FRAME_VARIANCE
-    weight = usable / (1 + residual**2 / (_OUTLIER * expected))
+    expected = fit.noise * events + FRAME_VARIANCE
+    weight = usable / (1 + residual**2 / (OUTLIER * expected))
     products = (on * on, off * off, on * off, on * change, off * change, change**2, residual**2, events)
     fade = (-seconds.view(-1) / MEMORY).exp()
     # The prior as numbers: a tensor made of them here could not be recorded in a CUDA graph.

@@ -23,10 +23,11 @@ UNKNOWN = 10.0  # nat^2, of a pixel that nothing is known of
 NEVER = 10.0  # s since it was exposed, of a pixel that never was
 HALF_TRUSTED = 0.1  # nat^2
 DRIFT = 0.1  # nat^2 a second: changes that no event tells
-_PARTLY = 0.25  # nat^2, of a pixel that shows a channel which isn't clipped
-_PASSED_ON = 0.5  # trust that a filled pixel gets of its neighbours'
-_LEVELS = 6
-_ISOLATED = 2.0  # events by which a pixel may surpass all its neighbours; hot pixels do by more
+PARTLY = 0.25  # nat^2, of a pixel that shows a channel which isn't clipped
+PASSED_ON = 0.5  # trust that a filled pixel gets of its neighbours'
+AROUND = 4  # px on each side, whose trust is passed on
+LEVELS = 6
+ISOLATED = 2.0  # events by which a pixel may surpass all its neighbours; hot pixels do by more
 
 
 class HeadStart(NamedTuple):
@@ -88,15 +89,15 @@ def advance(
     carried = carried + ((shown - carried) * known).sum(1, keepdim=True) / count.clamp_min(1)
     carried = torch.maximum(carried, shown).clamp_max(LOG_LIMIT)
     variance = (state.variance + fit.noise * (on + off) + DRIFT * seconds).clamp_max(UNKNOWN)
-    variance = torch.where(count > 0, variance.clamp_max(_PARTLY), variance)
+    variance = torch.where(count > 0, variance.clamp_max(PARTLY), variance)
 
     own = HALF_TRUSTED / (HALF_TRUSTED + variance)
     weight = torch.where(exposed, 0.0, own**2)
     filled = torch.lerp(fill(carried, weight), carried, weight)
     log_radiance = torch.where(exposed, shown, torch.maximum(filled, shown))
-    around = F.avg_pool2d(weight, 9, 1, 4, count_include_pad=False).sqrt()
+    around = F.avg_pool2d(weight, 2 * AROUND + 1, 1, AROUND, count_include_pad=False).sqrt()
     own = torch.where(exposed, 1.0, own)
-    trust = torch.maximum(own, _PASSED_ON * around)
+    trust = torch.maximum(own, PASSED_ON * around)
     variance = torch.where(exposed, 0.0, HALF_TRUSTED / trust - HALF_TRUSTED)
     age = torch.where(exposed, 0.0, (state.age + seconds).clamp_max(NEVER))
     return HeadStart(log_radiance, variance, age, sums), Evidence(fit, shown, own, trust)
@@ -116,10 +117,10 @@ def without_isolated(events: Tensor) -> Tensor:
     above, below = rows[:, :, :-2], rows[:, :, 2:]
     left, right = x[:, :, 1:-1, :-2], x[:, :, 1:-1, 2:]
     most = torch.maximum(torch.maximum(above, below), torch.maximum(left, right))
-    return torch.minimum(events, most + _ISOLATED)
+    return torch.minimum(events, most + ISOLATED)
 
 
-def fill(values: Tensor, weight: Tensor, levels: int = _LEVELS) -> Tensor:
+def fill(values: Tensor, weight: Tensor, levels: int = LEVELS) -> Tensor:
     """Values (N, C, H, W) where weight (N, 1, H, W) is 1, elsewhere what lies around, coarser the less there is.
 
     Where no weight lies within 2**levels px: zero, which is white.

@@ -1,4 +1,374 @@
-from rehdr_ros.network.rehdr import Rehdr
-def prepare(ldr, voxel, state, clipped_from, seconds):
-    return Rehdr.prepare(_self, ldr, voxel, state, clipped_from, seconds)
-class _self: pass
+"""`Rehdr.prepare` on a CPU: head_start.py and event_fit.py in a few passes over the frame instead of a hundred.
+
+Only clipped pixels are worked on one by one; what all pixels need is done row by row, in loops short enough that the
+compiler vectorises them.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rehdr_ros.jit import kernel, reduction
+from rehdr_ros.network import event_fit, head_start
+from rehdr_ros.network.event_fit import EventFit
+from rehdr_ros.network.head_start import Evidence, HeadStart
+from rehdr_ros.network.rehdr import (
+    DARKEST,
+    ENCODING,
+    IMAGE_CHANNELS,
+    LOG_SHARE,
+    MOST_MOVED,
+    Prepared,
+    State,
+    condition,
+)
+
+_FLOOR, _LOG_LIMIT = np.float32(head_start.FLOOR), np.float32(head_start.LOG_LIMIT)
+_UNKNOWN, _NEVER = np.float32(head_start.UNKNOWN), np.float32(head_start.NEVER)
+_HALF_TRUSTED, _PARTLY = np.float32(head_start.HALF_TRUSTED), np.float32(head_start.PARTLY)
+_PASSED_ON, _AROUND = np.float32(head_start.PASSED_ON), head_start.AROUND
+_ISOLATED = np.float32(head_start.ISOLATED)
+_PRIOR = event_fit.PRIOR
+_LEAST, _MOST = event_fit.THRESHOLDS
+_LEAST_NOISE, _MOST_NOISE = event_fit.NOISES
+_SINGULAR = event_fit.SINGULAR
+_LOW, _HIGH = (np.float32(math.log(level)) for level in event_fit.CALIBRATION_RANGE)
+_PLAUSIBLE = np.float32(event_fit.PLAUSIBLE)
+_OUTLIER, _FRAME_VARIANCE = np.float32(event_fit.OUTLIER), np.float32(event_fit.FRAME_VARIANCE)
+_SHARE, _MOST_MOVED = np.float32(LOG_SHARE), np.float32(MOST_MOVED)
+_0, _1 = np.float32(0), np.float32(1)
+_THIRD = np.float32(1 / 3)
+
+
+def prepare(
+    ldr: Tensor, voxel: Tensor, state: HeadStart, clipped_from: float, seconds: Tensor
+) -> tuple[Prepared, State, Evidence]:
+    """As `Rehdr.prepare`, for one frame: (1, 3, H, W) and (1, bins, H, W) float32 on the CPU, seconds (1,).
+
+    Equal to it but for rounding. H and W are at least 2.
+    """
+    image = torch.empty(1, IMAGE_CHANNELS, *ldr.shape[2:])
+    encoded = image[:, :3]
+    log = ldr.contiguous().clamp_min(DARKEST).log_()
+    torch.div(log, ENCODING, out=encoded).exp_()
+    shown = log.clamp_min_(math.log(head_start.FLOOR))  # which is above DARKEST
+    moved, fit = torch.empty(voxel.shape), torch.empty(4)
+    new = HeadStart(*map(torch.empty_like, state))
+    inputs = *map(_array, (ldr, shown, voxel)), _arrays(state), np.float32(clipped_from), seconds.item()
+    _advance(*inputs, _arrays(new), moved[0].numpy(), image[0].numpy(), fit.numpy())
+    torch.neg(new.age, out=image[:, 8:9]).exp_()
+    fit, interval = EventFit(*fit.view(4, 1, 1, 1, 1)), seconds.view(1, 1, 1, 1)
+    evidence = Evidence(fit, shown, own=image[:, 6:7], trust=image[:, 7:8])
+    return Prepared(image, encoded, moved, condition(fit, interval), interval), tuple(new), evidence
+
+
+def _array(x: Tensor) -> np.ndarray:
+    return x[0].contiguous().numpy()
+
+
+def _arrays(state: HeadStart) -> tuple[np.ndarray, ...]:
+    """log_radiance (3, H, W), variance and age (H, W), fit (8,)."""
+    log_radiance, variance, age, fit = state
+    return _array(log_radiance), _array(variance[0]), _array(age[0]), _array(fit)
+
+
+def _advance(ldr, shown, voxel, old, clipped_from, seconds, new, moved, image, fit) -> None:
+    """Everything but exp and log."""
+    # Planes of the image that are written last hold what only this function needs: less memory to go through.
+    events, own, trust, weight, mask = image[3:5], *image[6:10]
+    log_radiance, variance, age, sums = new
+    clipped = np.empty(len(own), np.bool_)
+    fade, drift = math.exp(-seconds / event_fit.MEMORY), np.float32(head_start.DRIFT * seconds)
+    _observe(ldr, shown, voxel, old[0], old[2], old[3], fade, clipped_from, clipped, events, weight, mask, sums)
+    fit[:] = _read(sums)
+    _scale(voxel.ravel(), moved.ravel(), fit[0], fit[1])
+    _carry(ldr, shown, clipped, events, old[0], old[1], fit, drift, clipped_from, log_radiance, weight, own)
+    if clipped.any():
+        coarse = fill(*_halve(log_radiance, weight), head_start.LEVELS - 1)
+        _settle(shown, clipped, coarse, weight, log_radiance)
+    _trust(clipped, weight, own, old[2], np.float32(seconds), trust, variance, age)
+    np.multiply(log_radiance, _SHARE, out=image[3:6])
+
+
+def fill(values: np.ndarray, weight: np.ndarray, levels: int) -> np.ndarray:
+    """As of head_start.py: values (3, H, W), weight (H, W)."""
+    if levels == 0 or min(weight.shape) < 2:
+        return values
+    return _enlarge(fill(*_halve(values, weight), levels - 1), values, weight)
+
+
+@kernel
+def _larger(a, b):
+    return a if a > b else b
+
+
+@kernel
+def _smaller(a, b):
+    return a if a < b else b
+
+
+@kernel
+def _observe(
+    ldr, shown, voxel, log_radiance, age, old, fade, clipped_from, clipped, events, weight, mask, new
+):
+    """The events of each polarity without isolated ones, the sums of event_fit.py after them, and what is clipped.
+
+    clipped: rows where anything is. weight: 1 where a channel is. mask: as of rehdr.py, of the brightest channel.
+    """
+    bins, height, width = voxel.shape
+    on, off = np.full((3, width + 2), -_1), np.full((3, width + 2), -_1)  # a row and those around it
+    brightest, per = np.empty(width, np.float32), _read(old)
+    sums = np.zeros(8)
+    scale = _1 / (_1 - clipped_from)
+    _count(voxel, 0, on[0], off[0])
+    for y in range(height):
+        above, here, below = (y + 2) % 3, y % 3, (y + 1) % 3
+        if y + 1 < height:
+            _count(voxel, y + 1, on[below], off[below])
+        else:
+            on[below], off[below] = -_1, -_1
+        _limit_isolated(on[above], on[here], on[below], events[0, y])
+        _limit_isolated(off[above], off[here], off[below], events[1, y])
+        red, green, blue = ldr[0, y], ldr[1, y], ldr[2, y]
+        for x in range(width):
+            brightest[x] = _larger(_larger(red[x], green[x]), blue[x])
+        any_clipped, out = False, weight[y]
+        for x in range(width):
+            any_clipped |= brightest[x] >= clipped_from
+            out[x] = _1 if brightest[x] >= clipped_from else _0
+        clipped[y], out = any_clipped, mask[y]
+        for x in range(width):
+            out[x] = _smaller(_larger((brightest[x] - clipped_from) * scale, _0), _1)
+        sums += _evidence(shown, log_radiance, y, age[y], weight[y], events[0, y], events[1, y], per)
+    for i in range(8):
+        new[i] = _PRIOR[i] + (old[i] - _PRIOR[i]) * fade + sums[i]
+
+
+@kernel
+def _count(voxel, y, on, off):
+    """Events of a row by polarity, in a border of -1."""
+    rising, falling = on[1:-1], off[1:-1]
+    rising[:], falling[:] = _0, _0
+    for plane in range(len(voxel)):
+        row = voxel[plane, y]
+        for x in range(len(row)):
+            rising[x] += _larger(row[x], _0)
+            falling[x] += _larger(-row[x], _0)
+
+
+@kernel
+def _limit_isolated(above, here, below, out):
+    for x in range(len(out)):
+        over = _larger(_larger(above[x], above[x + 1]), above[x + 2])
+        under = _larger(_larger(below[x], below[x + 1]), below[x + 2])
+        most = _larger(_larger(over, under), _larger(here[x], here[x + 2]))
+        out[x] = _smaller(here[x + 1], most + _ISOLATED)
+
+
+@kernel
+def _read(sums):
+    """As of event_fit.py."""
+    aa, bb, ab, ad, bd, dd, rr, n = sums
+    determinant = max(aa * bb - ab * ab, _SINGULAR * aa * bb)
+    on = min(max((ad * bb - ab * bd) / determinant, _LEAST), _MOST)
+    off = min(max((ab * ad - aa * bd) / determinant, _LEAST), _MOST)
+    noise, explained = min(max(rr / n, _LEAST_NOISE), _MOST_NOISE), min(max(1 - rr / dd, 0.0), 1.0)
+    return np.float32(on), np.float32(off), np.float32(noise), np.float32(explained)
+
+
+@reduction
+def _evidence(shown, log_radiance, y, age, clipped, on, off, fit):
+    """What a row adds to the sums of event_fit.py."""
+    per_on, per_off, noise, _ = fit
+    now_red, now_green, now_blue = shown[0, y], shown[1, y], shown[2, y]
+    red, green, blue = log_radiance[0, y], log_radiance[1, y], log_radiance[2, y]
+    aa, bb, ab, ad, bd, dd, rr, n = _0, _0, _0, _0, _0, _0, _0, _0
+    for x in range(len(on)):
+        a, b = on[x], off[x]
+        low = _smaller(_smaller(now_red[x], now_green[x]), _smaller(now_blue[x], red[x]))
+        low = _smaller(low, _smaller(green[x], blue[x]))
+        high = _larger(_larger(now_red[x], now_green[x]), _larger(now_blue[x], red[x]))
+        high = _larger(high, _larger(green[x], blue[x]))
+        usable = (clipped[x] == _0) & (age[x] == _0) & (low > _LOW) & (high < _HIGH)
+        usable &= (a + b > _0) & (_larger(a, b) <= _PLAUSIBLE)
+        d = ((now_red[x] - red[x]) + (now_green[x] - green[x]) + (now_blue[x] - blue[x])) * _THIRD
+        residual = d - per_on * a + per_off * b
+        expected = _OUTLIER * (noise * (a + b) + _FRAME_VARIANCE)
+        weight = expected / (expected + residual * residual) if usable else _0
+        aa += weight * a * a
+        bb += weight * b * b
+        ab += weight * a * b
+        ad += weight * a * d
+        bd += weight * b * d
+        dd += weight * d * d
+        rr += weight * residual * residual
+        n += weight * (a + b)
+    return np.array((aa, bb, ab, ad, bd, dd, rr, n))
+
+
+@kernel
+def _scale(voxel, moved, per_on, per_off):
+    for i in range(len(voxel)):
+        value = voxel[i]
+        value *= per_on if value > _0 else per_off
+        moved[i] = _smaller(_larger(value, -_MOST_MOVED), _MOST_MOVED)
+
+
+@kernel
+def _carry(
+    ldr, shown, clipped, events, old, old_variance, fit, drift, clipped_from, carried, weight, own
+):
+    """In clipped pixels the log radiance, moved by the events and corrected by channels that are known, and its weight.
+
+    Elsewhere what is shown, and no weight.
+    """
+    per_on, per_off, noise = fit[0], fit[1], fit[2]
+    for y in range(len(clipped)):
+        for c in range(3):
+            carried[c, y] = shown[c, y]
+        own[y] = _1
+        if not clipped[y]:
+            continue
+        for x in range(weight.shape[1]):
+            if weight[y, x] == _0:
+                continue
+            on, off = events[0, y, x], events[1, y, x]
+            change = per_on * on - per_off * off
+            missing, known = _0, _0
+            for c in range(3):
+                if (ldr[c, y, x] < clipped_from) & (ldr[c, y, x] > _FLOOR):
+                    missing += shown[c, y, x] - (old[c, y, x] + change)
+                    known += _1
+            variance = _smaller(old_variance[y, x] + noise * (on + off) + drift, _UNKNOWN)
+            if known:
+                change += missing / known
+                variance = _smaller(variance, _PARTLY)
+            for c in range(3):
+                carried[c, y, x] = _smaller(_larger(old[c, y, x] + change, shown[c, y, x]), _LOG_LIMIT)
+            own[y, x] = _HALF_TRUSTED / (_HALF_TRUSTED + variance)
+            weight[y, x] = own[y, x] * own[y, x]
+
+
+@kernel
+def _halve(values, weight):
+    """Half the size, rounded up: weighted means, and their weight."""
+    height, width = weight.shape
+    shape = (height + 1) // 2, (width + 1) // 2
+    means, weights = np.zeros((3, *shape), np.float32), np.zeros(shape, np.float32)
+    for y in range(shape[0]):
+        top, bottom = 2 * y, min(2 * y + 1, height - 1)
+        for x in range(shape[1]):
+            left, right = 2 * x, min(2 * x + 1, width - 1)
+            a, b = weight[top, left], weight[top, right]
+            c, d = weight[bottom, left], weight[bottom, right]
+            total = a + b + c + d
+            if total == _0:
+                continue
+            weights[y, x] = min(total, _1)
+            divisor = max(total, np.float32(4e-9))
+            for i in range(3):
+                above = a * values[i, top, left] + b * values[i, top, right]
+                below = c * values[i, bottom, left] + d * values[i, bottom, right]
+                means[i, y, x] = (above + below) / divisor
+    return means, weights
+
+
+@kernel
+def _between(i, coarse, fine):
+    """Of pixel i of `fine` in `coarse`: the pixel before, the one after, and the share of the latter."""
+    position = max((i + 0.5) * coarse / fine - 0.5, 0.0)
+    before = int(position)
+    return before, min(before + 1, coarse - 1), np.float32(position - before)
+
+
+@kernel
+def _columns(coarse, fine):
+    """_between for all columns."""
+    left, right, along = np.empty(fine, np.int32), np.empty(fine, np.int32), np.empty(fine, np.float32)
+    for x in range(fine):
+        left[x], right[x], along[x] = _between(x, coarse, fine)
+    return left, right, along
+
+
+@kernel
+def _row(coarse, y, height, out):
+    """Row y of `coarse` at another height, (3, columns)."""
+    top, bottom, down = _between(y, coarse.shape[1], height)
+    for c in range(3):
+        above, below, line = coarse[c, top], coarse[c, bottom], out[c]
+        for x in range(len(line)):
+            line[x] = above[x] + down * (below[x] - above[x])
+
+
+@kernel
+def _enlarge(coarse, values, weight):
+    """Bilinear, and the values where there is weight."""
+    result = np.empty_like(values)
+    height, width = weight.shape
+    left, right, along = _columns(coarse.shape[2], width)
+    lines = np.empty((3, coarse.shape[2]), np.float32)
+    for y in range(height):
+        _row(coarse, y, height, lines)
+        for c in range(3):
+            line, own, share, out = lines[c], values[c, y], weight[y], result[c, y]
+            for x in range(width):
+                out[x] = line[left[x]] + along[x] * (line[right[x]] - line[left[x]])
+            for x in range(width):
+                out[x] += share[x] * (own[x] - out[x])
+    return result
+
+
+@kernel
+def _settle(shown, clipped, coarse, weight, log_radiance):
+    """What lies around fills in clipped pixels, the less they are trusted the more."""
+    height, width = weight.shape
+    left, right, along = _columns(coarse.shape[2], width)
+    lines = np.empty((3, coarse.shape[2]), np.float32)
+    for y in range(height):
+        if not clipped[y]:
+            continue
+        _row(coarse, y, height, lines)
+        for x in range(width):
+            share = weight[y, x]
+            if share == _0:
+                continue
+            for c in range(3):
+                before, value = lines[c, left[x]], log_radiance[c, y, x]
+                around = before + along[x] * (lines[c, right[x]] - before)
+                around += share * (value - around)
+                around += share * (value - around)
+                log_radiance[c, y, x] = _larger(around, shown[c, y, x])
+
+
+@kernel
+def _trust(clipped, weight, own, old_age, seconds, trust, variance, age):
+    """Trust, with that of what lies around, the variance by it, and the age."""
+    height, width = weight.shape
+    columns, pixels = np.zeros(width + 2 * _AROUND, np.float32), np.zeros(width, np.float32)
+    for x in range(width):
+        pixels[x] = min(x + _AROUND + 1, width) - max(x - _AROUND, 0)
+    for y in range(height):
+        if not clipped[y]:
+            trust[y], variance[y], age[y] = _1, _0, _0
+            continue
+        first, end = max(y - _AROUND, 0), min(y + _AROUND + 1, height)
+        inside = columns[_AROUND : _AROUND + width]
+        inside[:] = _0
+        for row in range(first, end):
+            line = weight[row]
+            for x in range(width):
+                inside[x] += line[x]
+        rows, out, mine = np.float32(end - first), trust[y], own[y]
+        for x in range(width):
+            total = columns[x]
+            for i in range(1, 2 * _AROUND + 1):
+                total += columns[x + i]
+            out[x] = _larger(mine[x], _PASSED_ON * math.sqrt(total / (rows * pixels[x])))
+        row, values = weight[y], variance[y]
+        for x in range(width):
+            values[x] = _HALF_TRUSTED / out[x] - _HALF_TRUSTED if row[x] > _0 else _0
+        before, values = old_age[y], age[y]
+        for x in range(width):
+            values[x] = _smaller(before[x] + seconds, _NEVER) if row[x] > _0 else _0

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from rehdr_ros.errors import InputError
 from rehdr_ros.network.blocks import UPSAMPLING
 from rehdr_ros.network.compact import Compact
+from rehdr_ros.network.event_fit import EventFit
 from rehdr_ros.network.full import FullResolution
 from rehdr_ros.network.fusion import FUSION
 from rehdr_ros.network.head_start import FLOOR, Evidence, HeadStart, advance, initial_state, rescale
@@ -27,9 +28,14 @@ BODIES = {"full": FullResolution, "compact": Compact}
 
 IMAGE_CHANNELS, OUTPUTS = 10, 5  # of a network of "ldr_white" radiance
 
+DARKEST, ENCODING = 1e-4, 2.2  # the LDR as the convolutions see it: at least, and to which root
+LOG_SHARE = 0.3  # of log radiances, as they see them
+MOST_MOVED = 3.0  # nat, of events
+
 _PRIOR_VARIANCE = 2.0  # nat^2, of what lies above white: the head start's excess is shrunk by how it compares with it
 _LEAST_BOUND, _VARIANCE_BOUND, _EXCESS_BOUND = 0.1, 0.7, 0.6  # of the correction, nat
 _LOG_SIGMA = (math.log(0.01), math.log(4.0))  # nat
+MEASURED_SIGMA = 0.01, 0.002  # nat, of usual cameras; the latter over luminance: shot, read and quantisation noise
 
 
 class Prepared(NamedTuple):
@@ -187,14 +193,13 @@ class Rehdr(nn.Module):
         if not head_start:
             return Prepared(ldr, ldr, voxel, torch.zeros(len(ldr), 3).to(ldr), interval), (), None
         state, evidence = advance(ldr, voxel, HeadStart(*head_start), seconds, clipped_from)
-        encoded = ldr.clamp_min(1e-4) ** (1 / 2.2)
+        encoded = ldr.clamp_min(DARKEST) ** (1 / ENCODING)
         clipped = clip_mask(ldr, clipped_from).amax(1, keepdim=True)
-        image = (encoded, 0.3 * state.log_radiance, evidence.own, evidence.trust, (-state.age).exp(), clipped)
+        image = (encoded, LOG_SHARE * state.log_radiance, evidence.own, evidence.trust, (-state.age).exp(), clipped)
         fit = evidence.fit
-        condition = torch.cat((fit.explained, 0.2 * fit.noise.log(), 0.2 * (interval + 1e-3).log()), 1)[..., 0, 0]
         # In log-intensity units the grid looks alike for every contrast threshold, and no hot pixel rules it.
-        moved = torch.where(voxel > 0, fit.on * voxel, fit.off * voxel).clamp(-3, 3)
-        return Prepared(torch.cat(image, 1), encoded, moved, condition, interval), tuple(state), evidence
+        moved = torch.where(voxel > 0, fit.on * voxel, fit.off * voxel).clamp(-MOST_MOVED, MOST_MOVED)
+        return Prepared(torch.cat(image, 1), encoded, moved, condition(fit, interval), interval), tuple(state), evidence
 
     def features(self, prepared: Prepared, cells: State) -> State:
         """The second part: every convolution. Returns (N, 5 or 3, H, W), in their precision, and the new cells."""
@@ -231,7 +236,8 @@ class Rehdr(nn.Module):
 
     def _sigma(self, spread: Tensor, unknown: Tensor, ldr: Tensor, clipped: Tensor) -> Tensor:
         predicted = (spread + (0.05 + 0.5 * unknown).log()).clamp(*_LOG_SIGMA).exp()
-        measured = 0.01 + 0.002 / (luminance(ldr) + FLOOR)  # of usual cameras: shot, read and quantisation noise
+        least, over = MEASURED_SIGMA
+        measured = least + over / (luminance(ldr) + FLOOR)
         return torch.where(clipped.amax(1, keepdim=True) > 0, predicted, measured)
 
     def _check(self, ldr: Tensor, voxel: Tensor) -> None:
@@ -246,6 +252,11 @@ class Rehdr(nn.Module):
 def _cause(own: Tensor, trust: Tensor, clipped: Tensor) -> Tensor:
     cause = torch.where(own >= _CARRIED, 1.0, torch.where(trust >= _FILLED, 2.0, 3.0))
     return torch.where(clipped.amax(1, keepdim=True) > 0, cause, 0.0)
+
+
+def condition(fit: EventFit, interval: Tensor) -> Tensor:
+    """What Prepared has of it; interval: (N, 1, 1, 1) s."""
+    return torch.cat((fit.explained, 0.2 * fit.noise.log(), 0.2 * (interval + 1e-3).log()), 1)[..., 0, 0]
 
 
 def clip_mask(ldr: Tensor, clipped_from: float | Tensor) -> Tensor:

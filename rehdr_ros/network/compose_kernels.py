@@ -1,0 +1,75 @@
+"""What `Rehdr.compose` on a CPU needs around its formula, which only clipped pixels need: they are a fifth of a frame."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rehdr_ros.jit import kernel
+from rehdr_ros.luminance import BT709
+from rehdr_ros.network import rehdr
+from rehdr_ros.network.head_start import FLOOR
+
+_RED, _GREEN, _BLUE = BT709
+_FLOOR = np.float32(FLOOR)
+_LEAST, _OVER = (np.float32(x) for x in rehdr.MEASURED_SIGMA)
+
+
+def clipped_pixels(ldr: Tensor, clipped_from: float) -> np.ndarray:
+    """Indices in H * W, int32, of pixels with a channel above clipped_from. ldr: (1, 3, H, W) float32."""
+    return _find(_planes(ldr), np.float32(clipped_from))
+
+
+def take(x: Tensor, pixels: np.ndarray) -> Tensor:
+    """(1, C, H, W) -> those pixels of it, (1, C, 1, K) float32."""
+    part = torch.empty(1, x.shape[1], 1, len(pixels))
+    _take(_planes(x), pixels, _planes(part))
+    return part
+
+
+def put(part: Tensor, pixels: np.ndarray, x: Tensor) -> None:
+    """The reverse, into a contiguous float32 x."""
+    _put(_planes(part), pixels, _planes(x))
+
+
+def measured_sigma(ldr: Tensor) -> Tensor:
+    """As of rehdr.py, (1, 1, H, W)."""
+    sigma = torch.empty_like(ldr[:, :1])
+    _sigma(_planes(ldr), _planes(sigma)[0])
+    return sigma
+
+
+def _planes(x: Tensor) -> np.ndarray:
+    return x[0].float().contiguous().view(x.shape[1], -1).numpy()
+
+
+@kernel
+def _find(ldr, clipped_from):
+    red, green, blue = ldr[0], ldr[1], ldr[2]
+    pixels, count = np.empty(len(red), np.int32), 0
+    for i in range(len(red)):
+        pixels[count] = i
+        count += (red[i] > clipped_from) | (green[i] > clipped_from) | (blue[i] > clipped_from)
+    return pixels[:count].copy()
+
+
+@kernel
+def _take(planes, pixels, part):
+    for c in range(len(planes)):
+        plane, out = planes[c], part[c]
+        for i in range(len(pixels)):
+            out[i] = plane[pixels[i]]
+
+
+@kernel
+def _put(part, pixels, planes):
+    for c in range(len(planes)):
+        plane, values = planes[c], part[c]
+        for i in range(len(pixels)):
+            plane[pixels[i]] = values[i]
+
+
+@kernel
+def _sigma(ldr, sigma):
+    red, green, blue = ldr[0], ldr[1], ldr[2]
+    for i in range(len(sigma)):
+        sigma[i] = _LEAST + _OVER / (_RED * red[i] + _GREEN * green[i] + _BLUE * blue[i] + _FLOOR)

@@ -10,15 +10,29 @@ from rehdr_ros.errors import InputError
 from rehdr_ros.network import Rehdr, load_checkpoint
 from rehdr_ros.training.baselines import BASELINES
 from rehdr_ros.training.benchmark import DISTURBANCES, cases
-from rehdr_ros.training.evaluation import SKIPPED, Scores, compare, evaluate_folder, json_text, mean_of, table
+from rehdr_ros.training.evaluation import (
+    SKIPPED,
+    Comparison,
+    Scores,
+    compare,
+    evaluate_folder,
+    json_text,
+    mean_of,
+    table,
+    table_by_sequence,
+)
+from rehdr_ros.training.footage import FRAME_TIMES, MOST_FRAMES, Timing, read_all
+from rehdr_ros.training.reclipped import CONSTANT_LIFT, Reclipped
 from rehdr_ros.training.recorded import find_recordings
 from rehdr_ros.training.sequence import Sequence
+
+_BY_SEQUENCE = ("clipped_error_share", "structure_error_share", "structure_correlation_clipped")  # of recordings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "One of three: --predicted and --truth; --benchmark, for networks on simulated sequences; "
-        "--recordings, for networks on recordings with truth."
+        "--recordings, for networks on recordings with truth or, with --reclip, on any recordings."
     )
     add = parser.add_argument
     add("--predicted", metavar="DIR", help="folder that `rehdr reconstruct` wrote")
@@ -28,18 +42,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="procedural, or a folder of .hdr and .exr scenes: 20 frames each, 10, 20 and 40 %% of the pixels clipped",
     )
-    add("--recordings", metavar="PATH", help="folder with LDR/, HDR/ and event/, a bag with truth, or a folder of bags")
+    add(
+        "--recordings",
+        nargs="+",
+        metavar="PATH",
+        help="folders with LDR/, HDR/ and event/, bags with truth, or folders of bags; with --reclip any recordings of "
+        "frames and events that `rehdr reconstruct` reads",
+    )
     add("--weights", nargs="+", default=["rehdr_t"], help="networks for the latter two: shipped names or files")
     add("--size", type=int, default=192, help="of the benchmark's square frames, px")
     add("--disturbed", action="store_true", help="the benchmark also with hot pixels, lost packets, other thresholds")
     add("--pictures", metavar="DIR", help="write a picture, a video and EXR frames of every sequence")
     add("-o", "--output", help="JSON file for the measures; DIR/metrics.json if there is a DIR")
+    add = parser.add_argument_group("real recordings").add_argument
+    add(
+        "--reclip",
+        metavar="SHARES",
+        help="clip the recordings' frames again, which are their own truth then: the shares of all pixels that shall "
+        "exceed white, as 0.15,0.3; scored from the second frame on, without pixels that were clipped before",
+    )
+    add("--wrong-events", action="store_true", help="the networks also with another recording's events, and 50 ms late")
+    add("--response", default="1", help="of their frames: a power or the file of a table; 1 means linear values")
+    add("--white-level", type=int, default=0, help="value at which 16-bit frames saturate; 0: at full scale")
+    add("--frame-time", choices=FRAME_TIMES, default="middle", help="of the exposure: when the frame was")
+    add(
+        "--event-latency", type=float, default=0.0, metavar="S", help="how much later than the light events are stamped"
+    )
+    add("--frames", type=int, default=MOST_FRAMES, metavar="N", help="most frames of a recording, from its start on")
 
 
 def run(args: argparse.Namespace) -> None:
     given = [name for name in ("predicted", "benchmark", "recordings") if getattr(args, name)]
     if len(given) != 1 or bool(args.truth) != bool(args.predicted):
         raise InputError("give --predicted with --truth, or --benchmark, or --recordings")
+    if args.reclip and not args.recordings or args.wrong_events and not args.reclip:
+        raise InputError("--reclip goes with --recordings, and --wrong-events with both")
     if args.predicted:
         scores = evaluate_folder(args.predicted, args.truth)
         _write(args.output or Path(args.predicted) / "metrics.json", scores)
@@ -48,12 +85,33 @@ def run(args: argparse.Namespace) -> None:
     if args.size < 16:
         raise InputError(f"--size {args.size}: at least 16 px")
     networks = {Path(w).stem if Path(w).is_file() else w: load_checkpoint(w) for w in args.weights}
-    if len(networks) < len(args.weights) or networks.keys() & BASELINES.keys():
-        raise InputError(f"--weights: every network needs a name of its own, not one of {', '.join(BASELINES)} either")
-    if args.recordings:
-        _write(args.output, _evaluate(_recorded(args.recordings, networks), networks, args.pictures, "recording"))
+    taken = {*BASELINES, CONSTANT_LIFT}
+    if len(networks) < len(args.weights) or networks.keys() & taken:
+        raise InputError(f"--weights: every network needs a name of its own, not one of {', '.join(taken)} either")
+    if args.reclip:
+        _write(args.output, _evaluate_reclipped(args, networks))
+    elif args.recordings:
+        compared = _compared(_recorded(args.recordings, networks), networks)
+        _write(args.output, _evaluate(compared, args.pictures, "recording"))
     else:
         _write(args.output, _evaluate_benchmark(args, networks))
+
+
+def _evaluate_reclipped(args: argparse.Namespace, networks: dict[str, Rehdr]) -> dict:
+    timing = Timing(args.frame_time, args.event_latency)
+    footages = read_all(args.recordings, args.response, args.white_level, args.frames)
+    sequences = Reclipped(footages, _shares(args.reclip), _bins(networks), timing, args.wrong_events)
+    report = _evaluate(sequences.comparisons(networks), args.pictures, "sequence", len(sequences))
+    for measure in _BY_SEQUENCE:
+        print(f"\n{table_by_sequence(report['sequences'], measure)}")
+    return report
+
+
+def _shares(text: str) -> list[float]:
+    try:
+        return [float(share) for share in text.split(",")]
+    except ValueError:
+        raise InputError(f"--reclip {text}: shares between 0 and 1, as 0.15,0.3") from None
 
 
 def _evaluate_benchmark(args: argparse.Namespace, networks: dict[str, Rehdr]) -> dict:
@@ -66,21 +124,22 @@ def _evaluate_benchmark(args: argparse.Namespace, networks: dict[str, Rehdr]) ->
         chosen = list(cases(folder, args.size))
         sequences = ((case.name, case.sequence(bins, disturbance)) for case in chosen)
         pictures = args.pictures and str(Path(args.pictures, name.replace(" ", "_") if args.disturbed else ""))
-        report[name] = _evaluate(sequences, networks, pictures, "sequence", len(chosen))
+        report[name] = _evaluate(_compared(sequences, networks), pictures, "sequence", len(chosen))
     return report if args.disturbed else report["none"]
 
 
+def _compared(
+    sequences: Iterator[tuple[str, Sequence]], networks: dict[str, Rehdr]
+) -> Iterator[tuple[str, Comparison]]:
+    return ((name, compare(sequence, networks)) for name, sequence in sequences)
+
+
 def _evaluate(
-    sequences: Iterator[tuple[str, Sequence]],
-    networks: dict[str, Rehdr],
-    pictures: str | None,
-    unit: str,
-    total: int | None = None,
+    comparisons: Iterator[tuple[str, Comparison]], pictures: str | None, unit: str, total: int | None = None
 ) -> dict:
     """Scores by sequence and their mean, which is printed."""
     scores: dict[str, Scores] = {}
-    for name, sequence in progress(sequences, "evaluating", total, unit):
-        comparison = compare(sequence, networks)
+    for name, comparison in progress(comparisons, "evaluating", total, unit):
         scores[name] = comparison.scores()
         if pictures:
             write_pictures(comparison, Path(pictures), name.replace(" ", "_").replace("/", "_"))
@@ -89,9 +148,9 @@ def _evaluate(
     return {"mean": mean, "sequences": scores}
 
 
-def _recorded(path: str, networks: dict[str, Rehdr]) -> Iterator[tuple[str, Sequence]]:
+def _recorded(paths: list[str], networks: dict[str, Rehdr]) -> Iterator[tuple[str, Sequence]]:
     bins = _bins(networks)
-    for recording in find_recordings(path, bins):
+    for recording in (recording for path in paths for recording in find_recordings(path, bins)):
         if recording.bins != bins:
             raise InputError(f"{recording}: grids of {recording.bins} bins, the networks take {bins}")
         if len(recording) <= SKIPPED:

@@ -11,12 +11,14 @@ import numpy as np
 import torch
 
 from rehdr_ros.luminance import BT709
+from rehdr_ros.network import head_start as head_starts
 from rehdr_ros.network.integrator import CLIPPED, initial_state, integrate, luminance
 from rehdr_ros.network.rehdr import clip_mask
 from rehdr_ros.simulation.sensors import RESPONSE
 from rehdr_ros.training.metrics import FLOOR, fill_constant, pixel_classes
 
 Frames = Sequence[np.ndarray]
+Baseline = Callable[[Frames, Frames], list[np.ndarray]]
 
 
 def linearised(ldr: Frames, voxels: Frames) -> list[np.ndarray]:
@@ -53,15 +55,39 @@ def complementary_filter(ldr: Frames, voxels: Frames) -> list[np.ndarray]:
         y = luminance(image)
         coloured = (state.recency == 1) & (y > FLOOR)  # exposed now, and not black
         chromaticity = torch.where(coloured, image / y.clamp_min(FLOOR), chromaticity)
-        radiance = torch.maximum(state.log_luminance.exp() * chromaticity, image)
-        blended = image + clip_mask(image, CLIPPED) * (radiance - image)
-        predicted.append(blended[0].permute(1, 2, 0).numpy())
+        predicted.append(_blended(state.log_luminance.exp() * chromaticity, image))
     return predicted
 
 
-BASELINES: dict[str, Callable[[Frames, Frames], list[np.ndarray]]] = {
+def head_start(ldr: Frames, voxels: Frames) -> list[np.ndarray]:
+    """What the networks start from in clipped pixels, blended as they do it: an untrained network."""
+    state, predicted = None, []
+    for linear, voxel in zip(linearised(ldr, voxels), voxels, strict=True):
+        image = torch.from_numpy(linear).permute(2, 0, 1)[None]
+        state = head_starts.initial_state(image) if state is None else state
+        state, _ = head_starts.advance(image, torch.as_tensor(voxel)[None], state)
+        predicted.append(_blended(state.log_radiance.exp(), image))
+    return predicted
+
+
+def constant_lift(ldr: Frames, voxels: Frames, factor: float) -> list[np.ndarray]:
+    """The linearised LDR, its clipped pixels times one factor: what can be had of mild scenes without events."""
+    return [
+        np.where(pixel_classes(frame)["clipped"][..., None], np.float32(factor) * linear, linear)
+        for frame, linear in zip(ldr, linearised(ldr, voxels), strict=True)
+    ]
+
+
+def _blended(radiance: torch.Tensor, image: torch.Tensor) -> np.ndarray:
+    """Where a channel clips the radiance, (1, 3, H, W), but never below the frame -> (H, W, 3)."""
+    blended = image + clip_mask(image, CLIPPED) * (torch.maximum(radiance, image) - image)
+    return blended[0].permute(1, 2, 0).numpy()
+
+
+BASELINES: dict[str, Baseline] = {
     "ldr": linearised,
     "constant_fill": constant_fill,
     "grey_fill": grey_fill,
     "filter": complementary_filter,
+    "head_start": head_start,
 }

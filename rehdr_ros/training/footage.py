@@ -1,5 +1,6 @@
 """A real recording in memory: linear frames, when they were exposed, and the events of all that time."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -57,6 +58,11 @@ class Footage:
     def size(self) -> tuple[int, int]:
         """Height and width."""
         return tuple(self.linear.shape[2:])
+
+    @property
+    def event_rate(self) -> float:
+        """Events/s, 0 without any."""
+        return len(self.events) / max(1e-9, np.ptp(self.events.t) * 1e-9) if len(self.events) else 0.0
 
     def times_ns(self, timing: Timing) -> np.ndarray:
         """When the frames were, (T,) int64."""
@@ -127,6 +133,13 @@ def read_footage(
         np.array([frame.exposure or 0.0 for frame in frames]),
         events[np.argsort(events.t, kind="stable")],
     )
+
+
+def read_all(paths: Iterable[str | Path], *settings) -> list[Footage]:
+    """The recordings at several paths, as of read_footage; names that aren't unique become the paths."""
+    footages = {str(path): read_footage(path, *settings) for path in paths}
+    names = [footage.name for footage in footages.values()]
+    return [f if names.count(f.name) == 1 else replace(f, name=path) for path, f in footages.items()]
 
 
 def _check(path: str | Path, frame: Frame, before: list[Frame]) -> None:

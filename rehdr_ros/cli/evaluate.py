@@ -6,8 +6,10 @@ from pathlib import Path
 
 from rehdr_ros.cli.pictures import write_pictures
 from rehdr_ros.cli.progress import progress
+from rehdr_ros.cli.real_recordings import add_real_recordings, compared_statistics, reclipped_recordings
 from rehdr_ros.errors import InputError
 from rehdr_ros.network import Rehdr, load_checkpoint
+from rehdr_ros.simulation.sensors import RESPONSE
 from rehdr_ros.training.baselines import BASELINES
 from rehdr_ros.training.benchmark import DISTURBANCES, cases
 from rehdr_ros.training.evaluation import (
@@ -21,8 +23,7 @@ from rehdr_ros.training.evaluation import (
     table,
     table_by_sequence,
 )
-from rehdr_ros.training.footage import FRAME_TIMES, MOST_FRAMES, Timing, read_all
-from rehdr_ros.training.reclipped import CONSTANT_LIFT, Reclipped
+from rehdr_ros.training.reclipped import CONSTANT_LIFT
 from rehdr_ros.training.recorded import find_recordings
 from rehdr_ros.training.sequence import Sequence
 
@@ -32,7 +33,8 @@ _BY_SEQUENCE = ("clipped_error_share", "structure_error_share", "structure_corre
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "One of three: --predicted and --truth; --benchmark, for networks on simulated sequences; "
-        "--recordings, for networks on recordings with truth or, with --reclip, on any recordings."
+        "--recordings, for networks on recordings with truth or, with --reclip, on any recordings; with --statistics "
+        "it is not for networks, but for any recordings beside the simulations of a training."
     )
     add = parser.add_argument
     add("--predicted", metavar="DIR", help="folder that `rehdr reconstruct` wrote")
@@ -54,29 +56,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--disturbed", action="store_true", help="the benchmark also with hot pixels, lost packets, other thresholds")
     add("--pictures", metavar="DIR", help="write a picture, a video and EXR frames of every sequence")
     add("-o", "--output", help="JSON file for the measures; DIR/metrics.json if there is a DIR")
-    add = parser.add_argument_group("real recordings").add_argument
-    add(
-        "--reclip",
-        metavar="SHARES",
-        help="clip the recordings' frames again, which are their own truth then: the shares of all pixels that shall "
-        "exceed white, as 0.15,0.3; scored from the second frame on, without pixels that were clipped before",
-    )
-    add("--wrong-events", action="store_true", help="the networks also with another recording's events, and 50 ms late")
-    add("--response", default="1", help="of their frames: a power or the file of a table; 1 means linear values")
-    add("--white-level", type=int, default=0, help="value at which 16-bit frames saturate; 0: at full scale")
-    add("--frame-time", choices=FRAME_TIMES, default="middle", help="of the exposure: when the frame was")
-    add(
-        "--event-latency", type=float, default=0.0, metavar="S", help="how much later than the light events are stamped"
-    )
-    add("--frames", type=int, default=MOST_FRAMES, metavar="N", help="most frames of a recording, from its start on")
+    add_real_recordings(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     given = [name for name in ("predicted", "benchmark", "recordings") if getattr(args, name)]
     if len(given) != 1 or bool(args.truth) != bool(args.predicted):
         raise InputError("give --predicted with --truth, or --benchmark, or --recordings")
-    if args.reclip and not args.recordings or args.wrong_events and not args.reclip:
-        raise InputError("--reclip goes with --recordings, and --wrong-events with both")
+    if (args.reclip or args.statistics) and not args.recordings or args.wrong_events and not args.reclip:
+        raise InputError("--reclip and --statistics go with --recordings, and --wrong-events with --reclip")
+    if args.reclip and args.statistics:
+        raise InputError("give --reclip or --statistics, not both")
+    if args.statistics:
+        _write(args.output, compared_statistics(args))
+        return
     if args.predicted:
         scores = evaluate_folder(args.predicted, args.truth)
         _write(args.output or Path(args.predicted) / "metrics.json", scores)
@@ -85,33 +78,24 @@ def run(args: argparse.Namespace) -> None:
     if args.size < 16:
         raise InputError(f"--size {args.size}: at least 16 px")
     networks = {Path(w).stem if Path(w).is_file() else w: load_checkpoint(w) for w in args.weights}
-    taken = {*BASELINES, CONSTANT_LIFT}
+    taken = [*BASELINES, CONSTANT_LIFT]
     if len(networks) < len(args.weights) or networks.keys() & taken:
         raise InputError(f"--weights: every network needs a name of its own, not one of {', '.join(taken)} either")
     if args.reclip:
         _write(args.output, _evaluate_reclipped(args, networks))
     elif args.recordings:
-        compared = _compared(_recorded(args.recordings, networks), networks)
+        compared = _compared(_recorded(args.recordings, networks, args.response or RESPONSE), networks)
         _write(args.output, _evaluate(compared, args.pictures, "recording"))
     else:
         _write(args.output, _evaluate_benchmark(args, networks))
 
 
 def _evaluate_reclipped(args: argparse.Namespace, networks: dict[str, Rehdr]) -> dict:
-    timing = Timing(args.frame_time, args.event_latency)
-    footages = read_all(args.recordings, args.response, args.white_level, args.frames)
-    sequences = Reclipped(footages, _shares(args.reclip), _bins(networks), timing, args.wrong_events)
-    report = _evaluate(sequences.comparisons(networks), args.pictures, "sequence", len(sequences))
+    recordings = reclipped_recordings(args, _bins(networks))
+    report = _evaluate(recordings.comparisons(networks), args.pictures, "sequence", len(recordings))
     for measure in _BY_SEQUENCE:
         print(f"\n{table_by_sequence(report['sequences'], measure)}")
     return report
-
-
-def _shares(text: str) -> list[float]:
-    try:
-        return [float(share) for share in text.split(",")]
-    except ValueError:
-        raise InputError(f"--reclip {text}: shares between 0 and 1, as 0.15,0.3") from None
 
 
 def _evaluate_benchmark(args: argparse.Namespace, networks: dict[str, Rehdr]) -> dict:
@@ -148,9 +132,9 @@ def _evaluate(
     return {"mean": mean, "sequences": scores}
 
 
-def _recorded(paths: list[str], networks: dict[str, Rehdr]) -> Iterator[tuple[str, Sequence]]:
+def _recorded(paths: list[str], networks: dict[str, Rehdr], response: float | str) -> Iterator[tuple[str, Sequence]]:
     bins = _bins(networks)
-    for recording in (recording for path in paths for recording in find_recordings(path, bins)):
+    for recording in (recording for path in paths for recording in find_recordings(path, bins, response)):
         if recording.bins != bins:
             raise InputError(f"{recording}: grids of {recording.bins} bins, the networks take {bins}")
         if len(recording) <= SKIPPED:

@@ -79,12 +79,18 @@ class Variety:
 
 @dataclass(frozen=True)
 class Batch:
-    """ldr, truth: (N, T, 3, H, W); voxel: (N, T, B, H, W); gain: (N, T). All float32, as of training.Sequence."""
+    """ldr, truth: (N, T, 3, H, W); voxel: (N, T, B, H, W); gain: (N, T), all float32, as of training.Sequence.
+
+    seconds: (N, T), since the frame before, 0 for the first; exposure, refractory: (N,), s, as drawn.
+    """
 
     ldr: Tensor
     voxel: Tensor
     truth: Tensor
     gain: Tensor
+    seconds: Tensor
+    exposure: Tensor
+    refractory: Tensor
 
 
 @dataclass(frozen=True)
@@ -133,9 +139,8 @@ class BatchSimulator:
         )
         thresholds = tensor(draw_log(v.contrast)).view(-1, 1, 1, 1) * spread.clamp(0.4, 2.5)
         bandwidth = np.where(rng.random(n) < 0.5, 0, draw_log(v.bandwidth))
-        sensor = BatchEventCamera(
-            thresholds, tensor(1e-6 * draw(v.refractory_us)), tensor(draw_log(v.dark)), tensor(bandwidth)
-        )
+        refractory = tensor(1e-6 * draw(v.refractory_us))
+        sensor = BatchEventCamera(thresholds, refractory, tensor(draw_log(v.dark)), tensor(bandwidth))
         share = np.where(rng.random(n) < 0.8, np.minimum(draw(v.hot_pixels), 1e-3), draw(v.hot_pixels))
         hot = torch.rand(shape, generator=random, device=device) < tensor(share).view(-1, 1, 1, 1)
         noise = tensor(draw(v.noise_rate)), tensor(draw(v.leak_rate)), hot
@@ -157,7 +162,10 @@ class BatchSimulator:
             voxel.append(grid)
             frame = expose(radiance, levels, shot, read, bayer & ~mono, random)
             ldr.append(torch.where(mono.view(-1, 1, 1, 1), frame[:, :1], frame))  # one noise for all three channels
-        return Batch(*(torch.stack(x, 1) for x in (ldr, voxel, truth)), tensor(told))
+        seconds = tensor(np.diff(stamps, prepend=stamps[:, :1]))
+        return Batch(
+            *(torch.stack(x, 1) for x in (ldr, voxel, truth)), tensor(told), seconds, tensor(exposure_time), refractory
+        )
 
     def _steps(self, speed: np.ndarray, fps: np.ndarray) -> int:
         """Renders an interval: at most about 1.5 px apart, and a multiple of what lies between two bins."""

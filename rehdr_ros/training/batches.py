@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from rehdr_ros.simulation.batch import BatchSimulator
+from rehdr_ros.simulation.batch import Batch, BatchSimulator
 from rehdr_ros.training.augmentation import augmented
 from rehdr_ros.training.recorded import RecordedSequences
 from rehdr_ros.training.scenes import Scenes
@@ -38,9 +38,16 @@ class SimulatedBatches(Dataset):
         self._key = (_VALIDATION if validation else _TRAINING, seed)
 
     def __getitem__(self, number: int) -> Sequence:
-        rng = np.random.default_rng([*self._key, number])
-        batch = self._simulator([self._scenes.draw(rng) for _ in range(self._batch)], rng)
+        batch, rng = self._simulated(number)
         return augmented(Sequence(batch.ldr, batch.voxel, batch.truth, batch.gain), rng)
+
+    def simulated(self, number: int) -> Batch:
+        """The same before flips and turns, with what was drawn."""
+        return self._simulated(number)[0]
+
+    def _simulated(self, number: int) -> tuple[Batch, np.random.Generator]:
+        rng = np.random.default_rng([*self._key, number])
+        return self._simulator([self._scenes.draw(rng) for _ in range(self._batch)], rng), rng
 
 
 class RecordedBatches(Dataset):

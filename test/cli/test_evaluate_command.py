@@ -15,6 +15,7 @@ from rehdr_ros.simulation.procedural import procedural_canvas
 from rehdr_ros.training.baselines import BASELINES
 from rehdr_ros.training.benchmark import DISTURBANCES
 from rehdr_ros.training.export import cached_folder
+from rehdr_ros.training.statistics import STATISTICS
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +172,41 @@ def test_what_cannot_be_clipped_again(rehdr, simulated_bag, tiny_weights, tmp_pa
     assert_one_line(refused("--recordings", tmp_path / "nowhere", "--reclip", "0.3"), tmp_path / "nowhere")
     options = ["--reclip", "0.3", "--wrong-events"]
     assert_one_line(refused("--recordings", simulated_bag, *options), "another recording of the same size")
+
+
+def test_recordings_are_held_against_the_simulations_of_a_training(rehdr, shared, tmp_path):
+    """A training with more to see: its quantiles are others, and the recording's are the same."""
+    path, config = shared / "data/recordings/street.aedat4", tmp_path / "training.yaml"
+    settings = "frames: 4\nsize: 32\nvariety:\n  exposure: [{}]\n"
+    reports = []
+    for exposure in ("0.0004, 0.0006", "0.01, 0.02"):
+        config.write_text(settings.format(exposure))
+        report = tmp_path / "report.json"
+        options = ["--statistics", "--training", config, "--sequences", 6, "-o", report]
+        outcome = rehdr("evaluate", "--recordings", path, *options)
+        assert outcome.code == 0, outcome.err
+        head, *rows = outcome.out.splitlines()
+        assert head.split() == ["street", "train", "5%", "50%", "95%"] and len(rows) == len(STATISTICS)
+        reports.append(json.loads(report.read_text()))
+        assert list(reports[-1]) == list(STATISTICS)
+    within, outside = (report["exposure"] for report in reports)
+    assert within["recordings"] == {"street": {"value": 0.0005, "within": True}}
+    assert outside["recordings"] == {"street": {"value": 0.0005, "within": False}}
+    assert 0.0004 < within["training"]["5%"] < within["training"]["95%"] < 0.0006
+    assert reports[0]["r2"]["recordings"]["street"]["value"] == reports[1]["r2"]["recordings"]["street"]["value"]
+
+
+def test_what_has_no_statistics(rehdr, simulated_bag, tmp_path):
+    def refused(*options):
+        return rehdr("evaluate", "--statistics", *options)
+
+    assert_one_line(refused("--benchmark", "procedural"), "--statistics go with --recordings")
+    assert_one_line(refused("--recordings", simulated_bag, "--reclip", "0.3"), "not both")
+    assert_one_line(refused("--recordings", simulated_bag, "--sequences", 0), "--sequences 0")
+    nowhere = tmp_path / "nowhere.yaml"
+    assert_one_line(refused("--recordings", simulated_bag, "--training", nowhere), nowhere)
+    nowhere.write_text("frames: -1")
+    assert_one_line(refused("--recordings", simulated_bag, "--training", nowhere), "frames=-1")
 
 
 def test_figures_that_do_not_exist_are_null(rehdr, tiny_weights, tmp_path):

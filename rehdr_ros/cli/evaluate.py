@@ -6,19 +6,35 @@ from pathlib import Path
 
 from rehdr_ros.cli.pictures import write_pictures
 from rehdr_ros.cli.progress import progress
+from rehdr_ros.cli.real_recordings import add_real_recordings, compared_statistics, reclipped_recordings
 from rehdr_ros.errors import InputError
 from rehdr_ros.network import Rehdr, load_checkpoint
+from rehdr_ros.simulation.sensors import RESPONSE
 from rehdr_ros.training.baselines import BASELINES
 from rehdr_ros.training.benchmark import DISTURBANCES, cases
-from rehdr_ros.training.evaluation import SKIPPED, Scores, compare, evaluate_folder, json_text, mean_of, table
+from rehdr_ros.training.evaluation import (
+    SKIPPED,
+    Comparison,
+    Scores,
+    compare,
+    evaluate_folder,
+    json_text,
+    mean_of,
+    table,
+    table_by_sequence,
+)
+from rehdr_ros.training.reclipped import CONSTANT_LIFT
 from rehdr_ros.training.recorded import find_recordings
 from rehdr_ros.training.sequence import Sequence
+
+_BY_SEQUENCE = ("clipped_error_share", "structure_error_share", "structure_correlation_clipped")  # of recordings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "One of three: --predicted and --truth; --benchmark, for networks on simulated sequences; "
-        "--recordings, for networks on recordings with truth."
+        "--recordings, for networks on recordings with truth or, with --reclip, on any recordings; with --statistics "
+        "it is not for networks, but for any recordings beside the simulations of a training."
     )
     add = parser.add_argument
     add("--predicted", metavar="DIR", help="folder that `rehdr reconstruct` wrote")
@@ -28,18 +44,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="procedural, or a folder of .hdr and .exr scenes: 20 frames each, 10, 20 and 40 %% of the pixels clipped",
     )
-    add("--recordings", metavar="PATH", help="folder with LDR/, HDR/ and event/, a bag with truth, or a folder of bags")
+    add(
+        "--recordings",
+        nargs="+",
+        metavar="PATH",
+        help="folders with LDR/, HDR/ and event/, bags with truth, or folders of bags; with --reclip any recordings of "
+        "frames and events that `rehdr reconstruct` reads",
+    )
     add("--weights", nargs="+", default=["rehdr_t"], help="networks for the latter two: shipped names or files")
     add("--size", type=int, default=192, help="of the benchmark's square frames, px")
     add("--disturbed", action="store_true", help="the benchmark also with hot pixels, lost packets, other thresholds")
     add("--pictures", metavar="DIR", help="write a picture, a video and EXR frames of every sequence")
     add("-o", "--output", help="JSON file for the measures; DIR/metrics.json if there is a DIR")
+    add_real_recordings(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     given = [name for name in ("predicted", "benchmark", "recordings") if getattr(args, name)]
     if len(given) != 1 or bool(args.truth) != bool(args.predicted):
         raise InputError("give --predicted with --truth, or --benchmark, or --recordings")
+    if (args.reclip or args.statistics) and not args.recordings or args.wrong_events and not args.reclip:
+        raise InputError("--reclip and --statistics go with --recordings, and --wrong-events with --reclip")
+    if args.reclip and args.statistics:
+        raise InputError("give --reclip or --statistics, not both")
+    if args.statistics:
+        _write(args.output, compared_statistics(args))
+        return
     if args.predicted:
         scores = evaluate_folder(args.predicted, args.truth)
         _write(args.output or Path(args.predicted) / "metrics.json", scores)
@@ -48,12 +78,24 @@ def run(args: argparse.Namespace) -> None:
     if args.size < 16:
         raise InputError(f"--size {args.size}: at least 16 px")
     networks = {Path(w).stem if Path(w).is_file() else w: load_checkpoint(w) for w in args.weights}
-    if len(networks) < len(args.weights) or networks.keys() & BASELINES.keys():
-        raise InputError(f"--weights: every network needs a name of its own, not one of {', '.join(BASELINES)} either")
-    if args.recordings:
-        _write(args.output, _evaluate(_recorded(args.recordings, networks), networks, args.pictures, "recording"))
+    taken = [*BASELINES, CONSTANT_LIFT]
+    if len(networks) < len(args.weights) or networks.keys() & taken:
+        raise InputError(f"--weights: every network needs a name of its own, not one of {', '.join(taken)} either")
+    if args.reclip:
+        _write(args.output, _evaluate_reclipped(args, networks))
+    elif args.recordings:
+        compared = _compared(_recorded(args.recordings, networks, args.response or RESPONSE), networks)
+        _write(args.output, _evaluate(compared, args.pictures, "recording"))
     else:
         _write(args.output, _evaluate_benchmark(args, networks))
+
+
+def _evaluate_reclipped(args: argparse.Namespace, networks: dict[str, Rehdr]) -> dict:
+    recordings = reclipped_recordings(args, _bins(networks))
+    report = _evaluate(recordings.comparisons(networks), args.pictures, "sequence", len(recordings))
+    for measure in _BY_SEQUENCE:
+        print(f"\n{table_by_sequence(report['sequences'], measure)}")
+    return report
 
 
 def _evaluate_benchmark(args: argparse.Namespace, networks: dict[str, Rehdr]) -> dict:
@@ -66,21 +108,22 @@ def _evaluate_benchmark(args: argparse.Namespace, networks: dict[str, Rehdr]) ->
         chosen = list(cases(folder, args.size))
         sequences = ((case.name, case.sequence(bins, disturbance)) for case in chosen)
         pictures = args.pictures and str(Path(args.pictures, name.replace(" ", "_") if args.disturbed else ""))
-        report[name] = _evaluate(sequences, networks, pictures, "sequence", len(chosen))
+        report[name] = _evaluate(_compared(sequences, networks), pictures, "sequence", len(chosen))
     return report if args.disturbed else report["none"]
 
 
+def _compared(
+    sequences: Iterator[tuple[str, Sequence]], networks: dict[str, Rehdr]
+) -> Iterator[tuple[str, Comparison]]:
+    return ((name, compare(sequence, networks)) for name, sequence in sequences)
+
+
 def _evaluate(
-    sequences: Iterator[tuple[str, Sequence]],
-    networks: dict[str, Rehdr],
-    pictures: str | None,
-    unit: str,
-    total: int | None = None,
+    comparisons: Iterator[tuple[str, Comparison]], pictures: str | None, unit: str, total: int | None = None
 ) -> dict:
     """Scores by sequence and their mean, which is printed."""
     scores: dict[str, Scores] = {}
-    for name, sequence in progress(sequences, "evaluating", total, unit):
-        comparison = compare(sequence, networks)
+    for name, comparison in progress(comparisons, "evaluating", total, unit):
         scores[name] = comparison.scores()
         if pictures:
             write_pictures(comparison, Path(pictures), name.replace(" ", "_").replace("/", "_"))
@@ -89,9 +132,9 @@ def _evaluate(
     return {"mean": mean, "sequences": scores}
 
 
-def _recorded(path: str, networks: dict[str, Rehdr]) -> Iterator[tuple[str, Sequence]]:
+def _recorded(paths: list[str], networks: dict[str, Rehdr], response: float | str) -> Iterator[tuple[str, Sequence]]:
     bins = _bins(networks)
-    for recording in find_recordings(path, bins):
+    for recording in (recording for path in paths for recording in find_recordings(path, bins, response)):
         if recording.bins != bins:
             raise InputError(f"{recording}: grids of {recording.bins} bins, the networks take {bins}")
         if len(recording) <= SKIPPED:

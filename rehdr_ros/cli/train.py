@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import yaml
@@ -49,21 +50,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     given = {name: value for name, value in vars(args).items() if name not in ("verb", "config", "output", "set")}
+    Trainer(read_config(args.config, given, getattr(args, "set", ())), args.output).run()
+    if os.environ.get("RANK", "0") == "0":  # of torchrun's processes the first
+        print(f"weights in {args.output}/weights.safetensors")
+
+
+def read_config(path: str, given: dict, settings: Iterable[tuple[list[str], object]] = ()) -> TrainConfig:
+    """The file's keys; those given, and then the settings of single keys, take their place. Raises InputError."""
     try:
-        values = {**(yaml.safe_load(Path(args.config).read_text()) or {}), **given}
-        for (*parts, name), value in getattr(args, "set", ()):
+        values = {**(yaml.safe_load(Path(path).read_text()) or {}), **given}
+        for (*parts, name), value in settings:
             part = values
             for key in parts:
                 part = part.setdefault(key, {})
             part[name] = value
-        config = TrainConfig.from_dict(values)
+        return TrainConfig.from_dict(values)
     except InputError:
         raise
     except (TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
-        raise InputError(f"{args.config}: {error}") from error
-    Trainer(config, args.output).run()
-    if os.environ.get("RANK", "0") == "0":  # of torchrun's processes the first
-        print(f"weights in {args.output}/weights.safetensors")
+        raise InputError(f"{path}: {error}") from error
 
 
 def _setting(text: str) -> tuple[list[str], object]:

@@ -13,7 +13,17 @@ from rehdr_ros.simulation.batch_sensors import BatchEventCamera, Readout, add_no
 
 Range = tuple[float, float]
 
-_DRAWN_BY_LOGARITHM = ("scale", "fps", "speed", "exposure", "contrast", "refractory_us", "noise_rate", "leak_rate", "dark")
+_DRAWN_BY_LOGARITHM = (
+    "scale",
+    "fps",
+    "speed",
+    "exposure",
+    "contrast",
+    "refractory_us",
+    "noise_rate",
+    "leak_rate",
+    "dark",
+)
 _DRAWN_BY_LOGARITHM += ("bandwidth", "readout", "wall")
 _SHARES = ("jitter", "clipped", "hot_pixels", "lost", "vignetting")
 _SHARES += ("mono", "bayer", "loses_packets", "changes_exposure", "tells_exposure", "walls", "good", "strange")
@@ -100,14 +110,18 @@ class Variety:
 
 @dataclass(frozen=True)
 class Batch:
-    """ldr, truth: (N, T, 3, H, W); voxel: (N, T, B, H, W); gain, seconds: (N, T). All float32, as of
-    training.Sequence."""
+    """ldr, truth: (N, T, 3, H, W); voxel: (N, T, B, H, W); gain, seconds: (N, T). All float32, as of training.Sequence.
+
+    exposure, refractory: (N,), s, as drawn.
+    """
 
     ldr: Tensor
     voxel: Tensor
     truth: Tensor
     gain: Tensor
     seconds: Tensor
+    exposure: Tensor
+    refractory: Tensor
 
 
 @dataclass(frozen=True)
@@ -169,13 +183,11 @@ class BatchSimulator:
         spread = 1 + plane(draw(v.mismatch)) * torch.randn((n, 2, *shape[2:]), generator=random, device=device)
         skew = np.exp(draw(v.skew, 0.5) / 2)
         thresholds = plane(draw_log(v.contrast)) * torch.cat((plane(1 / skew), plane(skew)), 1) * spread.clamp(0.4, 2.5)
-        sensor = BatchEventCamera(
-            thresholds, tensor(1e-6 * draw_log(v.refractory_us)), tensor(draw_log(v.dark)),
-            tensor(draw_log(v.bandwidth, 0.5 * bad)),
-        )  # fmt: skip
-        readout = Readout(
-            plane(draw(v.scatter, 0.6 * bad)), plane(draw(v.strays, 0.6 * bad)), plane(draw_log(v.readout, 0.4 * bad, np.inf))
-        )
+        refractory = tensor(1e-6 * draw_log(v.refractory_us))
+        bandwidth = tensor(draw_log(v.bandwidth, 0.5 * bad))
+        sensor = BatchEventCamera(thresholds, refractory, tensor(draw_log(v.dark)), bandwidth)
+        scatter, strays = (plane(draw(limits, 0.6 * bad)) for limits in (v.scatter, v.strays))
+        readout = Readout(scatter, strays, plane(draw_log(v.readout, 0.4 * bad, np.inf)))
         share = np.where(rng.random(n) < 0.8, np.minimum(draw(v.hot_pixels), 1e-3), draw(v.hot_pixels))
         hot = torch.rand(shape, generator=random, device=device) < plane(share)
         noise_rate, leak_rate = plane(draw_log(v.noise_rate)), plane(draw_log(v.leak_rate))
@@ -212,7 +224,7 @@ class BatchSimulator:
         if (strange > 1).any():
             others = torch.as_tensor(np.where(strange == 2, np.roll(np.arange(n), 1), np.arange(n)), device=device)
             voxel = voxel[others] * tensor(strange != 3).view(-1, 1, 1, 1, 1)
-        return Batch(ldr, voxel, truth, tensor(told), seconds)
+        return Batch(ldr, voxel, truth, tensor(told), seconds, tensor(exposure_time), refractory)
 
     def _vignette(self, loss: Tensor) -> Tensor:
         """(N, 1, H, W): what is left of the light, least in the corners."""

@@ -12,11 +12,12 @@ import torch
 
 from rehdr_ros.luminance import BT709
 from rehdr_ros.network.integrator import CLIPPED, initial_state, integrate, luminance
-from rehdr_ros.network.rehdr import clip_mask
+from rehdr_ros.network.rehdr import Rehdr, RehdrConfig, clip_mask
 from rehdr_ros.simulation.sensors import RESPONSE
 from rehdr_ros.training.metrics import FLOOR, fill_constant, pixel_classes
 
 Frames = Sequence[np.ndarray]
+Baseline = Callable[[Frames, Frames], list[np.ndarray]]
 
 
 def linearised(ldr: Frames, voxels: Frames) -> list[np.ndarray]:
@@ -59,9 +60,30 @@ def complementary_filter(ldr: Frames, voxels: Frames) -> list[np.ndarray]:
     return predicted
 
 
-BASELINES: dict[str, Callable[[Frames, Frames], list[np.ndarray]]] = {
+@torch.inference_mode()
+def head_start(ldr: Frames, voxels: Frames) -> list[np.ndarray]:
+    """What the networks start from in clipped pixels, blended as they do it: an untrained network."""
+    config = RehdrConfig(form="compact", base_channels=1, bins=len(voxels[0]))
+    network, state, predicted = Rehdr(config).eval(), None, []
+    for linear, voxel in zip(linearised(ldr, voxels), voxels, strict=True):
+        image, grid = torch.from_numpy(linear).permute(2, 0, 1)[None], torch.as_tensor(voxel)[None]
+        radiance, state = network(image, grid, state)
+        predicted.append(radiance[0].permute(1, 2, 0).numpy())
+    return predicted
+
+
+def constant_lift(ldr: Frames, voxels: Frames, factor: float) -> list[np.ndarray]:
+    """The linearised LDR, its clipped pixels times one factor: what can be had of mild scenes without events."""
+    return [
+        np.where(pixel_classes(frame)["clipped"][..., None], np.float32(factor) * linear, linear)
+        for frame, linear in zip(ldr, linearised(ldr, voxels), strict=True)
+    ]
+
+
+BASELINES: dict[str, Baseline] = {
     "ldr": linearised,
     "constant_fill": constant_fill,
     "grey_fill": grey_fill,
     "filter": complementary_filter,
+    "head_start": head_start,
 }

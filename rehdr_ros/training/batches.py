@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from rehdr_ros.simulation.batch import BatchSimulator
+from rehdr_ros.simulation.batch import Batch, BatchSimulator
 from rehdr_ros.training.augmentation import augmented, exposed_anew
 from rehdr_ros.training.recorded import RecordedSequences
 from rehdr_ros.training.scenes import Scenes
@@ -49,19 +49,23 @@ class SimulatedBatches(Dataset):
     def __getitem__(self, number: int) -> Sequence:
         rng = np.random.default_rng([*self._key, number, 1])
         newest = number // self._reuse
-        self._simulated(newest)
-        sequence = self._simulated(max(0, newest - int(rng.integers(_WINDOW if self._reuse > 1 else 1))))
+        self._ready(newest)
+        sequence = self._ready(max(0, newest - int(rng.integers(_WINDOW if self._reuse > 1 else 1))))
         for oldest in sorted(self._kept)[:-_WINDOW]:
             del self._kept[oldest]
         if self._reuse > 1:
             sequence = exposed_anew(sequence, rng)
         return augmented(sequence, rng)
 
-    def _simulated(self, number: int) -> Sequence:
+    def simulated(self, number: int) -> Batch:
+        """One as simulated, with what was drawn."""
+        rng = np.random.default_rng([*self._key, number])
+        return self._simulator([self._scenes.draw(rng) for _ in range(self._batch)], rng)
+
+    def _ready(self, number: int) -> Sequence:
         if number not in self._kept:
-            rng = np.random.default_rng([*self._key, number])
             with torch.cuda.stream(self._stream):  # no stream: nothing changes
-                batch = self._simulator([self._scenes.draw(rng) for _ in range(self._batch)], rng)
+                batch = self.simulated(number)
             self._kept[number] = Sequence(batch.ldr, batch.voxel, batch.truth, batch.gain, batch.seconds)
         if self._stream:
             current = torch.cuda.current_stream()

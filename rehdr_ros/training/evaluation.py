@@ -2,11 +2,13 @@
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import voxel_grid
@@ -14,7 +16,7 @@ from rehdr_ros.network import Rehdr
 from rehdr_ros.recordings import BagRecording, RecordingError, read_exr
 from rehdr_ros.recordings.results import TABLE, read_rows
 from rehdr_ros.simulation.bag import TRUTH_TOPIC
-from rehdr_ros.training.baselines import BASELINES
+from rehdr_ros.training.baselines import BASELINES, Baseline
 from rehdr_ros.training.export import in_colour, intervals
 from rehdr_ros.training.metrics import mean_scores, score
 from rehdr_ros.training.sequence import Sequence, collate
@@ -22,39 +24,57 @@ from rehdr_ros.training.unrolled import radiances
 from rehdr_ros.training.validation import encoded, images
 
 Scores = dict[str, dict[str, float]]
-WITHOUT_EVENTS = " without events"
+NOT_ITS_EVENTS = " without events", ", another recording's events", ", events 50 ms late"
+WITHOUT_EVENTS, ANOTHERS_EVENTS, LATE_EVENTS = NOT_ITS_EVENTS
 
+# Errors as shares of the LDR's.
+SHARES = {"clipped_error_share": "clipped_log2_rmse", "structure_error_share": "structure_error_clipped"}
 SKIPPED = 3  # frames at the start of a sequence, when nobody can know much
 _BINS = 5  # of the filter's grids; it takes their sum
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The frames of one sequence, (H, W, 3) float32, 1.0 = the LDR's white, by method; ldr: uint8; grids: (B, H, W)."""
+    """The frames of one sequence, (H, W, 3) float32, 1.0 = the LDR's white, by method; ldr: uint8; grids: (B, H, W).
+
+    skipped: frames at its start that are not scored.
+    """
 
     rows: dict[str, list[np.ndarray]]
     ldr: list[np.ndarray]
     grids: list[np.ndarray]
     truth: list[np.ndarray]
+    skipped: int = SKIPPED
 
     def scores(self) -> Scores:
-        """Of every method, after the first 3 frames."""
-        ldr, truth = self.ldr[SKIPPED:], self.truth[SKIPPED:]
-        return {name: score(row[SKIPPED:], ldr, truth) for name, row in self.rows.items()}
+        """Of every method, with its errors in clipped pixels as shares of the LDR's."""
+        ldr, truth = self.ldr[self.skipped :], self.truth[self.skipped :]
+        return _with_shares({name: score(row[self.skipped :], ldr, truth) for name, row in self.rows.items()})
 
 
 @torch.inference_mode()
-def compare(sequence: Sequence, networks: dict[str, Rehdr]) -> Comparison:
-    """The baselines and the networks, with their events and with none, on one sequence."""
+def compare(
+    sequence: Sequence,
+    networks: Mapping[str, Rehdr],
+    baselines: Mapping[str, Baseline] = BASELINES,
+    others: Mapping[str, Tensor] | None = None,
+    skipped: int = SKIPPED,
+) -> Comparison:
+    """The baselines and the networks, with their events and with none, on one sequence.
+
+    others: grids that the networks get instead of the sequence's in further rows, by what their names end with.
+    """
     batch = collate([sequence])
     frames = images(batch.ldr)[0]
     ldr, grids = encoded(frames), list(sequence.voxel.numpy())
-    rows = {name: baseline(ldr, grids) for name, baseline in BASELINES.items()}
-    silent = replace(batch, voxel=torch.zeros_like(batch.voxel))
+    rows = {name: baseline(ldr, grids) for name, baseline in baselines.items()}
+    voxels = {"": sequence.voxel, WITHOUT_EVENTS: torch.zeros_like(sequence.voxel), **(others or {})}
     for name, network in networks.items():
-        for suffix, inputs in (("", batch), (WITHOUT_EVENTS, silent)):
+        for suffix, voxel in voxels.items():
+            inputs = replace(batch, voxel=voxel[None])
             rows[name + suffix] = images(radiances(network, inputs))[0]
-    return Comparison({name: list(row) for name, row in rows.items()}, ldr, grids, list(images(batch.truth)[0]))
+    truth = list(images(batch.truth)[0])
+    return Comparison({name: list(row) for name, row in rows.items()}, ldr, grids, truth, skipped)
 
 
 def mean_of(scores: list[Scores]) -> Scores:
@@ -96,7 +116,15 @@ def score_with_baselines(radiance: dict[str, dict[int, np.ndarray]], truth_bag: 
         filled = dict(zip(ldr, baseline(list(ldr.values()), list(grids.values())), strict=True))
         rows[name] = [filled[s] for s in stamps]
     frames = [ldr[s] for s in stamps]
-    return {name: score(row, frames, [truth[s] for s in stamps]) for name, row in rows.items()}
+    return _with_shares({name: score(row, frames, [truth[s] for s in stamps]) for name, row in rows.items()})
+
+
+def _with_shares(scores: Scores) -> Scores:
+    for values in scores.values():
+        for share, measure in SHARES.items():
+            error = scores["ldr"][measure]
+            values[share] = values[measure] / error if error else float("nan")
+    return scores
 
 
 def json_text(report: dict) -> str:
@@ -111,11 +139,22 @@ def json_text(report: dict) -> str:
 
 
 def table(scores: Scores) -> str:
-    """The scores as aligned text, a column a method; dB, SSIM, and stops for the others."""
+    """The scores as aligned text, a column a method; dB, SSIM, shares and correlation, and stops for the others."""
     measures = list(next(iter(scores.values())))
     widths = [max(len(name), 8) + 2 for name in scores]
-    lines = [f"{'':24}" + "".join(f"{name:>{w}}" for name, w in zip(scores, widths, strict=True))]
+    lines = [f"{'':30}" + "".join(f"{name:>{w}}" for name, w in zip(scores, widths, strict=True))]
     for measure in measures:
         values = (f"{scores[name][measure]:{w}.3f}" for name, w in zip(scores, widths, strict=True))
-        lines.append(f"{measure:24}" + "".join(values))
+        lines.append(f"{measure:30}" + "".join(values))
+    return "\n".join(lines)
+
+
+def table_by_sequence(sequences: dict[str, Scores], measure: str) -> str:
+    """One measure as aligned text: a row a method, a column a sequence, and their mean."""
+    columns = {"mean": mean_of(list(sequences.values())), **sequences}
+    widths = [max(len(name), 6) + 2 for name in columns]
+    lines = [f"{measure:40}" + "".join(f"{name:>{w}}" for name, w in zip(columns, widths, strict=True))]
+    for method in next(iter(sequences.values())):
+        values = zip(columns.values(), widths, strict=True)
+        lines.append(f"{method:40}" + "".join(f"{scores[method][measure]:{w}.3f}" for scores, w in values))
     return "\n".join(lines)

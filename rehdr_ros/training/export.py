@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Clock, EventBuffer, Events, Packet, make_decoder, voxel_grid
-from rehdr_ros.recordings import BagRecording, Frame, write_exr
+from rehdr_ros.recordings import BagRecording, Frame, Recording, write_exr
 from rehdr_ros.recordings.realhdr import KINDS
 from rehdr_ros.simulation.bag import TRUTH_TOPIC
 
@@ -83,7 +83,7 @@ def intervals(recording: BagRecording) -> Iterator[tuple[Frame, int, Events]]:
     An event that the bag holds too late for its frame counts as the first of the next interval.
     """
     buffer, waiting, t0 = EventBuffer(_MEGABYTES), deque(), None
-    for message in chain(_with_events(recording), [None]):  # None: the end
+    for message in chain(decoded(recording), [None]):  # None: the end
         if isinstance(message, Frame):
             waiting.append(message)
         elif message is not None:
@@ -104,8 +104,8 @@ def intervals(recording: BagRecording) -> Iterator[tuple[Frame, int, Events]]:
             t0 = frame.stamp_ns
 
 
-def _with_events(recording: BagRecording) -> Iterator[Frame | Events]:
-    """The bag's frames, and its packets decoded, t in ROS ns."""
+def decoded(recording: Recording) -> Iterator[Frame | Events]:
+    """A recording's frames and events, t in ROS ns. Raises InputError where they aren't of the same pixels."""
     clock, decoder, stream, frame_size = Clock(), None, None, None
     for message in recording.messages():
         if isinstance(message, Packet):

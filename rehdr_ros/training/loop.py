@@ -133,7 +133,9 @@ class Trainer:
             return RecordedBatches(sequences, config.batch)
         simulator = BatchSimulator(config.size, config.frames, bins, self._device, config.variety)
         batch = min(config.batch, _VALIDATION_BATCH) if validation else config.batch
-        return SimulatedBatches(simulator, batch, config.seed, config.radiance, validation, 1 if validation else config.reuse)
+        return SimulatedBatches(
+            simulator, batch, config.seed, config.radiance, validation, 1 if validation else config.reuse
+        )
 
     def _train_step(self, batch: Sequence) -> Tensor:
         config = self._config

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 from rehdr_ros.luminance import BT709
@@ -14,6 +15,8 @@ FLOOR = 2.0**-10
 # Mean log2 luminance of the clipped pixels of training scenes, 1.0 = LDR white: what fills clipped pixels best
 # without events or network. Printed by `python -m rehdr_ros.training.constant_fill FOLDER`.
 CONSTANT_FILL_LOG2 = 0.83
+_AROUND = (31, 31)  # px, whose mean is no local structure
+_FLAT = 1e-4  # stops
 
 
 def pixel_classes(ldr: np.ndarray) -> dict[str, np.ndarray]:
@@ -38,7 +41,8 @@ def score(predicted: Sequence[np.ndarray], ldr: Sequence[np.ndarray], truth: Seq
     """Measures of one sequence, under the one scale that makes the median log error of well-exposed pixels zero.
 
     predicted, truth: frames (H, W, 3) float32 linear RGB, the truth's 1.0 = LDR white; ldr: 8-bit frames (H, W, 3),
-    which decide the classes. Returns, over all pixels or those of the class named:
+    which decide the classes. Pixels whose truth is NaN count nowhere. Returns, over all pixels or those of the class
+    named:
     - mu_psnr..., dB: of mu-law values, 1 = the truth's 99.9th percentile;
     - ...log2_rmse, stops: of log luminance;
     - pu21_psnr..., dB: of the PU21 values of the three channels, white = 100 cd/m^2, peak 256;
@@ -48,39 +52,49 @@ def score(predicted: Sequence[np.ndarray], ldr: Sequence[np.ndarray], truth: Seq
     - flicker, stops: standard deviation over time of the frame's mean log luminance error, so a wobble of the whole
       image, part of which comes from errors that move in or out of sight;
     - flicker_clipped, stops a frame: mean of |change of log luminance error| over pixels clipped in both of two
-      successive frames, so how far their predicted changes are from the true ones.
+      successive frames, so how far their predicted changes are from the true ones;
+    - structure_error_clipped, stops: RMSE of the local structure of clipped pixels, their log luminance less its mean
+      over the clipped pixels of the surrounding 31x31: what no lift of the level changes;
+    - structure_correlation_clipped: of that structure with the truth's, 0 where the result has none.
     NaN where no pixel counts, and for the flicker of a single frame. Raises ValueError where the numbers of frames
     differ.
     """
     if not len(predicted) == len(ldr) == len(truth):
         raise ValueError(f"{len(predicted)} predicted, {len(ldr)} LDR and {len(truth)} true frames: not one sequence")
     predicted, ldr, truth = (np.stack(x) for x in (predicted, ldr, truth))
-    classes = pixel_classes(ldr)
+    known = ~np.isnan(truth).any(-1)
+    classes = {name: mask & known for name, mask in pixel_classes(ldr).items()}
     well, clipped, dark = classes["well_exposed"], classes["clipped"], classes["dark"]
-    log_error = log2_luminance(predicted) - log2_luminance(truth)
+    peak = np.quantile(truth[known], 0.999) if known.any() else np.nan
+    truth = np.where(known[..., None], truth, predicted)
+    log_predicted, log_truth = log2_luminance(predicted), log2_luminance(truth)
+    log_error = log_predicted - log_truth
     shift = np.median(log_error[well]) if well.any() else 0.0
     log_error -= shift
     predicted = predicted / 2**shift
-    peak = np.quantile(truth, 0.999)
     mu_error = _mu_law(predicted / peak) - _mu_law(truth / peak)
     pu21_error = (pu21.encode(WHITE * predicted) - pu21.encode(WHITE * truth)) / pu21.PEAK
     log_change = np.abs(np.diff(log_error, axis=0))
+    frame_errors = [_mean(frame[mask]) for frame, mask in zip(log_error, known, strict=True)]
+    structure, true_structure = (_local_structure(x, clipped) for x in (log_predicted, log_truth))
     return {
-        "mu_psnr": _psnr(mu_error),
+        "mu_psnr": _psnr(mu_error[known]),
         "mu_psnr_clipped": _psnr(mu_error[clipped]),
         "mu_psnr_well_exposed": _psnr(mu_error[well]),
         "clipped_log2_rmse": _rms(log_error[clipped]),
-        "log2_rmse": _rms(log_error),
+        "log2_rmse": _rms(log_error[known]),
         "dark_log2_rmse": _rms(log_error[dark]),
         "well_exposed_log2_rmse": _rms(log_error[well]),
-        "pu21_psnr": _psnr(pu21_error),
+        "pu21_psnr": _psnr(pu21_error[known]),
         "pu21_psnr_clipped": _psnr(pu21_error[clipped]),
         "pu21_psnr_well_exposed": _psnr(pu21_error[well]),
         "pu21_psnr_dark": _psnr(pu21_error[dark]),
-        "pu21_ssim": _mean([_pu21_ssim(*frames) for frames in zip(predicted, truth, strict=True)]),
+        "pu21_ssim": _mean([_pu21_ssim(*frames) for frames in zip(predicted, truth, known, strict=True)]),
         "chroma_error_clipped": _rms(_log2_chromaticity(predicted[clipped]) - _log2_chromaticity(truth[clipped])),
-        "flicker": float(log_error.mean((1, 2)).std()) if len(log_error) > 1 else float("nan"),
+        "flicker": float(np.std(frame_errors)) if len(log_error) > 1 else float("nan"),
         "flicker_clipped": _mean(log_change[clipped[1:] & clipped[:-1]]),
+        "structure_error_clipped": _rms(structure - true_structure),
+        "structure_correlation_clipped": _correlation(structure, true_structure),
     }
 
 
@@ -95,8 +109,29 @@ def _log2_chromaticity(rgb: np.ndarray) -> np.ndarray:
     return log2 - log2.mean(-1, keepdims=True)
 
 
-def _pu21_ssim(*frames: np.ndarray) -> float:
-    return ssim(*(pu21.encode(WHITE * (frame @ BT709)) / pu21.PEAK for frame in frames))
+def _local_structure(log2: np.ndarray, clipped: np.ndarray) -> np.ndarray:
+    """(T, H, W) -> (N,), of the clipped pixels alone."""
+    parts = []
+    for frame, mask in zip(log2, clipped, strict=True):
+        weight = mask.astype(np.float64)
+        total, count = (_sum_around(x) for x in (np.where(mask, frame, 0.0), weight))
+        parts.append(frame[mask] - (total / np.maximum(count, 1))[mask])
+    return np.concatenate(parts)
+
+
+def _sum_around(image: np.ndarray) -> np.ndarray:
+    return cv2.boxFilter(image, -1, _AROUND, normalize=False, borderType=cv2.BORDER_CONSTANT)
+
+
+def _correlation(values: np.ndarray, truth: np.ndarray) -> float:
+    spread = [float(np.std(x)) if x.size else 0.0 for x in (values, truth)]
+    if spread[1] < _FLAT:
+        return float("nan")
+    return 0.0 if spread[0] < _FLAT else float(np.corrcoef(values, truth)[0, 1])
+
+
+def _pu21_ssim(predicted: np.ndarray, truth: np.ndarray, known: np.ndarray) -> float:
+    return ssim(*(pu21.encode(WHITE * (frame @ BT709)) / pu21.PEAK for frame in (predicted, truth)), known)
 
 
 def _mu_law(x: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""rehdr evaluate: its three forms, and what cannot be."""
+"""rehdr evaluate: its forms, and what cannot be."""
 
 import json
 import math
@@ -15,6 +15,7 @@ from rehdr_ros.simulation.procedural import procedural_canvas
 from rehdr_ros.training.baselines import BASELINES
 from rehdr_ros.training.benchmark import DISTURBANCES
 from rehdr_ros.training.export import cached_folder
+from rehdr_ros.training.statistics import STATISTICS
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +106,107 @@ def test_networks_are_compared_on_recordings(rehdr, bright_bag, bright_folder, t
     assert len(result["sequences"]) == 1
     mean = {name: scores["clipped_log2_rmse"] for name, scores in result["mean"].items()}
     assert mean["tiny"] < 0.9 * mean["tiny without events"] and mean["tiny"] < 0.9 * mean["ldr"]
+
+
+def by_sequence(text: str) -> dict[str, list[str]]:
+    """The rows of every table with a column a sequence, by measure."""
+    blocks = [block.splitlines() for block in text.split("\n\n")[1:]]
+    return {lines[0].split()[0]: [line[:40].strip() for line in lines[1:]] for lines in blocks}
+
+
+def test_real_recordings_are_clipped_again(rehdr, shared, tiny_weights, tmp_path):
+    names = ("davis346", "street")
+    paths = [shared / f"data/recordings/{name}.aedat4" for name in names]
+    report, pictures = tmp_path / "report.json", tmp_path / "pictures"
+    options = [
+        "--reclip",
+        "0.15,0.3",
+        "--wrong-events",
+        "--weights",
+        tiny_weights,
+        "--pictures",
+        pictures,
+        "-o",
+        report,
+    ]
+    outcome = rehdr("evaluate", "--recordings", *paths, *options)
+    assert outcome.code == 0, outcome.err
+    result = json.loads(report.read_text())
+    assert list(result["sequences"]) == [f"{name} {share}%" for name in names for share in (15, 30)]
+    wrong = ["", " without events", ", another recording's events", ", events 50 ms late"]
+    methods = [*BASELINES, "constant_lift", *("tiny" + suffix for suffix in wrong)]
+    assert list(result["mean"]) == methods
+    measures = ["clipped_error_share", "structure_error_share", "structure_correlation_clipped"]
+    assert by_sequence(outcome.out) == dict.fromkeys(measures, methods)
+    shares = {name: [s[name]["clipped_error_share"] for s in result["sequences"].values()] for name in methods}
+    assert result["mean"]["head_start"]["clipped_error_share"] == pytest.approx(np.mean(shares["head_start"]))
+    assert shares["ldr"] == [1] * 4 and 0.9 < np.mean(shares["head_start"]) < 1.1
+    assert np.mean(shares["constant_lift"]) < 0.85 and np.mean(shares["tiny"]) != np.mean(shares["tiny without events"])
+    assert shares["tiny"] == pytest.approx(shares["head_start"], abs=0.01), "untrained it is the head start"
+    assert result["mean"]["ldr"]["structure_error_share"] == 1
+    for name in result["sequences"]:
+        assert (pictures / f"{name.replace(' ', '_')}.png").is_file()
+
+
+def test_how_a_recording_is_read_can_be_told(rehdr, shared, tiny_weights, tmp_path):
+    """Another response, frame time or latency gives other figures; fewer frames too."""
+    path, errors = shared / "data/recordings/street.aedat4", set()
+    for number, option in enumerate(
+        [(), ("--response", "2.2"), ("--frame-time", "start"), ("--event-latency", "0.02"), ("--frames", "3")]
+    ):
+        report = tmp_path / f"{number}.json"
+        options = ["--reclip", "0.3", "--weights", tiny_weights, "-o", report, *option]
+        assert rehdr("evaluate", "--recordings", path, *options).code == 0
+        errors.add(json.loads(report.read_text())["mean"]["filter"]["clipped_log2_rmse"])
+    assert len(errors) == 5
+
+
+def test_what_cannot_be_clipped_again(rehdr, simulated_bag, tiny_weights, tmp_path):
+    def refused(*options):
+        return rehdr("evaluate", "--weights", tiny_weights, *options)
+
+    assert_one_line(refused("--benchmark", "procedural", "--reclip", "0.3"), "--reclip goes with --recordings")
+    assert_one_line(refused("--recordings", simulated_bag, "--wrong-events"), "--wrong-events with both")
+    assert_one_line(refused("--recordings", simulated_bag, "--reclip", "0.1;0.3"), "0.1;0.3", "as 0.15,0.3")
+    assert_one_line(refused("--recordings", simulated_bag, "--reclip", "1.5"), "between 0 and 1")
+    assert_one_line(refused("--recordings", tmp_path / "nowhere", "--reclip", "0.3"), tmp_path / "nowhere")
+    options = ["--reclip", "0.3", "--wrong-events"]
+    assert_one_line(refused("--recordings", simulated_bag, *options), "another recording of the same size")
+
+
+def test_recordings_are_held_against_the_simulations_of_a_training(rehdr, shared, tmp_path):
+    """A training with more to see: its quantiles are others, and the recording's are the same."""
+    path, config = shared / "data/recordings/street.aedat4", tmp_path / "training.yaml"
+    settings = "frames: 4\nsize: 32\nvariety:\n  exposure: [{}]\n"
+    reports = []
+    for exposure in ("0.0004, 0.0006", "0.01, 0.02"):
+        config.write_text(settings.format(exposure))
+        report = tmp_path / "report.json"
+        options = ["--statistics", "--training", config, "--sequences", 6, "-o", report]
+        outcome = rehdr("evaluate", "--recordings", path, *options)
+        assert outcome.code == 0, outcome.err
+        head, *rows = outcome.out.splitlines()
+        assert head.split() == ["street", "train", "5%", "50%", "95%"] and len(rows) == len(STATISTICS)
+        reports.append(json.loads(report.read_text()))
+        assert list(reports[-1]) == list(STATISTICS)
+    within, outside = (report["exposure"] for report in reports)
+    assert within["recordings"] == {"street": {"value": 0.0005, "within": True}}
+    assert outside["recordings"] == {"street": {"value": 0.0005, "within": False}}
+    assert 0.0004 < within["training"]["5%"] < within["training"]["95%"] < 0.0006
+    assert reports[0]["r2"]["recordings"]["street"]["value"] == reports[1]["r2"]["recordings"]["street"]["value"]
+
+
+def test_what_has_no_statistics(rehdr, simulated_bag, tmp_path):
+    def refused(*options):
+        return rehdr("evaluate", "--statistics", *options)
+
+    assert_one_line(refused("--benchmark", "procedural"), "--statistics go with --recordings")
+    assert_one_line(refused("--recordings", simulated_bag, "--reclip", "0.3"), "not both")
+    assert_one_line(refused("--recordings", simulated_bag, "--sequences", 0), "--sequences 0")
+    nowhere = tmp_path / "nowhere.yaml"
+    assert_one_line(refused("--recordings", simulated_bag, "--training", nowhere), nowhere)
+    nowhere.write_text("frames: -1")
+    assert_one_line(refused("--recordings", simulated_bag, "--training", nowhere), "frames=-1")
 
 
 def test_figures_that_do_not_exist_are_null(rehdr, tiny_weights, tmp_path):

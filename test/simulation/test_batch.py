@@ -134,13 +134,23 @@ def test_the_truth_is_the_blurred_radiance_in_units_of_one_white(backgrounds, se
 def test_a_batch_has_its_shapes_and_is_finite(backgrounds, bins, variety):
     result = simulate(backgrounds, variety, bins=bins)
     shapes = {"ldr": (3, 4, 3, SIZE, SIZE), "truth": (3, 4, 3, SIZE, SIZE), "gain": (3, 4)}
-    shapes["voxel"] = (3, 4, bins, SIZE, SIZE)
+    shapes |= {"voxel": (3, 4, bins, SIZE, SIZE), "seconds": (3, 4), "exposure": (3,), "refractory": (3,)}
     for name in NAMES:
         value = getattr(result, name)
         assert (tuple(value.shape), value.dtype) == (shapes[name], torch.float32)
         assert value.isfinite().all()
     assert result.ldr.min() >= 0 and result.ldr.max() <= 1 and result.truth.min() >= 0
     assert not result.voxel[:, 0].any() and result.voxel[:, 1:].abs().sum() > 100
+
+
+def test_what_was_drawn_is_told(backgrounds):
+    result = simulate(backgrounds, replace(QUIET, jitter=(0, 0), exposure=(0.002, 0.004), refractory_us=(300, 400)))
+    assert len(set(result.exposure.tolist())) == len(set(result.refractory.tolist())) == 3
+    assert ((result.exposure > 0.002) & (result.exposure < 0.004)).all()
+    assert ((result.refractory > 300e-6) & (result.refractory < 400e-6)).all()
+    fps = 1 / result.seconds[:, 1:]
+    assert not result.seconds[:, 0].any() and len(set(fps[:, 0].tolist())) == 3
+    torch.testing.assert_close(fps, fps[:, :1].expand_as(fps), msg="there is no jitter")
 
 
 def test_frames_show_the_truth_where_they_are_exposed(backgrounds):

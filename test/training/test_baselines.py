@@ -2,9 +2,11 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from rehdr_ros.luminance import BT709
-from rehdr_ros.training.baselines import BASELINES, complementary_filter
+from rehdr_ros.network import Rehdr, RehdrConfig
+from rehdr_ros.training.baselines import BASELINES, complementary_filter, constant_lift
 from rehdr_ros.training.metrics import fill_constant
 
 PRIOR = 0.25  # contrast threshold that the integrator assumes before it has seen exposed pixels change
@@ -28,7 +30,7 @@ def display(radiance):
     return np.rint(255 * np.clip(radiance, 0, 1) ** (1 / 2.2)).astype(np.uint8)
 
 
-@pytest.mark.parametrize("name", ["ldr", "constant_fill", "grey_fill", "filter"])
+@pytest.mark.parametrize("name", ["ldr", "constant_fill", "grey_fill", "filter", "head_start"])
 def test_every_baseline_keeps_exposed_pixels_exactly(name):
     rng = np.random.default_rng(0)
     ldr = list(rng.integers(0, 250, (3, 6, 7, 3), dtype=np.uint8))
@@ -41,7 +43,7 @@ def test_every_baseline_keeps_exposed_pixels_exactly(name):
 
 
 def test_these_are_the_baselines():
-    assert list(BASELINES) == ["ldr", "constant_fill", "grey_fill", "filter"]
+    assert list(BASELINES) == ["ldr", "constant_fill", "grey_fill", "filter", "head_start"]
 
 
 def test_the_ldr_is_linearised():
@@ -123,3 +125,29 @@ def test_the_filter_remembers_colour_through_black_and_clipping():
 def test_the_filter_refuses_frames_without_their_events():
     with pytest.raises(ValueError):
         complementary_filter([row((1, 2, 3))] * 2, [counts(0)])
+
+
+def test_the_head_start_is_what_an_untrained_network_gives():
+    rng = np.random.default_rng(4)
+    ldr = list(rng.integers(100, 256, (4, 16, 24, 3), dtype=np.uint8).clip(0, 255))
+    voxels = list(rng.integers(-3, 4, (4, 5, 16, 24)).astype(np.float32))
+    network = Rehdr(RehdrConfig(base_channels=2, scales=1)).eval()
+    frames = (
+        torch.from_numpy(np.stack(list(map(linear, ldr)))).permute(0, 3, 1, 2),
+        torch.from_numpy(np.stack(voxels)),
+    )
+    state, expected = None, []
+    with torch.no_grad():
+        for image, voxel in zip(*frames, strict=True):
+            radiance, state = network(image[None], voxel[None], state)
+            expected.append(radiance[0].permute(1, 2, 0).numpy())
+    actual = np.stack(BASELINES["head_start"](ldr, voxels))
+    np.testing.assert_allclose(actual, np.stack(expected), rtol=1e-5)
+    assert np.abs(actual - np.stack(list(map(linear, ldr)))).max() > 0.1, "events have moved something"
+
+
+def test_a_lift_multiplies_clipped_pixels_alone():
+    ldr = row((255, 100, 50), (249, 100, 50))
+    (frame,) = constant_lift([ldr], [counts(1, 1)], factor=1.5)
+    np.testing.assert_allclose(frame, linear(ldr) * np.float32([[[1.5], [1]]]), rtol=1e-6)
+    assert frame.dtype == np.float32

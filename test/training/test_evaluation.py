@@ -21,6 +21,7 @@ from rehdr_ros.training.evaluation import (
     mean_of,
     score_with_baselines,
     table,
+    table_by_sequence,
 )
 from rehdr_ros.training.metrics import score
 from rehdr_ros.training.simulated import simulated_sequence
@@ -52,7 +53,7 @@ def written(path, images):
 def test_a_reconstruction_of_the_truth_beats_the_baselines_whatever_its_scale(tmp_path, bag, truth):
     folder = written(tmp_path / "out", {stamp: 3.001 * image for stamp, image in truth.items()})
     scores = evaluate_folder(folder, bag)
-    assert list(scores) == ["ours", "ldr", "constant_fill", "grey_fill", "filter"]
+    assert list(scores) == ["ours", *BASELINES]
     assert scores["ours"]["clipped_log2_rmse"] < 1e-3
     assert scores["ours"]["mu_psnr"] > 60 > scores["constant_fill"]["mu_psnr"]
     assert scores["ldr"]["clipped_log2_rmse"] > 0.03
@@ -137,7 +138,33 @@ def test_the_first_three_frames_count_for_nothing(sequence, head_start):
 def test_scores_are_those_of_the_measures(sequence):
     ldr, truth = frames_of(sequence.ldr[None])[0], frames_of(sequence.truth[None])[0]
     expected = score(ldr[3:], encoded(ldr)[3:], truth[3:])
-    assert compare(sequence, {}).scores()["ldr"] == pytest.approx(expected, rel=1e-4, nan_ok=True)
+    shares = {"clipped_error_share": 1, "structure_error_share": 1}
+    assert compare(sequence, {}).scores()["ldr"] == pytest.approx(expected | shares, rel=1e-4, nan_ok=True)
+
+
+def test_errors_are_told_as_shares_of_the_frames(sequence):
+    scores = compare(sequence, {}).scores()
+    for share, measure in (
+        ("clipped_error_share", "clipped_log2_rmse"),
+        ("structure_error_share", "structure_error_clipped"),
+    ):
+        for values in scores.values():
+            assert values[share] == pytest.approx(values[measure] / scores["ldr"][measure])
+    assert scores["filter"]["clipped_error_share"] < 0.9
+
+
+def test_networks_get_other_events_in_rows_of_their_own(sequence, head_start):
+    others = {", backwards": sequence.voxel.flip(0), ", the same": sequence.voxel}
+    rows = compare(sequence, {"x": head_start}, {"ldr": BASELINES["ldr"]}, others).rows
+    assert list(rows) == ["ldr", "x", "x" + WITHOUT_EVENTS, "x, backwards", "x, the same"]
+    np.testing.assert_array_equal(rows["x"], rows["x, the same"])
+    assert np.abs(np.subtract(rows["x"], rows["x, backwards"])).max() > 0.1
+
+
+def test_fewer_frames_may_be_skipped(sequence):
+    whole = compare(sequence, {}, skipped=0).scores()["ldr"]
+    frames, truth = frames_of(sequence.ldr[None])[0], frames_of(sequence.truth[None])[0]
+    assert whole["log2_rmse"] == pytest.approx(score(frames, encoded(frames), truth)["log2_rmse"], rel=1e-4)
 
 
 def test_means_are_by_method_and_measure():
@@ -151,9 +178,18 @@ def test_a_table_has_a_column_a_method_and_a_row_a_measure():
         "ours without events": {"mu_psnr": 9.0, "clipped_log2_rmse": math.nan},
     }
     assert table(scores).splitlines() == [
-        f"{'':24}      ours  ours without events",
-        f"{'mu_psnr':24}    31.250                9.000",
-        f"{'clipped_log2_rmse':24}     0.500                  nan",
+        f"{'':30}      ours  ours without events",
+        f"{'mu_psnr':30}    31.250                9.000",
+        f"{'clipped_log2_rmse':30}     0.500                  nan",
+    ]
+
+
+def test_a_measure_by_sequence_has_the_mean_first():
+    sequences = {"first one": {"a": {"x": 1.0}, "b": {"x": 4.0}}, "b": {"a": {"x": 3.0}, "b": {"x": math.nan}}}
+    assert table_by_sequence(sequences, "x").splitlines() == [
+        f"{'x':40}    mean  first one       b",
+        f"{'a':40}   2.000      1.000   3.000",
+        f"{'b':40}   4.000      4.000     nan",
     ]
 
 

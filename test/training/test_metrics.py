@@ -191,6 +191,57 @@ def test_means_leave_out_what_has_no_figure():
     assert means == pytest.approx({"a": 2.0, "b": 5.0, "c": nan}, nan_ok=True)
 
 
+def test_pixels_of_unknown_truth_count_nowhere():
+    """Whatever is predicted there, and whatever class they have."""
+    ldr, truth = scene(frames=3)
+    predicted = truth * np.random.default_rng(1).lognormal(0, 0.3, truth.shape).astype(np.float32)
+    unknown = np.random.default_rng(2).random(truth.shape[:-1]) < 0.1
+    truth[unknown] = np.nan
+    scores = []
+    for value in (1e-3, 1e3):
+        predicted[unknown] = value
+        scores.append(score(predicted, ldr, truth))
+    assert all(math.isfinite(value) for value in scores[0].values())
+    for each in scores:
+        del each["pu21_ssim"]  # its windows reach into them
+    assert scores[0] == pytest.approx(scores[1], rel=1e-5)
+    none = score(predicted, ldr, np.full_like(truth, np.nan))
+    assert all(math.isnan(value) for value in none.values())
+
+
+def stated_structure(log2, clipped):
+    """The definition, pixel by pixel."""
+    values = []
+    for k, row, column in zip(*np.nonzero(clipped), strict=True):
+        around = np.s_[k, max(0, row - 15) : row + 16, max(0, column - 15) : column + 16]
+        values.append(log2[k, row, column] - log2[around][clipped[around]].mean())
+    return np.array(values)
+
+
+def test_the_structure_is_what_differs_from_the_clipped_pixels_around():
+    random = np.random.default_rng(3)
+    truth = np.repeat(random.lognormal(1, 0.5, (2, 40, 50, 1)), 3, 3).astype(np.float32)
+    ldr = np.where(random.random(truth.shape[:3])[..., None] < 0.4, 255, 100).repeat(3, 3).astype(np.uint8)
+    predicted = truth * random.lognormal(0, 0.4, truth.shape[:3])[..., None].astype(np.float32)
+    truth[0, :5, :5] = np.nan
+    values = score(predicted, ldr, truth)
+    counts = (ldr[..., 0] == 255) & ~np.isnan(truth[..., 0])
+    a, b = (stated_structure(np.log2(x[..., 0].astype(np.float64)), counts) for x in (predicted, truth))
+    assert values["structure_error_clipped"] == pytest.approx(np.sqrt(np.mean((a - b) ** 2)), rel=1e-4)
+    assert values["structure_correlation_clipped"] == pytest.approx(np.corrcoef(a, b)[0, 1], rel=1e-4)
+    assert 0.5 < values["structure_correlation_clipped"] < 0.95
+
+
+def test_a_lift_of_the_level_changes_no_structure():
+    ldr, truth = scene(frames=2)
+    flat = np.full_like(truth, 3)
+    lifted = score(2 * flat, ldr, truth)
+    assert lifted["structure_correlation_clipped"] == 0, "a flat result has none of it"
+    assert lifted["structure_error_clipped"] == pytest.approx(score(flat, ldr, truth)["structure_error_clipped"])
+    assert math.isnan(score(truth, ldr, flat)["structure_correlation_clipped"]), "nor has a flat truth"
+    assert score(truth * 7, ldr, truth)["structure_error_clipped"] == pytest.approx(0, abs=1e-5)
+
+
 def test_sequences_of_different_lengths_are_refused():
     with pytest.raises(ValueError, match="1 predicted, 2 LDR and 2 true"):
         score([TRUTH], [LDR, LDR], [TRUTH, TRUTH])

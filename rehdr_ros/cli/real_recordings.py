@@ -1,0 +1,73 @@
+"""rehdr evaluate on real recordings: their frames clipped again, and their statistics beside a training's."""
+
+import argparse
+
+import torch
+
+from rehdr_ros.cli.progress import progress
+from rehdr_ros.cli.train import read_config
+from rehdr_ros.errors import InputError
+from rehdr_ros.simulation.batch import BatchSimulator
+from rehdr_ros.training import statistics
+from rehdr_ros.training.batches import SimulatedBatches
+from rehdr_ros.training.config import TrainConfig
+from rehdr_ros.training.footage import FRAME_TIMES, MOST_FRAMES, Footage, Timing, read_all
+from rehdr_ros.training.reclipped import Reclipped
+
+
+def add_real_recordings(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("real recordings").add_argument
+    add(
+        "--reclip",
+        metavar="SHARES",
+        help="clip the recordings' frames again, which are their own truth then: the shares of all pixels that shall "
+        "exceed white, as 0.15,0.3; scored from the second frame on, without pixels that were clipped before",
+    )
+    add("--wrong-events", action="store_true", help="the networks also with another recording's events, and 50 ms late")
+    add(
+        "--statistics",
+        action="store_true",
+        help="what the recordings' events say of their frames, and when, beside a training's simulations: the fit and "
+        "thresholds of the event model, events per pixel, exposures, latency, shortest intervals",
+    )
+    add("--response", help="of the frames: a power or a table's file; if not given 2.2, and for these two 1, linear")
+    add("--white-level", type=int, default=0, help="value at which 16-bit frames saturate; 0: at full scale")
+    add("--frame-time", choices=FRAME_TIMES, default="middle", help="of the exposure: when the frame was")
+    add(
+        "--event-latency", type=float, default=0.0, metavar="S", help="how much later than the light events are stamped"
+    )
+    add("--frames", type=int, default=MOST_FRAMES, metavar="N", help="most frames of a recording, from its start on")
+    add("--training", metavar="CONFIG", help="YAML file of the training that --statistics simulates; else its defaults")
+    add("--radiance", metavar="FOLDER", help="of that training's .hdr and .exr scenes; else as CONFIG says")
+    add("--sequences", type=int, default=100, metavar="N", help="of that training, for --statistics")
+
+
+def reclipped_recordings(args: argparse.Namespace, bins: int) -> Reclipped:
+    """What --reclip asks for, as grids of so many bins."""
+    try:
+        shares = [float(share) for share in args.reclip.split(",")]
+    except ValueError:
+        raise InputError(f"--reclip {args.reclip}: shares between 0 and 1, as 0.15,0.3") from None
+    footages, timing = _read(args)
+    return Reclipped(footages, shares, bins, timing, args.wrong_events)
+
+
+def compared_statistics(args: argparse.Namespace) -> dict:
+    """What --statistics asks for: as of side_by_side, and printed."""
+    if args.sequences < 1:
+        raise InputError(f"--sequences {args.sequences}: at least 1")
+    scenes = {"radiance": args.radiance} if args.radiance else {}
+    config = read_config(args.training, scenes) if args.training else TrainConfig(**scenes)
+    simulator = BatchSimulator(config.size, config.frames, statistics.BINS, torch.device("cpu"), config.variety)
+    batches = SimulatedBatches(simulator, config.batch, config.seed, config.radiance)
+    footages, timing = _read(args)
+    recordings = {f.name: statistics.of_footage(f, timing) for f in progress(footages, "measuring", unit="recording")}
+    sequences = progress(statistics.of_training(batches, args.sequences), "simulating", args.sequences, "sequence")
+    report = statistics.side_by_side(recordings, list(sequences))
+    print(statistics.table(report))
+    return report
+
+
+def _read(args: argparse.Namespace) -> tuple[list[Footage], Timing]:
+    timing = Timing(args.frame_time, args.event_latency)
+    return read_all(args.recordings, args.response or 1.0, args.white_level, args.frames), timing

@@ -1,4 +1,4 @@
-"""What `Rehdr.compose` on a CPU needs around its formula, which only clipped pixels need: they are a fifth of a frame."""
+"""`Rehdr.compose` on a CPU: its formula for clipped pixels alone, a fifth of a usual frame, and what lies around it."""
 
 import numpy as np
 import torch

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from rehdr_ros.luminance import BT709
-from rehdr_ros.network import head_start as head_starts
+from rehdr_ros.network import Rehdr, RehdrConfig
 from rehdr_ros.network.integrator import CLIPPED, initial_state, integrate, luminance
 from rehdr_ros.network.rehdr import clip_mask
 from rehdr_ros.simulation.sensors import RESPONSE
@@ -55,18 +55,20 @@ def complementary_filter(ldr: Frames, voxels: Frames) -> list[np.ndarray]:
         y = luminance(image)
         coloured = (state.recency == 1) & (y > FLOOR)  # exposed now, and not black
         chromaticity = torch.where(coloured, image / y.clamp_min(FLOOR), chromaticity)
-        predicted.append(_blended(state.log_luminance.exp() * chromaticity, image))
+        radiance = torch.maximum(state.log_luminance.exp() * chromaticity, image)
+        blended = image + clip_mask(image, CLIPPED) * (radiance - image)
+        predicted.append(blended[0].permute(1, 2, 0).numpy())
     return predicted
 
 
+@torch.inference_mode()
 def head_start(ldr: Frames, voxels: Frames) -> list[np.ndarray]:
-    """What the networks start from in clipped pixels, blended as they do it: an untrained network."""
+    """What the networks start from in clipped pixels, blended as they do it: an untrained one gives nothing else."""
+    network = Rehdr(RehdrConfig(base_channels=1, scales=1, residual_blocks=1, bins=len(voxels[0]))).eval()
     state, predicted = None, []
     for linear, voxel in zip(linearised(ldr, voxels), voxels, strict=True):
-        image = torch.from_numpy(linear).permute(2, 0, 1)[None]
-        state = head_starts.initial_state(image) if state is None else state
-        state, _ = head_starts.advance(image, torch.as_tensor(voxel)[None], state)
-        predicted.append(_blended(state.log_radiance.exp(), image))
+        radiance, state = network(torch.from_numpy(linear).permute(2, 0, 1)[None], torch.as_tensor(voxel)[None], state)
+        predicted.append(radiance[0].permute(1, 2, 0).numpy())
     return predicted
 
 
@@ -76,12 +78,6 @@ def constant_lift(ldr: Frames, voxels: Frames, factor: float) -> list[np.ndarray
         np.where(pixel_classes(frame)["clipped"][..., None], np.float32(factor) * linear, linear)
         for frame, linear in zip(ldr, linearised(ldr, voxels), strict=True)
     ]
-
-
-def _blended(radiance: torch.Tensor, image: torch.Tensor) -> np.ndarray:
-    """Where a channel clips the radiance, (1, 3, H, W), but never below the frame -> (H, W, 3)."""
-    blended = image + clip_mask(image, CLIPPED) * (torch.maximum(radiance, image) - image)
-    return blended[0].permute(1, 2, 0).numpy()
 
 
 BASELINES: dict[str, Baseline] = {

@@ -110,9 +110,7 @@ def _smaller(a, b):
 
 
 @kernel
-def _observe(
-    ldr, shown, voxel, log_radiance, age, old, fade, clipped_from, clipped, events, weight, mask, new
-):
+def _observe(ldr, shown, voxel, log_radiance, age, old, fade, clipped_from, clipped, events, weight, mask, new):
     """The events of each polarity without isolated ones, the sums of event_fit.py after them, and what is clipped.
 
     clipped: rows where anything is. weight: 1 where a channel is. mask: as of rehdr.py, of the brightest channel.
@@ -217,9 +215,7 @@ def _scale(voxel, moved, per_on, per_off):
 
 
 @kernel
-def _carry(
-    ldr, shown, clipped, events, old, old_variance, fit, drift, clipped_from, carried, weight, own
-):
+def _carry(ldr, shown, clipped, events, old, old_variance, fit, drift, clipped_from, carried, weight, own):
     """In clipped pixels the log radiance, moved by the events and corrected by channels that are known, and its weight.
 
     Elsewhere what is shown, and no weight.

@@ -1,4 +1,4 @@
-"""`Rehdr.compose` on a CPU: its formula for clipped pixels alone, a fifth of a usual frame, and what lies around it."""
+"""`Rehdr.compose` on a CPU for clipped pixels alone: what is measured needs little of it."""
 
 import numpy as np
 import torch

@@ -57,9 +57,7 @@ def export_onnx(network: Rehdr, path: str | Path, size: tuple[int, int], clipped
         "size": f"{width}x{height}",
         "radiance": network.config.radiance,
         "clipped_from": repr(clipped_from),
-        "initial_state": json.dumps(
-            {name: x[0].tolist() for name, x in zip(step.names, state, strict=True) if x.any()}
-        ),
+        "initial_state": json.dumps({name: _filling(x) for name, x in zip(step.names, state, strict=True) if x.any()}),
     }
     program.model.metadata_props.update(metadata)
     program.save(path, external_data=False)
@@ -99,6 +97,11 @@ def _seconds(step: Step) -> list[Tensor]:
 
 def _initial_state(network: Rehdr, ldr: Tensor) -> list[Tensor]:
     return list(network.initial_state(pad_to_multiple(ldr, network.body.multiple)))
+
+
+def _filling(x: Tensor) -> float | list:
+    """One number where that is enough: planes are as large as the frames."""
+    return x.flatten()[0].item() if (x == x.flatten()[0]).all() else x[0].tolist()
 
 
 @contextmanager

@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from rehdr_ros.luminance import BT709
-from rehdr_ros.network.head_start import advance, initial_state
-from rehdr_ros.network.integrator import CLIPPED
+from rehdr_ros.network import Rehdr, RehdrConfig
 from rehdr_ros.training.baselines import BASELINES, complementary_filter, constant_lift
 from rehdr_ros.training.metrics import fill_constant
 
@@ -128,17 +127,24 @@ def test_the_filter_refuses_frames_without_their_events():
         complementary_filter([row((1, 2, 3))] * 2, [counts(0)])
 
 
-def test_the_head_start_is_composed_as_by_a_network_that_adds_nothing():
+def test_the_head_start_is_what_an_untrained_network_gives():
     rng = np.random.default_rng(4)
-    ldr = list(rng.integers(100, 256, (4, 16, 24, 3), dtype=np.uint8))
-    voxels = list(rng.integers(-3, 4, (4, 5, 16, 24)).astype(np.float32))
+    ldr = [rng.integers(100, 240, (16, 24, 3), dtype=np.uint8)] * 2
+    brighter = ldr[0].copy()
+    brighter[4:12, 4:12] = 255
+    ldr += [brighter, brighter]
+    voxels = [np.zeros((5, 16, 24), np.float32) for _ in ldr]
+    voxels[2][2, 4:12, 4:12] = 8  # what brightened so that it clips
+    network = Rehdr(RehdrConfig(base_channels=2, scales=1)).eval()
+    frames = (
+        torch.from_numpy(np.stack(list(map(linear, ldr)))).permute(0, 3, 1, 2),
+        torch.from_numpy(np.stack(voxels)),
+    )
     state, expected = None, []
-    for image, voxel in zip(map(linear, ldr), voxels, strict=True):
-        image = torch.from_numpy(image).permute(2, 0, 1)[None]
-        state, _ = advance(image, torch.from_numpy(voxel)[None], initial_state(image) if state is None else state)
-        share = ((image - CLIPPED) / (1 - CLIPPED)).clamp(0, 1)
-        lifted = image + share * (torch.maximum(state.log_radiance.exp(), image) - image)
-        expected.append(lifted[0].permute(1, 2, 0).numpy())
+    with torch.no_grad():
+        for image, voxel in zip(*frames, strict=True):
+            radiance, state = network(image[None], voxel[None], state)
+            expected.append(radiance[0].permute(1, 2, 0).numpy())
     actual = np.stack(BASELINES["head_start"](ldr, voxels))
     np.testing.assert_allclose(actual, np.stack(expected), rtol=1e-5)
     assert np.abs(actual - np.stack(list(map(linear, ldr)))).max() > 0.1, "events have moved something"

@@ -30,7 +30,7 @@ Stream = list[tuple[Sample, list[Packet]]]  # by frame: it, and the packets that
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--weights", default="rehdr_t", help="for node: a shipped name, a file, or rehdr_b, untrained")
+    parser.add_argument("--weights", default="rehdr_s", help="for node: a shipped name, a file, or rehdr_b, untrained")
     parser.add_argument("--size", type=size, default="346x260", help="for node: of frames and events, WIDTHxHEIGHT")
     parser.add_argument("--rate", type=_rate, default=5.0, help="for node: Mevents/s; below it noise is added")
     parser.add_argument("--fps", type=float, default=30.0, help="for node: frames a second")

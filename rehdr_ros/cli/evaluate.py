@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folders with LDR/, HDR/ and event/, bags with truth, or folders of bags; with --reclip any recordings of "
         "frames and events that `rehdr reconstruct` reads",
     )
-    add("--weights", nargs="+", default=["rehdr_t"], help="networks for the latter two: shipped names or files")
+    add("--weights", nargs="+", default=["rehdr_s"], help="networks for the latter two: shipped names or files")
     add("--size", type=int, default=192, help="of the benchmark's square frames, px")
     add("--disturbed", action="store_true", help="the benchmark also with hot pixels, lost packets, other thresholds")
     add("--pictures", metavar="DIR", help="write a picture, a video and EXR frames of every sequence")

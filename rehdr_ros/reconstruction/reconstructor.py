@@ -175,12 +175,12 @@ class Reconstructor:
         given = image, events, t0_ns, t1_ns, exposure, event_size, grid
         grid, ldr, voxel, clipped, gain = self._inputs(*given, watch)
         seconds = USUAL_SECONDS if t0_ns is None else max(t1_ns - t0_ns, 0) * 1e-9
-        estimate, self._state = self._engine(ldr, voxel, self._state, self._clipped_from, seconds)
+        estimate, self._state = self._engine.estimate(ldr, voxel, self._state, self._clipped_from, seconds)
         radiance = estimate.radiance
         if not _is_finite(radiance):
             self.not_finite += 1
             reason, self._state = "not finite", None
-            estimate, self._state = self._engine(ldr, voxel, None, self._clipped_from, seconds)
+            estimate, self._state = self._engine.estimate(ldr, voxel, None, self._clipped_from, seconds)
             radiance = estimate.radiance
             if not _is_finite(radiance):  # no state is to blame
                 radiance, self._state = torch.where(radiance.isfinite(), radiance, ldr), None

@@ -15,7 +15,7 @@ import pytest
 from rehdr_ros.cli import reconstruct as command
 from rehdr_ros.cli.output_folder import claimed
 from rehdr_ros.events import Events, make_encoder
-from rehdr_ros.recordings import BagWriter, open_recording, read_exr
+from rehdr_ros.recordings import BagWriter, open_recording, read_exr, video
 from rehdr_ros.recordings.images import read_png
 from rehdr_ros.recordings.pq import encode_pq
 from rehdr_ros.recordings.results import ResultWriter
@@ -221,15 +221,27 @@ def test_the_bag_says_what_the_node_would_have(simulated_bag, reconstruct, tmp_p
         assert {(i.width, i.d[0], i.header.frame_id) for i in infos} == {(64, 0.1, "camera")}
 
 
-def test_hdr_video_has_every_frame(simulated_bag, reconstruct):
+def test_hdr_video_has_every_frame(simulated_bag, reconstruct, planes_of):
     folder = reconstruct(simulated_bag, "--hdr-video", "--hdr-white", 100)
-    with av.open(str(folder / "hdr.mp4")) as video:
-        frames = list(video.decode(video=0))
+    with av.open(str(folder / "hdr.mp4")) as file:
+        frames = list(file.decode(video=0))
         assert len(frames) == 10 and frames[0].format.name == "yuv420p10le"
     white = 64 + 876 * encode_pq(np.float32(100))
-    luma = frames[5].to_ndarray(format="yuv420p10le")[:48]
+    luma = planes_of(frames[5])[:48]
     exposed = (read_png(folder / "ldr" / "000005.png") < 250).all(2)
     assert luma[exposed].max() < white + 8 < luma.max(), "what is exposed stays below white, and lamps are above"
+
+
+@pytest.mark.parametrize(("encoder", "name"), [("_H264", "video.mp4"), ("_HEVC", "--hdr-video")])
+def test_a_video_that_ffmpeg_cannot_encode_is_refused_before_the_work(
+    encoder, name, simulated_bag, rehdr, tiny_weights, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(video, encoder, ("libx26x", getattr(video, encoder)[1]))
+    options = ("-o", tmp_path / "out", "--weights", tiny_weights, "--device", "cpu", "--hdr-video", "--bag")
+    outcome = rehdr("reconstruct", simulated_bag, *options)
+    assert outcome.code == 2 and not (tmp_path / "out").exists()
+    (line,) = outcome.err.splitlines()
+    assert line.startswith(f"rehdr reconstruct: {name} needs an FFmpeg that encodes") and "libx26x" in line
 
 
 PRODUCTS = ("--hdr-video", "--bag")

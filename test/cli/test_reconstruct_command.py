@@ -149,10 +149,11 @@ def test_recorded_exposures_keep_the_scale_of_the_radiance(reconstruct, tmp_path
 
 
 def test_a_new_resolution_resets_and_goes_on(reconstruct, tmp_path):
-    folder = reconstruct(write_frames(tmp_path / "bag", [(16, 24), (16, 24), (32, 40), (1, 1)]))
+    # OpenCV 4.5.4 takes no colour image of a single pixel.
+    folder = reconstruct(write_frames(tmp_path / "bag", [(16, 24), (16, 24), (32, 40), (1, 2)]))
     assert [row["reset_reason"] for row in rows(folder)] == ["start", "", "new resolution", "new resolution"]
     sizes = [read_exr(folder / "hdr" / f"{k:06d}.exr").shape[:2] for k in range(4)]
-    assert sizes == [(16, 24), (16, 24), (32, 40), (1, 1)]
+    assert sizes == [(16, 24), (16, 24), (32, 40), (1, 2)]
     with av.open(str(folder / "video.mp4")) as video:
         assert sum(1 for _ in video.decode(video=0)) == 4
 

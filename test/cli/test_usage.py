@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,7 @@ def test_simulate_leaves_an_existing_bag_alone(rehdr, bags):
     assert {p: p.read_bytes() for p in bags["good"].iterdir()} == before
 
 
+@pytest.mark.skipif(find_spec("rclpy") is None, reason="no ROS 2 here")
 def test_demo_leaves_a_folder_alone_that_is_no_demo(rehdr, tmp_path):
     (tmp_path / "mine").write_text("precious")
     assert said_in_one_line(rehdr("demo", "-o", tmp_path), tmp_path)

@@ -17,7 +17,7 @@ from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
 _WAIT_SECONDS = "120"  # of the bag for the node, which loads its network before it subscribes
 _RESPAWN_SECONDS = 1.0
-_PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+_PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # of Fast DDS 3; of 2: Jazzy, Humble
 _CONFIG = [FindPackageShare("rehdr_ros"), "config"]
 _ARGUMENTS = {
     "events": ("/event_camera/events", "topic of the event packets"),
@@ -57,7 +57,8 @@ def _actions(context: LaunchContext) -> list:
     given = {name for name in _ARGUMENTS if value[name].perform(context)}
     actions = []
     if not any(name in context.environment for name in _PROFILES):
-        actions.append(SetEnvironmentVariable(_PROFILES[0], PathJoinSubstitution([*_CONFIG, "fastdds_shm.xml"])))
+        profile = PathJoinSubstitution([*_CONFIG, "fastdds_shm.xml"])
+        actions += [SetEnvironmentVariable(name, profile) for name in _PROFILES]
     # Before the node: where it is not installed, launch fails, and would leave behind what it started.
     if IfCondition(value["viewer"]).evaluate(context):
         # It takes its argument as it is, so it must be the whole name.

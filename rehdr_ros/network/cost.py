@@ -24,12 +24,11 @@ class Layer:
 @torch.no_grad()
 def layers(config: RehdrConfig, width: int, height: int) -> list[Layer]:
     """The convolutions of one frame of that size, in their order; the sizes are those after padding."""
-    with torch.device("meta"):
-        network = Rehdr(config).eval()
-        multiple = 2**config.scales
-        ldr = torch.empty(1, 3, height + -height % multiple, width + -width % multiple)
-        image = torch.empty(1, network.image_head.conv.in_channels, *ldr.shape[2:])
-        voxel = torch.empty(1, config.bins, *ldr.shape[2:])
+    network = Rehdr(config).eval().to("meta")
+    multiple = 2**config.scales
+    ldr = torch.empty(1, 3, height + -height % multiple, width + -width % multiple, device="meta")
+    image = torch.empty(1, network.image_head.conv.in_channels, *ldr.shape[2:], device="meta")
+    voxel = torch.empty(1, config.bins, *ldr.shape[2:], device="meta")
     found: list[Layer] = []
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):

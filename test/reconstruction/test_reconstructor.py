@@ -120,6 +120,13 @@ def test_the_authors_networks_get_their_grids_scaled(tmp_path):
     assert outputs[2].isfinite().all() and not torch.equal(outputs[0], outputs[2])
 
 
+@pytest.mark.skipif(torch.__version__ >= "2", reason="this PyTorch has bfloat16 for a CPU")
+def test_sixteen_bits_on_a_cpu_are_refused_before_pytorch_2(make_reconstructor):
+    with pytest.raises(ValueError, match="precision bfloat16 on a CPU needs PyTorch 2.0"):
+        make_reconstructor(precision="bfloat16")
+
+
+@pytest.mark.skipif(torch.__version__ < "2", reason="before PyTorch 2 a CPU's bfloat16 is refused")
 def test_sixteen_bits_give_about_the_same(make_reconstructor):
     full, half = make_reconstructor(), make_reconstructor(precision="bfloat16")
     for k in range(5):

@@ -7,7 +7,6 @@ export ROS_DOMAIN_ID = 87
 
 # Where the messages' libraries are; PyPI's ROS 2 finds them by itself.
 export LD_LIBRARY_PATH := $(CURDIR)/.venv/lib$(addprefix :,$(LD_LIBRARY_PATH))
-test-jazzy: export LD_LIBRARY_PATH := $(CURDIR)/.venv-jazzy/lib
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 24

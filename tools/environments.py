@@ -36,6 +36,7 @@ _JAZZY_WHEELS = (
     "ros-domain-coordinator",
     "ros-python-cmake-module",
 )
+_TESTS = ("hypothesis", "pytest", "safetensors")
 _PROBE = (
     "import ensurepip, os, sys, sysconfig;"
     "assert os.path.exists(os.path.join(sysconfig.get_config_var('INCLUDEPY'), 'Python.h'));"
@@ -68,7 +69,7 @@ ENVIRONMENTS = {
         ("3.12", "3.11"),
         "constraints-jazzy.txt",
         (*_ROS_WHEELS, *_JAZZY_WHEELS),
-        ("-e", ".", "hypothesis", "pytest"),
+        ("-e", ".", *_TESTS),
     ),
     # Without ROS, which PyPI doesn't have of Humble: Ubuntu 22.04's Python and libraries.
     "humble-libraries": Environment(
@@ -76,7 +77,7 @@ ENVIRONMENTS = {
         ("3.10", "3.11"),
         "constraints-humble-libraries.txt",
         (),
-        ("-e", ".", "hypothesis", "pytest"),
+        ("-e", ".", *_TESTS),
     ),
 }
 

@@ -56,6 +56,9 @@ def run_by_its_own_python():
     python = interpreter(THIS)
     if python is None:
         skip(f"no Python {' or '.join(THIS.pythons)} with ensurepip and Python.h, on the PATH or by pyenv")
+    # Where .venv has its libraries is nothing for another ROS, whose wheels find their own.
+    os.environ.pop("_ROS_WHEELS_BOOTSTRAP_COMPLETE", None)
+    os.environ["LD_LIBRARY_PATH"] = str(VENV / "lib")
     if not os.path.samefile(python, sys.executable):
         os.execv(python, [python, *sys.argv])
 

@@ -147,6 +147,16 @@ def test_training_without_a_configuration(rehdr, tmp_path):
     assert said_in_one_line(outcome, "/nowhere/train.yaml")
 
 
+@pytest.mark.parametrize("package", ["rosbags", "av", "OpenEXR"])
+def test_a_package_that_is_not_installed_is_named(bags, tmp_path, package):
+    program = f"import sys; sys.modules[{package!r}] = None; from rehdr_ros.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, "reconstruct", bags["good"], "-o", tmp_path / "out"]
+    outcome = subprocess.run(command, capture_output=True, text=True)
+    (line,) = outcome.stderr.splitlines()
+    assert outcome.returncode == 2 and not (tmp_path / "out").exists()
+    assert line.startswith("rehdr reconstruct: ") and f"`pip install {package}`" in line
+
+
 @pytest.mark.parametrize("arguments", [[], ["develop"], ["reconstruct"], ["replay", "bag", "--backwards"]])
 def test_wrong_usage(rehdr, arguments):
     assert said_in_one_line(rehdr(*arguments), "--help")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
+from rehdr_ros import safetensors_file
 from rehdr_ros.network import CheckpointError, load_checkpoint, save_checkpoint
 from rehdr_ros.network.checkpoint import SHIPPED
 
@@ -124,7 +124,7 @@ def edited(path, network, change):
     """Our file with a change to its tensors and its configuration."""
     state, config = network.state_dict(), {"config": json.dumps(vars(network.config))}
     change(state, config)
-    save_file(state, path / "net.safetensors", config)
+    safetensors_file.write(path / "net.safetensors", state, config)
     return path / "net.safetensors"
 
 

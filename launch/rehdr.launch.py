@@ -5,6 +5,9 @@ ros2 launch rehdr_ros rehdr.launch.py events:=/event_camera/events image:=/camer
 In a launch file of your own, include it before the camera drivers: they then use its shared memory, too.
 """
 
+import os
+from pathlib import Path
+
 import yaml
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, SetEnvironmentVariable, Shutdown
@@ -17,7 +20,8 @@ from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
 _WAIT_SECONDS = "120"  # of the bag for the node, which loads its network before it subscribes
 _RESPAWN_SECONDS = 1.0
-_PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+# By the package that Fast DDS is in: 3, and 2 of Jazzy and Humble. Kilted takes the other's, too, but complains.
+_PROFILES = {"fastdds": "FASTDDS_DEFAULT_PROFILES_FILE", "fastrtps": "FASTRTPS_DEFAULT_PROFILES_FILE"}
 _CONFIG = [FindPackageShare("rehdr_ros"), "config"]
 _ARGUMENTS = {
     "events": ("/event_camera/events", "topic of the event packets"),
@@ -56,8 +60,11 @@ def _actions(context: LaunchContext) -> list:
     value = {name: LaunchConfiguration(name) for name in _ARGUMENTS}
     given = {name for name in _ARGUMENTS if value[name].perform(context)}
     actions = []
-    if not any(name in context.environment for name in _PROFILES):
-        actions.append(SetEnvironmentVariable(_PROFILES[0], PathJoinSubstitution([*_CONFIG, "fastdds_shm.xml"])))
+    if not any(name in context.environment for name in _PROFILES.values()):
+        prefixes = context.environment.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+        here = (name for prefix in prefixes for name in _PROFILES if Path(prefix, "share", name).is_dir())
+        profile = PathJoinSubstitution([*_CONFIG, "fastdds_shm.xml"])
+        actions.append(SetEnvironmentVariable(_PROFILES[next(here, "fastdds")], profile))
     # Before the node: where it is not installed, launch fails, and would leave behind what it started.
     if IfCondition(value["viewer"]).evaluate(context):
         # It takes its argument as it is, so it must be the whole name.

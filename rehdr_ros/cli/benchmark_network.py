@@ -53,7 +53,7 @@ def network(args: argparse.Namespace) -> Figures:
                 fast, slow = pair(ours, reference, args.repeat)
             flop_per_second, bytes_per_second = _speed(device, PRECISIONS[precision])  # as busy as it is now
             counted = layers(plain.config, width, height)
-            value = PRECISIONS[precision].itemsize
+            value = torch.finfo(PRECISIONS[precision]).bits // 8
             floor = sum(layer.seconds(flop_per_second, bytes_per_second, value) for layer in counted)
             row = {
                 "ms": 1e3 * fast,

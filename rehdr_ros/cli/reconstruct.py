@@ -32,6 +32,7 @@ from rehdr_ros.recordings.results import (
     read_rows,
     write_summary,
 )
+from rehdr_ros.recordings.video import require_encoders
 
 _UNFINISHED = "unfinished.safetensors"  # there until everything is written
 _SECONDS_BETWEEN_SNAPSHOTS = 10
@@ -67,6 +68,7 @@ def run(args: argparse.Namespace) -> None:
         value = getattr(args, name)
         if value is not None and not 0 < value < math.inf:
             raise InputError(f"--{name.replace('_', '-')} must be positive and finite, not {value}")
+    require_encoders(hdr=args.hdr_video)
     recording, output = open_chosen(args, args.fps), Path(args.output)
     for note in recording.notes:
         print(f"note: {note}", flush=True)

@@ -33,8 +33,16 @@ def _run(arguments: list[str] | None, ending: Ending) -> int:
     from rclpy.lifecycle import TransitionCallbackReturn
     from rclpy.signals import SignalHandlerOptions
 
-    from rehdr_ros.errors import InputError
-    from rehdr_ros.node.node import RehdrNode
+    from rehdr_ros.errors import InputError, missing_package
+
+    try:
+        from rehdr_ros.node.node import RehdrNode
+    except ModuleNotFoundError as error:
+        missing = missing_package(error)
+        if missing is None:
+            raise
+        print(f"rehdr_node: {missing}", file=sys.stderr)
+        return 2
 
     if ending.asked:
         return 0

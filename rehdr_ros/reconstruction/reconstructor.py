@@ -238,6 +238,10 @@ def pick_device(name: str) -> torch.device:
 def pick_precision(name: str, device: torch.device) -> str:
     """auto: the 16-bit format that the device computes natively, else float32."""
     if name in PRECISIONS:
+        if name != "float32" and device.type == "cpu" and torch.__version__ < "2":
+            raise InputError(
+                f"precision {name} on a CPU needs PyTorch 2.0, and this is {torch.__version__}: use float32"
+            )
         return name
     if name != "auto":
         raise InputError(f"precision {name!r}: use auto, {', '.join(PRECISIONS)}")

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from rehdr_ros.network import Rehdr, load_checkpoint, save_checkpoint
-from rehdr_ros.network.checkpoint import read_notes, resolve
+from rehdr_ros.network import Rehdr, load_checkpoint, safetensors_file, save_checkpoint
+from rehdr_ros.network.checkpoint import resolve
 from rehdr_ros.network.integrator import CLIPPED, luminance
 from rehdr_ros.simulation.scene import load_radiance
 from rehdr_ros.training import benchmark
@@ -32,14 +32,10 @@ def sequences(folder: str | Path | None = None) -> Iterator[Sequence]:
     """As of the benchmark, in training scenes."""
     files = training_files(folder) if folder else []
     rng = np.random.default_rng(_SEED)
-    for k, case in zip(range(SEQUENCES), _cases(), strict=False):
+    for k, case in zip(range(SEQUENCES), benchmark.cases(None, _SIZE), strict=True):
         scene = str(files[rng.integers(len(files))]) if files and k % 3 else "procedural"
         config = replace(case.config, scene=scene, seed=_SEED + k)
         yield simulated_sequence(config, load_radiance(scene, _SIZE, _SIZE, config.seed))
-
-
-def _cases() -> Iterator[benchmark.Case]:
-    return benchmark.cases(None, _SIZE)
 
 
 @torch.inference_mode()
@@ -69,5 +65,7 @@ if __name__ == "__main__":
     trained = load_checkpoint(path)
     by = factor(trained, sequences(*sys.argv[2:]))
     scale_sigma(trained, by)
-    save_checkpoint(trained, path, torch.float16, **read_notes(path))
+    _, notes = safetensors_file.read(path)
+    notes.pop("config")
+    save_checkpoint(trained, path, torch.float16, **notes)
     print(f"sigma times {by:.3f}")

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from rehdr_ros.network import Rehdr, load_checkpoint, safetensors_file, save_checkpoint
+from rehdr_ros import safetensors_file
+from rehdr_ros.network import Rehdr, load_checkpoint, save_checkpoint
 from rehdr_ros.network.checkpoint import resolve
 from rehdr_ros.network.integrator import CLIPPED, luminance
 from rehdr_ros.simulation.scene import load_radiance

@@ -59,6 +59,14 @@ def test_kernels_for_the_head_start(network, stream):
     assert_same(remade(CpuRehdr, network), network, *stream(frames=5, height=50, width=70))
 
 
+def test_kernels_whatever_the_layout_of_the_frame(make_network, stream):
+    network = make_network(form="compact")
+    ldr, voxel = stream(frames=3, height=24, width=40)
+    ldr = [frame.to(memory_format=torch.channels_last) for frame in ldr]
+    assert not ldr[0].is_contiguous()
+    assert_same(remade(CpuRehdr, network), network, ldr, voxel)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (5, 64), (33, 9)])
 @pytest.mark.parametrize("form", ["full", "compact"])
 def test_kernels_at_any_size(make_network, stream, size, form):

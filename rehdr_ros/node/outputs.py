@@ -23,21 +23,27 @@ class Outputs:
 
     def __init__(self, node, complaints: Complaints):
         self._node, self._complaints = node, complaints
-        self._hdr = publisher(node, Image, "hdr/image_raw", complaints)
-        self._hdr_info = publisher(node, CameraInfo, "hdr/camera_info", complaints)
-        self._tonemapped = publisher(node, Image, "tonemapped/image_raw", complaints)
-        self._tonemapped_info = publisher(node, CameraInfo, "tonemapped/camera_info", complaints)
-        self._event_image = publisher(node, Image, "event_image/image_raw", complaints)
-        self._frame_info = publisher(node, FrameInfo, "~/frame_info", complaints)
+        self._publishers: list[LifecyclePublisher] = []
+        try:
+            self._hdr = self._add(Image, "hdr/image_raw")
+            self._hdr_info = self._add(CameraInfo, "hdr/camera_info")
+            self._tonemapped = self._add(Image, "tonemapped/image_raw")
+            self._tonemapped_info = self._add(CameraInfo, "tonemapped/camera_info")
+            self._event_image = self._add(Image, "event_image/image_raw")
+            self._frame_info = self._add(FrameInfo, "~/frame_info")
+        except Exception:
+            self.destroy()
+            raise
 
     def destroy(self) -> None:
-        for each in self._all():
+        for each in self._publishers:
             self._node.destroy_lifecycle_publisher(each)
+        self._publishers = []
 
     @property
     def wanted(self) -> bool:
         """Whether somebody subscribes to anything."""
-        return any(_is_wanted(each) for each in self._all())
+        return any(map(_is_wanted, self._publishers))
 
     def publish(
         self,
@@ -73,9 +79,9 @@ class Outputs:
         tally["published"] += 1
         return message
 
-    def _all(self) -> tuple[LifecyclePublisher, ...]:
-        images = self._hdr, self._tonemapped, self._event_image
-        return *images, self._hdr_info, self._tonemapped_info, self._frame_info
+    def _add(self, kind: type, topic: str) -> LifecyclePublisher:
+        self._publishers.append(publisher(self._node, kind, topic, self._complaints))
+        return self._publishers[-1]
 
 
 def _is_wanted(each: LifecyclePublisher) -> bool:

@@ -8,12 +8,11 @@ import rclpy
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock
 
+from rehdr_ros.node.context import start_ros
 from rehdr_ros.node.conversions import ns_to_stamp
 from rehdr_ros.node.signals import interrupt_on_signals
-from rehdr_ros.node.transport import use_large_shared_memory
 from rehdr_ros.recordings import BagRecording
 
 _DEPTH = 1000
@@ -83,8 +82,7 @@ def replay(
 
     wait: longest wait for subscribers of the events and the frames, s. SIGINT and SIGTERM raise KeyboardInterrupt.
     """
-    use_large_shared_memory()
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    start_ros()
     interrupt_on_signals()
     player = Replayer(bag, topics, clock)
     try:

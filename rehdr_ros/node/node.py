@@ -14,7 +14,7 @@ from rehdr_ros.node.complaints import Complaints
 from rehdr_ros.node.diagnostics import Diagnostics, Health
 from rehdr_ros.node.inputs import Inputs, event_array_class
 from rehdr_ros.node.outputs import Outputs
-from rehdr_ros.node.parameters import Parameters, changed_by, declare, read
+from rehdr_ros.node.parameters import QOS_OVERRIDES, Parameters, changed_by, declare, read, unknown
 from rehdr_ros.node.silence import Silence
 from rehdr_ros.node.transitions import FAILURE, SUCCESS, answer_every_request, transition
 from rehdr_ros.node.worker import Worker
@@ -41,6 +41,7 @@ class RehdrNode(LifecycleNode):
         answer_every_request(self)
         declare(self)
         self.add_on_set_parameters_callback(self._on_parameters)
+        self._warn_of_unknown({name: nearest for name, nearest in unknown(self).items() if QOS_OVERRIDES not in name})
         self._diagnostics = Diagnostics(self, self._health)
 
     # Transitions
@@ -64,6 +65,7 @@ class RehdrNode(LifecycleNode):
             f"weights {settings.weights} on {self._pipeline.device}, {self._pipeline.precision}, by {self._engine}; "
             f"radiance {self._pipeline.radiance}"
         )
+        self._warn_of_unknown(unknown(self))
         return SUCCESS
 
     @transition("activate", failed=FAILURE)
@@ -162,6 +164,11 @@ class RehdrNode(LifecycleNode):
         if self._pipeline is not None:
             self._pipeline.close()
         self._outputs = self._pipeline = None
+
+    def _warn_of_unknown(self, names: dict[str, str]) -> None:
+        for name, nearest in names.items():
+            text = f"there is no parameter {name}: it has no effect"
+            self._complaints.warn(text, f"{text}; did you mean {nearest}?" if nearest else text, seconds=math.inf)
 
     # Callbacks: none waits for the network
 

@@ -10,10 +10,11 @@ from event_camera_msgs.msg import EventPacket
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from rehdr_ros.errors import InputError
+from rehdr_ros.errors import InputError, one_line
 from rehdr_ros.msg import Exposure
 from rehdr_ros.node.complaints import Complaints
 from rehdr_ros.node.conversions import image_from_message
+from rehdr_ros.node.graph import type_name
 from rehdr_ros.node.parameters import Parameters
 from rehdr_ros.node.qos import subscribe
 from rehdr_ros.reconstruction import HdrPipeline
@@ -100,9 +101,12 @@ class Inputs:
                 )
 
         reliability, complaints = self._settings.input_reliability, self._complaints
-        self.subscriptions[name] = subscribe(
-            self._node, kind, asked, callback, depth, reliability, on_lost, complaints, **options
-        )
+        try:
+            self.subscriptions[name] = subscribe(
+                self._node, kind, asked, callback, depth, reliability, on_lost, complaints, **options
+            )
+        except RuntimeError as error:  # rcl does not always name the topic
+            raise InputError(f"{name} can't be {topic} of type {type_name(kind)}: {one_line(error)}") from error
 
     def _on_packet(self, raw: bytes) -> None:
         with self._refusing("events", "refused_packets"):

@@ -126,10 +126,13 @@ def test_node_says_it_in_the_log_and_on_diagnostics_until_messages_come(start_no
     client.forget()
     camera = Camera(client)
     camera.wait_for_listener()
-    client.create_timer(0.1, camera.frame)
-    diagnosis = Diagnosis(client)
-    for part in ("events", "frames"):
-        assert diagnosis.says(part, "ok", 20.0).level == DiagnosticStatus.OK
+    filming = client.create_timer(0.1, camera.frame)
+    try:
+        diagnosis = Diagnosis(client)
+        for part in ("events", "frames"):
+            assert diagnosis.says(part, "ok", 20.0).level == DiagnosticStatus.OK
+    finally:
+        client.destroy_timer(filming)
     assert node.end() == 0
 
 

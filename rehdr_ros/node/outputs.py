@@ -4,12 +4,12 @@ import time
 from collections import Counter
 
 from rclpy.lifecycle import LifecyclePublisher
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from rehdr_ros.msg import FrameInfo
 from rehdr_ros.node.complaints import Complaints
-from rehdr_ros.node.conversions import image_to_message, ns_to_stamp
+from rehdr_ros.node.conversions import image_to_jpeg, image_to_message, ns_to_stamp
 from rehdr_ros.node.parameters import Parameters
 from rehdr_ros.node.qos import publisher
 from rehdr_ros.reconstruction import HdrFrame
@@ -28,6 +28,8 @@ class Outputs:
             self._hdr = self._add(Image, "hdr/image_raw")
             self._hdr_info = self._add(CameraInfo, "hdr/camera_info")
             self._tonemapped = self._add(Image, "tonemapped/image_raw")
+            raw = node.resolve_topic_name("tonemapped/image_raw")
+            self._jpeg = self._add(CompressedImage, f"{raw}/compressed")  # where image_transport looks for it
             self._tonemapped_info = self._add(CameraInfo, "tonemapped/camera_info")
             self._event_image = self._add(Image, "event_image/image_raw")
             self._frame_info = self._add(FrameInfo, "~/frame_info")
@@ -60,6 +62,9 @@ class Outputs:
             self._hdr.publish(image_to_message(frame.radiance, settings.hdr_encoding, header))
         if _is_wanted(self._tonemapped):
             self._tonemapped.publish(image_to_message(frame.tonemapped, settings.tonemapped_encoding, header))
+        if _is_wanted(self._jpeg):
+            encoding, quality = settings.tonemapped_encoding, settings.jpeg_quality
+            self._jpeg.publish(image_to_jpeg(frame.tonemapped, encoding, quality, header))
         if frame.event_image is not None and _is_wanted(self._event_image):
             self._event_image.publish(image_to_message(frame.event_image, "rgb8", header))
         if camera_info is not None:

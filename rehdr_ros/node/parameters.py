@@ -28,6 +28,7 @@ class Parameters(PipelineConfig):
     expected_size: tuple[int, ...] = setting((), "width and height: warm up for this size at configure", fixed=True)
     hdr_encoding: str = setting("32FC3", "32FC3 (linear RGB) or 32FC1 (luminance)", choices=("32FC3", "32FC1"))
     tonemapped_encoding: str = setting("rgb8", "rgb8, bgr8 or mono8", choices=("rgb8", "bgr8", "mono8"))
+    jpeg_quality: int = setting(95, "of tonemapped/image_raw/compressed: 1 (small) to 100 (good)", least=1, most=100)
     image_transport: str = setting(
         "raw",
         "of the frames: raw, or compressed (JPEG or PNG on IMAGE/compressed)",

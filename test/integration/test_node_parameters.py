@@ -68,7 +68,7 @@ def test_file_explains_every_parameter(comments):
 
 
 def test_file_marks_those_that_change_only_before_configure(comments):
-    assert {name for name, text in comments.items() if "(configure)" in text} | {"autostart"} == {
+    assert {name for name, text in comments.items() if "(C)" in text} | {"autostart"} == {
         name for name, field in FIELDS.items() if field.metadata["fixed"]
     }
     assert "Fixed at start" in comments["autostart"]

@@ -46,7 +46,7 @@ class RehdrNode(LifecycleNode):
 
     # Transitions
 
-    @transition("configure", failed=FAILURE)
+    @transition("cannot configure:", failed=FAILURE)
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the weights and warm up; on failure say why and stay unconfigured."""
         try:
@@ -68,7 +68,7 @@ class RehdrNode(LifecycleNode):
         self._warn_of_unknown(unknown(self))
         return SUCCESS
 
-    @transition("activate", failed=FAILURE)
+    @transition("cannot activate:", failed=FAILURE)
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the worker and subscribe; on failure say why and stay inactive."""
         try:
@@ -83,13 +83,13 @@ class RehdrNode(LifecycleNode):
         self.get_logger().info(f"waiting for events on {inputs.events_topic} and images on {inputs.image_topic}")
         return result
 
-    @transition("deactivate")
+    @transition("cannot deactivate:")
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe, stop the worker and forget the stream."""
         self.stop()
         return super().on_deactivate(state)
 
-    @transition("clean up")
+    @transition("cannot clean up:")
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the network and the device's memory."""
         self.stop()

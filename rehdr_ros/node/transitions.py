@@ -14,8 +14,8 @@ ERROR = TransitionCallbackReturn.ERROR  # rclpy calls on_error, and the node is 
 _Callback = Callable[[LifecycleNode, LifecycleState], TransitionCallbackReturn]
 
 
-def transition(verb: str, failed: TransitionCallbackReturn = ERROR) -> Callable[[_Callback], _Callback]:
-    """For the callback of a transition: its exception becomes one line in the log, and the answer `failed`."""
+def transition(problem: str, failed: TransitionCallbackReturn = ERROR) -> Callable[[_Callback], _Callback]:
+    """For a transition's callback: its exception becomes a log line, after `problem`, and the answer `failed`."""
 
     def decorate(callback: _Callback) -> _Callback:
         @wraps(callback)
@@ -23,7 +23,7 @@ def transition(verb: str, failed: TransitionCallbackReturn = ERROR) -> Callable[
             try:
                 return callback(node, state)
             except Exception as error:
-                node.get_logger().error(f"cannot {verb}: {one_line(error)}")
+                node.get_logger().error(f"{problem} {one_line(error)}")
                 return failed
 
         return run

@@ -7,7 +7,7 @@ from pathlib import Path
 from rehdr_ros.cli.pictures import write_pictures
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.real_recordings import add_real_recordings, compared_statistics, reclipped_recordings
-from rehdr_ros.errors import InputError
+from rehdr_ros.errors import InputError, writing
 from rehdr_ros.network import Rehdr, load_checkpoint
 from rehdr_ros.simulation.sensors import RESPONSE
 from rehdr_ros.training.baselines import BASELINES
@@ -153,4 +153,5 @@ def _bins(networks: dict[str, Rehdr]) -> int:
 
 def _write(path: str | Path | None, report: dict) -> None:
     if path:
-        Path(path).write_text(json_text(report))
+        with writing(path):
+            Path(path).write_text(json_text(report))

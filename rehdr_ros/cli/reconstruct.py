@@ -15,7 +15,7 @@ from rehdr_ros.cli.output_folder import claimed, identity
 from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.recording_options import add_recording_options, open_chosen, selected
-from rehdr_ros.errors import InputError
+from rehdr_ros.errors import InputError, writing
 from rehdr_ros.events import Events, Packet
 from rehdr_ros.reconstruction import HdrFrame, HdrPipeline
 from rehdr_ros.reconstruction.snapshot import Snapshot
@@ -135,8 +135,8 @@ class _Run:
         if args.bag:
             frame_id = next(iter(self._recording.frames())).frame_id
             products[BAG] = write_bag(output, frame_id, self._recording.camera_info())
-        for name, writing in products.items():
-            for _ in progress(writing, f"writing {name}"):
+        for name, steps in products.items():
+            for _ in progress(steps, f"writing {name}"):
                 if self._interruption.asked:
                     raise KeyboardInterrupt(f"interrupted while writing {name}; the same command goes on there")
         self._unfinished.unlink()
@@ -188,7 +188,8 @@ class _Run:
         return snapshot
 
     def _save(self, snapshot: Snapshot) -> None:
-        snapshot.write(self._unfinished, settings=json.dumps(self._settings))
+        with writing(self._unfinished):
+            snapshot.write(self._unfinished, settings=json.dumps(self._settings))
 
     def _summary(self, pipeline: HdrPipeline) -> dict:
         events, seconds = 0, {}

@@ -4,12 +4,12 @@ import time
 from collections import Counter
 
 from rclpy.lifecycle import LifecyclePublisher
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from rehdr_ros.msg import FrameInfo
 from rehdr_ros.node.complaints import Complaints
-from rehdr_ros.node.conversions import image_to_message, ns_to_stamp
+from rehdr_ros.node.conversions import image_to_jpeg, image_to_message, ns_to_stamp
 from rehdr_ros.node.parameters import Parameters
 from rehdr_ros.node.qos import publisher
 from rehdr_ros.reconstruction import HdrFrame
@@ -23,21 +23,29 @@ class Outputs:
 
     def __init__(self, node, complaints: Complaints):
         self._node, self._complaints = node, complaints
-        self._hdr = publisher(node, Image, "hdr/image_raw", complaints)
-        self._hdr_info = publisher(node, CameraInfo, "hdr/camera_info", complaints)
-        self._tonemapped = publisher(node, Image, "tonemapped/image_raw", complaints)
-        self._tonemapped_info = publisher(node, CameraInfo, "tonemapped/camera_info", complaints)
-        self._event_image = publisher(node, Image, "event_image/image_raw", complaints)
-        self._frame_info = publisher(node, FrameInfo, "~/frame_info", complaints)
+        self._publishers: list[LifecyclePublisher] = []
+        try:
+            self._hdr = self._add(Image, "hdr/image_raw")
+            self._hdr_info = self._add(CameraInfo, "hdr/camera_info")
+            self._tonemapped = self._add(Image, "tonemapped/image_raw")
+            raw = node.resolve_topic_name("tonemapped/image_raw")
+            self._jpeg = self._add(CompressedImage, f"{raw}/compressed")  # where image_transport looks for it
+            self._tonemapped_info = self._add(CameraInfo, "tonemapped/camera_info")
+            self._event_image = self._add(Image, "event_image/image_raw")
+            self._frame_info = self._add(FrameInfo, "~/frame_info")
+        except Exception:
+            self.destroy()
+            raise
 
     def destroy(self) -> None:
-        for each in self._all():
+        for each in self._publishers:
             self._node.destroy_lifecycle_publisher(each)
+        self._publishers = []
 
     @property
     def wanted(self) -> bool:
         """Whether somebody subscribes to anything."""
-        return any(_is_wanted(each) for each in self._all())
+        return any(map(_is_wanted, self._publishers))
 
     def publish(
         self,
@@ -54,6 +62,9 @@ class Outputs:
             self._hdr.publish(image_to_message(frame.radiance, settings.hdr_encoding, header))
         if _is_wanted(self._tonemapped):
             self._tonemapped.publish(image_to_message(frame.tonemapped, settings.tonemapped_encoding, header))
+        if _is_wanted(self._jpeg):
+            encoding, quality = settings.tonemapped_encoding, settings.jpeg_quality
+            self._jpeg.publish(image_to_jpeg(frame.tonemapped, encoding, quality, header))
         if frame.event_image is not None and _is_wanted(self._event_image):
             self._event_image.publish(image_to_message(frame.event_image, "rgb8", header))
         if camera_info is not None:
@@ -73,9 +84,9 @@ class Outputs:
         tally["published"] += 1
         return message
 
-    def _all(self) -> tuple[LifecyclePublisher, ...]:
-        images = self._hdr, self._tonemapped, self._event_image
-        return *images, self._hdr_info, self._tonemapped_info, self._frame_info
+    def _add(self, kind: type, topic: str) -> LifecyclePublisher:
+        self._publishers.append(publisher(self._node, kind, topic, self._complaints))
+        return self._publishers[-1]
 
 
 def _is_wanted(each: LifecyclePublisher) -> bool:

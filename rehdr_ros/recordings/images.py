@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import OpenEXR
 
-from rehdr_ros.errors import InputError
+from rehdr_ros.errors import InputError, writing
 
 _HALF_MAX = 65504.0
 _BT709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)  # chromaticities of R, G, B and D65 white: x, y
@@ -31,10 +31,8 @@ def write_exr(
         "type": OpenEXR.scanlineimage,
         "chromaticities": _BT709,
     }
-    try:
+    with writing(path, RuntimeError):
         OpenEXR.File(header, {"RGB": pixels}).write(str(path))
-    except RuntimeError as error:
-        raise OSError(f"cannot write {path}: {str(error).splitlines()[0]}") from None
 
 
 def read_exr(path: str | Path) -> np.ndarray:
@@ -72,10 +70,8 @@ def write_png(path: str | Path, rgb: np.ndarray) -> None:
     """Write uint8 RGB (H, W, 3). Raises OSError where the file cannot be written."""
     require_rgb(rgb, np.uint8)
     _, png = cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
-    try:
+    with writing(path):
         Path(path).write_bytes(png)  # cv2.imwrite says nothing of a full disk
-    except OSError as error:
-        raise OSError(f"cannot write {path}: {error.strerror}") from None
 
 
 def read_png(path: str | Path) -> np.ndarray:

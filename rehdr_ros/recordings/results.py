@@ -10,12 +10,13 @@ import shutil
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rehdr_ros.errors import InputError
+from rehdr_ros.errors import InputError, writing
 from rehdr_ros.recordings.images import write_exr, write_png
 
 TABLE, SUMMARY = "frames.csv", "summary.json"
@@ -59,7 +60,8 @@ class ResultWriter:
                 self.flush()
         finally:
             self._pool.shutdown()
-            self._table.close()
+            with self._writing_table():
+                self._table.close()
 
     def write(self, radiance: np.ndarray, pictures: Mapping[str, np.ndarray], row: Mapping[str, Any]) -> None:
         """One frame: float32 (H, W, 3), its pictures by kind, uint8 (H, W, 3), and its row of frames.csv.
@@ -82,7 +84,8 @@ class ResultWriter:
         """Wait until everything is written, on the disk too."""
         while self._waiting:
             self._finish_oldest()
-        self._table.flush()
+        with self._writing_table():
+            self._table.flush()
         os.sync()
 
     def _finish_oldest(self) -> None:
@@ -101,7 +104,11 @@ class ResultWriter:
                 self._rows.writeheader()
             elif self._columns != list(row):
                 raise InputError(f"{self._folder / TABLE} has other columns, of another version: choose another folder")
-        self._rows.writerow(row)
+        with self._writing_table():
+            self._rows.writerow(row)
+
+    def _writing_table(self) -> AbstractContextManager[None]:
+        return writing(self._folder / TABLE)
 
 
 def read_rows(folder: str | Path) -> Iterator[dict[str, str]]:
@@ -125,7 +132,9 @@ def is_whole(folder: str | Path, count: int) -> bool:
 
 def write_summary(folder: str | Path, summary: Mapping[str, Any]) -> None:
     """Write summary.json."""
-    (Path(folder) / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
+    path = Path(folder) / SUMMARY
+    with writing(path):
+        path.write_text(json.dumps(summary, indent=2) + "\n")
 
 
 def frame_files(folder: str | Path, kind: str) -> list[Path]:

@@ -78,8 +78,8 @@ def write(path: str | Path, tensors: dict[str, Tensor], notes: dict[str, str]) -
         with open(path, "wb") as file:
             file.write(len(text).to_bytes(8, "little") + text)
             file.writelines(data)
-    except OSError as error:
-        raise OSError(f"cannot write {path}: {error.strerror}") from error
+    except OSError as error:  # a full disk names no file
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _tensor(data: memoryview, dtype: torch.dtype, shape: list[int]) -> Tensor:

@@ -30,8 +30,19 @@ def test_pinned_is_what_is_asked_for():
     setup.read(ROOT / "setup.cfg")
     extras = setup["options.extras_require"]
     asked = re.sub(r">=[\d.]+", "", " ".join([setup["options"]["install_requires"], *extras.values()])).split()
-    pinned = {line.split("==")[0] for line in (ROOT / "constraints.txt").read_text().split()}
-    assert set(asked) <= pinned
+    assert set(asked) <= pinned("constraints.txt")
+
+
+@pytest.mark.parametrize("name", ["jazzy", "humble-libraries"])
+def test_the_environments_of_other_distributions_are_pinned(name):
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    asked = re.sub(r">=[\d.]+", "", setup["options"]["install_requires"]).split()
+    assert {*asked, "hypothesis", "pytest", "safetensors"} <= pinned(f"constraints-{name}.txt")
+
+
+def pinned(constraints: str) -> set[str]:
+    return set(re.findall(r"^(.+?)==", (ROOT / constraints).read_text(), re.MULTILINE))
 
 
 def test_messages_have_their_fields():

@@ -11,9 +11,9 @@ from rehdr_ros.network import load_checkpoint
 from rehdr_ros.network.cpu import CpuRehdr, remade
 from rehdr_ros.network.cuda import CudaRehdr
 from rehdr_ros.network.fold import fold_norms
-from rehdr_ros.network.integrator import CLIPPED
 from rehdr_ros.network.head_start import HeadStart
 from rehdr_ros.network.head_start_kernels import prepare
+from rehdr_ros.network.integrator import CLIPPED
 from rehdr_ros.network.openvino_rehdr import OpenVinoRehdr, is_installed
 from rehdr_ros.network.rehdr import USUAL_SECONDS, Rehdr
 from rehdr_ros.network.tensor_cores import for_tensor_cores

@@ -25,10 +25,12 @@ _DRAWN_BY_LOGARITHM = (
     "dark",
 )
 _DRAWN_BY_LOGARITHM += ("bandwidth", "readout", "wall")
+_MAY_BE_NONE = ("refractory_us", "noise_rate", "leak_rate", "bandwidth")  # of these
 _SHARES = ("jitter", "clipped", "hot_pixels", "lost", "vignetting")
 _SHARES += ("mono", "bayer", "loses_packets", "changes_exposure", "tells_exposure", "walls", "good", "strange")
 _SIGNED = ("gain", "latency", "skew")
 _BLUR_STEP, _BLUR_STEPS = 2.0, 9  # px between two renders of an exposure; at most so many
+_NOTHING = 1e-300  # zero as float32
 _KNEE = 0.8  # luminance, white = 1, from which a ceiling is felt
 _DARK = 0.02  # luminance, white = 1, below which a pixel's noise grows
 
@@ -96,7 +98,7 @@ class Variety:
             low, high = numbers[0], numbers[-1]
             if not -np.inf < low <= high < np.inf:
                 raise InputError(f"{name}={value!r}: must be finite{', the lower first' if is_range else ''}")
-            if name in _DRAWN_BY_LOGARITHM and not (low > 0 or high == 0):
+            if name in _DRAWN_BY_LOGARITHM and not (low > 0 or high == 0 and name in _MAY_BE_NONE):
                 raise InputError(f"{name}={value!r}: must be positive")
             if name not in _SIGNED and not low >= 0:
                 raise InputError(f"{name}={value!r}: must not be negative")
@@ -144,7 +146,8 @@ class BatchSimulator:
             return np.where(rng.random(n) < share, rng.uniform(*limits, n), usual)
 
         def draw_log(limits: Range, share: float | np.ndarray = 1.0, usual: float = 0.0) -> np.ndarray:
-            exponents = rng.uniform(*np.log(limits), n) if limits[1] else np.full(n, -np.inf)
+            # Nothing is drawn as next to nothing: what is drawn after it stays the same.
+            exponents = rng.uniform(*np.log(np.maximum(limits, _NOTHING)), n)
             return np.where(rng.random(n) < share, np.exp(exponents), usual)
 
         def tensor(values: np.ndarray) -> Tensor:

@@ -9,7 +9,7 @@ from rehdr_ros.network.openvino_rehdr import is_installed
 from rehdr_ros.reconstruction.engine import Engine
 
 CPU = torch.device("cpu")
-CLIPPED_FROM = 0.957
+CLIPPED_FROM, SECONDS = 0.957, 0.03
 
 
 @pytest.fixture
@@ -31,9 +31,9 @@ def through(engine, frames, wait=True):
     with torch.inference_mode():
         for ldr, voxel in frames:
             engine.meet(*ldr.shape[-2:], wait)
-            output, state = engine(ldr, voxel, state, CLIPPED_FROM)
+            output, state = engine(ldr, voxel, state, CLIPPED_FROM, SECONDS)
             ran.append(engine.about)
-            radiance.append(output)
+            radiance.append(output.radiance.clone())
     return ran, torch.cat(radiance)
 
 
@@ -50,7 +50,7 @@ def test_pytorch_alone_where_that_is_asked_for(frames, network):
     state = None
     with torch.inference_mode():
         for (ldr, voxel), ours in zip(frames, radiance, strict=True):
-            expected, state = network(ldr, voxel, state, CLIPPED_FROM)
+            expected, state = network(ldr, voxel, state, CLIPPED_FROM, SECONDS)
             torch.testing.assert_close(ours[None], expected, rtol=1e-4, atol=1e-5)
 
 
@@ -88,7 +88,7 @@ def test_what_cannot_run_is_left_and_said(frames):
 
 def test_what_gives_something_else_is_left_and_said(frames):
     other = load_checkpoint("rehdr_t")
-    for parameter in other.prediction.parameters():
+    for parameter in other.body.prediction.parameters():
         parameter.data.mul_(1.5)
     engine = make(candidates=[("Wrong", lambda: ready_made(remade(CpuRehdr, other)))])
     engine._plain = Slow(engine._plain)
@@ -123,9 +123,15 @@ class Slow:
         self._network, self.calls = network, 0
 
     def __call__(self, *args):
+        return self._slowly(self._network, *args)
+
+    def estimate(self, *args):
+        return self._slowly(self._network.estimate, *args)
+
+    def _slowly(self, function, *args):
         self.calls += 1
         time.sleep(0.02)
-        return self._network(*args)
+        return function(*args)
 
 
 def ready_made(network):

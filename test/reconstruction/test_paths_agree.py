@@ -8,6 +8,7 @@ from rehdr_ros.events import Events, make_decoder, voxel_grid
 from rehdr_ros.network import load_checkpoint
 from rehdr_ros.network.cpu import CpuRehdr, remade
 from rehdr_ros.network.openvino_rehdr import OpenVinoRehdr, is_installed
+from rehdr_ros.network.rehdr import USUAL_SECONDS
 from rehdr_ros.reconstruction.engine import Engine
 from rehdr_ros.reconstruction.reconstructor import pick_precision
 from rehdr_ros.reconstruction.response import Response
@@ -57,8 +58,9 @@ class OnDevice:
         self._engine, self._device = engine, device
 
     def __call__(self, ldr, voxel, state, clipped_from):
-        radiance, state = self._engine(ldr.to(self._device), voxel.to(self._device), state, clipped_from)
-        return radiance.cpu(), state
+        frame = ldr.to(self._device), voxel.to(self._device)
+        estimate, state = self._engine(*frame, state, clipped_from, USUAL_SECONDS)
+        return estimate.radiance.cpu(), state
 
 
 @pytest.mark.parametrize("weights", ["rehdr_t", "rehdr_s"])

@@ -8,22 +8,33 @@ import torch
 
 from rehdr_ros.events import voxel_grid
 from rehdr_ros.simulation import EventCameraConfig, batch
-from rehdr_ros.simulation.batch import Batch, BatchSimulator, Variety
-from rehdr_ros.simulation.batch_scene import TEXTURE, Background, BatchScene
+from rehdr_ros.simulation.batch import Batch, BatchSimulator, Variety, below
+from rehdr_ros.simulation.batch_scene import TEXTURE, Background, BatchScene, luminance_of
+from rehdr_ros.simulation.batch_sensors import BatchEventCamera
 from rehdr_ros.simulation.procedural import procedural_canvas
 from rehdr_ros.simulation.sensors import EventCamera
 
 SIZE, FRAMES = 24, 4
-QUIET = Variety(
+QUIET = Variety(  # nothing that disturbs a sensor
+    exposure=(0.0005, 0.002),
+    skew=(0, 0),
     mismatch=(0, 0),
+    scatter=(0, 0),
+    strays=(0, 0),
+    readout=(1e9, 1e9),
     noise_rate=(0, 0),
     leak_rate=(0, 0),
     hot_pixels=(0, 0),
-    bandwidth=(1e12, 1e12),
+    bandwidth=(0, 0),
+    latency=(0, 0),
+    vignetting=(0, 0),
+    distortion=(1, 1),
     mono=0,
     bayer=0,
     loses_packets=0,
     changes_exposure=0,
+    walls=0,
+    strange=0,
 )
 NAMES = [field.name for field in fields(Batch)]
 
@@ -76,6 +87,17 @@ def seen(monkeypatch):
     return scenes
 
 
+@pytest.fixture
+def just_fired(monkeypatch):
+    """Every pixel starts as if it had just fired, as those of the exact camera do."""
+
+    class JustFired(BatchEventCamera):
+        def start(self, luminance, phase):
+            super().start(luminance)
+
+    monkeypatch.setattr(batch, "BatchEventCamera", JustFired)
+
+
 def exact_grids(views, white, looks, contrast, refractory_us, dark, bins):
     """Grids (frames, bins, H, W) of the exact event camera that has the views (looks, H, W, 3) of one scene."""
     config = EventCameraConfig(contrast, 0.0, refractory_us, 0.0, 0.0, dark=dark)
@@ -95,7 +117,7 @@ def exact_grids(views, white, looks, contrast, refractory_us, dark, bins):
 
 @pytest.mark.parametrize("bins", [1, 2, 5])
 @pytest.mark.parametrize("refractory_us", [0.0, 500.0])
-def test_grids_are_those_of_the_exact_event_camera(backgrounds, seen, bins, refractory_us):
+def test_grids_are_those_of_the_exact_event_camera(backgrounds, seen, just_fired, bins, refractory_us):
     contrast, dark = 0.2, 1e-3
     variety = replace(
         QUIET, contrast=(contrast, contrast), dark=(dark, dark), refractory_us=(refractory_us, refractory_us)
@@ -113,13 +135,13 @@ def test_grids_are_those_of_the_exact_event_camera(backgrounds, seen, bins, refr
         assert np.linalg.norm(grids - exact) < 1e-3 * np.linalg.norm(exact)
 
 
-def test_the_truth_is_the_blurred_radiance_in_units_of_one_white(backgrounds, seen):
+def test_the_truth_is_the_blurred_radiance_around_its_stamp_in_units_of_one_white(backgrounds, seen):
     exposure = 0.006
     result = simulate(backgrounds, replace(QUIET, exposure=(exposure, exposure), jitter=(0.4, 0.4)))
     looks = np.stack(seen[0].looks)
     stamps = looks[:: (len(looks) - 1) // (FRAMES - 1)]
     for k, stamp in enumerate(stamps):
-        times = [stamp + share * exposure for share in (1 / 6, 3 / 6, 5 / 6)]
+        times = [stamp + share * exposure for share in (-1 / 3, 0, 1 / 3)]
         blurred = torch.stack([BatchScene.render(seen[0].scene, t) for t in times]).mean(0)
         ratio = blurred / result.truth[:, k]
         if k == 0:
@@ -149,7 +171,7 @@ def test_what_was_drawn_is_told(backgrounds):
     assert ((result.exposure > 0.002) & (result.exposure < 0.004)).all()
     assert ((result.refractory > 300e-6) & (result.refractory < 400e-6)).all()
     fps = 1 / result.seconds[:, 1:]
-    assert not result.seconds[:, 0].any() and len(set(fps[:, 0].tolist())) == 3
+    assert torch.equal(result.seconds[:, 0], result.seconds[:, 1]) and len(set(fps[:, 0].tolist())) == 3
     torch.testing.assert_close(fps, fps[:, :1].expand_as(fps), msg="there is no jitter")
 
 
@@ -241,7 +263,7 @@ def test_lost_packets_take_their_share_of_the_events(backgrounds):
 @pytest.mark.parametrize(
     "rates, mean, variance", [({"noise_rate": (50, 50)}, 0, 5), ({"leak_rate": (30, 30)}, 3, 3)], ids=["noise", "leak"]
 )
-def test_noise_has_its_rate_in_all_frames_but_the_first(rates, mean, variance):
+def test_noise_has_its_rate_in_all_frames_but_the_first(just_fired, rates, mean, variance):
     insensitive = replace(QUIET, fps=(10, 10), jitter=(0, 0), contrast=(9, 9), **rates)
     voxel = simulate(flat(10), insensitive).voxel.sum(2)
     assert not voxel[:, 0].any()
@@ -249,7 +271,7 @@ def test_noise_has_its_rate_in_all_frames_but_the_first(rates, mean, variance):
     assert voxel[:, 1:].var().item() == pytest.approx(variance, rel=0.1)
 
 
-def test_most_sequences_have_few_hot_pixels():
+def test_most_sequences_have_few_hot_pixels(just_fired):
     insensitive = replace(QUIET, fps=(10, 10), contrast=(9, 9), hot_pixels=(0.2, 0.2))
     voxel = simulate(flat(20), insensitive, frames=6).voxel
     shares = voxel.abs().sum((1, 2)).gt(0).float().mean((1, 2))
@@ -269,9 +291,18 @@ def test_the_properties_of_the_event_camera_reach_it(backgrounds):
     assert voxel(refractory_us=(1e5, 1e5)).abs().sum() < 0.8 * normal.abs().sum()
     changed = (voxel(mismatch=(0.1, 0.1)) - normal).abs().sum((1, 2, 3, 4))
     assert (changed[activity > 100] > 0).all()
-    slow = voxel(bandwidth=(1, 1)).abs().sum((1, 2, 3, 4)) / activity
-    unlimited = slow[activity > 100] == 1
-    assert 0 < unlimited.sum() < len(unlimited) and (slow[activity > 100][~unlimited] < 0.9).all()
+    for name, value in (("bandwidth", (1, 1)), ("readout", (0.5, 0.5))):  # of sensors that aren't good, some
+        fewer = voxel(good=0, **{name: value}).abs().sum((1, 2, 3, 4)) / voxel(good=0).abs().sum((1, 2, 3, 4))
+        as_it_was = fewer[activity > 100] == 1
+        assert 0 < as_it_was.sum() < len(as_it_was) and (fewer[activity > 100][~as_it_was] < 0.9).all(), name
+        assert torch.equal(voxel(good=1, **{name: value}), voxel(good=1)), name
+    skewed = voxel(skew=(1.5, 1.5))
+    on, off = (x.clamp_min(0).sum((1, 2, 3, 4)) for x in (skewed, -skewed))
+    on, off = on / normal.clamp_min(0).sum((1, 2, 3, 4)), off / (-normal).clamp_min(0).sum((1, 2, 3, 4))
+    as_it_was = (on == 1)[activity > 100]
+    ratio = (off / on)[activity > 100][~as_it_was]
+    assert 0 < as_it_was.sum() < len(as_it_was) and (ratio > 2).all()
+    assert ratio.median().item() == pytest.approx(np.exp(1.5), rel=0.3)
 
 
 def test_frame_rate_exposure_and_things_are_within_their_limits(backgrounds, seen):
@@ -286,9 +317,126 @@ def test_frame_rate_exposure_and_things_are_within_their_limits(backgrounds, see
     assert {len(s.scene._things) for s in seen} == {0, 1}
 
 
+def test_long_exposures_blur(backgrounds, seen):
+    """Renders over all of the exposure, about 2 px apart; and never longer than 0.9 of the interval."""
+    fast = replace(QUIET, speed=(150, 150), fps=(20, 20), jitter=(0, 0), things=0)
+    sharp, blurred, longest = (simulate(backgrounds * 2, replace(fast, exposure=(x, x))) for x in (0.001, 0.02, 0.11))
+
+    def detail(result):
+        return (result.truth + 1e-3).log().diff(dim=-1).abs().mean((1, 2, 3, 4))
+
+    assert (detail(blurred) < detail(sharp)).all() and (detail(longest) < detail(blurred)).all()
+    assert detail(longest).sum() < 0.95 * detail(sharp).sum()
+    torch.testing.assert_close(longest.exposure, torch.full((6,), 0.9 / 20))
+    for n, (scene, exposure, renders) in enumerate(zip(seen, (0.001, 0.02, 0.045), (3, 3, 4), strict=True)):
+        shutter = np.stack(scene.renders[-renders:])
+        assert len(scene.renders) == 4 + FRAMES * renders, n
+        np.testing.assert_allclose(shutter[-1] - shutter[0], exposure * (1 - 1 / renders))
+        stamps = scene.looks[-1]  # the last view of the events is at the last frame's stamp
+        np.testing.assert_allclose(shutter.mean(0), stamps)
+
+
+@pytest.mark.parametrize("latency", [-0.004, 0.006])
+def test_late_events_have_seen_what_was_so_much_earlier(backgrounds, seen, just_fired, latency):
+    """In grids of the frames' own intervals; in sensors that aren't good alone."""
+    late = replace(QUIET, good=0, latency=(latency, latency), contrast=(0.1, 0.1))
+    simulate(backgrounds, late), simulate(backgrounds, replace(late, good=1))
+    first, good = seen
+    for scene, by in ((first, latency), (good, 0.0)):
+        looks = np.stack(scene.looks)
+        middles = np.stack(scene.renders[4:]).reshape(FRAMES, -1, 3).mean(1)
+        np.testing.assert_allclose(looks[:: (len(looks) - 1) // (FRAMES - 1)], middles - by, atol=1e-12)
+
+
+def test_pixels_start_on_their_way_to_an_event(backgrounds):
+    """Events come from the first frame on; just fired, the first threshold would have to pass in all pixels."""
+    slow = replace(QUIET, contrast=(0.5, 0.5), speed=(20, 20), fps=(50, 50), jitter=(0, 0), things=0)
+    voxel = simulate(backgrounds * 4, slow, frames=8, size=32).voxel.abs().sum((0, 2, 3, 4))
+    assert not voxel[0] and voxel[1] > 0.5 * voxel[2:].mean() > 10
+
+
+def test_walls_bound_the_light_of_frames_and_events_alike(backgrounds, just_fired):
+    bright = replace(QUIET, clipped=(0.4, 0.4), things=0, contrast=(0.1, 0.1))
+    lamps, walls = (simulate(backgrounds * 2, replace(bright, walls=x, wall=(1.5, 1.5))) for x in (0, 1))
+    y, y_walls = (luminance_of(x.truth.flatten(0, 1)) for x in (lamps, walls))
+    assert y.max() > 1.8 and y_walls.max() <= 1.5 and (y_walls <= y + 1e-5).all()
+    ceiling = torch.full((1, 1, 1, 1), 1.5)
+    still = y < 0.5  # blur mixes what is above the knee with what isn't
+    torch.testing.assert_close(
+        y_walls[still], below(ceiling, y[still].view(1, 1, 1, -1)).flatten(), rtol=0.02, atol=1e-3
+    )
+    assert walls.voxel.abs().sum() < 0.95 * lamps.voxel.abs().sum()
+    dim = lamps.truth.amax((1, 2)) < 0.5  # never near the knee
+    apart = (walls.voxel - lamps.voxel).abs().sum((1, 2))
+    assert dim.any() and (apart[dim] == 0).float().mean() > 0.95
+
+
+def test_a_ceiling_is_felt_from_08_on():
+    ceiling = torch.tensor([1.05, 1.5, 4.0, float("inf")]).view(4, 1, 1, 1)
+    light = torch.linspace(0, 50, 5001).view(1, 1, 1, -1).expand(4, 1, 1, -1)
+    limited = below(ceiling, light)
+    assert limited.isfinite().all() and (limited <= ceiling).all()
+    assert torch.equal(limited[..., :80], light[..., :80])
+    torch.testing.assert_close(limited[3], light[3])
+    assert (limited.diff() >= 0).all() and (limited[..., :100].diff() > 0).all()
+    assert (limited[:-1].flatten(1).diff(dim=0) >= 0).all(), "the higher the ceiling, the brighter"
+    torch.testing.assert_close(limited[..., -1].flatten()[:3], ceiling.flatten()[:3], rtol=1e-4, atol=0)
+
+
+def test_vignetting_and_a_wrong_response_change_frames_not_events(backgrounds):
+    bad = replace(QUIET, good=0, clipped=(0.2, 0.2))
+    plain, shaded, distorted = (
+        simulate(backgrounds * 4, replace(bad, **change))
+        for change in ({}, {"vignetting": (0.4, 0.4)}, {"distortion": (0.7, 0.7)})
+    )
+    assert torch.equal(plain.voxel, shaded.voxel) and torch.equal(plain.voxel, distorted.voxel)
+    left = shaded.truth / plain.truth
+    dark_corners = (left[:, 0, 0, 0, 0] - 0.6).abs() < 1e-3
+    assert 2 <= dark_corners.sum() <= 10
+    torch.testing.assert_close(left[~dark_corners], torch.ones_like(left[~dark_corners]))
+    left = left[dark_corners].mean((0, 1, 2))
+    assert left[12, 12] > 0.998 and (left[12:].diff(dim=0) < 0).all() and (left[:, 12:].diff(dim=1) < 0).all()
+    torch.testing.assert_close(left, left.flip(0, 1))
+    wrong = (distorted.truth - plain.truth).abs().amax((1, 2, 3, 4)) > 1e-3
+    assert 2 <= wrong.sum() <= 10
+    torch.testing.assert_close(distorted.truth[wrong], plain.truth[wrong] ** 0.7, rtol=1e-3, atol=1e-6)
+    assert torch.equal(simulate(backgrounds * 4, replace(bad, good=1, vignetting=(0.4, 0.4))).truth, plain.truth)
+
+
+def test_the_events_of_strange_sequences_are_no_help(backgrounds, just_fired):
+    """A third each: none at all, those of the sequence before, and those of another time."""
+    usual = replace(QUIET, contrast=(0.1, 0.1), fps=(20, 20), jitter=(0, 0), things=0)
+    plain, strange = (simulate(backgrounds * 15, replace(usual, strange=x), size=16) for x in (0, 1))
+    torch.testing.assert_close(plain.truth, strange.truth)
+    none = strange.voxel.flatten(1).abs().sum(1) == 0
+    same = [torch.equal(a, b) for a, b in zip(strange.voxel, plain.voxel.roll(1, 0), strict=True)]
+    of_another = torch.tensor(same) & ~none
+    itself = torch.tensor([torch.equal(a, b) for a, b in zip(strange.voxel, plain.voxel, strict=True)]) & ~none
+    assert 8 <= none.sum() <= 22 and of_another.sum() >= 4 and itself.sum() <= 2
+    some = simulate(backgrounds * 15, replace(usual, strange=0.3), size=16).voxel
+    changed = (some - plain.voxel).flatten(1).any(1)
+    assert 5 <= changed.sum() <= 22
+
+
+def test_noise_grows_in_the_dark(just_fired):
+    stripes = torch.full((*TEXTURE, 3), 1e-4)
+    stripes[:, torch.arange(TEXTURE[1]) % 16 < 8] = 1.0
+    noisy = replace(QUIET, fps=(10, 10), jitter=(0, 0), contrast=(9, 9), speed=(1, 1), things=0, noise_rate=(20, 20))
+    result = simulate([Background(stripes, False)] * 20, noisy)
+    voxel, truth = result.voxel.sum(2)[:, 1:], luminance_of(result.truth.flatten(0, 1)).view(20, FRAMES, SIZE, SIZE)
+    dark, bright = (truth < 0.001).all(1), (truth > 0.5).all(1)
+    for where, variance in ((dark, 5 * 2), (bright, 2)):
+        events = voxel.permute(0, 2, 3, 1)[where]
+        assert events.var().item() == pytest.approx(variance, rel=0.1) and abs(events.mean().item()) < 0.1
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"fps": (20, 10)}, {"fps": 20}, {"fps": (1, 2, 3)}, {"fps": ("a", "b")}, {"fps": (0, 10)}, {"scale": (0, 1)}]
+    + [{"fps": (0, 0)}, {"scale": (0, 0)}, {"contrast": (0, 0)}, {"dark": (0, 0)}, {"exposure": (0, 0)}]
+    + [{"noise_rate": (0, 1)}, {"readout": (0, 9)}, {"wall": (0, 2)}, {"scatter": (-1, 0)}, {"strays": (-1, 0)}]
+    + [{"vignetting": (0, 1.1)}, {"distortion": (-1, 1)}, {"latency": (0, float("inf"))}, {"skew": (0.1, 0)}]
+    + [{"walls": 1.1}, {"good": -0.1}, {"strange": 2}]
     + [{"speed": (-1, 1)}, {"exposure": (0, 0.1)}, {"contrast": (0, 0.1)}, {"dark": (0, 0.1)}, {"bandwidth": (0, 9)}]
     + [{"jitter": (0, 1.1)}, {"jitter": (-0.1, 0.1)}, {"clipped": (-0.1, 0.5)}, {"clipped": (0.5, 1.1)}]
     + [{"mismatch": (-0.1, 0)}, {"refractory_us": (-1, 1)}, {"noise_rate": (-1, 1)}, {"leak_rate": (-1, 1)}]
@@ -305,6 +453,17 @@ def test_a_variety_that_cannot_be_is_refused_by_name(wrong):
 
 def test_a_variety_takes_the_lists_of_a_file():
     assert Variety(fps=[10, 20]) == Variety(fps=(10, 20))
+
+
+def test_a_property_that_is_none_leaves_the_others_as_they_are(backgrounds):
+    with_it, without = (simulate(backgrounds, replace(QUIET, leak_rate=rate)) for rate in ((1e-9, 1e-9), (0, 0)))
+    for name in ("truth", "seconds", "exposure", "refractory"):
+        assert torch.equal(getattr(with_it, name), getattr(without, name))
+
+
+def test_what_can_be_none_or_negative():
+    Variety(latency=(-0.01, -0.001), skew=(-1, -0.5), gain=(-1, -1))
+    Variety(noise_rate=(0, 0), leak_rate=(0, 0), refractory_us=(0, 0), bandwidth=(0, 0))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")

@@ -5,7 +5,14 @@ import pytest
 import torch
 
 from rehdr_ros.simulation import EventCameraConfig
-from rehdr_ros.simulation.batch_sensors import BatchEventCamera, add_noise, demosaicked, expose, low_pass_share
+from rehdr_ros.simulation.batch_sensors import (
+    BatchEventCamera,
+    Readout,
+    add_noise,
+    demosaicked,
+    expose,
+    low_pass_share,
+)
 from rehdr_ros.simulation.sensors import HOT_RATE, EventCamera, FrameCamera
 
 STEPS, HEIGHT, WIDTH = 60, 20, 24
@@ -185,7 +192,8 @@ def test_only_the_bayer_cameras_of_a_batch_interpolate():
 def noise(bins=5, seconds=(1.0, 3.0), noise_rate=(0.0, 0.0), leak_rate=(0.0, 0.0), hot=None, seed=0, before=0.0):
     grid = torch.full((2, bins, 150, 150), before)
     hot = torch.zeros(2, 1, 150, 150, dtype=torch.bool) if hot is None else hot
-    add_noise(grid, *(torch.tensor(x) for x in (seconds, noise_rate, leak_rate)), hot, generator(seed))
+    rates = (torch.tensor(x).view(2, 1, 1, 1) for x in (noise_rate, leak_rate))
+    add_noise(grid, torch.tensor(seconds), *rates, hot, generator(seed))
     return grid
 
 
@@ -218,3 +226,97 @@ def test_noise_is_added_and_a_function_of_the_generator():
     first, again, other = (noise(noise_rate=(1.0, 1.0), seed=s) for s in (3, 3, 4))
     assert torch.equal(first, again) and not torch.equal(first, other)
     torch.testing.assert_close(noise(noise_rate=(1.0, 1.0), seed=3, before=7.0), first + 7)
+
+
+def test_noise_may_differ_from_pixel_to_pixel():
+    rate = torch.zeros(2, 1, 150, 150)
+    rate[..., 75:] = 3.0
+    grid, none = torch.zeros(2, 5, 150, 150), torch.zeros(2, 1, 150, 150)
+    add_noise(grid, torch.ones(2), rate, none, none > 0, generator())
+    assert not grid[..., :75].any()
+    assert grid[..., 75:].sum(1).var().item() == pytest.approx(3.0, rel=0.05)
+
+
+def ramp(on, off, change, phases):
+    """Polarity sums of pixels whose log luminance changes by so much in all, in 200 steps, (200, pixels)."""
+    n = len(phases)
+    thresholds = torch.tensor([off, on]).view(1, 2, 1, 1).expand(1, 2, 1, n)
+    camera = BatchEventCamera(thresholds, torch.zeros(1), torch.full((1,), 1e-9), torch.zeros(1))
+    views = torch.linspace(0, change, 201).exp()
+    camera.start(views[0].expand(1, 1, 1, n), phases.view(1, 1, 1, n))
+    return torch.stack([camera.step(v.expand(1, 1, 1, n), torch.full((1,), 1e-3))[0][0, 0, 0] for v in views[1:]])
+
+
+@pytest.mark.parametrize("on, off", [(0.2, 0.2), (0.3, 0.1)])
+@pytest.mark.parametrize("direction", [1, -1])
+def test_a_phase_says_how_far_a_pixel_is_from_its_next_event(on, off, direction):
+    """Events of a uniform ramp come at once for some and late for others: the first anywhere within both thresholds."""
+    phases = torch.linspace(0, 1, 2001)
+    threshold, change = (on if direction > 0 else off), 2.0
+    events = ramp(on, off, direction * change, phases)
+    assert (direction * events >= 0).all()
+    first = (events != 0).int().argmax(0) + 1  # steps of a hundredth
+    way = (on + off) * (1 - phases if direction > 0 else phases)  # on - ahead, or off + ahead
+    assert (first - 100 * way).abs().max() <= 1.01
+    counts = direction * events.sum(0)
+    expected = ((change - way) / threshold).floor() + 1
+    assert (counts - expected).abs().max() <= 1 and (counts != expected).float().mean() < 0.02
+    # In the mean half of both thresholds goes by before the first one.
+    mean = (change - (on + off) / 2) / threshold + 0.5
+    assert counts.mean().item() == pytest.approx(mean, abs=0.1)
+
+
+def test_without_a_phase_all_have_just_fired():
+    events = ramp(0.3, 0.1, 1.0, torch.full((3,), 0.25))  # a quarter of the way from OFF at -0.1 to ON at 0.3
+    thresholds, views = torch.tensor([0.1, 0.3]).view(1, 2, 1, 1), torch.linspace(0, 1, 201).exp()
+    camera = BatchEventCamera(thresholds, torch.zeros(1), torch.full((1,), 1e-9), torch.zeros(1))
+    camera.start(views[:1].view(1, 1, 1, 1))
+    plain = torch.stack([camera.step(v.view(1, 1, 1, 1), torch.full((1,), 1e-3))[0].flatten() for v in views[1:]])
+    assert torch.equal(plain.expand(-1, 3), events) and plain.sum() == 3
+
+
+def read_out(grid, scatter=0.0, strays=0.0, most=float("inf"), seconds=0.1, seed=0):
+    column = [torch.full((len(grid), 1, 1, 1), float(x)) for x in (scatter, strays, most)]
+    return Readout(*column)(grid.clone(), torch.full((len(grid),), seconds), generator(seed))
+
+
+def test_a_perfect_readout_changes_nothing():
+    grid = torch.randint(-3, 4, (2, 5, 20, 20), generator=generator()).float()
+    assert torch.equal(read_out(grid), grid)
+
+
+@pytest.mark.parametrize("scatter", [0.1, 0.3, 0.7])
+def test_counts_scatter_about_what_they_should_be(scatter):
+    """A pixel's by one factor, whatever its bins; none becomes of the other sign."""
+    grid = torch.ones(2, 5, 150, 150)
+    grid[:, ::2] = -2
+    out = read_out(grid, scatter)
+    factor = out / grid
+    torch.testing.assert_close(factor, factor[:, :1].expand_as(factor))
+    assert factor.mean().item() == pytest.approx(1, abs=0.03)
+    assert factor.std().item() == pytest.approx(scatter, rel=0.12)
+    assert factor.min() >= 0 and factor.max() <= 3
+
+
+def test_strays_come_beside_true_events_alone():
+    grid = torch.zeros(4, 5, 60, 60)
+    grid[:, 2, 28:32, 28:32] = -10.0  # 160 events
+    out = read_out(grid, strays=0.5)
+    added = out - grid
+    assert added.abs().sum((1, 2, 3)).mean().item() == pytest.approx(80, rel=0.2)
+    assert (added > 0).any() and (added < 0).any() and abs(added.sum().item()) < 0.3 * added.abs().sum()
+    assert (added == added.round()).all() and (added.abs().sum((0, 2, 3)) > 0).all()
+    added[..., 26:34, 26:34] = 0
+    assert not added.any()
+
+
+def test_a_readout_lets_no_more_through_than_it_can():
+    """In the sensor's mean; what is within it stays."""
+    grid = torch.randint(-3, 4, (2, 5, 100, 100), generator=generator()).float()
+    grid[1] *= torch.rand((5, 100, 100), generator=generator()) < 0.05
+    rates = grid.abs().sum(1).mean((1, 2)) / 0.1
+    assert rates[0] > 60 > 20 > rates[1]
+    out = read_out(grid, most=20)
+    assert out[0].abs().sum(0).mean().item() == pytest.approx(2, rel=0.03)
+    assert ((out[0] == grid[0]) | (out[0] == 0)).all() and torch.equal(out[1], grid[1])
+    assert not torch.equal(out, read_out(grid, most=20, seed=1)) and torch.equal(out, read_out(grid, most=20))

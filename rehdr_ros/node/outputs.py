@@ -12,22 +12,21 @@ from rehdr_ros.node.complaints import Complaints
 from rehdr_ros.node.conversions import image_to_message, ns_to_stamp
 from rehdr_ros.node.parameters import Parameters
 from rehdr_ros.node.qos import publisher
+from rehdr_ros.products import NO_UNCERTAINTY, PRODUCTS, Product, published
 from rehdr_ros.reconstruction import HdrFrame
 
 
 class Outputs:
-    """The publishers. An image that nobody subscribes to is not even packed.
+    """The publishers. An image that nobody subscribes to is not even packed, nor taken from the device.
 
     tally counts published frames, and those over the latency budget (late_frames).
     """
 
     def __init__(self, node, complaints: Complaints):
         self._node, self._complaints = node, complaints
-        self._hdr = publisher(node, Image, "hdr/image_raw", complaints)
+        self._images = {product: publisher(node, Image, product.topic, complaints) for product in published(PRODUCTS)}
         self._hdr_info = publisher(node, CameraInfo, "hdr/camera_info", complaints)
-        self._tonemapped = publisher(node, Image, "tonemapped/image_raw", complaints)
         self._tonemapped_info = publisher(node, CameraInfo, "tonemapped/camera_info", complaints)
-        self._event_image = publisher(node, Image, "event_image/image_raw", complaints)
         self._frame_info = publisher(node, FrameInfo, "~/frame_info", complaints)
 
     def destroy(self) -> None:
@@ -49,17 +48,16 @@ class Outputs:
     ) -> FrameInfo:
         """Publish a frame, and return what was said of it. first: the pipeline's counters at activation."""
         header = Header(stamp=ns_to_stamp(frame.stamp_ns), frame_id=frame.frame_id)
-        started = time.perf_counter()
-        if _is_wanted(self._hdr):
-            self._hdr.publish(image_to_message(frame.radiance, settings.hdr_encoding, header))
-        if _is_wanted(self._tonemapped):
-            self._tonemapped.publish(image_to_message(frame.tonemapped, settings.tonemapped_encoding, header))
-        if frame.event_image is not None and _is_wanted(self._event_image):
-            self._event_image.publish(image_to_message(frame.event_image, "rgb8", header))
+        durations = {**frame.info.durations, "publish": 0.0}
+        for product in self._images:
+            if _is_wanted(self._images[product]):
+                stage = "publish" if product.offline else product.name  # made for its subscribers alone
+                started = time.perf_counter()
+                self._publish_image(product, frame, settings, header)
+                durations[stage] = durations.get(stage, 0.0) + time.perf_counter() - started
         if camera_info is not None:
             self._hdr_info.publish(camera_info)
             self._tonemapped_info.publish(camera_info)
-        durations = {**frame.info.durations, "publish": time.perf_counter() - started}
         latency = time.monotonic() - frame.info.ready_at
         if settings.latency_budget and latency > settings.latency_budget:
             tally["late_frames"] += 1
@@ -73,9 +71,16 @@ class Outputs:
         tally["published"] += 1
         return message
 
+    def _publish_image(self, product: Product, frame: HdrFrame, settings: Parameters, header: Header) -> None:
+        image = getattr(frame, product.attribute)
+        if image is not None:
+            encoding = getattr(settings, f"{product.name}_encoding", product.encoding)
+            self._images[product].publish(image_to_message(image, encoding, header))
+        elif product.live:
+            self._complaints.warn(product.topic, f"{product.topic} stays empty: {NO_UNCERTAINTY}", seconds=60.0)
+
     def _all(self) -> tuple[LifecyclePublisher, ...]:
-        images = self._hdr, self._tonemapped, self._event_image
-        return *images, self._hdr_info, self._tonemapped_info, self._frame_info
+        return *self._images.values(), self._hdr_info, self._tonemapped_info, self._frame_info
 
 
 def _is_wanted(each: LifecyclePublisher) -> bool:

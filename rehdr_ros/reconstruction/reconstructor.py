@@ -23,8 +23,8 @@ from rehdr_ros.reconstruction.voxel_input import VoxelConfig, VoxelInput
 class Reconstruction:
     """radiance: (1, 3, H, W) float32 on the device; clipped_fraction: of the LDR; durations: stage -> s.
 
-    sigma, cause: as of network.Estimate, (1, 1, H, W) float32. grid: the frame's signed events, (1, bins, H, W) float32.
-    They hold until the next frame.
+    sigma, cause: as of network.Estimate. grid: the frame's signed events, (1, bins, H, W) float32 on the device. All
+    three hold until the next frame.
     reset_reason: why the hidden state was forgotten on the way, else empty.
     """
 

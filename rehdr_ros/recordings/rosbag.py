@@ -36,9 +36,10 @@ class BagRecording:
     """The events and frames of a bag: a folder, or one of its .mcap, .db3 or .bag files; see Recording.
 
     Topics that are not named are found by their type; topics with messages come before empty ones, packets before
-    EventArrays, the camera's own images before those that were made of them, pictures before what tells of their pixels, an image
-    before its compressed sibling; then the names decide. `topics`: all topics, name -> Topic. `events_topics`, `image_topics`: the candidates in that
-    order. `events_topic`, `image_topic`: the choice, None where there is no candidate.
+    EventArrays, the camera's own images before those that were made of them, these before what tells of their pixels,
+    an image before its compressed sibling; then the names decide. `topics`: all topics, name -> Topic. `events_topics`,
+    `image_topics`: the candidates in that order. `events_topic`, `image_topic`: the choice, None where there is no
+    candidate.
     Every iteration opens the bag anew and streams it, so that several may go on at once.
     Raises RecordingError for a path that is no readable bag and for a named topic that is not there.
     """

@@ -26,12 +26,13 @@ def clipped(camera) -> np.ndarray:
 
 @pytest.fixture
 def subscribe(client):
-    """A function that listens to a topic, whether or not anything comes; returns what came. It ends with the test."""
+    """A function that listens to a topic, until the test ends; returns what came."""
     subscriptions = []
 
     def subscribe(topic: str) -> list[Image]:
         messages = []
         subscriptions.append(client.create_subscription(Image, topic, messages.append, QoSProfile(depth=100)))
+        assert client.wait_until(lambda: client.count_publishers(topic)), f"nobody publishes {topic}"
         client.spin(1.0)  # discovery runs both ways
         return messages
 
@@ -40,9 +41,9 @@ def subscribe(client):
         client.destroy_subscription(subscription)
 
 
-def test_live_is_what_offline_writes(client, start_node, simulated_bag, tiny_weights, tmp_path):
+def test_live_is_what_offline_writes(client, start_node, subscribe, simulated_bag, tiny_weights, tmp_path):
     node = start_node(policy="all", event_timeout=3.0).wait_for("waiting for events")
-    received = {name: client.collect(Image, topic) for name, topic in TOPICS.items()}
+    received = {name: subscribe(topic) for name, topic in TOPICS.items()}
     frames = list(BagRecording(simulated_bag).frames())
     subprocess.run([*console("rehdr"), "replay", str(simulated_bag), "--wait", str(PATIENCE)], check=True)
     assert client.wait_until(lambda: all(len(messages) == len(frames) for messages in received.values()))

@@ -9,6 +9,7 @@ import torch
 from rehdr_ros.network import Rehdr, RehdrConfig, load_checkpoint, save_checkpoint
 from rehdr_ros.products import CAUSES
 from rehdr_ros.reconstruction import HdrFrame, HdrPipeline, PipelineConfig
+from rehdr_ros.transfer import LateDownload
 
 MS = 1_000_000
 
@@ -70,6 +71,14 @@ def test_a_frame_keeps_its_own_while_others_follow(make, frames):
         np.testing.assert_array_equal(frame.uncertainty, uncertainty)
         np.testing.assert_array_equal(frame.cause, cause)
     assert not np.array_equal(kept[0].uncertainty, kept[-1].uncertainty)
+
+
+def test_nobody_makes_what_nobody_asks_for(make, frames, monkeypatch):
+    monkeypatch.setattr(LateDownload, "array", lambda self: 1 / 0)
+    for frame in through(make(event_image=True), frames):
+        assert frame.radiance.any() and frame.tonemapped.any() and frame.event_image.any()
+    with pytest.raises(ZeroDivisionError):
+        frame.uncertainty  # noqa: B018
 
 
 def _one_by_one(pipeline, frames):

@@ -1,4 +1,4 @@
-"""What `Rehdr.compose` on a CPU needs around its formula, which only clipped pixels need: they are a fifth of a frame."""
+"""`Rehdr.compose` on a CPU for clipped pixels alone: what is measured needs little of it."""
 
 import numpy as np
 import torch

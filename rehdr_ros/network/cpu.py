@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from rehdr_ros.network.compose_kernels import clipped_pixels, measured_sigma, put, take
-from rehdr_ros.network.head_start import Evidence, HeadStart
+from rehdr_ros.network.head_start import FLOOR, Evidence, HeadStart
 from rehdr_ros.network.head_start_kernels import prepare
 from rehdr_ros.network.integrator import CLIPPED
 from rehdr_ros.network.rehdr import Estimate, Prepared, Rehdr, State
@@ -37,11 +37,13 @@ class CpuRehdr(Rehdr):
         whole = Estimate(ldr.clone(), measured_sigma(ldr), torch.zeros_like(ldr[:, :1]))
         pixels = clipped_pixels(ldr, clipped_from)
         if len(pixels):
-            fit, *planes = evidence
-            *state, sums = head_start
-            features, ldr, *others = (take(x, pixels) for x in (features, ldr, *state, *planes))
-            state, planes = others[: len(state)], others[len(state) :]
-            estimate = super().compose(features, ldr, (*state, sums), Evidence(fit, *planes), clipped_from)
+            state, (fit, _, *trusts) = HeadStart(*head_start), evidence
+            features, ldr, log_radiance, variance, *trusts = (
+                take(x, pixels) for x in (features, ldr, state.log_radiance, state.variance, *trusts)
+            )
+            state = state._replace(log_radiance=log_radiance, variance=variance)
+            shown = ldr.clamp_min(FLOOR).log()  # faster than taking it
+            estimate = super().compose(features, ldr, state, Evidence(fit, shown, *trusts), clipped_from)
             for part, of in zip(estimate, whole, strict=True):
                 put(part, pixels, of)
         return whole

@@ -1,8 +1,8 @@
-"""How well a stream's events explain its frames: contrast thresholds, noise, and the share of change that they explain.
+"""How well a stream's events explain its frames: contrast thresholds, noise, and the share of change explained.
 
 In pixels exposed in two successive frames the change of log radiance is known: d = C_on n_on - C_off n_off + noise.
 Least squares over them, with outliers (blur, misalignment, stray events) weighted down, gives both contrast
-thresholds, the variance that an event adds, and R^2. What is old fades by the second, so that the fit follows the light.
+thresholds, the variance that an event adds, and R^2. What is old fades by the second: the fit follows the light.
 """
 
 from typing import NamedTuple
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 PRIOR = (50.0, 50.0, 0.0, 12.5, -12.5, 2.0, 0.6, 30.0)
-"""The fit before the first frame, as sums: thresholds of 0.25, usual for Prophesee and DAVIS, R^2 0.7, 0.02 an event."""
+"""The fit before the first frame, as sums: thresholds of 0.25, usual for Prophesee and DAVIS; R^2 0.7; 0.02 nat^2."""
 MEMORY = 1.0  # s, after which a sum has faded to 1/e
 PLAUSIBLE = 40.0  # events of one polarity that a pixel can fire between two usable frames; hot pixels fire more
 CALIBRATION_RANGE = (0.05, 0.9)  # linear: neither quantisation noise nor clipping

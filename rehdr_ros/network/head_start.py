@@ -3,8 +3,8 @@
 A pixel remembers its log radiance, colour included, and the variance of its log luminance. While it is exposed the LDR
 frame tells both; while it is clipped events move the radiance and add variance, as much as the stream's own fit says
 (event_fit.py), time adds some, channels that don't clip correct it, and the less a pixel is trusted the more it takes
-from trusted clipped pixels around it, over a pyramid (push-pull interpolation, Gortler et al. 1996). What was filled is
-carried on in turn: the inside of a lamp that was never exposed gets its level from the rim that the events have measured.
+from trusted clipped pixels around it, over a pyramid (push-pull interpolation, Gortler et al. 1996). What was filled
+is carried on in turn: the inside of a lamp that was never exposed gets its level from the rim that events measured.
 """
 
 import math

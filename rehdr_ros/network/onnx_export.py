@@ -57,9 +57,7 @@ def export_onnx(network: Rehdr, path: str | Path, size: tuple[int, int], clipped
         "size": f"{width}x{height}",
         "radiance": network.config.radiance,
         "clipped_from": repr(clipped_from),
-        "initial_state": json.dumps(
-            {name: x[0].tolist() for name, x in zip(step.names, state, strict=True) if x.any()}
-        ),
+        "initial_state": json.dumps({name: _filling(x) for name, x in zip(step.names, state, strict=True) if x.any()}),
     }
     program.model.metadata_props.update(metadata)
     program.save(path, external_data=False)
@@ -86,7 +84,7 @@ def difference(path: str | Path, network: Rehdr, clipped_from: float = CLIPPED) 
         voxel = torch.randint(-2, 3, shapes["voxel"], generator=generator).float()
         radiance, *ours = step(ldr, voxel, *_seconds(step), *ours)
         feed = dict(zip(step.names, theirs, strict=True)) | {"ldr": ldr.numpy(), "voxel": voxel.numpy()}
-        feed |= {"seconds": seconds.numpy() for seconds in _seconds(step)}
+        feed |= {"seconds": _seconds(step)[0].numpy()} if step.timed else {}
         other, *theirs = session.run(None, feed)
         for a, b in zip([radiance, *ours], [other, *theirs], strict=True):
             differences.append(np.linalg.norm(a.numpy() - b) / max(np.linalg.norm(a.numpy()), 1e-6))
@@ -99,6 +97,11 @@ def _seconds(step: Step) -> list[Tensor]:
 
 def _initial_state(network: Rehdr, ldr: Tensor) -> list[Tensor]:
     return list(network.initial_state(pad_to_multiple(ldr, network.body.multiple)))
+
+
+def _filling(x: Tensor) -> float | list:
+    """One number where that is enough: planes are as large as the frames."""
+    return x.flatten()[0].item() if (x == x.flatten()[0]).all() else x[0].tolist()
 
 
 @contextmanager

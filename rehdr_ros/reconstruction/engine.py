@@ -28,8 +28,9 @@ _CHECK_FRAMES = 6
 class Engine:
     """A network that starts at once, as PyTorch runs it, and may be made faster for a frame size.
 
-    Calls are those of `Rehdr.estimate`, one frame each. choice: "auto", or "pytorch" for nothing else. What is faster, OpenVINO on
-    a CPU or a CUDA graph on a GPU, is taken only if it is so on this machine and gives the same radiance within 1 %.
+    Calls are those of `Rehdr.estimate`, one frame each. choice: "auto", or "pytorch" for nothing else. What is faster,
+    OpenVINO on a CPU or a CUDA graph on a GPU, is taken only if it is so on this machine and gives the same radiance
+    within 1 %.
     name: what runs; about: how that was found, too.
     """
 

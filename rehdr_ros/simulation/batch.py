@@ -96,7 +96,7 @@ class Variety:
             low, high = numbers[0], numbers[-1]
             if not -np.inf < low <= high < np.inf:
                 raise InputError(f"{name}={value!r}: must be finite{', the lower first' if is_range else ''}")
-            if name in _DRAWN_BY_LOGARITHM and not low > 0:
+            if name in _DRAWN_BY_LOGARITHM and not (low > 0 or high == 0):
                 raise InputError(f"{name}={value!r}: must be positive")
             if name not in _SIGNED and not low >= 0:
                 raise InputError(f"{name}={value!r}: must not be negative")
@@ -144,7 +144,8 @@ class BatchSimulator:
             return np.where(rng.random(n) < share, rng.uniform(*limits, n), usual)
 
         def draw_log(limits: Range, share: float | np.ndarray = 1.0, usual: float = 0.0) -> np.ndarray:
-            return np.where(rng.random(n) < share, np.exp(rng.uniform(*np.log(limits), n)), usual)
+            exponents = rng.uniform(*np.log(limits), n) if limits[1] else np.full(n, -np.inf)
+            return np.where(rng.random(n) < share, np.exp(exponents), usual)
 
         def tensor(values: np.ndarray) -> Tensor:
             return torch.as_tensor(np.asarray(values), dtype=torch.float32, device=device)

@@ -107,7 +107,7 @@ class Readout:
     """What lies between pixels that fire and events that arrive; each (N, 1, 1, 1).
 
     scatter: relative deviation of a pixel's count in an interval; strays: events of either polarity, in the
-    neighbourhood of true ones, a true one; most: events a pixel and second that get through, on average over the sensor.
+    neighbourhood of true ones, a true one; most: events a pixel and second that get through, in the sensor's mean.
     """
 
     def __init__(self, scatter: Tensor, strays: Tensor, most: Tensor):

@@ -11,7 +11,8 @@ from rehdr_ros.simulation.batch import Variety
 class TrainConfig:
     """One training: `steps` of `batch` sequences of `frames` frames of `size` px; by several processes, each so many.
 
-    reuse: how many batches are drawn of each that is simulated. minutes: end after so many, the learning rate's schedule with them; 0: no limit.
+    reuse: how many batches are drawn of each that is simulated. minutes: end after so many, the learning rate's
+    schedule with them; 0: no limit.
 
     network: of a new one; start: a checkpoint to fine-tune from instead. Scenes are simulated, with the `variety`
     and from the folder `radiance` of `.hdr`/`.exr` files besides procedural ones; unless there are `recordings` to cut

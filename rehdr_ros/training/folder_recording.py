@@ -68,8 +68,9 @@ class FolderRecording:
     def read(self, start: int, stop: int, crop: tuple[slice, slice] = _EVERYTHING) -> Sequence:
         """The frames from `start` to before `stop`, in rows and columns of `crop`.
 
-        Grids are as stored, the first one too; gains are 1, intervals the usual ones, since nothing tells them. Raises InputError for a damaged file, one of another size
-        or with values that are not finite, and IndexError for frames that the recording hasn't.
+        Grids are as stored, the first one too; gains are 1, and intervals the usual ones: nothing tells them. Raises
+        InputError for a damaged file, one of another size or with values that are not finite, and IndexError for frames
+        that the recording hasn't.
         """
         if not 0 <= start < stop <= len(self):
             raise IndexError(f"{self} has {len(self)} frames, not {start} to {stop}")

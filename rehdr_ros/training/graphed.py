@@ -1,4 +1,4 @@
-"""A training step's loss and gradients as one CUDA graph: a step has thousands of small kernels, whose launches rule it."""
+"""A training step's loss and gradients as one CUDA graph: the launches of its thousands of kernels would rule it."""
 
 import torch
 from torch import Tensor, nn

@@ -56,7 +56,7 @@ class Trainer:
             weight_decay=config.weight_decay,
             fused=self._device.type == "cuda",
         )
-        self._step = 0
+        self._step, self._passed = 0, 0.0
         self._resume()
         vgg = PerceptualLoss(config.vgg).to(self._device) if config.perceptual else None
         self._loss: nn.Module = Unrolled(self.network, config.temporal, config.uncertainty, config.perceptual, vgg)
@@ -72,7 +72,6 @@ class Trainer:
         first, last = self._step * self._processes + self._rank, config.steps * self._processes
         batches = stream(self._batches(), range(first, last, self._processes), self._workers())
         validation, losses, started = None, [], time.monotonic()
-        self._ends = started + 60 * config.minutes if config.minutes else math.inf
         progress = tqdm(
             batches,
             initial=self._step,
@@ -84,7 +83,8 @@ class Trainer:
         for batch in progress:
             losses.append(self._train_step(batch))
             self._step += 1
-            last = self._step == config.steps or time.monotonic() > self._ends
+            self._passed = self._share_of_the_minutes(time.monotonic() - started)
+            last = self._step == config.steps or self._passed >= 1
             if self._step % config.save_every == 0 or last:
                 if self._rank == 0:
                     self._save()
@@ -172,9 +172,17 @@ class Trainer:
         if self._step < warm_up:
             return (self._step + 1) / warm_up
         progress = (self._step - warm_up) / max(1, steps - warm_up)
-        if self._config.minutes:
-            progress = max(progress, 1 - (self._ends - time.monotonic()) / (60 * self._config.minutes))
+        progress = max(progress, self._passed)
         return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1, progress)))
+
+    def _share_of_the_minutes(self, seconds: float) -> float:
+        """By the clock of the first process: all have one learning rate and end with one step."""
+        if not self._config.minutes:
+            return 0.0
+        share = torch.tensor(seconds / (60 * self._config.minutes), device=self._device)
+        if self._processes > 1:
+            dist.broadcast(share, 0)
+        return share.item()
 
     def _log(self, entry: dict[str, float]) -> None:
         """A line of log.jsonl and on the terminal; scalars for TensorBoard where that is installed (extra `train`)."""

@@ -68,7 +68,7 @@ def local_structure(error: Tensor, clipped: Tensor) -> Tensor:
 
 
 def uncertainty_loss(sigma: Tensor, predicted: Tensor, truth: Tensor, clipped: Tensor) -> Tensor:
-    """Pinball loss that makes sigma (N, 1, H, W), nat, the 68 % quantile of the log luminance's error in clipped pixels.
+    """Pinball loss that makes sigma (N, 1, H, W), nat, the 68 % quantile of clipped pixels' log luminance errors.
 
     A quantile, since the errors have heavier tails than a Gaussian, whose likelihood would be ruled by few pixels; of
     logarithms, so that it is sharp for small errors too (Koenker and Bassett 1978). The radiance gets no gradient.

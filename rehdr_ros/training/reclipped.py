@@ -32,7 +32,7 @@ def reclipped(footage: Footage, share: float, bins: int, timing: Timing = _USUAL
     """The recording with that share of all its pixels above white.
 
     The truth is NaN where the frame itself was saturated. Raises InputError for a share that is none, and for a
-    recording of which so many pixels are saturated already, or so few have any light.
+    recording of which all these pixels are saturated already in the scored frames, or fewer have any light.
     """
     if not 0 < share < 1:
         raise InputError(f"a share of {share} clipped pixels: must be between 0 and 1")
@@ -41,8 +41,8 @@ def reclipped(footage: Footage, share: float, bins: int, timing: Timing = _USUAL
         raise InputError(f"{footage.name}: less than {100 * share:g} % of its pixels have any light")
     scaled = footage.linear / white
     truth = torch.where(footage.saturated[:, None], torch.nan, scaled)
-    if not (truth > 1).any():
-        raise InputError(f"{footage.name}: {100 * share:g} % of its pixels are saturated already: choose more")
+    if not (truth[SKIPPED:] > 1).any():
+        raise InputError(f"{footage.name}: the brightest {100 * share:g} % of its pixels are saturated already")
     display = (255 * scaled.clamp(0, 1) ** (1 / RESPONSE)).round()
     grids, seconds = footage.grids(bins, timing), footage.seconds(timing)
     return Sequence(linearise(display), grids, truth, torch.ones(len(footage)), seconds)
@@ -75,15 +75,19 @@ class Reclipped:
 
     def comparisons(self, networks: Mapping[str, Rehdr]) -> Iterator[tuple[str, Comparison]]:
         """Of the baselines and the networks; among several recordings also of a lift that is best on the others."""
-        sequences = [[reclipped(f, share, self.bins, self.timing) for share in self.shares] for f in self.footages]
-        lifts = [np.mean([lift(sequence) for sequence in row]) for row in sequences]
+        # Made anew for the comparison: all sequences together would fill the memory.
+        lifts = [np.mean([lift(self._sequence(footage, share)) for share in self.shares]) for footage in self.footages]
         for k, footage in enumerate(self.footages):
             baselines = dict(BASELINES)
             if len(lifts) > 1:
                 baselines[CONSTANT_LIFT] = partial(constant_lift, factor=2 ** np.mean(lifts[:k] + lifts[k + 1 :]))
             others = self._wrong_events(k) if self.wrong_events else {}
-            for share, sequence in zip(self.shares, sequences[k], strict=True):
-                yield f"{footage.name} {100 * share:g}%", compare(sequence, networks, baselines, others, SKIPPED)
+            for share in self.shares:
+                comparison = compare(self._sequence(footage, share), networks, baselines, others, SKIPPED)
+                yield f"{footage.name} {100 * share:g}%", comparison
+
+    def _sequence(self, footage: Footage, share: float) -> Sequence:
+        return reclipped(footage, share, self.bins, self.timing)
 
     def _wrong_events(self, k: int) -> dict[str, torch.Tensor]:
         footage = self.footages[k]

@@ -29,6 +29,7 @@ _SMALLER = (
     (r"(?<=--start )[\d.]+$", "0.2"),
     (r"(?<=--stop )[\d.]+$", "0.6"),
     (r"(?<=--seconds )[\d.]+$", "0.4"),
+    (r"(?<=--sequences )\d+$", "2"),
     (r"(?<=\bsteps=)\d+$", "2"),
 )
 # Put behind the verb or the program, so that what the document says counts.

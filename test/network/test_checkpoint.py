@@ -47,7 +47,7 @@ PUBLISHED_NAMES = (
 
 def as_published(network):
     state = {}
-    for name, value in network.state_dict().items():
+    for name, value in network.body.state_dict().items():
         for pattern, replacement in PUBLISHED_NAMES:
             name = re.sub(pattern, replacement, name)
         state[name] = value
@@ -161,10 +161,10 @@ DAMAGE = {
     "configuration no json": lambda p, n: edited(p, n, lambda s, config: config.update(config="{base")),
     "unknown option": lambda p, n: edited(p, n, lambda s, config: config.update(config='{"depth": 3}')),
     "impossible option": lambda p, n: edited(p, n, lambda s, config: config.update(config='{"norm": "layer"}')),
-    "a tensor less": lambda p, n: edited(p, n, lambda state, c: state.pop("prediction.conv.bias")),
+    "a tensor less": lambda p, n: edited(p, n, lambda state, c: state.pop("body.prediction.conv.bias")),
     "a tensor more": lambda p, n: edited(p, n, lambda state, c: state.update(extra=torch.zeros(3))),
     "a tensor of another shape": lambda p, n: edited(
-        p, n, lambda state, c: state.update({"prediction.conv.bias": torch.zeros(4)})
+        p, n, lambda state, c: state.update({"body.prediction.conv.bias": torch.zeros(4)})
     ),
     "another network": lambda p, n: published(p, {"params": {"conv.weight": torch.zeros(3)}}),
     "another network, two names alike": lambda p, n: published(

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from rehdr_ros.network import Rehdr, RehdrConfig, load_checkpoint, save_checkpoint
+from rehdr_ros.network.head_start import HeadStart
 
 NORMS = ("none", "batch", "instance", "group")
 RECURRENT = ("convlstm", "convgru")
@@ -16,8 +17,11 @@ CHOICES = [
     for values in product(NORMS, RECURRENT, UPSAMPLING, FUSION, RADIANCE)
 ]
 SHAPES = [
-    {"head_start": "integrated"},
-    {"head_start": "none"},
+    {"form": "compact"},
+    {"form": "compact", "bins": 1},
+    {"form": "compact", "residual_blocks": 3},
+    {"form": "compact", "base_channels": 5},
+    {"form": "compact", "radiance": "relative"},
     {"scales": 1},
     {"scales": 4},
     {"bins": 1},
@@ -31,11 +35,6 @@ def name(config):
     return "-".join(map(str, config.values()))
 
 
-def tensors(state):
-    """All that are in a state, however deep."""
-    return [state] if isinstance(state, torch.Tensor) else [x for part in state for x in tensors(part)]
-
-
 @pytest.mark.parametrize("config", CHOICES + SHAPES, ids=name)
 def test_a_saved_network_is_loaded_to_the_same_outputs(tmp_path, make_network, stream, run, config):
     network = make_network(**config)
@@ -47,38 +46,108 @@ def test_a_saved_network_is_loaded_to_the_same_outputs(tmp_path, make_network, s
     assert loaded.config == network.config and not loaded.training
     actual, loaded_state = run(loaded, ldr, voxel)
     assert torch.equal(actual, expected)
-    assert all(torch.equal(a, b) for a, b in zip(tensors(state), tensors(loaded_state), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(state, loaded_state, strict=True))
 
 
-@pytest.mark.parametrize("recurrent", RECURRENT)
-def test_the_second_frame_depends_on_the_first(make_network, stream, run, recurrent):
-    network = make_network(recurrent=recurrent)
+@pytest.mark.parametrize("config", [*({"recurrent": name} for name in RECURRENT), {"form": "compact"}], ids=name)
+def test_the_second_frame_depends_on_the_first(make_network, stream, run, config):
+    network = make_network(**config)
     ldr, voxel = stream()
     together, _ = run(network, ldr, voxel)
     alone, _ = run(network, ldr[1:], voxel[1:])
     assert not torch.allclose(together[1], alone[0], rtol=1e-2)
 
 
-def test_sequences_of_a_batch_do_not_mix(make_network, stream, run):
-    network = make_network()
+@pytest.mark.parametrize("form", ["full", "compact"])
+def test_sequences_of_a_batch_do_not_mix(make_network, stream, run, form):
+    network = make_network(form=form)
     ldr, voxel = stream(batch=2)
     both, _ = run(network, ldr, voxel)
     second, _ = run(network, ldr[:, 1:], voxel[:, 1:])
     torch.testing.assert_close(both[:, 1:], second, rtol=1e-4, atol=1e-5)
 
 
-def test_the_state_has_a_tuple_a_scale_and_the_head_start(make_network, stream, run):
-    ldr, voxel = stream(height=17, width=30)  # padded to 20 x 32
-    _, state = run(make_network(), ldr, voxel)
-    *scales, head_start = state
-    assert [tuple(h.shape) for h, _ in scales] == [(1, 8, 10, 16), (1, 16, 5, 8)]
-    assert [tuple(c.shape) for _, c in scales] == [(1, 8, 10, 16), (1, 16, 5, 8)]
-    assert head_start.log_radiance.shape == (1, 3, 20, 32)
-    assert head_start.trust.shape == (1, 1, 20, 32)
-    log_luminance, recency, calibration = head_start.integrator
-    assert (log_luminance.shape, recency.shape, calibration.shape) == ((1, 1, 20, 32), (1, 1, 20, 32), (1, 2))
-    _, state = run(make_network(radiance="relative", recurrent="convgru"), ldr, voxel)
-    assert [[tuple(t.shape) for t in scale] for scale in state] == [[(1, 8, 10, 16)], [(1, 16, 5, 8)]]
+def shapes_of(network, state):
+    return {name: tuple(value.shape) for name, value in zip(network.state_names, state, strict=True)}
+
+
+HEAD_START = {"log_radiance": (1, 3, 24, 32), "variance": (1, 1, 24, 32), "age": (1, 1, 24, 32), "fit": (1, 8)}
+
+
+def test_the_state_is_flat_and_named(make_network, stream, run):
+    ldr, voxel = stream(height=17, width=30)
+    network = make_network(scales=3)  # padded to 24 x 32
+    cells = {f"{kind}_{i}": (1, 8 << i, 12 >> i, 16 >> i) for i in range(3) for kind in ("hidden", "cell")}
+    assert shapes_of(network, run(network, ldr, voxel)[1]) == cells | HEAD_START
+    network = make_network(form="compact")
+    cells = {"hidden_0": (1, 8, 6, 8), "hidden_1": (1, 16, 3, 4)}
+    assert shapes_of(network, run(network, ldr, voxel)[1]) == cells | HEAD_START
+    network = make_network(radiance="relative", recurrent="convgru")  # padded to 20 x 32
+    assert shapes_of(network, run(network, ldr, voxel)[1]) == {"hidden_0": (1, 8, 10, 16), "hidden_1": (1, 16, 5, 8)}
+
+
+@torch.inference_mode()
+def test_the_cells_of_the_compact_form_forget_by_the_second(make_network, stream):
+    """Of "relative" radiance, where nothing else knows of time."""
+    (first, second), grids = stream()
+
+    def states(network):
+        _, state = network(first, grids[0])
+        return [network(second, grids[1], state, seconds=seconds)[1] for seconds in (0.02, 0.5, 0.5)]
+
+    short, long, again = states(make_network(form="compact", radiance="relative"))
+    for a, b, c in zip(short, long, again, strict=True):
+        assert (a - b).abs().mean() > 1e-2 * a.abs().mean() and torch.equal(b, c)
+    short, long, _ = states(make_network(radiance="relative"))
+    assert all(map(torch.equal, short, long)), "the paper's cells know no time"
+
+
+@torch.inference_mode()
+def test_a_long_gap_leaves_nothing_in_the_cells_of_the_compact_form(make_network, stream):
+    (first, second), grids = stream()
+    network = make_network(form="compact", radiance="relative")
+    _, state = network(first, grids[0])
+    radiance, new = network(second, grids[1], state, seconds=1e3)
+    fresh, new_fresh = network(second, grids[1], seconds=1e3)
+    torch.testing.assert_close(radiance, fresh)
+    torch.testing.assert_close(new, new_fresh)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("form", ["full", "compact"])
+def test_every_sequence_of_a_batch_has_its_own_seconds(make_network, stream, form):
+    network = make_network(form=form)
+    (first, second), grids = stream(batch=2)
+    seconds = torch.tensor([0.01, 0.8])
+    _, state = network(first, grids[0], seconds=seconds)
+    both, state = network(second, grids[1], state, seconds=seconds)
+    for k in range(2):
+        part = slice(k, k + 1)
+        _, alone = network(first[part], grids[0][part], seconds=seconds[part])
+        radiance, alone = network(second[part], grids[1][part], alone, seconds=float(seconds[k]))
+        torch.testing.assert_close(both[part], radiance, rtol=1e-4, atol=1e-5)
+        for a, b in zip(state, alone, strict=True):
+            torch.testing.assert_close(a[part], b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("form", ["full", "compact"])
+@pytest.mark.parametrize("gain", [0.5, torch.tensor([0.5, 3.0])], ids=["one", "a sequence each"])
+def test_another_exposure_moves_the_remembered_radiance_alone(make_network, stream, run, form, gain):
+    network = make_network(form=form)
+    _, state = run(network, *stream(batch=2))
+    moved = network.rescale_state(state, gain)
+    before, after = (dict(zip(network.state_names, x, strict=True)) for x in (state, moved))
+    by = torch.as_tensor(gain).log().expand(2).view(2, 1, 1, 1)
+    torch.testing.assert_close(after.pop("log_radiance"), before.pop("log_radiance") + by)
+    assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+def test_the_parts_of_a_state(make_network, stream, run):
+    network = make_network(form="compact")
+    _, state = run(network, *stream())
+    cells, head_start = network.split(state)
+    assert (*cells, *head_start) == state and len(cells) == 2
+    assert HeadStart(*head_start).fit is state[-1]
 
 
 def test_as_published_it_has_as_many_parameters_as_published():
@@ -95,7 +164,7 @@ def test_as_published_it_has_as_many_parameters_as_published():
         {"upsampling": "nearest"},
         {"fusion": ""},
         {"radiance": "nits"},
-        {"head_start": ""},
+        {"form": "tiny"},
     ]
     + [{"scales": 0}, {"bins": -1}, {"base_channels": 8.0}, {"residual_blocks": "2"}],
     ids=name,

@@ -11,10 +11,11 @@ def test_the_authors_checkpoint_gives_what_their_network_gives(shared, run):
     ldr, voxel = (torch.from_numpy(golden[name])[:, None] for name in ("ldr", "voxel"))
     hdr, state = run(network, ldr, voxel)
     np.testing.assert_allclose(hdr[:, 0], golden["hdr"], atol=1e-5)
-    assert len(state) == 3
-    for scale, (hidden, cell) in enumerate(state):
-        np.testing.assert_allclose(hidden[0], golden[f"state{scale}_hidden"], atol=1e-5)
-        np.testing.assert_allclose(cell[0], golden[f"state{scale}_cell"], atol=1e-5)
+    names = [f"{name}_{scale}" for scale in range(3) for name in ("hidden", "cell")]
+    assert network.state_names == names
+    for name, value in zip(names, state, strict=True):
+        part, scale = name.split("_")
+        np.testing.assert_allclose(value[0], golden[f"state{scale}_{part}"], atol=1e-5)
 
 
 def test_the_golden_state_matters(shared, run):

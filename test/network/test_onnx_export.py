@@ -11,8 +11,9 @@ import torch
 import rehdr_ros
 from rehdr_ros.errors import InputError
 from rehdr_ros.network import Rehdr, RehdrConfig, onnx_export
+from rehdr_ros.network.event_fit import PRIOR
 from rehdr_ros.network.onnx_export import difference, export_onnx
-from rehdr_ros.network.step import Step, flatten
+from rehdr_ros.network.step import Step
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
@@ -21,7 +22,8 @@ onnxruntime = pytest.importorskip("onnxruntime")
 SIZE = 30, 21  # padded to 32x24
 CLIPPED_FROM = 0.8
 CONFIGURATIONS = {
-    "as shipped": {},
+    "as shipped": {"form": "compact"},
+    "full resolution": {},
     "authors', GRU": {"radiance": "relative", "fusion": "published", "recurrent": "convgru", "norm": "batch"},
 }
 
@@ -30,7 +32,7 @@ def random_network(**config):
     torch.manual_seed(0)
     config = RehdrConfig(**{"base_channels": 4, "scales": 2, "residual_blocks": 1, **config})
     network = Rehdr(config).eval().requires_grad_(False)
-    for parameter in network.prediction.parameters():
+    for parameter in network.body.prediction.parameters():
         parameter.normal_(std=0.1)
     return network
 
@@ -50,11 +52,13 @@ def test_onnxruntime_computes_what_pytorch_does(exported, stream):
     names = Step(network).names
     shapes = {each.name: each.shape for each in session.get_inputs()}
     theirs, state = {name: np.full(shapes[name], initial.get(name, 0), np.float32) for name in names}, None
-    for ldr, voxel in zip(*stream(frames=5, width=SIZE[0], height=SIZE[1]), strict=True):
-        expected, state = network(ldr, voxel, state, CLIPPED_FROM)
-        radiance, *new = session.run(None, {"ldr": ldr.numpy(), "voxel": voxel.numpy(), **theirs})
+    for k, (ldr, voxel) in enumerate(zip(*stream(frames=5, width=SIZE[0], height=SIZE[1]), strict=True)):
+        seconds = torch.tensor([0.02 + 0.03 * k])
+        expected, state = network(ldr, voxel, state, CLIPPED_FROM, seconds)
+        timed = {"seconds": seconds.numpy()} if "seconds" in shapes else {}
+        radiance, *new = session.run(None, {"ldr": ldr.numpy(), "voxel": voxel.numpy(), **timed, **theirs})
         theirs = dict(zip(names, new, strict=True))
-        for a, b in zip([radiance, *new], [expected, *flatten(state)], strict=True):
+        for a, b in zip([radiance, *new], [expected, *state], strict=True):
             assert a.shape == b.shape and a.dtype == np.float32
             assert np.linalg.norm(a - b.numpy()) <= 1e-5 * b.norm()
     assert difference(path, network, CLIPPED_FROM) < 1e-5
@@ -63,7 +67,8 @@ def test_onnxruntime_computes_what_pytorch_does(exported, stream):
 def test_the_check_notices_another_network(exported):
     network, path = exported
     other = random_network(**asdict(network.config))
-    other.prediction.conv.weight *= 1.1
+    for parameter in other.body.prediction.parameters():
+        parameter *= 1.1
     assert difference(path, other, CLIPPED_FROM) > 1e-4
 
 
@@ -78,14 +83,17 @@ def test_the_file_says_what_it_is(exported):
         for each in (*model.graph.input, *model.graph.output)
     }
     names = Step(network).names
-    assert list(shapes) == ["ldr", "voxel", *names, "radiance", *(f"new_{name}" for name in names)]
+    is_timed = network.config.radiance == "ldr_white"
+    inputs = ["ldr", "voxel", *(["seconds"] if is_timed else []), *names]
+    assert list(shapes) == [*inputs, "radiance", *(f"new_{name}" for name in names)]
+    assert not is_timed or shapes["seconds"] == [1]
     assert shapes["ldr"] == shapes["radiance"] == [1, 3, 21, 30] and shapes["voxel"] == [1, 5, 21, 30]
-    assert shapes["hidden_1"] == [1, 16, 6, 8]
+    assert shapes["hidden_1"] == [1, 16, *((3, 4) if network.config.form == "compact" else (6, 8))]
     assert all(shapes[name] == shapes[f"new_{name}"] for name in names)
     metadata = {each.key: each.value for each in model.metadata_props}
     assert RehdrConfig(**json.loads(metadata.pop("config"))) == network.config
-    of_events = {"calibration": [12.5, 50.0]} if network.config.radiance == "ldr_white" else {}
-    assert json.loads(metadata.pop("initial_state")) == of_events
+    unknown = {"variance": 10.0, "age": 10.0, "fit": pytest.approx(PRIOR)} if is_timed else {}
+    assert json.loads(metadata.pop("initial_state")) == unknown
     assert metadata == {
         "rehdr_ros": rehdr_ros.__version__,
         "size": "30x21",

@@ -2,40 +2,43 @@ import pytest
 import torch
 
 from rehdr_ros.network import Rehdr, RehdrConfig
-from rehdr_ros.network.step import Step, flatten, nest
+from rehdr_ros.network.rehdr import pad_to_multiple
+from rehdr_ros.network.step import Step
+
+CONFIGURATIONS = {
+    "ldr_white": RehdrConfig(base_channels=4),
+    "compact": RehdrConfig(base_channels=4, form="compact"),
+    "gru": RehdrConfig(base_channels=4, recurrent="convgru", scales=2),
+    "relative": RehdrConfig(base_channels=4, radiance="relative", fusion="published"),
+}
 
 
-@pytest.mark.parametrize(
-    "config",
-    [
-        RehdrConfig(base_channels=4),
-        RehdrConfig(base_channels=4, recurrent="convgru", scales=2),
-        RehdrConfig(base_channels=4, radiance="relative", fusion="published"),
-    ],
-    ids=["ldr_white", "gru", "relative"],
-)
+@pytest.mark.parametrize("config", CONFIGURATIONS.values(), ids=CONFIGURATIONS)
 def test_a_step_is_the_network_with_a_plain_state(config):
     torch.manual_seed(0)
     network = Rehdr(config).eval()
+    for parameter in network.body.prediction.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
     step, ldr = Step(network), torch.rand(1, 3, 16, 24)
-    state = network.initial_state(ldr)
-    plain = flatten(state)
+    state = plain = network.initial_state(ldr)
     assert len(plain) == len(step.names) == len(set(step.names))
-    assert nest(plain, config) == state
+    assert step.timed == (config.radiance == "ldr_white")
     with torch.no_grad():
-        for _ in range(3):
-            voxel = torch.randn(1, 5, 16, 24).round()
-            expected, state = network(ldr, voxel, state)
-            radiance, *plain = step(ldr, voxel, *plain)
+        for k in range(3):
+            voxel, seconds = torch.randn(1, 5, 16, 24).round(), torch.tensor([0.02 + 0.05 * k])
+            expected, state = network(ldr, voxel, state, seconds=seconds)
+            radiance, *plain = step(ldr, voxel, *([seconds] if step.timed else []), *plain)
             assert torch.equal(radiance, expected)
-    assert all(map(torch.equal, plain, flatten(state)))
+    assert all(map(torch.equal, plain, state))
 
 
-def test_no_state_is_the_initial_state():
+@pytest.mark.parametrize("config", CONFIGURATIONS.values(), ids=CONFIGURATIONS)
+def test_no_state_is_the_initial_state(config):
     torch.manual_seed(0)
-    network = Rehdr(RehdrConfig(base_channels=4)).eval()
+    network = Rehdr(config).eval()
     ldr, voxel = torch.rand(2, 3, 17, 30), torch.randn(2, 5, 17, 30)
+    padded = pad_to_multiple(ldr, network.body.multiple)
     with torch.no_grad():
         nothing, _ = network(ldr, voxel)
-        initial, _ = network(ldr, voxel, network.initial_state(torch.zeros(2, 3, 24, 32)))
+        initial, _ = network(ldr, voxel, network.initial_state(padded))
     assert torch.equal(nothing, initial)

@@ -51,11 +51,12 @@ def test_a_size_that_is_not_known_yet_leaves_nothing_to_compile(tiny_weights):
     program = f"""
 import numpy as np
 from numba.extending import is_jitted
-from rehdr_ros.network import head_start_kernels
+from rehdr_ros.network import compose_kernels, head_start_kernels
 from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
 pipeline = HdrPipeline(PipelineConfig(weights={str(tiny_weights)!r}, device="cpu", engine="pytorch", policy="all"))
 pipeline.warm_up()
-kernels = [value for value in vars(head_start_kernels).values() if is_jitted(value)]
+modules = compose_kernels, head_start_kernels
+kernels = [value for module in modules for value in vars(module).values() if is_jitted(value)]
 before = [len(kernel.signatures) for kernel in kernels]
 assert any(before)
 for stamp in (0, 50_000_000):

@@ -129,8 +129,12 @@ def test_the_filter_refuses_frames_without_their_events():
 
 def test_the_head_start_is_what_an_untrained_network_gives():
     rng = np.random.default_rng(4)
-    ldr = list(rng.integers(100, 256, (4, 16, 24, 3), dtype=np.uint8).clip(0, 255))
-    voxels = list(rng.integers(-3, 4, (4, 5, 16, 24)).astype(np.float32))
+    ldr = [rng.integers(100, 240, (16, 24, 3), dtype=np.uint8)] * 2
+    brighter = ldr[0].copy()
+    brighter[4:12, 4:12] = 255
+    ldr += [brighter, brighter]
+    voxels = [np.zeros((5, 16, 24), np.float32) for _ in ldr]
+    voxels[2][2, 4:12, 4:12] = 8  # what brightened so that it clips
     network = Rehdr(RehdrConfig(base_channels=2, scales=1)).eval()
     frames = (
         torch.from_numpy(np.stack(list(map(linear, ldr)))).permute(0, 3, 1, 2),

@@ -59,6 +59,52 @@ def test_frames_grids_and_truth_of_a_batch_are_turned_alike():
         assert torch.corrcoef(torch.stack((batch.ldr[exposed], batch.truth[exposed])))[0, 1] > 0.9
 
 
+class Counting(SimulatedBatches):
+    """Batches that note which were simulated."""
+
+    def __init__(self, reuse, **changes):
+        super().__init__(BatchSimulator(8, 2, 1, torch.device("cpu")), 1, reuse=reuse, **changes)
+        self.made = []
+
+    def simulated(self, number):
+        self.made.append(number)
+        return super().simulated(number)
+
+
+@pytest.mark.parametrize("reuse", [1, 4])
+def test_each_simulated_batch_is_drawn_so_often_in_the_mean(reuse):
+    data = Counting(reuse)
+    drawn = [data[number] for number in range(80)]
+    assert data.made == list(range(80 // reuse))
+    of = [tuple(batch.seconds.flatten().tolist()) for batch in drawn]  # which tells the simulation
+    times = [of.count(each) for each in dict.fromkeys(of)]
+    assert max(times) == 1 if reuse == 1 else 3 < sum(times) / len(times) < 6
+    assert not any(same(a, b) for k, a in enumerate(drawn) for b in drawn[:k]), "each drawn anew"
+
+
+def test_batches_used_again_are_a_function_of_their_number():
+    """Whatever was drawn before: a resumed training gets the batches that it would have got."""
+    whole, resumed, other = Counting(3), Counting(3), Counting(3, seed=1)
+    batches = [whole[number] for number in range(60)]
+    assert all(same(resumed[number], batches[number]) for number in range(52, 60))
+    assert min(resumed.made) >= 52 // 3 - 15 and len(resumed.made) == len(set(resumed.made))
+    assert same(resumed[0], batches[0]) and not same(other[5], batches[5])
+
+
+def test_batches_used_again_are_exposed_anew():
+    def levels(batch):
+        return batch.ldr ** (1 / 2.2) * 255
+
+    once, again = Counting(1), Counting(2)
+    off = [
+        (levels(data[number]) - levels(data[number]).round()).abs().max()
+        for data in (once, again)
+        for number in range(8)
+    ]
+    assert max(off[:8]) > 0.1, "cameras of more than 8 bit"
+    assert max(off[8:]) < 0.02
+
+
 def test_recorded_batches_are_the_sequences_in_order(recorded, simulated_bag):
     sequences = RecordedSequences(simulated_bag, count=6, size=32, frames=3, bins=2)
     for number in (2, 0):

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from hashlib import sha256
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from rehdr_ros.training.metrics import pixel_classes
 from rehdr_ros.training.scenes import VALIDATION_SCENES
 from rehdr_ros.training.validation import encoded, images
 
-FIELDS = ("ldr", "voxel", "truth", "gain")
+FIELDS = ("ldr", "voxel", "truth", "gain", "seconds")
 
 
 def same(a, b):
@@ -55,6 +56,21 @@ def test_cases_are_the_same_each_time(case, undisturbed):
     assert same(case.sequence(5), undisturbed)
     other = replace(case, config=replace(case.config, seed=case.config.seed + 1))
     assert not same(other.sequence(5), undisturbed)
+
+
+CHECKSUMS = {
+    "display": "4b797bf64fa0f8860155c5fbcda7cf5a20af95e52380fd806a2ab465b9a163a8",
+    "voxel": "78ce3a656fd7e660a923d54119b59d5ce13ebc480d9c955b6ff0db8ee0d00d9a",
+    "truth": "741f3ee432040c301e0357e0eb9424cd1b1095d60ef7ea1476e26018ab11adbb",
+}
+
+
+def test_the_sequences_stay_as_they_are_to_the_bit():
+    """Results of years can be compared only on the same ones. Frames as the camera gives them, in 8 bit."""
+    first = next(cases(None, 64)).sequence(5)
+    display = np.stack(encoded(images(first.ldr[None])[0]))
+    found = {"display": display, "voxel": first.voxel.numpy(), "truth": first.truth.numpy()}
+    assert {name: sha256(x.tobytes()).hexdigest() for name, x in found.items()} == CHECKSUMS
 
 
 def test_a_sequence_has_its_shape_and_its_share_of_clipped_pixels(case, undisturbed):

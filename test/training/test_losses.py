@@ -5,7 +5,16 @@ import pytest
 import torch
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.training.losses import PEAK, PerceptualLoss, mu_law, radiance_loss, temporal_loss
+from rehdr_ros.training.losses import (
+    PEAK,
+    ClippedError,
+    PerceptualLoss,
+    everywhere_loss,
+    local_structure,
+    mu_law,
+    temporal_loss,
+    uncertainty_loss,
+)
 
 
 @pytest.fixture
@@ -22,26 +31,85 @@ def test_the_mu_law_maps_zero_to_zero_and_one_to_one():
     torch.testing.assert_close(mu_law(torch.tensor([0.0, 1.0])), torch.tensor([0.0, 1.0]))
 
 
-def test_the_radiance_loss_of_one_pixel_by_hand():
-    """A pixel of 2 whites whose truth is 8: two stops, and a step of the mu-law."""
+def test_the_loss_everywhere_by_hand():
+    """A pixel of 2 whites whose truth is 8: a step of the mu-law."""
     predicted, truth = torch.full((1, 3, 1, 1), 2.0), torch.full((1, 3, 1, 1), 8.0)
     step = (math.log(1 + 5000 * 8 / 32) - math.log(1 + 5000 * 2 / 32)) / math.log(5001)
-    exposed, clipped = torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1)
-    assert radiance_loss(predicted, truth, exposed).item() == pytest.approx(10 * step, rel=1e-5)
-    stops = math.log(4) + 0.5 * math.log(4) ** 2
-    assert radiance_loss(predicted, truth, clipped).item() == pytest.approx(10 * step + stops, rel=1e-5)
+    assert everywhere_loss(predicted, truth).item() == pytest.approx(step, rel=1e-5)
+    predicted = torch.cat((predicted, truth))
+    assert everywhere_loss(predicted, torch.cat((truth, truth))).item() == pytest.approx(step / 2, rel=1e-5)
+    assert everywhere_loss(truth, truth) == 0
 
 
-def test_few_clipped_pixels_count_as_if_two_per_cent_were():
-    truth, few = torch.ones(1, 3, 20, 20), torch.zeros(1, 1, 20, 20)
-    few[..., 0, 0] = 1  # an eighth of 2 %
-    plain = radiance_loss(2 * truth, truth, 0 * few)
-    stop = math.log(2) + 0.5 * math.log(2) ** 2
-    assert (radiance_loss(2 * truth, truth, few) - plain).item() == pytest.approx(stop / 8, rel=1e-4)
+def clipped_error(*frames):
+    """The loss of a sequence of (predicted, ldr, truth, clipped)."""
+    error = ClippedError()
+    for frame in frames:
+        error.add(*frame)
+    return error.loss()
 
 
-def test_the_truth_has_no_loss(truth, clipped):
-    assert radiance_loss(truth, truth, clipped) == 0
+def halves(value, other, size=64):
+    """(1, 3, size, size) of two values in stripes as wide as an eighth: local structure."""
+    x = torch.full((1, 3, size, size), float(value))
+    x[..., torch.arange(size) // (size // 8) % 2 == 1] = other
+    return x
+
+
+WHITE, ALL = torch.ones(1, 3, 64, 64), torch.ones(1, 1, 64, 64)
+
+
+def test_the_clipped_error_is_the_sum_of_two_shares_of_what_the_frame_has():
+    """Stripes of which half is right: half the LDR's error and half of its structure."""
+    truth, predicted = halves(1, math.e), halves(1, math.e**0.5)
+    assert clipped_error((predicted, WHITE, truth, ALL)).item() == pytest.approx(0.5 + 0.5, rel=2e-3)
+    assert clipped_error((WHITE, WHITE, truth, ALL)).item() == pytest.approx(2)
+    assert clipped_error((truth, WHITE, truth, ALL)).item() < 0.03
+
+
+def test_harm_counts_double():
+    truth, predicted = halves(1, math.e), halves(1, math.e**3)  # two nat too much where the LDR lacks one
+    assert clipped_error((predicted, WHITE, truth, ALL)).item() == pytest.approx(2 * (2 + (2 - 1)), rel=2e-3)
+
+
+def test_a_constant_lift_lowers_the_first_share_alone():
+    truth = halves(2, 2 * math.e)
+    lift = 2 * math.e**0.5 * WHITE  # half a nat off on either side, where the LDR is off by log 2 and by 1 + log 2
+    ldr = ((math.log(2) ** 2 + (1 + math.log(2)) ** 2) / 2) ** 0.5
+    assert clipped_error((lift, WHITE, truth, ALL)).item() == pytest.approx(0.5 / ldr + 1, rel=2e-3)
+    assert clipped_error((WHITE, WHITE, truth, ALL)).item() == pytest.approx(2)
+
+
+def test_every_sequence_is_held_against_its_own_frames():
+    """A mild scene and one of lamps: each prediction has half of its LDR's error, and counts the same."""
+    losses = [clipped_error((halves(1, x**0.5), WHITE, halves(1, x), ALL)) for x in (2.0, 50.0)]
+    assert losses[0].item() == pytest.approx(losses[1].item(), rel=5e-3)
+    two = [
+        torch.cat(pair) for pair in zip(*((halves(1, x**0.5), WHITE, halves(1, x), ALL) for x in (2, 50)), strict=True)
+    ]
+    assert clipped_error(two).item() == pytest.approx(sum(losses).item() / 2)
+
+
+def test_the_shares_are_of_the_whole_sequence():
+    """A frame's error counts by its square among the sequence's, not as a share of its own frame's."""
+    right, wrong = (halves(1, 2), WHITE, halves(1, 2), ALL), (WHITE, WHITE, halves(1, 8), ALL)
+    share = (3**2 / (1 + 3**2)) ** 0.5  # of log 8 and log 2
+    assert clipped_error(right, wrong).item() == pytest.approx(2 * share, rel=2e-3)
+
+
+def test_nothing_but_clipped_pixels_counts_for_the_clipped_error(truth):
+    half = torch.zeros(2, 1, 8, 9)
+    half[..., :4] = 1
+    other = torch.where(half > 0, 0.7 * truth, 100 * truth)
+    losses = [clipped_error((x, torch.ones_like(truth), truth, half)) for x in (other, 0.7 * truth)]
+    torch.testing.assert_close(*losses)
+
+
+def test_errors_far_below_a_quantisation_step_are_as_good_as_none():
+    """No share of next to nothing: a scene that is just white has nothing to win."""
+    truth, predicted = 1.0001 * WHITE, 1.0002 * WHITE
+    assert clipped_error((predicted, WHITE, truth, ALL)).item() == pytest.approx(2, abs=0.05)
+    assert clipped_error((2 * WHITE, WHITE, truth, 0 * ALL)).item() == pytest.approx(2)
 
 
 @pytest.mark.parametrize("predicted", [0.0, 1e-12, 1.0, 1e5, "truth"])
@@ -50,33 +118,85 @@ def test_gradients_are_finite(truth, clipped, predicted, share):
     x = truth.clone() if predicted == "truth" else torch.full_like(truth, predicted)
     mask = {"none": 0 * clipped, "some": clipped, "all": 0 * clipped + 1}[share]
     truth[0, :, 0, 0] = 0
-    loss = radiance_loss(x.requires_grad_(), truth, mask)
+    x.requires_grad_()
+    loss = clipped_error((x, truth.clamp_max(1), truth, mask)) + everywhere_loss(x, truth)
     loss.backward()
     assert loss.isfinite() and x.grad.isfinite().all()
 
 
-def test_the_loss_pulls_towards_the_truth(truth, clipped):
+def test_the_loss_pulls_towards_the_truth(truth):
     for gain in (0.5, 2.0):
         x = (gain * truth).requires_grad_()
-        radiance_loss(x, truth, clipped).backward()
+        everywhere_loss(x, truth).backward()
+        assert (x.grad.sign() == (1 if gain > 1 else -1)).all()
+    bright = halves(2, 2 * math.e)
+    for gain in (0.5, 2.0):
+        x = (gain * bright).requires_grad_()
+        clipped_error((x, WHITE, bright, ALL)).backward()
         assert (x.grad.sign() == (1 if gain > 1 else -1)).all()
 
 
-def test_clipped_pixels_weigh_by_their_stops_not_by_their_radiance(truth):
-    dim, bright = 4 * torch.ones(1, 3, 4, 4), 16 * torch.ones(1, 3, 4, 4)
-    mask = torch.ones(1, 1, 4, 4)
-    assert radiance_loss(dim / 2, dim, mask) == pytest.approx(radiance_loss(bright / 2, bright, mask).item(), rel=0.05)
-    assert radiance_loss(dim / 4, dim, mask) > 2 * radiance_loss(dim / 2, dim, mask)
+def test_local_structure_is_what_no_level_changes():
+    flat = torch.full((2, 1, 40, 40), 3.0)
+    mask = (torch.rand(flat.shape, generator=torch.Generator().manual_seed(0)) < 0.3).float()
+    assert (local_structure(flat, mask)[mask > 0]).abs().max() < 1e-5
+    spot = torch.zeros(1, 1, 64, 64)
+    spot[..., 32, 32] = 1
+    assert local_structure(spot, ALL)[..., 32, 32] > 0.99
+    far = local_structure(halves(0, 1, 256)[:, :1], torch.ones(1, 1, 256, 256))  # stripes of 32 px
+    assert far[..., :, 40:56].abs().mean() < 0.4
+    assert torch.equal(local_structure(flat[..., :3], mask[..., :3]), flat[..., :3]), "too small to have any"
 
 
-def test_every_sequence_weighs_the_same(truth):
-    """Twice as many clipped pixels, each with the same error, are no more clipped loss."""
+def test_the_uncertainty_loss_by_hand():
+    """An error of half a nat, sigma a quarter: log 2 too small; or one nat: log 2 too large."""
+    truth, one = torch.ones(1, 3, 8, 8), torch.ones(1, 1, 8, 8)
+    predicted = math.exp(0.5) * truth
+
+    def loss(sigma):
+        return uncertainty_loss(sigma * one, predicted, truth, one).item()
+
+    assert loss(0.25) == pytest.approx(0.683 * math.log(2), abs=3e-3)
+    assert loss(1.0) == pytest.approx(0.317 * math.log(2), abs=3e-3)
+    assert loss(0.5) < 3e-3
+    assert uncertainty_loss(0.1 * one, predicted, truth, 0 * one) == 0
+
+
+def test_the_uncertainty_that_costs_least_is_the_quantile_of_the_errors():
+    """68.3 % of them are within it, whatever their distribution: here of heavy tails."""
+    generator = torch.Generator().manual_seed(0)
+    truth, mask = torch.ones(1, 3, 100, 100), torch.ones(1, 1, 100, 100)
+    mask[..., :30] = 0
+    error = 0.2 * (2 * torch.randn((1, 1, 100, 100), generator=generator)).sinh()
+    predicted = error.exp().clamp(2**-9, 1e4) * truth
+    sigmas = torch.logspace(-3, 1, 400)
+    losses = torch.stack([uncertainty_loss(sigma * mask + 1e-3, predicted, truth, mask) for sigma in sigmas])
+    best = sigmas[losses.argmin()] + 1e-3
+    within = (predicted[:, :1].log().abs()[mask > 0] < best).float().mean()
+    assert within.item() == pytest.approx(0.683, abs=0.01)
+
+
+def test_the_uncertainty_loss_trains_sigma_alone(truth, clipped):
+    predicted, sigma = (1.5 * truth).requires_grad_(), torch.full_like(clipped, 0.1).requires_grad_()
+    uncertainty_loss(sigma, predicted, truth, clipped).backward()
+    assert predicted.grad is None
+    assert (sigma.grad[clipped > 0] < 0).all() and not sigma.grad[clipped == 0].any()
+
+
+def test_few_clipped_pixels_count_as_if_two_per_cent_were():
+    truth, few = torch.ones(1, 3, 20, 20), torch.zeros(1, 1, 20, 20)
+    few[..., 0, 0] = 1  # an eighth of 2 %
+    losses = [temporal_loss((truth, 2 * truth), (truth, truth), x).item() for x in (few, 0 * few + 1)]
+    assert losses == pytest.approx([math.log(2) / 8, math.log(2)], rel=1e-4)
+
+
+def test_every_sequence_s_flicker_weighs_the_same():
+    """Twice as many clipped pixels, each with the same error, are no more of it."""
     truth = torch.ones(1, 3, 10, 10)
     few, many = torch.zeros(2, 1, 1, 10, 10)
     few[..., :2, :], many[..., :4, :] = 1, 1
-    plain = radiance_loss(2 * truth, truth, 0 * few)
-    torch.testing.assert_close(radiance_loss(2 * truth, truth, few), radiance_loss(2 * truth, truth, many))
-    assert radiance_loss(2 * truth, truth, few) > 1.2 * plain
+    losses = [temporal_loss((truth, 2 * truth), (truth, truth), x) for x in (few, many)]
+    torch.testing.assert_close(*losses)
 
 
 def test_flicker_is_the_error_of_the_change_where_both_frames_clip():

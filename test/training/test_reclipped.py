@@ -59,7 +59,7 @@ def test_events_stay_as_they_are(ramp):
 def test_shares_that_cannot_be(ramp):
     with pytest.raises(InputError, match="between 0 and 1"):
         reclipped(ramp, 1.0, 5)
-    with pytest.raises(InputError, match="ramp: 0.1 % of its pixels are saturated already"):
+    with pytest.raises(InputError, match="ramp: the brightest 0.1 % of its pixels are saturated already"):
         reclipped(ramp, 0.001, 5)
     with pytest.raises(InputError, match="less than 30 % of its pixels have any light"):
         reclipped(replace(ramp, linear=0 * ramp.linear), 0.3, 5)

@@ -29,7 +29,7 @@ def test_a_sequence_has_its_shapes(sequence):
     assert len(sequence) == 10
     assert sequence.ldr.shape == sequence.truth.shape == (10, 3, HEIGHT, WIDTH)
     assert sequence.voxel.shape == (10, 5, HEIGHT, WIDTH)
-    for value in (sequence.ldr, sequence.truth, sequence.voxel, sequence.gain):
+    for value in (sequence.ldr, sequence.truth, sequence.voxel, sequence.gain, sequence.seconds):
         assert value.dtype == torch.float32 and value.isfinite().all()
     assert torch.equal(sequence.gain, torch.ones(10))
 
@@ -45,6 +45,8 @@ def test_frames_and_grids_are_those_of_the_recording(sequence, canvas):
         np.testing.assert_array_equal(sequence.truth[k].permute(1, 2, 0), sample.truth)
         np.testing.assert_allclose(sequence.ldr[k].permute(1, 2, 0), (sample.ldr / 255) ** 2.2, atol=1e-6)
         if k:
+            seconds = 1e-9 * (sample.stamp_ns - samples[k - 1].stamp_ns)
+            assert sequence.seconds[k].item() == pytest.approx(seconds)
             grid = voxel_grid(sample.events, samples[k - 1].stamp_ns, sample.stamp_ns, 5, HEIGHT, WIDTH)
             np.testing.assert_array_equal(sequence.voxel[k], grid)
 

@@ -1,9 +1,12 @@
 import json
+import math
 import os
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,16 +15,18 @@ import yaml
 from rehdr_ros.errors import InputError
 from rehdr_ros.network import Rehdr, RehdrConfig, load_checkpoint, save_checkpoint
 from rehdr_ros.simulation.batch import BatchSimulator
+from rehdr_ros.training import loop
 from rehdr_ros.training.batches import SimulatedBatches
 from rehdr_ros.training.config import TrainConfig
 from rehdr_ros.training.export import cached_folder
-from rehdr_ros.training.loop import Trainer, _schedule
+from rehdr_ros.training.loop import Trainer
 from rehdr_ros.training.sequence import collate
 from rehdr_ros.training.unrolled import Unrolled
 
 ROOT = Path(__file__).resolve().parents[2]
 WIDER = RehdrConfig(base_channels=8, scales=2, residual_blocks=1)  # no layer's ReLUs are all shut
 PUBLISHED = replace(WIDER, fusion="published", radiance="relative", voxel=None)
+COMPACT = replace(WIDER, form="compact")
 
 
 def log_of(folder):
@@ -63,7 +68,7 @@ def test_the_loss_of_a_repeated_batch_falls(tmp_path, make_config, sequences):
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-@pytest.mark.parametrize("network", [WIDER, PUBLISHED], ids=["ours", "published"])
+@pytest.mark.parametrize("network", [COMPACT, WIDER, PUBLISHED], ids=["compact", "full", "published"])
 def test_every_weight_is_trained(tmp_path, make_config, sequences, precision, network):
     """After two steps (the first moves the prediction off its zeros), through the whole recurrence."""
     config = make_config(network=network, learning_rate=0.1, weight_decay=0.0, precision=precision)
@@ -79,7 +84,7 @@ def test_every_weight_is_trained(tmp_path, make_config, sequences, precision, ne
 def test_the_perceptual_loss_takes_part(tmp_path, make_config, sequences, vgg):
     batch = collate(sequences[:1])
     losses = {
-        weight: Trainer(make_config(perceptual=weight, vgg=str(vgg)), tmp_path)._train_step(batch)
+        weight: Trainer(make_config(perceptual=weight, vgg=str(vgg)), tmp_path)._train_step(batch).item()
         for weight in (0.0, 0.1, 1.0)
     }
     assert losses[1.0] - losses[0.0] == pytest.approx(10 * (losses[0.1] - losses[0.0]), rel=1e-2)
@@ -115,6 +120,71 @@ def test_a_finished_training_stays_as_it_is(make_config, uninterrupted):
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
 
 
+def test_a_resumed_training_gets_the_batches_that_are_used_again(tmp_path, make_config):
+    config = make_config(reuse=2, steps=6, save_every=6)
+    whole = Trainer(config, tmp_path / "whole")
+    whole.run()
+    train_in_part(config, tmp_path / "cut", 4)
+    resumed = Trainer(config, tmp_path / "cut")
+    resumed.run()
+    assert_equal_weights(resumed.network.state_dict(), whole.network.state_dict())
+
+
+def learning_rates(trainer):
+    """Those of the steps that it takes from now on, as they are taken."""
+    rates, step = [], trainer._optimizer.step
+
+    def noting():
+        rates.append(trainer._optimizer.param_groups[0]["lr"])
+        return step()
+
+    trainer._optimizer.step = noting
+    return rates
+
+
+def test_the_learning_rate_warms_up_and_falls_to_a_hundredth(tmp_path, make_config):
+    trainer = Trainer(make_config(steps=40, batch=1, size=8, learning_rate=0.01, save_every=40), tmp_path)
+    rates = learning_rates(trainer)
+    trainer.run()
+    assert rates[:4] == pytest.approx([0.0025, 0.005, 0.0075, 0.01])
+    assert rates[4] == pytest.approx(0.01) and rates[22] == pytest.approx(0.505e-2)
+    assert all(a > b for a, b in zip(rates[4:], rates[5:], strict=False))
+    assert 1e-4 < rates[-1] < 2e-4
+
+
+def test_a_training_of_minutes_ends_in_time_with_its_schedule_and_a_save(tmp_path, make_config, monkeypatch):
+    """By a clock whose every look takes 3 s; two minutes are less than the steps would take."""
+    now = count(0, 3)
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(now))))
+    config = make_config(steps=1000, minutes=2, batch=1, size=8, learning_rate=0.01, save_every=1000)
+    trainer = Trainer(config, tmp_path)
+    trainer._step = 100  # the warm-up is over
+    rates = learning_rates(trainer)
+    trainer.run()
+    assert len(rates) == 40
+    (entry,) = log_of(tmp_path)
+    assert entry["step"] == 140 == torch.load(tmp_path / "state.pt", weights_only=True)["step"]
+    assert load_checkpoint(tmp_path / "weights.safetensors").config == config.network
+    assert rates[0] == 0.01 and rates[20] == pytest.approx(0.505e-2)
+    assert all(a > b for a, b in zip(rates, rates[1:], strict=False)) and 1e-4 < rates[-1] < 2e-4
+
+
+def test_minutes_that_are_enough_change_nothing(tmp_path, make_config, uninterrupted):
+    whole, _ = uninterrupted
+    trainer = Trainer(make_config(minutes=1e4), tmp_path)
+    trainer.run()
+    assert_equal_weights(trainer.network.state_dict(), whole.network.state_dict(), rtol=1e-3, atol=1e-5)
+
+
+def test_a_step_that_is_not_finite_counts_as_none(tmp_path, make_config, sequences):
+    trainer = Trainer(make_config(weight_decay=0.0), tmp_path)
+    batch = collate(sequences[:2])
+    trainer._train_step(replace(batch, truth=torch.full_like(batch.truth, math.inf)))
+    assert all(p.isfinite().all() for p in trainer.network.parameters())
+    losses = [trainer._train_step(batch).item() for _ in range(3)]
+    assert all(map(math.isfinite, losses))
+
+
 def test_fine_tuning_starts_from_a_checkpoint(tmp_path, make_config):
     torch.manual_seed(9)
     network = Rehdr(RehdrConfig(base_channels=3, scales=1, bins=2))
@@ -125,7 +195,7 @@ def test_fine_tuning_starts_from_a_checkpoint(tmp_path, make_config):
     trainer.run()
     tuned = load_checkpoint(tmp_path / "run/weights.safetensors")
     assert tuned.config == network.config
-    assert not torch.equal(tuned.prediction.conv.weight, network.prediction.conv.weight)
+    assert not torch.equal(tuned.body.prediction.conv.weight, network.body.prediction.conv.weight)
 
 
 def test_fine_tuning_starts_from_a_checkpoint_of_the_authors(tmp_path, make_config, shared):
@@ -137,13 +207,13 @@ def test_fine_tuning_starts_from_a_checkpoint_of_the_authors(tmp_path, make_conf
     assert tuned.config == load_checkpoint(start).config
     assert (tuned.config.radiance, tuned.config.fusion) == ("relative", "published")
     assert all(value.isfinite().all() for value in tuned.state_dict().values())
-    assert not torch.equal(tuned.image_head.conv.weight, load_checkpoint(start).image_head.conv.weight)
+    assert not torch.equal(tuned.body.image_head.conv.weight, load_checkpoint(start).body.image_head.conv.weight)
 
 
 def test_the_same_seed_gives_the_same_start(tmp_path, make_config):
     a, b, c = (Trainer(make_config(seed=seed), tmp_path / str(k)).network for k, seed in enumerate((1, 1, 2)))
-    assert torch.equal(a.image_head.conv.weight, b.image_head.conv.weight)
-    assert not torch.equal(a.image_head.conv.weight, c.image_head.conv.weight)
+    assert torch.equal(a.body.image_head.conv.weight, b.body.image_head.conv.weight)
+    assert not torch.equal(a.body.image_head.conv.weight, c.body.image_head.conv.weight)
 
 
 def test_recordings_are_trained_on_and_resumed(tmp_path, make_config, simulated_bag):
@@ -158,7 +228,7 @@ def test_recordings_are_trained_on_and_resumed(tmp_path, make_config, simulated_
     assert len(log_of(tmp_path / "whole")) == 3
     simulated = Trainer(make_config(steps=3), tmp_path / "simulated")
     simulated.run()
-    assert not torch.equal(simulated.network.image_head.conv.weight, whole.network.image_head.conv.weight)
+    assert not torch.equal(simulated.network.body.image_head.conv.weight, whole.network.body.image_head.conv.weight)
 
 
 def test_recordings_that_cannot_be_are_told(tmp_path, make_config, simulated_bag):
@@ -192,8 +262,9 @@ def test_two_processes_train_as_one_with_the_mean_of_their_gradients(tmp_path, m
     optimizer = torch.optim.AdamW(expected.parameters(), betas=(0.9, 0.99), weight_decay=config.weight_decay)
     batches = SimulatedBatches(BatchSimulator(16, 2, 5, torch.device("cpu")), 1, config.seed)
     for step in range(3):
-        optimizer.param_groups[0]["lr"] = config.learning_rate * _schedule(step, 3)
-        losses = [Unrolled(expected, config.temporal)(batches[2 * step + rank]) for rank in range(2)]
+        optimizer.param_groups[0]["lr"] = config.learning_rate * (1, 1, 0.505)[step]
+        loss = Unrolled(expected, config.temporal, config.uncertainty)
+        losses = [loss(batches[2 * step + rank]) for rank in range(2)]
         optimizer.zero_grad()
         (sum(losses) / 2).backward()
         torch.nn.utils.clip_grad_norm_(expected.parameters(), 1.0)

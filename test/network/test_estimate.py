@@ -1,0 +1,177 @@
+"""What a network says of its radiance: how sure it is, what each pixel rests on, and how far it may be off."""
+
+import math
+
+import pytest
+import torch
+
+from rehdr_ros.network import Rehdr, RehdrConfig
+from rehdr_ros.network.head_start import HALF_TRUSTED, HeadStart
+from rehdr_ros.network.integrator import CLIPPED
+from rehdr_ros.network.rehdr import MEASURED_SIGMA, clip_mask
+from rehdr_ros.products import CAUSES
+
+FORMS = pytest.mark.parametrize("form", ["full", "compact"])
+MEASURED, CARRIED, FILLED, LOST = range(4)
+
+
+@torch.inference_mode()
+def estimates(network, ldr, voxel):
+    """Of every frame, and the states after them."""
+    state, found = None, []
+    for frame, grid in zip(ldr, voxel, strict=True):
+        estimate, state = network.estimate(frame, grid, state)
+        found.append((estimate, state))
+    return found
+
+
+@FORMS
+def test_every_pixel_has_an_uncertainty_and_a_cause(make_network, stream, form):
+    ldr, voxel = stream(frames=4, height=21, width=30, batch=2)
+    for frame, (estimate, _) in zip(ldr, estimates(make_network(form=form), ldr, voxel), strict=True):
+        assert estimate.radiance.shape == frame.shape
+        assert estimate.sigma.shape == estimate.cause.shape == (2, 1, 21, 30)
+        assert all(x.dtype == torch.float32 and x.isfinite().all() for x in estimate)
+        assert (estimate.sigma > 0).all() and estimate.sigma.max() <= 4.01
+        assert set(estimate.cause.unique().tolist()) <= set(map(float, range(len(CAUSES))))
+        measured = (frame <= CLIPPED).all(1, keepdim=True)
+        assert 0.1 < measured.float().mean() < 0.9
+        assert torch.equal(estimate.cause == MEASURED, measured)
+        where = measured.expand_as(frame)
+        assert torch.equal(estimate.radiance[where], frame[where])
+
+
+def test_relative_networks_say_neither(make_network, stream):
+    for estimate, _ in estimates(make_network(radiance="relative"), *stream()):
+        assert estimate.sigma is None and estimate.cause is None
+
+
+@FORMS
+def test_the_radiance_is_that_of_forward(make_network, stream, run, form):
+    network, (ldr, voxel) = make_network(form=form), stream(frames=3)
+    radiance, state = run(network, ldr, voxel)
+    found = estimates(network, ldr, voxel)
+    assert torch.equal(torch.stack([estimate.radiance for estimate, _ in found]), radiance)
+    assert all(map(torch.equal, found[-1][1], state))
+
+
+@FORMS
+@torch.inference_mode()
+def test_an_untrained_network_returns_the_shrunk_head_start(stream, form):
+    """By another statement: the excess over the LDR, by what is known of its noise, blended in by how far it clips."""
+    network = Rehdr(RehdrConfig(base_channels=4, form=form)).eval()
+    ldr, voxel = stream(frames=4, height=24, width=32)
+    shares, state = [], network.initial_state(ldr[0])
+    for frame, grid in zip(ldr, voxel, strict=True):
+        prepared = network.prepare(frame, grid, network.split(state)[1], CLIPPED, torch.full((1,), 0.05))
+        estimate, state = network.estimate(frame, grid, state)
+        head_start = HeadStart(*network.split(state)[1])
+        share = (prepared[2].fit.explained * 2 / (2 + head_start.variance)).clamp(0.02, 0.98)
+        shown = frame.clamp_min(2.0**-10).log()
+        target = (shown + share * (head_start.log_radiance - shown)).exp()
+        expected = frame + clip_mask(frame, CLIPPED) * (target - frame).clamp_min(0)
+        torch.testing.assert_close(estimate.radiance, expected, rtol=1e-4, atol=1e-5)
+        shares.append(share.flatten())
+    shares = torch.cat(shares)
+    assert shares.max() - shares.min() > 0.1, "the less is known, the less is taken"
+
+
+@FORMS
+@torch.inference_mode()
+@pytest.mark.parametrize("size", [1.0, 30.0, 1e4])
+def test_whatever_the_features_the_radiance_is_bounded(stream, form, size):
+    """At least the frame, at most the head start and what is not known of it."""
+    network = Rehdr(RehdrConfig(base_channels=4, form=form)).eval()
+    ldr, voxel = stream(frames=4, height=24, width=32)
+    generator, state = torch.Generator().manual_seed(0), network.initial_state(ldr[0])
+    for frame, grid in zip(ldr, voxel, strict=True):
+        cells, before = network.split(state)
+        _, head_start, evidence = network.prepare(frame, grid, before, CLIPPED, torch.full((1,), 0.05))
+        features = size * torch.randn((1, 5, 24, 32), generator=generator)
+        estimate = network.compose(features, frame, head_start, evidence)
+        log, variance = head_start[0], head_start[1]
+        excess = (log - evidence.shown).clamp_min(0)
+        bound = 0.1 + 0.7 * variance.clamp_max(1).sqrt() + 0.6 * excess
+        radiance = estimate.radiance
+        assert (radiance >= frame - 1e-6).all()
+        most = torch.maximum((log + bound).exp(), frame)
+        assert (radiance <= most * (1 + 1e-4)).all()
+        assert (estimate.sigma >= 0.0099).all() and (estimate.sigma <= 4.0001).all()
+        clipped = frame == 1
+        if size > 100:  # the bound is reached, not just kept
+            assert (radiance[clipped] > 0.99 * most[clipped]).float().mean() > 0.1
+        state = *cells, *head_start
+
+
+@torch.inference_mode()
+def test_where_the_events_are_good_the_network_can_do_little():
+    """A pixel that clips just now, by a little: whatever the features, a quarter more or less."""
+    network = Rehdr(RehdrConfig(base_channels=4, form="compact")).eval()
+    before, after = torch.full((1, 3, 16, 16), 0.9), torch.ones(1, 3, 16, 16)
+    voxel = torch.zeros(2, 1, 5, 16, 16)
+    voxel[1, 0, 2] = 1
+    _, state = network(before, voxel[0])
+    _, head_start, evidence = network.prepare(after, voxel[1], network.split(state)[1], CLIPPED, torch.full((1,), 0.05))
+    logs = [
+        network.compose(torch.full((1, 5, 16, 16), sign * 1e4), after, head_start, evidence).radiance.log()
+        for sign in (-1, 1)
+    ]
+    variance, excess = 0.02 + 0.1 * 0.05, 0.25 + math.log(0.9)
+    assert (logs[0] == 0).all()
+    expected = excess + 0.1 + 0.7 * variance**0.5 + 0.6 * excess
+    torch.testing.assert_close(logs[1], torch.full_like(logs[1], expected), rtol=0, atol=2e-3)
+
+
+@torch.inference_mode()
+def test_causes_by_where_a_pixel_s_light_is_known_from():
+    """A lamp whose rim events carried; its inside was never exposed; far off a wall that never was either."""
+    network = Rehdr(RehdrConfig(base_channels=4, form="compact")).eval()
+    ldr = torch.ones(1, 3, 64, 64)
+    ldr[..., :8] = 0.5
+    voxel = torch.zeros(1, 5, 64, 64)
+    _, state = network(ldr, voxel)
+    ldr[..., 4:] = 1.0  # what was exposed at 4..7 brightens
+    voxel[:, 2, :, 4:8] = 4
+    cause = network.estimate(ldr, voxel, state)[0].cause[0, 0, 32]
+    assert cause[:4].tolist() == [MEASURED] * 4
+    assert cause[4:8].tolist() == [CARRIED] * 4
+    assert cause[8:10].tolist() == [FILLED] * 2
+    assert cause[32:].tolist() == [LOST] * 32
+    assert (cause[4:].diff() >= 0).all()
+
+
+@torch.inference_mode()
+def test_the_uncertainty_of_an_untrained_network_goes_with_what_is_known():
+    """Most where nothing is known; of measured pixels their noise, which weighs more in the dark."""
+    network = Rehdr(RehdrConfig(base_channels=4, form="compact")).eval()
+    ldr = torch.full((1, 3, 64, 64), 0.5)
+    ldr[..., 1:4] = 0.01
+    ldr[..., 8:] = 1.0
+    voxel = torch.zeros(1, 5, 64, 64)
+    _, state = network(ldr, voxel)
+    ldr[..., 4:8] = 1.0
+    estimate, state = network.estimate(ldr, voxel, state)
+    sigma = estimate.sigma[0, 0, 32]
+    least, over = MEASURED_SIGMA
+    assert sigma[0].item() == pytest.approx(least + over / (0.5 + 2**-10), rel=1e-4)
+    assert sigma[2].item() == pytest.approx(least + over / (0.01 + 2**-10), rel=1e-4)
+    variance = HeadStart(*network.split(state)[1]).variance[0, 0, 32]
+    torch.testing.assert_close(sigma[4:], 0.05 + 0.5 * variance[4:].clamp_max(1).sqrt())
+    assert sigma[4] < sigma[10] < sigma[40] and variance[40] > 10 * HALF_TRUSTED
+
+
+def test_the_uncertainty_is_the_network_s_own(make_network, stream):
+    """Another output for it gives another sigma and the same radiance."""
+    network, (ldr, voxel) = make_network(form="compact"), stream()
+    before = estimates(network, ldr, voxel)
+    bias = network.body.prediction.bias.view(5, 4)  # four pixels a channel, to be shuffled
+    bias[4] += 0.5
+    after = estimates(network, ldr, voxel)
+    for frame, (a, _), (b, _) in zip(ldr, before, after, strict=True):
+        assert torch.equal(a.radiance, b.radiance)
+        clipped = (frame > CLIPPED).any(1, keepdim=True)
+        ratio = b.sigma / a.sigma
+        assert (ratio[~clipped] == 1).all()
+        inside = clipped & (a.sigma > 0.0101) & (b.sigma < 3.99)
+        torch.testing.assert_close(ratio[inside], torch.full_like(ratio[inside], math.exp(0.5)))
+        assert inside.any()

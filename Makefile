@@ -9,7 +9,7 @@ export ROS_DOMAIN_ID = 87
 export LD_LIBRARY_PATH := $(CURDIR)/.venv/lib$(addprefix :,$(LD_LIBRARY_PATH))
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
 setup:  ## make .venv (PYTHON=interpreter, TORCH_INDEX=index that has the torch you want)
 	@$(PYTHON) tools/setup_venv.py
@@ -22,6 +22,13 @@ test: setup  ## run the tests
 
 test-long: setup  ## run the tests that take minutes
 	.venv/bin/python -m pytest -m long test
+
+test-jazzy:  ## run the node's tests on ROS 2 Jazzy from PyPI and Ubuntu 24.04's libraries, in .venv-jazzy
+	@$(PYTHON) tools/setup_venv.py jazzy -m pytest test/node test/integration
+
+test-humble-libraries:  ## run the offline tests with Ubuntu 22.04's Python and libraries, in .venv-humble-libraries
+	@$(PYTHON) tools/setup_venv.py humble-libraries -m pytest \
+		test/events test/recordings test/network test/reconstruction test/cli
 
 test-docs: setup  ## run the commands of README.md and docs/, in small
 	.venv/bin/python -m pytest -m docs test/docs
@@ -44,8 +51,8 @@ bench-gpu:  ## measure on a GPU, without ROS: PYTHON=a Python with a CUDA build 
 		--networks rehdr_t rehdr_s rehdr_b --sizes 346x260 640x480 800x600 1280x720
 	$(PYTHON) -m rehdr_ros.cli benchmark node --device cuda --weights rehdr_b --size 640x480 --rate 10 --fps 100 --seconds 5
 
-clean:  ## remove .venv and everything built
-	rm -rf .venv build install log demo *.egg-info .pytest_cache .ruff_cache .hypothesis
+clean:  ## remove the environments and everything built
+	rm -rf .venv .venv-* build install log demo *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test test-long test-docs soak lint bench bench-gpu clean
+.PHONY: help setup demo test test-long test-jazzy test-humble-libraries test-docs soak lint bench bench-gpu clean

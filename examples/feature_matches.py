@@ -223,7 +223,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--size", type=size, default="346x260", help="of the frames")
     add("--seconds", type=float, default=2.0, help="length of each scene, 20 frames a second")
     add("--clipped", type=float, default=0.2, help="share of the pixels that clip")
-    add("--weights", default="rehdr_t", help="a shipped name or a checkpoint's file")
+    add("--weights", default="rehdr_s", help="a shipped name or a checkpoint's file")
     operators = ["reinhard", "mulaw", "local"]
     help_text = "to compare; the last one is shown in the picture, and has the truth beside it"
     add("--tonemap", nargs="+", choices=ToneMapper.OPERATORS, default=operators, help=help_text)

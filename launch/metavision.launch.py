@@ -37,7 +37,14 @@ def generate_launch_description() -> LaunchDescription:
     )
     # First: where the driver is not installed, launch fails here, and would leave behind what it started.
     found = LogInfo(msg=["driver in ", FindPackagePrefix("metavision_driver")])
-    return LaunchDescription([*arguments, found, rehdr, OpaqueFunction(function=_driver)])
+    files = OpaqueFunction(function=_require_driver_params)
+    return LaunchDescription([*arguments, found, files, rehdr, OpaqueFunction(function=_driver)])
+
+
+def _require_driver_params(context: LaunchContext) -> None:
+    path = LaunchConfiguration("driver_params_file").perform(context)
+    if path and not Path(path).is_file():  # launch would start the driver without it
+        raise RuntimeError(f"driver_params_file:={path} is not a file")
 
 
 def _driver(context: LaunchContext) -> list:

@@ -5,10 +5,22 @@ ros2 launch rehdr_ros rehdr.launch.py events:=/event_camera/events image:=/camer
 In a launch file of your own, include it before the camera drivers: they then use its shared memory, too.
 """
 
+import os
+from collections.abc import Callable
+from pathlib import Path
+
 import yaml
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, SetEnvironmentVariable, Shutdown
+from launch.actions import (
+    DeclareLaunchArgument,
+    ExecuteProcess,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+    Shutdown,
+    TimerAction,
+)
 from launch.conditions import IfCondition
+from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
@@ -17,7 +29,9 @@ from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
 _WAIT_SECONDS = "120"  # of the bag for the node, which loads its network before it subscribes
 _RESPAWN_SECONDS = 1.0
-_PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+# By the package that Fast DDS is in: 3, and 2 of Jazzy and Humble. Kilted takes the other's, too, but complains.
+_PROFILES = {"fastdds": "FASTDDS_DEFAULT_PROFILES_FILE", "fastrtps": "FASTRTPS_DEFAULT_PROFILES_FILE"}
+_LAST_FRAMES_SECONDS = 5.0  # for the node, once the bag has ended
 _CONFIG = [FindPackageShare("rehdr_ros"), "config"]
 _ARGUMENTS = {
     "events": ("/event_camera/events", "topic of the event packets"),
@@ -39,6 +53,7 @@ _ARGUMENTS = {
     "viewer": ("false", "true: show the tone-mapped images in rqt_image_view"),
     "bag": ("", "rosbag2 to play, with /clock, as soon as the node listens"),
     "rate": ("1.0", "speed of the bag"),
+    "exit_with_bag": ("false", "true: end all 5 s after the bag's end, once its last frames are done"),
     "log_level": ("info", "debug, info, warn, error or fatal"),
 }
 _TYPES = {"weights": str, "device": str, "image_transport": str, "use_sim_time": bool}
@@ -56,8 +71,11 @@ def _actions(context: LaunchContext) -> list:
     value = {name: LaunchConfiguration(name) for name in _ARGUMENTS}
     given = {name for name in _ARGUMENTS if value[name].perform(context)}
     actions = []
-    if not any(name in context.environment for name in _PROFILES):
-        actions.append(SetEnvironmentVariable(_PROFILES[0], PathJoinSubstitution([*_CONFIG, "fastdds_shm.xml"])))
+    if not any(name in context.environment for name in _PROFILES.values()):
+        prefixes = context.environment.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+        here = (name for prefix in prefixes for name in _PROFILES if Path(prefix, "share", name).is_dir())
+        profile = PathJoinSubstitution([*_CONFIG, "fastdds_shm.xml"])
+        actions.append(SetEnvironmentVariable(_PROFILES[next(here, "fastdds")], profile))
     # Before the node: where it is not installed, launch fails, and would leave behind what it started.
     if IfCondition(value["viewer"]).evaluate(context):
         # It takes its argument as it is, so it must be the whole name.
@@ -67,14 +85,26 @@ def _actions(context: LaunchContext) -> list:
         actions.append(Node(**viewer, arguments=[f"{namespace.rstrip('/')}/tonemapped/image_raw"]))
     actions.append(_node(context, value, given))
     if "bag" in given:
+        _require(context, "bag", Path.exists, "does not exist")
         # Unlike `ros2 bag play`, it waits for the node, and comes with this package.
         replay = [ExecutableInPackage("rehdr", "rehdr_ros"), "replay", value["bag"]]
         options = ["--rate", value["rate"], "--clock", "--wait", _WAIT_SECONDS]
-        actions.append(ExecuteProcess(cmd=[*replay, *options], output="screen"))
+        actions.append(ExecuteProcess(cmd=[*replay, *options], output="screen", on_exit=_after_bag))
     return actions
 
 
+def _after_bag(event: ProcessExited, context: LaunchContext) -> list:
+    if context.is_shutdown:
+        return []
+    if event.returncode:
+        return [Shutdown(reason="the bag could not be played")]
+    if IfCondition(LaunchConfiguration("exit_with_bag")).evaluate(context):
+        return [TimerAction(period=_LAST_FRAMES_SECONDS, actions=[Shutdown(reason="the bag has ended")])]
+    return []
+
+
 def _node(context: LaunchContext, value: dict[str, LaunchConfiguration], given: set[str]) -> Node:
+    _require(context, "params_file", Path.is_file, "is not a file")  # launch would start the node without it
     # What is not given must not override the user's file.
     overrides = _named(value["parameters"].perform(context))
     overrides |= {name: ParameterValue(value[name], value_type=_TYPES[name]) for name in _TYPES.keys() & given}
@@ -99,6 +129,12 @@ def _node(context: LaunchContext, value: dict[str, LaunchConfiguration], given: 
         # Without its node the bag would play to nobody; one that respawns comes back to it.
         on_exit=Shutdown(reason="rehdr_node ended") if "bag" in given and not respawn else None,
     )
+
+
+def _require(context: LaunchContext, name: str, fits: Callable[[Path], bool], problem: str) -> None:
+    path = LaunchConfiguration(name).perform(context)
+    if not fits(Path(path)):
+        raise RuntimeError(f"{name}:={path} {problem}")
 
 
 def _named(text: str) -> dict:

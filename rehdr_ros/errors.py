@@ -1,6 +1,21 @@
 """What users can mend, and what they can't."""
 
+import errno
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
+
+_SOURCE = re.compile(r",? at /\S+:\d+")  # where in the sources of ROS' libraries
+
+# By the name that is imported: what pip calls it.
+_PIP_NAMES = {
+    **{name: name for name in ("av", "dv_processing", "numba", "onnx", "onnxruntime", "onnxscript", "OpenEXR")},
+    **{name: name for name in ("openvino", "rosbags", "tensorboard", "torch", "tqdm")},
+    "cv2": "opencv-python-headless",
+    "yaml": "PyYAML",
+}
 
 
 class InputError(ValueError):
@@ -9,6 +24,44 @@ class InputError(ValueError):
 
 class Failure(RuntimeError):
     """The work itself failed; the message is one line."""
+
+
+def missing_package(error: ModuleNotFoundError) -> InputError | None:
+    """What to tell where an import failed for a package that is not installed, or too old; None for any other."""
+    name = _PIP_NAMES.get((error.name or "").partition(".")[0])
+    return name and InputError(f"{error}: `pip install {name}` brings it; docs/install.md tells of your distribution")
+
+
+def one_line(error: BaseException) -> str:
+    """What an exception says, for a log: without line breaks, and without the places in ROS' sources where it arose.
+
+    With the exception's name where its text is not meant for users.
+    """
+    text, name = _SOURCE.sub("", " ".join(str(error).split())), type(error).__name__
+    if text and isinstance(error, ValueError | OSError | RuntimeError):
+        return text
+    return f"{name}: {text}" if text else name
+
+
+@contextmanager
+def writing(path: str | Path, *others: type[Exception]) -> Iterator[None]:
+    """Name the file in the OSError of a write that fails: Python does so only where one can't be opened.
+
+    others: what a library raises in place of OSError; it becomes one, EIO.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno or errno.EIO, error.strerror or one_line(error), str(path)) from None
+    except others as error:
+        raise OSError(errno.EIO, one_line(error), str(path)) from None
+
+
+def is_of_the_machine(error: BaseException) -> bool:
+    """Whether an error is neither usage nor input: a full or failing disk."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def require_ros() -> None:

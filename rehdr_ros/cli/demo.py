@@ -12,7 +12,7 @@ from rehdr_ros.cli.live_results import INFO_TOPIC, write_live_results
 from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.reconstruct import reconstruct
-from rehdr_ros.errors import Failure, InputError, require_ros
+from rehdr_ros.errors import Failure, InputError, require_ros, writing
 from rehdr_ros.products import written
 from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
 from rehdr_ros.recordings import BagRecording, Frame, write_png
@@ -73,7 +73,8 @@ def run(args: argparse.Namespace) -> None:
         ),
         "quality": {m: {name: scores[m][name] for name in _MEASURES} for m in _METHODS},
     }
-    (output / "report.json").write_text(json_text(report))
+    with writing(output / "report.json"):
+        (output / "report.json").write_text(json_text(report))
 
     print("4/4 drawing", flush=True)
     for _ in progress(write_live_results(output / "input", output / "output", output), "writing", live.frames):

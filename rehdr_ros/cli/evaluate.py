@@ -7,7 +7,7 @@ from pathlib import Path
 from rehdr_ros.cli.pictures import write_pictures
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.real_recordings import add_real_recordings, compared_statistics, reclipped_recordings
-from rehdr_ros.errors import InputError
+from rehdr_ros.errors import InputError, writing
 from rehdr_ros.network import Rehdr, load_checkpoint
 from rehdr_ros.simulation.sensors import RESPONSE
 from rehdr_ros.training.baselines import BASELINES
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folders with LDR/, HDR/ and event/, bags with truth, or folders of bags; with --reclip any recordings of "
         "frames and events that `rehdr reconstruct` reads",
     )
-    add("--weights", nargs="+", default=["rehdr_t"], help="networks for the latter two: shipped names or files")
+    add("--weights", nargs="+", default=["rehdr_s"], help="networks for the latter two: shipped names or files")
     add("--size", type=int, default=192, help="of the benchmark's square frames, px")
     add("--disturbed", action="store_true", help="the benchmark also with hot pixels, lost packets, other thresholds")
     add("--pictures", metavar="DIR", help="write a picture, a video and EXR frames of every sequence")
@@ -153,4 +153,5 @@ def _bins(networks: dict[str, Rehdr]) -> int:
 
 def _write(path: str | Path | None, report: dict) -> None:
     if path:
-        Path(path).write_text(json_text(report))
+        with writing(path):
+            Path(path).write_text(json_text(report))

@@ -15,7 +15,7 @@ from rehdr_ros.cli.output_folder import claimed, identity
 from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.recording_options import add_recording_options, open_chosen, selected
-from rehdr_ros.errors import InputError
+from rehdr_ros.errors import InputError, writing
 from rehdr_ros.events import Events, Packet
 from rehdr_ros.products import written
 from rehdr_ros.reconstruction import HdrFrame, HdrPipeline
@@ -32,6 +32,7 @@ from rehdr_ros.recordings.results import (
     read_rows,
     write_summary,
 )
+from rehdr_ros.recordings.video import require_encoders
 from rehdr_ros.recordings.videos_and_bag import write_bag, write_hdr_video, write_video
 
 _UNFINISHED = "unfinished.safetensors"  # there until everything is written
@@ -69,6 +70,7 @@ def run(args: argparse.Namespace) -> None:
         value = getattr(args, name)
         if value is not None and not 0 < value < math.inf:
             raise InputError(f"--{name.replace('_', '-')} must be positive and finite, not {value}")
+    require_encoders(hdr=args.hdr_video)
     recording, output = open_chosen(args, args.fps), Path(args.output)
     for note in recording.notes:
         print(f"note: {note}", flush=True)
@@ -136,8 +138,8 @@ class _Run:
         if args.bag:
             frame_id = next(iter(self._recording.frames())).frame_id
             made[BAG] = write_bag(output, self._products, frame_id, self._recording.camera_info())
-        for name, writing in made.items():
-            for _ in progress(writing, f"writing {name}"):
+        for name, steps in made.items():
+            for _ in progress(steps, f"writing {name}"):
                 if self._interruption.asked:
                     raise KeyboardInterrupt(f"interrupted while writing {name}; the same command goes on there")
         self._unfinished.unlink()
@@ -190,7 +192,8 @@ class _Run:
         return snapshot
 
     def _save(self, snapshot: Snapshot) -> None:
-        snapshot.write(self._unfinished, settings=json.dumps(self._settings))
+        with writing(self._unfinished):
+            snapshot.write(self._unfinished, settings=json.dumps(self._settings))
 
     def _summary(self, pipeline: HdrPipeline) -> dict:
         events, seconds = 0, {}

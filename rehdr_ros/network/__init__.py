@@ -1,5 +1,10 @@
 """REHDR in PyTorch: the network and its checkpoints. Knows neither ROS nor events."""
 
+import torch
+
+if tuple(map(int, torch.__version__.split(".")[:2])) < (1, 13):  # the first that reads a .pth without running its code
+    raise ModuleNotFoundError(f"PyTorch {torch.__version__} is too old, 1.13 is needed", name="torch")
+
 from rehdr_ros.network.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from rehdr_ros.network.rehdr import Estimate, Rehdr, RehdrConfig, State
 

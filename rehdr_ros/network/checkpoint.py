@@ -6,10 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
+from rehdr_ros import safetensors_file
 from rehdr_ros.errors import InputError
 from rehdr_ros.network.rehdr import Rehdr, RehdrConfig
 
@@ -74,12 +73,14 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Reh
 
 
 def save_checkpoint(network: Rehdr, path: str | Path, dtype: torch.dtype = torch.float32, **notes: str) -> None:
-    """Write a `.safetensors` with the configuration (and any notes, e.g. how it was trained) inside."""
+    """Write a `.safetensors` with the configuration (and any notes, e.g. how it was trained) inside.
+
+    Raises OSError where the file cannot be written.
+    """
     state = {
-        name: (value.to(dtype) if value.is_floating_point() else value).contiguous()
-        for name, value in network.state_dict().items()
+        name: value.to(dtype) if value.is_floating_point() else value for name, value in network.state_dict().items()
     }
-    save_file(state, path, {"config": json.dumps(asdict(network.config)), **notes})
+    safetensors_file.write(path, state, {"config": json.dumps(asdict(network.config)), **notes})
 
 
 def resolve(path: str | Path) -> Path:
@@ -93,12 +94,10 @@ def resolve(path: str | Path) -> Path:
 
 
 def _read_ours(path: Path) -> tuple[RehdrConfig, dict[str, Tensor]]:
-    with safe_open(path, "pt") as file:
-        metadata = file.metadata() or {}
-        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    if "config" not in metadata:
+    state, notes = safetensors_file.read(path)
+    if "config" not in notes:
         raise CheckpointError(f"{path}: no configuration inside; was it saved by this package?")
-    return RehdrConfig(**json.loads(metadata["config"])), state
+    return RehdrConfig(**json.loads(notes["config"])), state
 
 
 def _read_published(path: Path) -> tuple[RehdrConfig, dict[str, Tensor]]:

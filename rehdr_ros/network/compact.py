@@ -29,7 +29,10 @@ class Block(nn.Module):
 
 
 class TimeAwareGru(nn.Module):
-    """A gated recurrent cell whose state decays with the seconds since the last frame (GRU-D, Che et al. 2018)."""
+    """A gated recurrent cell whose state decays with the seconds since the last frame (GRU-D, Che et al. 2018).
+
+    The state stays float32 whatever the precision: it lives as long as the stream.
+    """
 
     def __init__(self, channels: int):
         super().__init__()
@@ -40,8 +43,8 @@ class TimeAwareGru(nn.Module):
         self.rate = nn.Parameter(torch.full((1, channels, 1, 1), -1.0))  # of the decay, softplus, 1/s
 
     def forward(self, x: Tensor, hidden: Tensor, seconds: Tensor) -> Tensor:
-        hidden = hidden * torch.exp(-F.softplus(self.rate) * seconds)
-        y = self.depthwise(torch.cat((x, hidden), 1))
+        hidden = hidden * torch.exp(-F.softplus(self.rate.float()) * seconds)
+        y = self.depthwise(torch.cat((x, hidden.to(x.dtype)), 1))
         update, reset = torch.sigmoid(self.gates(y)).chunk(2, 1)
         new, old = y.chunk(2, 1)
         candidate = torch.tanh(self.candidate(torch.cat((new, reset * old), 1)))
@@ -83,10 +86,9 @@ class Compact(nn.Module):
         self.prediction = nn.Conv2d(half, 4 * outputs, 1)
 
     def initial_state(self, n: int, height: int, width: int) -> tuple[Tensor, ...]:
-        weight = self.prediction.weight
-        return tuple(
-            weight.new_zeros((n, cell.channels, height >> i, width >> i)) for i, cell in enumerate(self.cells, 2)
-        )
+        like = self.prediction.weight
+        shapes = [(n, cell.channels, height >> i, width >> i) for i, cell in enumerate(self.cells, 2)]
+        return tuple(like.new_zeros(shape, dtype=torch.float32) for shape in shapes)
 
     def forward(
         self, image: Tensor, ldr: Tensor, voxel: Tensor, condition: Tensor, seconds: Tensor, *state: Tensor
@@ -96,10 +98,10 @@ class Compact(nn.Module):
         half = self.attention(x, self.event_block(F.relu(self.event_head(F.pixel_unshuffle(voxel, 2)) + bias)))
         x = self.down[0](half)
         first = self.cells[0](x, state[0], seconds)
-        quarter = self.encoder(x + first)
+        quarter = self.encoder(x + first.to(x.dtype))
         x = self.down[1](quarter)
         second = self.cells[1](x, state[1], seconds)
-        x = self.bottleneck(x + second)
+        x = self.bottleneck(x + second.to(x.dtype))
         x = self.decoders[0](quarter + F.pixel_shuffle(self.up[0](x), 2))
         x = self.decoders[1](half + F.pixel_shuffle(self.up[1](x), 2))
         return F.pixel_shuffle(self.prediction(x), 2), first, second

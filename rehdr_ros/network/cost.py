@@ -24,13 +24,12 @@ class Layer:
 @torch.no_grad()
 def layers(config: RehdrConfig, width: int, height: int) -> list[Layer]:
     """The convolutions of one frame of that size, in their order; the sizes are those after padding."""
-    with torch.device("meta"):
-        network = Rehdr(config).eval()
-        multiple = network.body.multiple
-        ldr = torch.empty(1, 3, height + -height % multiple, width + -width % multiple)
-        image = torch.empty(1, network.channels, *ldr.shape[2:])
-        voxel = torch.empty(1, config.bins, *ldr.shape[2:])
-        condition, seconds = torch.empty(1, 3), torch.empty(1, 1, 1, 1)
+    network, meta = Rehdr(config).eval().to("meta"), {"device": "meta"}
+    multiple = network.body.multiple
+    ldr = torch.empty(1, 3, height + -height % multiple, width + -width % multiple, **meta)
+    image = torch.empty(1, network.channels, *ldr.shape[2:], **meta)
+    voxel = torch.empty(1, config.bins, *ldr.shape[2:], **meta)
+    condition, seconds = torch.empty(1, 3, **meta), torch.empty(1, 1, 1, 1, **meta)
     found: list[Layer] = []
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):

@@ -33,7 +33,7 @@ class CpuRehdr(Rehdr):
     ) -> Estimate:
         if not head_start:
             return super().compose(features, ldr, head_start, evidence, clipped_from)
-        ldr = ldr.float()
+        ldr = ldr.float().contiguous()  # and what is made like it: `put` writes rows after rows
         whole = Estimate(ldr.clone(), measured_sigma(ldr), torch.zeros_like(ldr[:, :1]))
         pixels = clipped_pixels(ldr, clipped_from)
         if len(pixels):

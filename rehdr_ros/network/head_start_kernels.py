@@ -55,7 +55,7 @@ def prepare(
     torch.div(log, ENCODING, out=encoded).exp_()
     shown = log.clamp_min_(math.log(head_start.FLOOR))  # which is above DARKEST
     moved, fit = torch.empty(voxel.shape), torch.empty(4)
-    new = HeadStart(*map(torch.empty_like, state))
+    new = HeadStart(*(torch.empty(x.shape) for x in state))  # rows after rows, whatever the state's layout
     inputs = *map(_array, (ldr, shown, voxel)), _arrays(state), np.float32(clipped_from), seconds.item()
     _advance(*inputs, _arrays(new), moved[0].numpy(), image[0].numpy(), fit.numpy())
     torch.neg(new.age, out=image[:, 8:9]).exp_()

@@ -2,9 +2,10 @@
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from rehdr_ros.recordings.compressed_message import encode_jpeg
 from rehdr_ros.recordings.image_message import ENCODINGS, decode_image, pack_image
 
 _NS = 1_000_000_000
@@ -32,6 +33,12 @@ def image_to_message(image: np.ndarray, encoding: str, header: Header) -> Image:
     height, width = image.shape[:2]
     step, data = pack_image(image, encoding)
     return Image(header=header, height=height, width=width, encoding=encoding, step=step, data=data)
+
+
+def image_to_jpeg(image: np.ndarray, encoding: str, quality: int, header: Header) -> CompressedImage:
+    """An RGB (H, W, 3) image, uint8, as image_transport would send its message of that encoding; quality: 1 to 100."""
+    format, data = encode_jpeg(image, encoding, quality)
+    return CompressedImage(header=header, format=format, data=data)
 
 
 def _by_cv_bridge(message: Image) -> np.ndarray | None:

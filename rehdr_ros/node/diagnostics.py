@@ -22,7 +22,7 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
 class Health:
     """What the node knows of itself at one moment.
 
-    counters: since activation. publishers: how many the two inputs have. problems: in words.
+    counters: since activation. silent: what to say of `events` and `frames` where they don't come. problems: in words.
     """
 
     state: str = "unconfigured"
@@ -33,7 +33,7 @@ class Health:
     fallen_back: bool = False
     settings: Parameters = Parameters()
     counters: Counter = field(default_factory=Counter)
-    publishers: dict[str, int] = field(default_factory=dict)
+    silent: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
 
@@ -52,7 +52,6 @@ class Diagnostics:
         """A new activation."""
         self._frames: deque[tuple[float, FrameInfo]] = deque(maxlen=1000)
         self._history: deque[tuple[float, Counter]] = deque()
-        self._seen: dict[str, tuple[int, float]] = {}
         self._resets, self._last_reset = 0, ""
 
     def note(self, info: FrameInfo) -> None:
@@ -87,11 +86,9 @@ class Diagnostics:
     def _input(self, name: str, count: str, window: "_Window", health: Health) -> DiagnosticStatus:
         settings = health.settings
         level, said = OK, []
-        silent = self._silence(name, health.counters[count])
-        if silent > settings.input_timeout:
+        if name in health.silent:
             level = ERROR if name == "frames" else WARN
-            why = "nothing arrives from its publisher" if health.publishers[name] else "nobody publishes"
-            said.append(f"no {count} for {silent:.0f} s: {why}")
+            said.append(health.silent[name])
         values = {f"{each} per second": f"{window.rate(each):.2f}" for each in dict.fromkeys((count, name))}
         for cause in _LOSSES[name]:
             lost, share = window.change(cause), window.share(cause, count)
@@ -101,13 +98,6 @@ class Diagnostics:
                 said.append(f"{100 * share:.0f} % {cause.replace('_', ' ')}")
         values |= {cause.replace("_", " "): str(health.counters[cause]) for cause in _ODD[name]}
         return self._status(name, level, "; ".join(said), values)
-
-    def _silence(self, name: str, count: int) -> float:
-        """s since the count last moved."""
-        now = time.monotonic()
-        if self._seen.get(name, (-1, now))[0] != count:
-            self._seen[name] = count, now
-        return now - self._seen[name][1]
 
     def _reconstruction(self, now: float, window: "_Window", health: Health) -> DiagnosticStatus:
         settings = health.settings

@@ -7,12 +7,14 @@ from contextlib import contextmanager
 
 import numpy as np
 from event_camera_msgs.msg import EventPacket
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from rehdr_ros.errors import InputError
+from rehdr_ros.errors import InputError, one_line
 from rehdr_ros.msg import Exposure
 from rehdr_ros.node.complaints import Complaints
 from rehdr_ros.node.conversions import image_from_message
+from rehdr_ros.node.graph import type_name
 from rehdr_ros.node.parameters import Parameters
 from rehdr_ros.node.qos import subscribe
 from rehdr_ros.reconstruction import HdrPipeline
@@ -30,7 +32,7 @@ class Inputs:
     now: the time from which a frame waits, s, or None for the monotonic clock's.
     tally counts, since it was made: packets, events, frames, refused_packets, refused_frames, refused_messages (both,
     and others), transport_lost_packets and transport_lost_frames.
-    `camera_infos`: those of the frames, by stamp.
+    `camera_infos`: those of the frames, by stamp. `subscriptions`: by the name before remapping; none while closed.
     """
 
     def __init__(
@@ -49,68 +51,62 @@ class Inputs:
         self.camera_infos: Recent[CameraInfo] = Recent()
         self.events_topic = node.resolve_topic_name("events")
         self.image_topic = image_topic(node, settings)
-        self._subscriptions: list = []
+        self.subscriptions: dict[str, Subscription] = {}
 
     def open(self) -> None:
-        """Subscribe; does nothing where it has."""
-        if self._subscriptions:
+        """Subscribe to all, or, where one is refused, to none; does nothing where it has."""
+        if self.subscriptions:
             return
         settings, depth = self._settings, self._settings.image_depth
         if settings.policy == "all":
             depth = max(depth, CROWDED)  # or a burst would lose, uncounted, what the policy keeps
         packed = settings.image_transport == "compressed"
-        self._subscriptions = [
-            self._subscribe_events(),
-            self._subscribe(
-                CompressedImage if packed else Image,
-                self.image_topic,
-                self._on_compressed if packed else self._on_image,
-                depth,
-                "transport_lost_frames",
-            ),
-            self._subscribe(CameraInfo, "camera_info", self._on_camera_info, depth),
-            self._subscribe(CameraInfo, "event_camera_info", self._on_event_camera_info, depth),
-            self._subscribe(Exposure, "exposure", self._on_exposure, depth),
-        ]
+        kind, callback = (CompressedImage, self._on_compressed) if packed else (Image, self._on_image)
+        try:
+            self._subscribe_events()
+            self._subscribe(kind, "image_raw", callback, depth, "transport_lost_frames")
+            self._subscribe(CameraInfo, "camera_info", self._on_camera_info, depth)
+            self._subscribe(CameraInfo, "event_camera_info", self._on_event_camera_info, depth)
+            self._subscribe(Exposure, "exposure", self._on_exposure, depth)
+        except Exception:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Unsubscribe."""
-        for subscription in self._subscriptions:
+        for subscription in self.subscriptions.values():
             self._node.destroy_subscription(subscription)
-        self._subscriptions = []
+        self.subscriptions = {}
 
-    @property
-    def is_open(self) -> bool:
-        """Whether it has subscribed."""
-        return bool(self._subscriptions)
-
-    def publishers(self) -> dict[str, int]:
-        """How many publishers the events and the frames have."""
-        count = self._node.count_publishers
-        return {"events": count(self.events_topic), "frames": count(self.image_topic)}
-
-    def _subscribe_events(self):
+    def _subscribe_events(self) -> None:
         kind, callback = EventPacket, self._on_packet
         if self._settings.events_type == "dvs_msgs":
             kind, callback = event_array_class(), self._on_event_array
-        return self._subscribe(
-            kind, "events", callback, self._settings.events_depth, "transport_lost_packets", raw=True
-        )
+        self._subscribe(kind, "events", callback, self._settings.events_depth, "transport_lost_packets", raw=True)
 
-    def _subscribe(self, kind: type, topic: str, callback: Callable, depth: int, lost: str = "", **options):
-        resolved = self._node.resolve_topic_name(topic)
+    def _subscribe(self, kind: type, name: str, callback: Callable, depth: int, lost: str = "", **options) -> None:
+        asked = self.image_topic if name == "image_raw" else name
+        topic = self._node.resolve_topic_name(asked)
+        for other, subscription in self.subscriptions.items():
+            if subscription.topic_name == topic and subscription.msg_type is not kind:
+                raise InputError(f"{other} and {name} are both {topic}: remap one of them to another topic")
 
         def on_lost(count: int) -> None:
             if lost:
                 self._tally[lost] += count
                 self._complaints.warn(
                     lost,
-                    f"{self._tally[lost]} messages lost in transport on {resolved}: "
+                    f"{self._tally[lost]} messages lost in transport on {topic}: "
                     "let their publisher use config/fastdds_shm.xml (docs/node.md, Transport)",
                 )
 
-        reliability = self._settings.input_reliability
-        return subscribe(self._node, kind, topic, callback, depth, reliability, on_lost, self._complaints, **options)
+        reliability, complaints = self._settings.input_reliability, self._complaints
+        try:
+            self.subscriptions[name] = subscribe(
+                self._node, kind, asked, callback, depth, reliability, on_lost, complaints, **options
+            )
+        except RuntimeError as error:  # rcl does not always name the topic
+            raise InputError(f"{name} can't be {topic} of type {type_name(kind)}: {one_line(error)}") from error
 
     def _on_packet(self, raw: bytes) -> None:
         with self._refusing("events", "refused_packets"):

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
 
 from rehdr_ros.errors import Failure
+from rehdr_ros.node.context import start_ros
 from rehdr_ros.node.recorder import Recorder
 from rehdr_ros.node.replay import Replayer
-from rehdr_ros.node.transport import use_large_shared_memory
 from rehdr_ros.products import Product
 from rehdr_ros.reconstruction import PipelineConfig
 from rehdr_ros.recordings import BagRecording, BagWriter
@@ -43,8 +44,7 @@ class LiveRun:
         """Run from start to end; yields the topic of each message played. Raises Failure if the node does not start."""
         os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
         os.environ.setdefault("ROS_DOMAIN_ID", "87")
-        use_large_shared_memory()
-        rclpy.init()
+        start_ros(signals=SignalHandlerOptions.ALL)
         player = Replayer(self._bag, self._topics)
         with open(self._log, "w") as log, BagWriter(self._bag_out) as out:
             node = subprocess.Popen(self._command(), stdout=log, stderr=subprocess.STDOUT)

@@ -6,13 +6,12 @@ import sys
 from typing import NoReturn
 
 from rehdr_ros.node.signals import Ending
-from rehdr_ros.node.transport import use_large_shared_memory
 
 _LAST_FRAME_SECONDS = 0.7  # that the frame in progress may take at the end
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the node until SIGINT or SIGTERM, and end the process: with 0, or 2 where autostart can't configure it."""
+    """Run the node until SIGINT or SIGTERM, and end the process: with 0, or 2 where it can't start."""
     ending = Ending(_LAST_FRAME_SECONDS)
     try:
         code = _run(arguments, ending)
@@ -26,40 +25,47 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _run(arguments: list[str] | None, ending: Ending) -> int:
-    use_large_shared_memory()
     # Not before signals are seen to: these imports take seconds.
     import rclpy
+    from rclpy.exceptions import ParameterException
     from rclpy.executors import ExternalShutdownException
     from rclpy.lifecycle import TransitionCallbackReturn
-    from rclpy.signals import SignalHandlerOptions
 
-    from rehdr_ros.errors import InputError
-    from rehdr_ros.node.node import RehdrNode
+    from rehdr_ros.errors import InputError, missing_package, one_line
+
+    try:
+        from rehdr_ros.node.context import start_ros
+        from rehdr_ros.node.node import RehdrNode
+    except ModuleNotFoundError as error:
+        missing = missing_package(error)
+        if missing is None:
+            raise
+        print(f"rehdr_node: {missing}", file=sys.stderr)
+        return 2
 
     if ending.asked:
         return 0
-    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     try:
+        start_ros(arguments)
         node = RehdrNode()
-    except InputError as error:
-        rclpy.logging.get_logger("rehdr_node").error(" ".join(str(error).split()))
+    except (InputError, ParameterException, RuntimeError) as error:
+        print(f"rehdr_node: {one_line(error)}", file=sys.stderr)  # ROS' logger may be what failed
         rclpy.try_shutdown()
         return 2
     executor = _make_executor()
     executor.add_node(node)
     try:
         if node.get_parameter("autostart").value:
-            if node.trigger_configure() != TransitionCallbackReturn.SUCCESS:
-                return 2
-            if not ending.asked:
-                node.trigger_activate()
+            for transition in (node.trigger_configure, node.trigger_activate):
+                if not ending.asked and transition() != TransitionCallbackReturn.SUCCESS:
+                    return 2
         while rclpy.ok() and not ending.asked:
             try:
                 executor.spin_once(timeout_sec=0.1)  # returns now and then, to see signals
             except ExternalShutdownException:
                 raise
             except Exception as error:  # DDS refuses to publish under flood, a service's client has gone, ...
-                node.complain(f"a callback failed: {error!r}")
+                node.complain(f"a callback failed: {one_line(error)}")
     except ExternalShutdownException:
         pass
     finally:

@@ -9,11 +9,14 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
+from rehdr_ros.errors import one_line
 from rehdr_ros.node.complaints import Complaints
 from rehdr_ros.node.diagnostics import Diagnostics, Health
 from rehdr_ros.node.inputs import Inputs, event_array_class
 from rehdr_ros.node.outputs import Outputs
-from rehdr_ros.node.parameters import Parameters, changed_by, declare, read
+from rehdr_ros.node.parameters import QOS_OVERRIDES, Parameters, changed_by, declare, read, unknown
+from rehdr_ros.node.silence import Silence
+from rehdr_ros.node.transitions import FAILURE, SUCCESS, answer_every_request, transition
 from rehdr_ros.node.worker import Worker
 from rehdr_ros.reconstruction import HdrFrame, HdrPipeline
 
@@ -34,12 +37,16 @@ class RehdrNode(LifecycleNode):
         self._inputs: Inputs | None = None
         self._outputs: Outputs | None = None
         self._worker: Worker | None = None
+        self._lazy_timer = self._reset_service = None
+        answer_every_request(self)
         declare(self)
         self.add_on_set_parameters_callback(self._on_parameters)
+        self._warn_of_unknown({name: nearest for name, nearest in unknown(self).items() if QOS_OVERRIDES not in name})
         self._diagnostics = Diagnostics(self, self._health)
 
     # Transitions
 
+    @transition("cannot configure:", failed=FAILURE)
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the weights and warm up; on failure say why and stay unconfigured."""
         try:
@@ -50,47 +57,44 @@ class RehdrNode(LifecycleNode):
             self._chosen = self._pipeline.device, self._pipeline.precision
             self._pipeline.warm_up(settings.expected_size)
             self._outputs = Outputs(self, self._complaints)
-        except (ValueError, OSError, RuntimeError, MemoryError) as error:
+        except Exception:
             self._free()
-            self.get_logger().error(f"cannot configure: {' '.join(str(error).split())}")
-            return TransitionCallbackReturn.FAILURE
+            raise
         self._engine = self._pipeline.engine
         self.get_logger().info(
             f"weights {settings.weights} on {self._pipeline.device}, {self._pipeline.precision}, by {self._engine}; "
             f"radiance {self._pipeline.radiance}"
         )
-        return TransitionCallbackReturn.SUCCESS
+        self._warn_of_unknown(unknown(self))
+        return SUCCESS
 
+    @transition("cannot activate:", failed=FAILURE)
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Subscribe and start the worker."""
-        self._pipeline.restart("activation")
-        self._tally: Counter = Counter()
-        self._first = self._pipeline.counters
-        self._latencies, self._eventless = 0.0, 0
-        self._diagnostics.restart()
-        self._worker = Worker(self._pipeline, self._publish, self._waiting_time, self._tally, self._complaints)
-        self._inputs = Inputs(
-            self, self._pipeline, self._settings, self._tally, self._complaints, self._worker.wake, self._waiting_time
-        )
-        result = super().on_activate(state)
-        self._look_for_subscribers()
-        clock = Clock(clock_type=ClockType.STEADY_TIME)
-        self._lazy_timer = self.create_timer(_LAZY_SECONDS, self._look_for_subscribers, clock=clock)
-        self._reset_service = self.create_service(Trigger, "~/reset", self._on_reset)
+        """Start the worker and subscribe; on failure say why and stay inactive."""
+        try:
+            self._start()
+            result = super().on_activate(state)
+            self._listen()
+        except Exception:
+            self._end()
+            super().on_deactivate(state)
+            raise
         inputs = self._inputs
         self.get_logger().info(f"waiting for events on {inputs.events_topic} and images on {inputs.image_topic}")
         return result
 
+    @transition("cannot deactivate:")
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe, stop the worker and forget the stream."""
         self.stop()
         return super().on_deactivate(state)
 
+    @transition("cannot clean up:")
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the network and the device's memory."""
         self.stop()
         self._free()
-        return TransitionCallbackReturn.SUCCESS
+        return SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """As cleanup: the finalized node stays until a signal ends its process."""
@@ -111,11 +115,7 @@ class RehdrNode(LifecycleNode):
         """
         if self._worker is None:
             return True
-        self.destroy_timer(self._lazy_timer)
-        self.destroy_service(self._reset_service)
-        self._inputs.close()
-        stopped = self._worker.stop(seconds)
-        self._worker = self._inputs = None
+        stopped = self._end(seconds)
         published = self._tally["published"]
         counters = self._counters()
         counters["skipped_frames"] += counters["lost_frames"]
@@ -126,12 +126,49 @@ class RehdrNode(LifecycleNode):
         self.get_logger().info(f"stopped after {published} frames{latency}; lost: {lost or 'nothing'}")
         return stopped
 
+    def _start(self) -> None:
+        """Count anew, and start the worker."""
+        self._pipeline.restart("activation")
+        self._tally: Counter = Counter()
+        self._first = self._pipeline.counters
+        self._latencies, self._eventless = 0.0, 0
+        self._diagnostics.restart()
+        self._worker = Worker(self._pipeline, self._publish, self._waiting_time, self._tally, self._complaints)
+
+    def _listen(self) -> None:
+        """Subscribe, and provide the service."""
+        self._inputs = Inputs(
+            self, self._pipeline, self._settings, self._tally, self._complaints, self._worker.wake, self._waiting_time
+        )
+        self._silence = Silence(self, self._inputs, self._complaints)
+        self._look_for_subscribers()
+        clock = Clock(clock_type=ClockType.STEADY_TIME)
+        self._lazy_timer = self.create_timer(_LAZY_SECONDS, self._look_for_subscribers, clock=clock)
+        self._reset_service = self.create_service(Trigger, "~/reset", self._on_reset)
+
+    def _end(self, seconds: float | None = None) -> bool:
+        """End what `_start` and `_listen` began, as far as they came; returns as `stop`."""
+        if self._lazy_timer is not None:
+            self.destroy_timer(self._lazy_timer)
+        if self._reset_service is not None:
+            self.destroy_service(self._reset_service)
+        if self._inputs is not None:
+            self._inputs.close()
+        stopped = self._worker is None or self._worker.stop(seconds)
+        self._lazy_timer = self._reset_service = self._inputs = self._worker = None
+        return stopped
+
     def _free(self) -> None:
         if self._outputs is not None:
             self._outputs.destroy()
         if self._pipeline is not None:
             self._pipeline.close()
         self._outputs = self._pipeline = None
+
+    def _warn_of_unknown(self, names: dict[str, str]) -> None:
+        for name, nearest in names.items():
+            text = f"there is no parameter {name}: it has no effect"
+            self._complaints.warn(text, f"{text}; did you mean {nearest}?" if nearest else text, seconds=math.inf)
 
     # Callbacks: none waits for the network
 
@@ -143,8 +180,8 @@ class RehdrNode(LifecycleNode):
             if configured:
                 self._pipeline.configure(settings)
                 self._settings = settings
-        except (ValueError, OSError) as error:
-            return SetParametersResult(successful=False, reason=" ".join(str(error).split()))
+        except Exception as error:  # rclpy would not answer, and `ros2 param set` wait for ever
+            return SetParametersResult(successful=False, reason=one_line(error))
         return SetParametersResult(successful=True)
 
     def _parameters_so_far(self) -> Parameters:
@@ -163,7 +200,7 @@ class RehdrNode(LifecycleNode):
         """With `lazy`, no subscription and no work while nobody subscribes."""
         if not self._settings.lazy or self._outputs.wanted:
             self._inputs.open()
-        elif self._inputs.is_open:
+        elif self._inputs.subscriptions:
             self._inputs.close()
             self._pipeline.restart("nobody subscribed")
 
@@ -227,8 +264,9 @@ class RehdrNode(LifecycleNode):
         }
         if self._worker is None:
             return Health("inactive", **made)
-        running = {"counters": self._counters(), "publishers": self._inputs.publishers(), "problems": self._problems()}
-        return Health("active", **made, **running)
+        counters = self._counters()
+        silent = self._silence.look(counters, self._settings)
+        return Health("active", **made, counters=counters, silent=silent, problems=self._problems())
 
     def _problems(self) -> list[str]:
         problems = []

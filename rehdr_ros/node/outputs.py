@@ -4,15 +4,15 @@ import time
 from collections import Counter
 
 from rclpy.lifecycle import LifecyclePublisher
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from rehdr_ros.msg import FrameInfo
 from rehdr_ros.node.complaints import Complaints
-from rehdr_ros.node.conversions import image_to_message, ns_to_stamp
+from rehdr_ros.node.conversions import image_to_jpeg, image_to_message, ns_to_stamp
 from rehdr_ros.node.parameters import Parameters
 from rehdr_ros.node.qos import publisher
-from rehdr_ros.products import NO_UNCERTAINTY, PRODUCTS, Product, published
+from rehdr_ros.products import NAMED, NO_UNCERTAINTY, PRODUCTS, Product, published
 from rehdr_ros.reconstruction import HdrFrame
 
 
@@ -24,19 +24,27 @@ class Outputs:
 
     def __init__(self, node, complaints: Complaints):
         self._node, self._complaints = node, complaints
-        self._images = {product: publisher(node, Image, product.topic, complaints) for product in published(PRODUCTS)}
-        self._hdr_info = publisher(node, CameraInfo, "hdr/camera_info", complaints)
-        self._tonemapped_info = publisher(node, CameraInfo, "tonemapped/camera_info", complaints)
-        self._frame_info = publisher(node, FrameInfo, "~/frame_info", complaints)
+        self._publishers: list[LifecyclePublisher] = []
+        try:
+            self._images = {product: self._add(Image, product.topic) for product in published(PRODUCTS)}
+            raw = node.resolve_topic_name(NAMED["tonemapped"].topic)
+            self._jpeg = self._add(CompressedImage, f"{raw}/compressed")  # where image_transport looks for it
+            self._hdr_info = self._add(CameraInfo, "hdr/camera_info")
+            self._tonemapped_info = self._add(CameraInfo, "tonemapped/camera_info")
+            self._frame_info = self._add(FrameInfo, "~/frame_info")
+        except Exception:
+            self.destroy()
+            raise
 
     def destroy(self) -> None:
-        for each in self._all():
+        for each in self._publishers:
             self._node.destroy_lifecycle_publisher(each)
+        self._publishers = []
 
     @property
     def wanted(self) -> bool:
         """Whether somebody subscribes to anything."""
-        return any(_is_wanted(each) for each in self._all())
+        return any(map(_is_wanted, self._publishers))
 
     def publish(
         self,
@@ -48,16 +56,23 @@ class Outputs:
     ) -> FrameInfo:
         """Publish a frame, and return what was said of it. first: the pipeline's counters at activation."""
         header = Header(stamp=ns_to_stamp(frame.stamp_ns), frame_id=frame.frame_id)
-        durations = {**frame.info.durations, "publish": 0.0}
-        for product in self._images:
-            if _is_wanted(self._images[product]):
-                stage = "publish" if product.offline else product.name  # made for its subscribers alone
-                started = time.perf_counter()
+        wanted = [product for product, each in self._images.items() if _is_wanted(each)]
+        started = time.perf_counter()
+        for product in wanted:
+            if product.offline:
                 self._publish_image(product, frame, settings, header)
-                durations[stage] = durations.get(stage, 0.0) + time.perf_counter() - started
+        if _is_wanted(self._jpeg):
+            encoding, quality = settings.tonemapped_encoding, settings.jpeg_quality
+            self._jpeg.publish(image_to_jpeg(frame.tonemapped, encoding, quality, header))
         if camera_info is not None:
             self._hdr_info.publish(camera_info)
             self._tonemapped_info.publish(camera_info)
+        durations = {**frame.info.durations, "publish": time.perf_counter() - started}
+        for product in wanted:
+            if not product.offline:  # what is made for subscribers alone has a stage of its own
+                started = time.perf_counter()
+                self._publish_image(product, frame, settings, header)
+                durations[product.name] = time.perf_counter() - started
         latency = time.monotonic() - frame.info.ready_at
         if settings.latency_budget and latency > settings.latency_budget:
             tally["late_frames"] += 1
@@ -79,8 +94,9 @@ class Outputs:
         elif product.live:
             self._complaints.warn(product.topic, f"{product.topic} stays empty: {NO_UNCERTAINTY}", seconds=60.0)
 
-    def _all(self) -> tuple[LifecyclePublisher, ...]:
-        return *self._images.values(), self._hdr_info, self._tonemapped_info, self._frame_info
+    def _add(self, kind: type, topic: str) -> LifecyclePublisher:
+        self._publishers.append(publisher(self._node, kind, topic, self._complaints))
+        return self._publishers[-1]
 
 
 def _is_wanted(each: LifecyclePublisher) -> bool:

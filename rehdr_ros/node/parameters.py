@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import Field, dataclass, fields, replace
+from difflib import get_close_matches
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import ParameterException
@@ -12,6 +13,8 @@ from rclpy.parameter import Parameter
 from rehdr_ros.errors import InputError
 from rehdr_ros.reconstruction import PipelineConfig
 from rehdr_ros.settings import changed, setting
+
+QOS_OVERRIDES = "qos_overrides"  # what ROS' standard overrides of an endpoint's QoS begin with
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class Parameters(PipelineConfig):
     expected_size: tuple[int, ...] = setting((), "width and height: warm up for this size at configure", fixed=True)
     hdr_encoding: str = setting("32FC3", "32FC3 (linear RGB) or 32FC1 (luminance)", choices=("32FC3", "32FC1"))
     tonemapped_encoding: str = setting("rgb8", "rgb8, bgr8 or mono8", choices=("rgb8", "bgr8", "mono8"))
+    jpeg_quality: int = setting(95, "of tonemapped/image_raw/compressed: 1 (small) to 100 (good)", least=1, most=100)
     image_transport: str = setting(
         "raw",
         "of the frames: raw, or compressed (JPEG or PNG on IMAGE/compressed)",
@@ -60,6 +64,8 @@ class Parameters(PipelineConfig):
         super().__post_init__()
         if len(self.expected_size) not in (0, 2) or not all(v > 0 for v in self.expected_size):
             raise InputError(f"expected_size={list(self.expected_size)}: use [width, height], or []")
+        if self.loss_warn > self.loss_error:
+            raise InputError(f"loss_warn={self.loss_warn}: must be at most loss_error, {self.loss_error}")
 
 
 def declare(node: Node) -> None:
@@ -75,6 +81,17 @@ def declare(node: Node) -> None:
 def read(node: Node) -> Parameters:
     """The parameters as they are now. Raises ValueError for a value of the wrong type or out of range."""
     return Parameters(**{f.name: _typed(f, node.get_parameter(f.name).value) for f in fields(Parameters)})
+
+
+def unknown(node: Node) -> dict[str, str]:
+    """What the node was given and has not declared, which has no effect: the most similar name that it has, or "".
+
+    Names of `qos_overrides` are known once the node has its publishers.
+    """
+    overrides = (f"{QOS_OVERRIDES}.{name}" for name in node.get_parameters_by_prefix(QOS_OVERRIDES))
+    known = [*(f.name for f in fields(Parameters)), "use_sim_time", *overrides]
+    given = node._parameter_overrides  # rclpy shows them nowhere else
+    return {name: "".join(get_close_matches(name, known, 1)) for name in given if not node.has_parameter(name)}
 
 
 def changed_by(given: Sequence[Parameter], now: Parameters, configured: bool) -> Parameters:

@@ -34,12 +34,7 @@ def subscribe(
     resolved = node.resolve_topic_name(topic)
 
     def on_incompatible(info) -> None:
-        policy = _name(info)
-        advice = "set input_reliability to best_effort here" if policy == "reliability" else "change it there"
-        complaints.warn(
-            f"qos {resolved}",
-            f"a publisher on {resolved} offers less than this node asks for, so it is not heard: {policy}; {advice}",
-        )
+        complaints.warn(f"qos {resolved}", unheard(resolved, _name(info)))
 
     callbacks = SubscriptionEventCallbacks(
         incompatible_qos=on_incompatible, message_lost=lambda info: lost(info.total_count_change)
@@ -48,6 +43,12 @@ def subscribe(
         return node.create_subscription(kind, topic, callback, qos, event_callbacks=callbacks, **options)
     except UnsupportedEventTypeError:  # not every RMW tells
         return node.create_subscription(kind, topic, callback, qos, **options)
+
+
+def unheard(topic: str, policy: str) -> str:
+    """What to say of a publisher that offers less than a subscription of ours asks for. policy: reliability, ..."""
+    advice = "set input_reliability to best_effort here" if policy == "reliability" else "change it there"
+    return f"a publisher on {topic} offers less than this node asks for, so it is not heard: {policy}; {advice}"
 
 
 def publisher(node, kind: type, topic: str, complaints: Complaints):

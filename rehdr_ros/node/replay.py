@@ -8,15 +8,15 @@ import rclpy
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock
 
+from rehdr_ros.node.context import start_ros
 from rehdr_ros.node.conversions import ns_to_stamp
 from rehdr_ros.node.signals import interrupt_on_signals
-from rehdr_ros.node.transport import use_large_shared_memory
 from rehdr_ros.recordings import BagRecording
 
 _DEPTH = 1000
+_PATIENCE = 10.0  # s, after which to say for whom it waits
 _MATCHING_SECONDS = 1.0  # for a subscriber to find us, after we have found it: until then it would miss messages
 
 
@@ -42,11 +42,14 @@ class Replayer(Node):
 
     def wait_for_subscribers(self, topics: list[str], seconds: float) -> list[str]:
         """Wait until somebody subscribes to each topic; returns those that nobody subscribed to in time."""
-        deadline = time.monotonic() + seconds
+        started, said = time.monotonic(), False
         waiting = list(topics)
-        while waiting and time.monotonic() < deadline and rclpy.ok(context=self.context):
+        while waiting and time.monotonic() - started < seconds and rclpy.ok(context=self.context):
             waiting = [t for t in waiting if not self._topics_out[t].get_subscription_count()]
             time.sleep(0.05)
+            if waiting and not said and time.monotonic() - started > _PATIENCE:
+                self.get_logger().info(f"waiting, {seconds:.0f} s at most, for a subscriber of {', '.join(waiting)}")
+                said = True
         if len(waiting) < len(topics):
             time.sleep(_MATCHING_SECONDS)
         return waiting
@@ -83,8 +86,7 @@ def replay(
 
     wait: longest wait for subscribers of the events and the frames, s. SIGINT and SIGTERM raise KeyboardInterrupt.
     """
-    use_large_shared_memory()
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    start_ros()
     interrupt_on_signals()
     player = Replayer(bag, topics, clock)
     try:

@@ -4,20 +4,25 @@ import os
 import sys
 from pathlib import Path
 
-_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+# By the package that Fast DDS is in: 3, and 2 of Jazzy and Humble. Kilted takes the other's, too, but complains.
+_VARIABLES = {"fastdds": "FASTDDS_DEFAULT_PROFILES_FILE", "fastrtps": "FASTRTPS_DEFAULT_PROFILES_FILE"}
 
 
 def use_large_shared_memory() -> None:
     """Name the shipped Fast DDS profile in the environment, before rclpy starts, unless the user has named one."""
-    if any(name in os.environ for name in _VARIABLES):
+    if any(name in os.environ for name in _VARIABLES.values()):
         return
     profile = shared_file("config/fastdds_shm.xml")
     if profile is not None:
-        os.environ[_VARIABLES[0]] = str(profile)
+        here = (name for prefix in _prefixes() for name in _VARIABLES if (prefix / "share" / name).is_dir())
+        os.environ[_VARIABLES[next(here, "fastdds")]] = str(profile)
 
 
 def shared_file(name: str) -> Path | None:
     """A file of config/, msg/ or launch/: of the source tree, the Python environment or the ROS installation."""
-    prefixes = [sys.prefix, *filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(":"))]
-    folders = [Path(__file__).parents[2], *(Path(prefix) / "share" / "rehdr_ros" for prefix in prefixes)]
+    folders = [Path(__file__).parents[2], *(prefix / "share" / "rehdr_ros" for prefix in _prefixes())]
     return next((folder / name for folder in folders if (folder / name).is_file()), None)
+
+
+def _prefixes() -> list[Path]:
+    return [Path(prefix) for prefix in (sys.prefix, *os.environ.get("AMENT_PREFIX_PATH", "").split(":")) if prefix]

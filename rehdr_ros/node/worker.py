@@ -40,8 +40,12 @@ class Worker:
             threading.Thread(target=target, name=f"rehdr {name}", daemon=True)
             for name, target in (("network", self._reconstruct_all), ("publisher", self._publish_all))
         ]
-        for thread in self._threads:
-            thread.start()
+        try:
+            for thread in self._threads:
+                thread.start()
+        except RuntimeError:  # the system has no more threads
+            self._running = False
+            raise
 
     def wake(self) -> None:
         """Something arrived."""

@@ -13,7 +13,7 @@ class PipelineConfig(VoxelConfig):
     """How to reconstruct. Raises ValueError for a value out of its bounds."""
 
     weights: str = setting(
-        "rehdr_t",
+        "rehdr_s",
         "shipped name (rehdr_t, rehdr_s), or path of a .safetensors or a published .pth checkpoint",
         fixed=True,
     )

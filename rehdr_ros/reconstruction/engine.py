@@ -47,7 +47,7 @@ class Engine:
         self._thread: threading.Thread | None = None
         self.name = self.about = "PyTorch"
 
-    def __call__(
+    def estimate(
         self, ldr: torch.Tensor, voxel: torch.Tensor, state: State | None, clipped_from: float, seconds: float
     ) -> tuple[Estimate, State]:
         fast = self._fast if self._ready == tuple(ldr.shape[-2:]) else None

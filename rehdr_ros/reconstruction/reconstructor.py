@@ -179,11 +179,11 @@ class Reconstructor:
         given = image, events, t0_ns, t1_ns, exposure, event_size, grid
         grid, ldr, voxel, clipped, gain = self._inputs(*given, watch)
         seconds = USUAL_SECONDS if t0_ns is None else max(t1_ns - t0_ns, 0) * 1e-9
-        estimate, self._state = self._engine(ldr, voxel, self._state, self._clipped_from, seconds)
+        estimate, self._state = self._engine.estimate(ldr, voxel, self._state, self._clipped_from, seconds)
         if not _is_finite(estimate.radiance):
             self.not_finite += 1
             reason, self._state = "not finite", None
-            estimate, self._state = self._engine(ldr, voxel, None, self._clipped_from, seconds)
+            estimate, self._state = self._engine.estimate(ldr, voxel, None, self._clipped_from, seconds)
             if not _is_finite(estimate.radiance):  # no state is to blame
                 estimate, self._state = _where_finite(estimate, ldr), None
         radiance, sigma, cause = estimate
@@ -241,6 +241,10 @@ def pick_device(name: str) -> torch.device:
 def pick_precision(name: str, device: torch.device) -> str:
     """auto: the 16-bit format that the device computes natively, else float32."""
     if name in PRECISIONS:
+        if name != "float32" and device.type == "cpu" and torch.__version__ < "2":
+            raise InputError(
+                f"precision {name} on a CPU needs PyTorch 2.0, and this is {torch.__version__}: use float32"
+            )
         return name
     if name != "auto":
         raise InputError(f"precision {name!r}: use auto, {', '.join(PRECISIONS)}")

@@ -6,10 +6,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors
-from safetensors.torch import save_file
 from torch import Tensor
 
+from rehdr_ros import safetensors_file
 from rehdr_ros.errors import InputError
 
 
@@ -37,22 +36,18 @@ class Snapshot:
         """Into a safetensors file, whole or not at all; notes: more for its metadata. Raises OSError."""
         about = {name: value for name, value in vars(self).items() if name != "state"}
         unfinished = Path(path).with_suffix(".tmp")
-        tensors = {f"{i:03d}": tensor.contiguous() for i, tensor in enumerate(self.state)}
-        try:
-            save_file(tensors, unfinished, {**notes, "snapshot": json.dumps(about)})
-        except safetensors.SafetensorError as error:
-            raise OSError(f"cannot write {unfinished}: {error}") from error
+        tensors = {f"{i:03d}": tensor for i, tensor in enumerate(self.state)}
+        safetensors_file.write(unfinished, tensors, {**notes, "snapshot": json.dumps(about)})
         unfinished.replace(path)
 
     @classmethod
     def read(cls, path: str | Path) -> tuple[Snapshot, dict[str, str]]:
         """What `write` has written, and the notes. Raises InputError for any other file."""
         try:
-            with safetensors.safe_open(path, "pt") as file:
-                notes = dict(file.metadata() or {})
-                state = [file.get_tensor(name) for name in sorted(file.keys())]
+            tensors, notes = safetensors_file.read(path)
+            state = [tensors[name] for name in sorted(tensors)]
             about = json.loads(notes.pop("snapshot"))
             about["exposure"] = about["exposure"] and tuple(about["exposure"])
             return cls(state=state, **about), notes
-        except (safetensors.SafetensorError, KeyError, ValueError, TypeError) as error:
+        except (KeyError, ValueError, TypeError) as error:
             raise InputError(f"{path} is damaged ({error}): remove it to start anew") from error

@@ -37,7 +37,11 @@ def __getattr__(name: str) -> Any:
     # Imported on use: a robot's node converts images and needs nothing of what reads and writes files.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    try:
+        module = import_module(f".{_HOMES[name]}", __name__)
+    except AttributeError as error:  # `from ... import` would take it for a name that isn't here, and say only that
+        raise ImportError(f"{__name__}.{_HOMES[name]} can't be imported: {error}") from error
+    return getattr(module, name)
 
 
 def open_recording(

@@ -10,6 +10,7 @@ import numpy as np
 from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
 from rosbags.typesys import get_types_from_msg
 
+from rehdr_ros.errors import writing
 from rehdr_ros.events import Packet
 from rehdr_ros.recordings.bag_types import CAMERA_INFO, EVENTS, IMAGE, typestore
 from rehdr_ros.recordings.errors import RecordingError
@@ -27,8 +28,9 @@ class BagWriter:
         self._typestore = typestore()
         self.types: dict[str, type] = self._typestore.types
         self._connections: dict[str, Any] = {}
+        self._path = Path(path)
         try:
-            self._writer = Writer(Path(path), version=8, storage_plugin=StoragePlugin.MCAP)
+            self._writer = Writer(self._path, version=8, storage_plugin=StoragePlugin.MCAP)
         except WriterError as error:
             raise RecordingError(str(error)) from None
 
@@ -37,7 +39,8 @@ class BagWriter:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._writer.__exit__(*exception)
+        with writing(self._path):
+            self._writer.__exit__(*exception)
 
     def write_packet(self, topic: str, packet: Packet, frame_id: str) -> None:
         """Write an EventPacket."""
@@ -88,7 +91,8 @@ class BagWriter:
             self._connections[topic] = connection
         elif connection.msgtype != msgtype:
             raise RecordingError(f"{topic} is of type {connection.msgtype}, not {msgtype}")
-        self._writer.write(connection, stamp_ns, raw)
+        with writing(self._path):
+            self._writer.write(connection, stamp_ns, raw)
 
     def _header(self, stamp_ns: int, frame_id: str) -> Any:
         if stamp_ns < 0:

@@ -34,15 +34,16 @@ _LAYOUTS = {
     "bgr16": _Layout(np.uint16, 3, cv2.COLOR_BGR2RGB, cv2.COLOR_RGB2BGR),
     "rgba16": _Layout(np.uint16, 4, None, cv2.COLOR_RGB2RGBA),
     "bgra16": _Layout(np.uint16, 4, cv2.COLOR_BGRA2RGB, cv2.COLOR_RGB2BGRA),
-    # The letters are the mosaic's first two rows; OpenCV's short names (BayerBG, ...) start one pixel on.
-    "bayer_rggb8": _Layout(np.uint8, 1, cv2.COLOR_BayerRGGB2RGB),
-    "bayer_bggr8": _Layout(np.uint8, 1, cv2.COLOR_BayerBGGR2RGB),
-    "bayer_gbrg8": _Layout(np.uint8, 1, cv2.COLOR_BayerGBRG2RGB),
-    "bayer_grbg8": _Layout(np.uint8, 1, cv2.COLOR_BayerGRBG2RGB),
-    "bayer_rggb16": _Layout(np.uint16, 1, cv2.COLOR_BayerRGGB2RGB),
-    "bayer_bggr16": _Layout(np.uint16, 1, cv2.COLOR_BayerBGGR2RGB),
-    "bayer_gbrg16": _Layout(np.uint16, 1, cv2.COLOR_BayerGBRG2RGB),
-    "bayer_grbg16": _Layout(np.uint16, 1, cv2.COLOR_BayerGRBG2RGB),
+    # The letters are the mosaic's first two rows; OpenCV's name them from one pixel on, and its names that don't
+    # (COLOR_BayerRGGB2RGB, ...) came after 4.5.4, Ubuntu 22.04's.
+    "bayer_rggb8": _Layout(np.uint8, 1, cv2.COLOR_BayerBG2RGB),
+    "bayer_bggr8": _Layout(np.uint8, 1, cv2.COLOR_BayerRG2RGB),
+    "bayer_gbrg8": _Layout(np.uint8, 1, cv2.COLOR_BayerGR2RGB),
+    "bayer_grbg8": _Layout(np.uint8, 1, cv2.COLOR_BayerGB2RGB),
+    "bayer_rggb16": _Layout(np.uint16, 1, cv2.COLOR_BayerBG2RGB),
+    "bayer_bggr16": _Layout(np.uint16, 1, cv2.COLOR_BayerRG2RGB),
+    "bayer_gbrg16": _Layout(np.uint16, 1, cv2.COLOR_BayerGR2RGB),
+    "bayer_grbg16": _Layout(np.uint16, 1, cv2.COLOR_BayerGB2RGB),
     # YUV 4:2:2: luma and one of the two chromas for each pixel. OpenCV takes it for BT.601 in video range, white at
     # Y = 235, as cameras send it; what a full-range camera has above that clips.
     "uyvy": _Layout(np.uint8, 2, cv2.COLOR_YUV2RGB_UYVY),

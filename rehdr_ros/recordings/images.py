@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import OpenEXR
 
-from rehdr_ros.errors import InputError
+from rehdr_ros.errors import InputError, writing
 
 _HALF_MAX = 65504.0
 _BT709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)  # chromaticities of R, G, B and D65 white: x, y
@@ -29,10 +29,8 @@ def write_exr(
     header = {**(notes or {}), "compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
     if image.ndim == 3:
         header["chromaticities"] = _BT709
-    try:
+    with writing(path, RuntimeError):
         OpenEXR.File(header, {"RGB" if image.ndim == 3 else "Y": pixels}).write(str(path))
-    except RuntimeError as error:
-        raise OSError(f"cannot write {path}: {str(error).splitlines()[0]}") from None
 
 
 def read_exr(path: str | Path) -> np.ndarray:
@@ -70,10 +68,8 @@ def write_png(path: str | Path, image: np.ndarray) -> None:
     """Write uint8 RGB (H, W, 3), or one channel (H, W). Raises OSError where the file cannot be written."""
     _require_image(image, np.uint8)
     _, png = cv2.imencode(".png", image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    try:
+    with writing(path):
         Path(path).write_bytes(png)  # cv2.imwrite says nothing of a full disk
-    except OSError as error:
-        raise OSError(f"cannot write {path}: {error.strerror}") from None
 
 
 def read_png(path: str | Path) -> np.ndarray:

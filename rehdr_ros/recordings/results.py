@@ -10,13 +10,13 @@ import shutil
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rehdr_ros.errors import InputError
+from rehdr_ros.errors import InputError, writing
 from rehdr_ros.products import PRODUCTS, Product
 from rehdr_ros.recordings.images import read_exr, read_png, write_exr, write_png
 
@@ -60,7 +60,8 @@ class ResultWriter:
                 self.flush()
         finally:
             self._pool.shutdown()
-            self._table.close()
+            with self._writing_table():
+                self._table.close()
 
     def write(self, pictures: Mapping[Product, np.ndarray], row: Mapping[str, Any]) -> None:
         """One frame: its pictures, float32 for EXR and uint8 for PNG, and its row of frames.csv.
@@ -79,7 +80,8 @@ class ResultWriter:
         """Wait until everything is written, on the disk too."""
         while self._waiting:
             self._finish_oldest()
-        self._table.flush()
+        with self._writing_table():
+            self._table.flush()
         os.sync()
 
     def _finish_oldest(self) -> None:
@@ -101,7 +103,11 @@ class ResultWriter:
                 self._rows.writeheader()
             elif self._columns != list(row):
                 raise InputError(f"{self._folder / TABLE} has other columns, of another version: choose another folder")
-        self._rows.writerow(row)
+        with self._writing_table():
+            self._rows.writerow(row)
+
+    def _writing_table(self) -> AbstractContextManager[None]:
+        return writing(self._folder / TABLE)
 
 
 def read_rows(folder: str | Path) -> Iterator[dict[str, str]]:
@@ -130,7 +136,9 @@ def is_whole(folder: str | Path, count: int, products: Iterable[Product]) -> boo
 
 def write_summary(folder: str | Path, summary: Mapping[str, Any]) -> None:
     """Write summary.json."""
-    (Path(folder) / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
+    path = Path(folder) / SUMMARY
+    with writing(path):
+        path.write_text(json.dumps(summary, indent=2) + "\n")
 
 
 def frame_files(folder: str | Path, kind: str) -> list[Path]:

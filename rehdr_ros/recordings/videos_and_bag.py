@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from rehdr_ros.errors import writing
 from rehdr_ros.products import Product, published
 from rehdr_ros.recordings.bag_writer import BagWriter
 from rehdr_ros.recordings.images import read_exr, read_png
@@ -65,7 +66,8 @@ def _in_place(path: Path) -> Iterator[Path]:
     place = path.parent / ".unfinished"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
-    yield place / path.name
+    with writing(path):
+        yield place / path.name
     remove(path)
     (place / path.name).replace(path)
     place.rmdir()

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from rehdr_ros.errors import writing
 from rehdr_ros.report.gather import INSTANTS, gather
 from rehdr_ros.report.page import html_page
 
@@ -15,5 +16,7 @@ def write_report(folder: str | Path, output: str | Path | None = None, instants:
     frame, OSError where the page can't be written.
     """
     output = Path(output or Path(folder) / "report.html")
-    output.write_text(html_page(gather(folder, instants)), encoding="utf-8")
+    page = html_page(gather(folder, instants))
+    with writing(output):
+        output.write_text(page, encoding="utf-8")
     return output

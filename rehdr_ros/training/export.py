@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from rehdr_ros.errors import InputError
+from rehdr_ros.errors import InputError, writing
 from rehdr_ros.events import Clock, EventBuffer, Events, Packet, make_decoder, voxel_grid
 from rehdr_ros.recordings import BagRecording, Frame, Recording, write_exr
 from rehdr_ros.recordings.realhdr import KINDS
@@ -45,7 +45,9 @@ def export_folder(bag: str | Path, root: str | Path, name: str, bins: int) -> in
             raise InputError(f"{bag}: the size changes at {frame.stamp_ns} ns; frames and truth must be of one size")
         _write_png(folders["LDR"] / f"{count:06d}.png", frame.image)
         write_exr(folders["HDR"] / f"{count:06d}.exr", in_colour(truth.image))
-        np.save(folders["event"] / f"{count:06d}.npy", voxel_grid(events, t0, frame.stamp_ns, bins, *shape))
+        grid = folders["event"] / f"{count:06d}.npy"
+        with writing(grid):
+            np.save(grid, voxel_grid(events, t0, frame.stamp_ns, bins, *shape))
         count += 1
     if not count:
         raise InputError(f"{bag} has no frames")
@@ -131,8 +133,9 @@ def decoded(recording: Recording) -> Iterator[Frame | Events]:
 def _write_png(path: Path, image: np.ndarray) -> None:
     if image.dtype not in (np.uint8, np.uint16):
         raise InputError(f"an LDR frame of {image.dtype}: a PNG needs 8 or 16 bit")
-    if not cv2.imwrite(str(path), cv2.cvtColor(in_colour(image), cv2.COLOR_RGB2BGR)):
-        raise OSError(f"cannot write {path}")
+    _, png = cv2.imencode(".png", cv2.cvtColor(in_colour(image), cv2.COLOR_RGB2BGR))
+    with writing(path):
+        path.write_bytes(png)  # cv2.imwrite says nothing of a full disk
 
 
 def in_colour(image: np.ndarray) -> np.ndarray:

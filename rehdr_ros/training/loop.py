@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from rehdr_ros.errors import InputError
+from rehdr_ros.errors import InputError, writing
 from rehdr_ros.network import Rehdr, load_checkpoint, save_checkpoint
 from rehdr_ros.reconstruction.reconstructor import pick_device, pick_precision
 from rehdr_ros.simulation.batch import BatchSimulator
@@ -186,7 +186,7 @@ class Trainer:
 
     def _log(self, entry: dict[str, float]) -> None:
         """A line of log.jsonl and on the terminal; scalars for TensorBoard where that is installed (extra `train`)."""
-        with open(self._folder / "log.jsonl", "a") as log:
+        with writing(self._folder / "log.jsonl"), open(self._folder / "log.jsonl", "a") as log:
             log.write(json.dumps(entry) + "\n")
         tqdm.write(json.dumps(entry))
         try:
@@ -205,7 +205,8 @@ class Trainer:
             "average": self._average,
             "optimizer": self._optimizer.state_dict(),
         }
-        torch.save(state, self._folder / "state.tmp")
+        with writing(self._folder / "state.tmp", RuntimeError):
+            torch.save(state, self._folder / "state.tmp")
         (self._folder / "state.tmp").replace(self._folder / "state.pt")
         config = replace(self._config, network=self.network.config)
         recipe = {name: value for name, value in asdict(config).items() if name not in PLACES}

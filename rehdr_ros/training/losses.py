@@ -14,7 +14,7 @@ from rehdr_ros.training.metrics import FLOOR, MU
 PEAK = 32.0  # LDR whites that mu-law maps to 1
 _LEAST_ERROR = 0.03  # nat
 _BLOCK = 4  # px, that local means are taken of
-_WITHIN = 0.683  # share of the errors within one sigma
+WITHIN = 0.683  # share of the errors within one sigma
 
 
 def mu_law(x: Tensor) -> Tensor:
@@ -75,7 +75,7 @@ def uncertainty_loss(sigma: Tensor, predicted: Tensor, truth: Tensor, clipped: T
     """
     error = (log(luminance(predicted)) - log(luminance(truth))).detach().abs()
     excess = (error + 1e-3).log() - sigma.log()
-    return _mean_clipped(torch.maximum(_WITHIN * excess, (_WITHIN - 1) * excess), clipped)
+    return _mean_clipped(torch.maximum(WITHIN * excess, (WITHIN - 1) * excess), clipped)
 
 
 def temporal_loss(predicted: tuple[Tensor, Tensor], truth: tuple[Tensor, Tensor], clipped: Tensor) -> Tensor:

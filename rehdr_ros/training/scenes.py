@@ -30,12 +30,7 @@ class Scenes:
         self._files: list[Path] = []
         self._device = device
         if radiance:
-            if not Path(radiance).is_dir():
-                raise InputError(f"radiance {radiance} is not a folder")
-            files = sorted(p for p in Path(radiance).iterdir() if p.suffix.lower() in (".hdr", ".exr"))
-            self._files = [p for p in files if not p.name.startswith(VALIDATION_SCENES)]
-            if not self._files:
-                raise InputError(f"{radiance} holds no .hdr or .exr file to train on")
+            self._files = training_files(radiance)
 
     def draw(self, rng: np.random.Generator) -> Background:
         """A scene with another dynamic range and other colours than it has."""
@@ -49,6 +44,17 @@ class Scenes:
         # As the power of the luminance: the colours stay natural.
         luminance = radiance.mean(2, keepdim=True) + 1e-6
         return Background(radiance[..., order.tolist()] * luminance ** (gamma - 1) * tint, is_panorama)
+
+
+def training_files(folder: str | Path) -> list[Path]:
+    """The `.hdr` and `.exr` files of a folder without VALIDATION_SCENES. Raises InputError where there are none."""
+    if not Path(folder).is_dir():
+        raise InputError(f"radiance {folder} is not a folder")
+    files = sorted(p for p in Path(folder).iterdir() if p.suffix.lower() in (".hdr", ".exr"))
+    files = [p for p in files if not p.name.startswith(VALIDATION_SCENES)]
+    if not files:
+        raise InputError(f"{folder} holds no .hdr or .exr file to train on")
+    return files
 
 
 @lru_cache(maxsize=128)

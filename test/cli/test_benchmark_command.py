@@ -14,7 +14,9 @@ def test_node_tells_every_stage_beside_the_network(rehdr, tiny_weights):
     assert outcome.code == 0, outcome.err
     figures = {name.removeprefix("46x34 "): row for name, row in json.loads(outcome.out)["figures"].items()}
     stages = ["decode", "voxel", "network", "tonemap", "pack", "between"]
-    assert list(figures) == [*stages, "all but the network", "events", "live"]
+    jpeg = "JPEG, where somebody subscribes to it"
+    assert list(figures) == [*stages, "all but the network", jpeg, "events", "live"]
+    assert figures[jpeg]["ms"] > 0  # in no stage
     assert sum(figures[stage]["share"] for stage in stages) == pytest.approx(1)
     own = sum(figures[stage]["ms"] for stage in stages if stage != "network")
     assert figures["all but the network"]["ms"] == pytest.approx(own)

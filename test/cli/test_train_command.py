@@ -4,6 +4,7 @@ import json
 from shutil import copytree
 
 import pytest
+import torch
 import yaml
 
 from rehdr_ros.network import load_checkpoint
@@ -55,6 +56,7 @@ def test_a_training_on_recordings_can_be_evaluated_on_them(rehdr, train, simulat
     assert mean["weights"]["clipped_log2_rmse"] < mean["ldr"]["clipped_log2_rmse"]
 
 
+@pytest.mark.skipif(torch.__version__ < "2", reason="PyTorch 1.13 reads no optimizer's state without running its code")
 def test_more_steps_go_on_where_a_training_ended(train, tmp_path):
     assert train("--set", "steps=1").code == 0
     assert steps_in(tmp_path / "run") == [1]

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,7 @@ def test_simulate_leaves_an_existing_bag_alone(rehdr, bags):
     assert {p: p.read_bytes() for p in bags["good"].iterdir()} == before
 
 
+@pytest.mark.skipif(find_spec("rclpy") is None, reason="no ROS 2 here")
 def test_demo_leaves_a_folder_alone_that_is_no_demo(rehdr, tmp_path):
     (tmp_path / "mine").write_text("precious")
     assert said_in_one_line(rehdr("demo", "-o", tmp_path), tmp_path)
@@ -143,6 +145,16 @@ def test_evaluate_of_what_is_no_reconstruction(rehdr, bags, tmp_path):
 def test_training_without_a_configuration(rehdr, tmp_path):
     outcome = rehdr("train", "/nowhere/train.yaml", "-o", tmp_path / "run")
     assert said_in_one_line(outcome, "/nowhere/train.yaml")
+
+
+@pytest.mark.parametrize("package", ["rosbags", "av", "OpenEXR"])
+def test_a_package_that_is_not_installed_is_named(bags, tmp_path, package):
+    program = f"import sys; sys.modules[{package!r}] = None; from rehdr_ros.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, "reconstruct", bags["good"], "-o", tmp_path / "out"]
+    outcome = subprocess.run(command, capture_output=True, text=True)
+    (line,) = outcome.stderr.splitlines()
+    assert outcome.returncode == 2 and not (tmp_path / "out").exists()
+    assert line.startswith("rehdr reconstruct: ") and f"`pip install {package}`" in line
 
 
 @pytest.mark.parametrize("arguments", [[], ["develop"], ["reconstruct"], ["replay", "bag", "--backwards"]])

@@ -115,7 +115,7 @@ def _pip(words: Words, interface: Interface) -> None:
     setup = ConfigParser()
     setup.read(ROOT / "setup.cfg")
     asked = {setup["options"]["install_requires"], *setup["options.extras_require"].values()}
-    known = {"numpy", ".", *OUTSIDE, *" ".join(asked).split()}
+    known = {"numpy", ".", *OUTSIDE, *re.sub(r">=[\d.]+", "", " ".join(asked)).split()}
     values = {word for option, word in zip(words, words[1:], strict=False) if option == "--extra-index-url"}
     packages = [word.split("==")[0] for word in words[1:] if not word.startswith("-") and word not in values]
     assert set(packages) <= known, set(packages) - known

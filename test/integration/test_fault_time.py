@@ -134,7 +134,7 @@ def test_frames_without_events_go_after_the_timeout(stream, node, manager, diagn
     assert min(info.latency for info in infos) >= 0.2
     assert not any(info.reset_reason for info in infos)
     np.testing.assert_allclose(stream.radiance(infos[-1]), (128 / 255) ** 2.2, rtol=1e-2)
-    assert diagnosis.says("events", "no packets for").level == DiagnosticStatus.WARN
+    assert diagnosis.says("events", "no events for").level == DiagnosticStatus.WARN
     manager.set("event_timeout", 3.0)
     assert_recovers(stream, node)
 

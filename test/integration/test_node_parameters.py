@@ -68,7 +68,7 @@ def test_file_explains_every_parameter(comments):
 
 
 def test_file_marks_those_that_change_only_before_configure(comments):
-    assert {name for name, text in comments.items() if "(configure)" in text} | {"autostart"} == {
+    assert {name for name, text in comments.items() if "(C)" in text} | {"autostart"} == {
         name for name, field in FIELDS.items() if field.metadata["fixed"]
     }
     assert "Fixed at start" in comments["autostart"]
@@ -272,6 +272,7 @@ REFUSED = {
     "text for a number": ("event_timeout", "soon", "a number"),
     "below its range": ("event_timeout", -1.0, "0"),
     "above its range": ("loss_warn", 2.0, "1"),
+    "warning above the error": ("loss_warn", 0.5, "loss_error"),
     "not a number": ("latency_budget", float("nan"), "3600"),
     "whole number above its range": ("white_level", 70000, "65535"),
     "no choice": ("tonemap", "magic", "reinhard, mulaw, gamma"),

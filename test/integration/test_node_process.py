@@ -104,6 +104,58 @@ def test_wrong_parameter_ends_it_with_two_and_one_line(start_node, parameters, s
     assert said in line
 
 
+ROS_REFUSES = {
+    "log level": ("--log-level", "loud"),
+    "parameter file that is not there": ("--params-file", "/nowhere/mine.yaml"),
+    "parameter file that is malformed": ("--params-file", "MALFORMED"),
+    "unknown argument": ("--loud", "--loud"),
+    "node name": ("-r", "__node:=a-b"),
+}
+
+
+@pytest.mark.parametrize("arguments", ROS_REFUSES.values(), ids=ROS_REFUSES)
+def test_what_ros_does_not_take_ends_it_with_two_and_one_line_of_ours(start_node, tmp_path, arguments):
+    (tmp_path / "MALFORMED").write_text("rehdr_node: [policy")
+    option, value = arguments[0], arguments[1].replace("MALFORMED", str(tmp_path / "MALFORMED"))
+    node = start_node(*dict.fromkeys((option, value)))
+    assert node.wait() == 2, node.log
+    assert "Traceback" not in node.log
+    (line,) = [line for line in node.log.splitlines() if "[rcl]" not in line]
+    assert line.startswith("rehdr_node: cannot start ROS: ") and value in line
+    assert " at /" not in line
+
+
+def test_log_folder_that_cannot_be_made_ends_it_with_two_and_one_line(start_node, monkeypatch):
+    monkeypatch.setenv("ROS_LOG_DIR", "/dev/null/log")
+    node = start_node()
+    assert node.wait() == 2, node.log
+    (line,) = node.log.splitlines()
+    assert "/dev/null/log" in line
+
+
+def test_parameters_that_it_does_not_have_are_warned_of_with_the_nearest_name(start_node):
+    unknown = {
+        "polcy": ("all", "policy"),
+        "qos_overrides./hdr/image_raw.publisher.reliabilty": (
+            "best_effort",
+            "qos_overrides./hdr/image_raw.publisher.reliability",
+        ),
+        "xyzzy": (1, None),
+    }
+    node = start_node(
+        policy="all",
+        use_sim_time="false",
+        **{"qos_overrides./hdr/image_raw.publisher.depth": 3},
+        **{name: value for name, (value, _) in unknown.items()},
+    ).wait_for(READY)
+    assert node.end() == 0
+    warnings = [line for line in node.log.splitlines() if "[WARN]" in line]
+    assert len(warnings) == len(unknown)
+    for name, (_, nearest) in unknown.items():
+        (line,) = [line for line in warnings if f"no parameter {name}: " in line]
+        assert line.endswith(f"did you mean {nearest}?" if nearest else "it has no effect")
+
+
 def test_it_starts_with_the_shipped_parameter_file(start_node):
     node = start_node("--params-file", str(shared_file("config/rehdr.yaml"))).wait_for(READY)
     assert node.end() == 0

@@ -49,3 +49,20 @@ def test_signals_end_a_loop_with_zero(client, replay, simulated_bag, number):
         time.sleep(0.02)
     assert process.returncode == 0
     assert "Traceback" not in process.stderr.read()
+
+
+def test_ros_that_cannot_start_is_one_line(replay, monkeypatch):
+    monkeypatch.setenv("ROS_LOG_DIR", "/dev/null/log")
+    process = replay()
+    assert process.wait(timeout=PATIENCE) == 2
+    (line,) = process.stderr.read().splitlines()
+    assert line.startswith("rehdr replay: cannot start ROS: ") and "/dev/null/log" in line
+
+
+def test_it_says_for_whom_it_waits(client, replay):
+    client.forget()
+    process = replay("--topics", "/camera/image_raw", "--wait", "12")
+    assert process.wait(timeout=PATIENCE) == 0
+    said = process.stderr.read()
+    assert "waiting, 12 s at most, for a subscriber of /camera/image_raw" in said
+    assert "nobody subscribes to /camera/image_raw" in said

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
-from torch.utils.flop_counter import FlopCounterMode
 
+from rehdr_ros import safetensors_file
 from rehdr_ros.network import CheckpointError, load_checkpoint, save_checkpoint
 from rehdr_ros.network.checkpoint import SHIPPED
 
@@ -125,7 +124,7 @@ def edited(path, network, change):
     """Our file with a change to its tensors and its configuration."""
     state, config = network.state_dict(), {"config": json.dumps(vars(network.config))}
     change(state, config)
-    save_file(state, path / "net.safetensors", config)
+    safetensors_file.write(path / "net.safetensors", state, config)
     return path / "net.safetensors"
 
 
@@ -229,10 +228,11 @@ def test_shipped_weights_have_their_checksums():
     assert all(p.stat().st_size < 10_000_000 for p in SHIPPED.iterdir())
 
 
-@pytest.mark.parametrize("name, limit", [("rehdr_t", 11e9), ("rehdr_s", 42e9)])
+@pytest.mark.parametrize("name, limit", [("rehdr_t", 1.9e9), ("rehdr_s", 4.8e9)])
 def test_shipped_networks_keep_their_cost(name, limit):
+    flop_counter = pytest.importorskip("torch.utils.flop_counter", reason="this PyTorch counts no FLOP")
     network = load_checkpoint(name)
     ldr, voxel = torch.zeros(1, 3, 264, 352), torch.zeros(1, 5, 264, 352)
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+    with flop_counter.FlopCounterMode(display=False) as counter, torch.inference_mode():
         network(ldr, voxel)
     assert 0.9 * limit < counter.get_total_flops() <= limit

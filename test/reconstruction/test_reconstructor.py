@@ -7,6 +7,7 @@ from rehdr_ros.network import CheckpointError, Rehdr, RehdrConfig, save_checkpoi
 from rehdr_ros.reconstruction.reconstructor import Reconstructor, pick_device, pick_precision
 
 MS = 1_000_000
+needs_16_bits = pytest.mark.skipif(torch.__version__ < "2", reason="before PyTorch 2 a CPU has no 16-bit formats")
 EVENTS = Events(np.arange(1, 201) * 50_000, np.arange(200) % 24, np.arange(200) % 16, np.arange(200) % 2)
 
 
@@ -35,6 +36,7 @@ def test_a_device_that_is_not_there_is_refused():
         pick_device("cuda:64")
 
 
+@needs_16_bits
 def test_precisions_by_name():
     cpu = torch.device("cpu")
     assert pick_precision("float16", cpu) == "float16"
@@ -120,6 +122,13 @@ def test_the_authors_networks_get_their_grids_scaled(tmp_path):
     assert outputs[2].isfinite().all() and not torch.equal(outputs[0], outputs[2])
 
 
+@pytest.mark.skipif(torch.__version__ >= "2", reason="this PyTorch has bfloat16 for a CPU")
+def test_sixteen_bits_on_a_cpu_are_refused_before_pytorch_2(make_reconstructor):
+    with pytest.raises(ValueError, match="precision bfloat16 on a CPU needs PyTorch 2.0"):
+        make_reconstructor(precision="bfloat16")
+
+
+@needs_16_bits
 def test_sixteen_bits_give_about_the_same(make_reconstructor):
     full, half = make_reconstructor(), make_reconstructor(precision="bfloat16")
     for k in range(5):
@@ -178,6 +187,7 @@ def out_of_memory(*args):
     raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
 
+@needs_16_bits
 def test_a_device_without_memory_hands_over_to_the_cpu(make_reconstructor):
     """As far as it goes without a GPU: the device is only called one."""
     reconstructor, expected = make_reconstructor(precision="bfloat16"), make_reconstructor(precision="auto")
@@ -190,6 +200,7 @@ def test_a_device_without_memory_hands_over_to_the_cpu(make_reconstructor):
     assert reconstructor.reconstruct(frame(), EVENTS, 10 * MS, 20 * MS).reset_reason == ""
 
 
+@needs_16_bits
 @pytest.mark.parametrize("device, fallback", [("cuda", "none"), ("cpu", "auto")])
 def test_without_anything_to_fall_back_to_the_error_is_raised(make_reconstructor, device, fallback):
     reconstructor = make_reconstructor(precision="bfloat16", fallback=fallback)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.recordings.compressed_message import decode_compressed
+from rehdr_ros.recordings.compressed_message import decode_compressed, encode_jpeg
 
 HEIGHT, WIDTH = 16, 24
 RANDOM = np.random.default_rng(0)
@@ -208,3 +208,24 @@ def test_a_small_file_that_would_unpack_to_gigabytes_is_refused(codec):
         data[frame + 5 : frame + 9] = (30_000).to_bytes(2, "big") * 2
     with pytest.raises(InputError, match="30000x30000"):
         decode_compressed(codec.replace("jpg", "jpeg"), bytes(data))
+
+
+@pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "mono8"])
+def test_a_jpeg_is_what_image_transport_makes_of_the_raw_topic(encoding):
+    """Its subscribers take the file's pixels in OpenCV's order for the encoding behind `compressed`."""
+    format, data = encode_jpeg(np.full((HEIGHT, WIDTH, 3), ORANGE, np.uint8), encoding, 95)
+    grey = encoding == "mono8"
+    assert format == f"{encoding}; jpeg compressed {'mono8' if grey else 'bgr8'}"
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    expected = round(float(np.dot(ORANGE, (0.299, 0.587, 0.114)))) if grey else ORANGE[::-1]
+    assert pixels.shape == ((HEIGHT, WIDTH) if grey else (HEIGHT, WIDTH, 3))
+    np.testing.assert_allclose(pixels, np.broadcast_to(expected, pixels.shape), atol=3)
+    np.testing.assert_array_equal(decode_compressed(format, data), pixels if grey else pixels[..., ::-1])
+
+
+def test_a_jpeg_of_more_quality_is_larger_and_closer():
+    smooth = cv2.resize(RGB, (96, 64), interpolation=cv2.INTER_CUBIC)
+    files = {quality: encode_jpeg(smooth, "rgb8", quality) for quality in (20, 95)}
+    errors = {q: np.abs(decode_compressed(*file).astype(float) - smooth).mean() for q, file in files.items()}
+    assert len(files[20][1]) < len(files[95][1])
+    assert errors[95] < errors[20]

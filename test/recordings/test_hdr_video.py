@@ -70,10 +70,10 @@ def test_grey_has_no_chroma_and_uses_the_narrow_range():
     assert (to_yuv420p10(np.zeros((2, 4, 3), np.float32))[:2] == 64).all()
 
 
-def test_the_decoded_luminance_is_that_of_the_radiance(video):
+def test_the_decoded_luminance_is_that_of_the_radiance(video, planes_of):
     path, frames = video
     with av.open(str(path)) as file:
-        decoded = [frame.to_ndarray(format="yuv420p10le") for frame in file.decode(video=0)]
+        decoded = [planes_of(frame) for frame in file.decode(video=0)]
     assert len(decoded) == len(frames)
     for planes, radiance in zip(decoded, frames, strict=True):
         expected = WHITE * radiance @ BT709

@@ -1,0 +1,64 @@
+"""What can't be written, because the disk is full: exit code 1, and one line that names the file."""
+
+import os
+import resource
+
+import pytest
+
+from rehdr_ros.errors import is_of_the_machine
+from rehdr_ros.products import written
+from rehdr_ros.recordings.videos_and_bag import write_bag, write_hdr_video, write_video
+
+
+@pytest.fixture
+def small_files(monkeypatch):
+    """A function that lets no file grow beyond so many bytes, which the system refuses as it does on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def assert_named(outcome, *paths) -> None:
+    assert outcome.code == 1, outcome.err
+    *_, line = outcome.err.splitlines()
+    assert "Traceback" not in outcome.err
+    assert any(str(path) in line for path in paths), line
+
+
+def test_simulate_names_the_bag(rehdr, small_files, tmp_path):
+    small_files(100_000)
+    assert_named(rehdr("simulate", "-o", tmp_path / "bag", "--seconds", "0.5", "--size", "64x48"), tmp_path / "bag")
+
+
+@pytest.mark.parametrize(("size", "names"), [(500, ["frames.csv", "hdr/0000", "ldr/0000"]), (9_000, ["hdr/0000"])])
+def test_reconstruct_names_the_first_file(rehdr, small_files, simulated_bag, tiny_weights, tmp_path, size, names):
+    options = ("--weights", tiny_weights, "--device", "cpu", "--engine", "pytorch")
+    small_files(size)
+    outcome = rehdr("reconstruct", simulated_bag, "-o", tmp_path / "out", *options)
+    assert_named(outcome, *(tmp_path / "out" / name for name in names))
+
+
+PRODUCTS = {
+    "video.mp4": lambda folder: write_video(folder, 10.0),
+    "hdr.mp4": lambda folder: write_hdr_video(folder, 10.0, 203.0),
+    "bag": lambda folder: write_bag(folder, written(uncertainty=False), "lens"),
+}
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_a_product_is_named_too(rehdr, small_files, simulated_bag, tiny_weights, tmp_path, name):
+    options = ("--weights", tiny_weights, "--device", "cpu", "--engine", "pytorch")
+    assert rehdr("reconstruct", simulated_bag, "-o", tmp_path, *options).code == 0
+    small_files(1000)
+    with pytest.raises(OSError) as caught:
+        list(PRODUCTS[name](tmp_path))
+    assert is_of_the_machine(caught.value)
+    assert str(caught.value.filename).startswith(str(tmp_path)) and name in str(caught.value.filename)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_evaluate_and_report_name_their_files(rehdr, simulated_bag, tiny_weights, tmp_path):
+    options = ("--weights", tiny_weights, "--device", "cpu", "--engine", "pytorch")
+    assert rehdr("reconstruct", simulated_bag, "-o", tmp_path, *options).code == 0
+    assert_named(rehdr("report", tmp_path, "-o", "/dev/full"), "/dev/full")
+    assert_named(rehdr("evaluate", "--predicted", tmp_path, "--truth", simulated_bag, "-o", "/dev/full"), "/dev/full")

@@ -39,6 +39,24 @@ class Download:
         return self._host.numpy()
 
 
+class LateDownload:
+    """A tensor that goes to the host when somebody asks for it, if ever; from any thread."""
+
+    def __init__(self, tensor: Tensor):
+        self._tensor, self._made = tensor, None
+        if tensor.device.type == "cuda":
+            self._tensor = tensor.clone()  # a CUDA graph writes its results where it wrote the last ones
+            self._made = torch.cuda.current_stream(tensor.device).record_event()
+
+    def array(self) -> np.ndarray:
+        """The values; waits for what made them, and for nothing that came later."""
+        if self._made is None:
+            return self._tensor.numpy()
+        with torch.cuda.stream(_stream(self._tensor.device)):
+            torch.cuda.current_stream().wait_event(self._made)
+            return self._tensor.cpu().numpy()
+
+
 @cache
 def _stream(device: torch.device) -> torch.cuda.Stream:
     return torch.cuda.Stream(device)

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from rehdr_ros.cli.comparison import comparison_picture
+from rehdr_ros.cli.frame_results import UNCERTAINTY_HELP, require_products
 from rehdr_ros.cli.live_results import INFO_TOPIC, write_live_results
 from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.reconstruct import reconstruct
 from rehdr_ros.errors import Failure, InputError, require_ros, writing
+from rehdr_ros.products import written
 from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
 from rehdr_ros.recordings import BagRecording, Frame, write_png
 from rehdr_ros.recordings.results import write_summary
@@ -30,14 +32,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="length of the recording")
     parser.add_argument("--fps", type=float, default=10.0, help="its frame rate")
     parser.add_argument("--seed", type=int, default=7, help="of the scene")
+    parser.add_argument("--uncertainty", action="store_true", help=UNCERTAINTY_HELP)
     add_pipeline_options(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     require_ros()
     output = Path(args.output)
+    config, products = pipeline_config(args), written(args.uncertainty)
+    if args.uncertainty:
+        require_products(products, HdrPipeline(config))
     _make_folder(output)
-    config = pipeline_config(args)
     print("1/4 simulating a scene whose lamps and windows clip", flush=True)
     simulation = SimulationConfig(seconds=args.seconds, fps=args.fps, seed=args.seed)
     samples = progress(write_bag(simulation, output / "input"), "simulating", simulation.frames)
@@ -46,7 +51,7 @@ def run(args: argparse.Namespace) -> None:
     print("2/4 running rehdr_node on it, live", flush=True)
     from rehdr_ros.node.live import LiveRun
 
-    live = LiveRun(output / "input", output / "output", output / "node.log", config)
+    live = LiveRun(output / "input", output / "output", output / "node.log", config, products)
     for _ in progress(live.play(), "replaying", live.messages, "message"):
         pass
     if live.frames != simulation.frames:

@@ -1,19 +1,26 @@
 """What a folder of results tells of one frame."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from rehdr_ros.errors import InputError
+from rehdr_ros.products import NAMED, NO_UNCERTAINTY, Product
 from rehdr_ros.reconstruction import HdrFrame, HdrPipeline
 
+UNCERTAINTY_HELP = "write each pixel's uncertainty, in stops, and its cause, too"
 
-def pictures(frame: HdrFrame, pipeline: HdrPipeline) -> dict[str, np.ndarray]:
-    """By kind, uint8 (H, W, 3): the result tone mapped, what came in, and its events."""
-    ldr = frame.image if frame.image.ndim == 3 else np.repeat(frame.image[..., None], 3, 2)
-    if ldr.dtype != np.uint8:
-        scaled = np.nan_to_num(ldr.astype(np.float32) / np.float32(pipeline.white(ldr.dtype)))
-        ldr = (scaled.clip(0, 1) * 255 + 0.5).astype(np.uint8)
-    return {"tonemapped": frame.tonemapped, "ldr": ldr, "events": frame.event_image}
+
+def require_products(products: Iterable[Product], pipeline: HdrPipeline) -> None:
+    """Raise InputError where the weights can't give them."""
+    if pipeline.radiance == "relative" and {NAMED["uncertainty"], NAMED["cause"]} & set(products):
+        raise InputError(f"--uncertainty: {NO_UNCERTAINTY}")
+
+
+def pictures(frame: HdrFrame, products: Iterable[Product]) -> dict[Product, np.ndarray]:
+    """For ResultWriter."""
+    return {product: getattr(frame, product.attribute) for product in products}
 
 
 def row_of(frame: HdrFrame) -> dict[str, Any]:

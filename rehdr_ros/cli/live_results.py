@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rehdr_ros.products import NAMED, PRODUCTS, published
 from rehdr_ros.recordings import BagRecording
 from rehdr_ros.recordings.results import ResultWriter
 
 INFO_TOPIC = "/rehdr_node/frame_info"
-_PICTURES = {"tonemapped": "/tonemapped/image_raw", "events": "/event_image/image_raw"}
 _COUNTERS = ("events", "dropped_events", "late_events", "lost_packets", "skipped_frames")
 _FRACTIONS = ("clipped_fraction", "tonemapped_clipped_fraction", "state_age")
 
@@ -19,17 +19,15 @@ def write_live_results(bag_in: Path, bag_out: Path, folder: Path) -> Iterator[No
     bag_in, bag_out: of a LiveRun. Raises ValueError where the streams don't hold the same frames.
     """
     out = BagRecording(bag_out)
-    streams = {kind: out.frames(topic) for kind, topic in _PICTURES.items()}
-    streams["ldr"] = BagRecording(bag_in).frames()
+    streams = {each: out.frames(f"/{each.topic}") for each in published(PRODUCTS) if f"/{each.topic}" in out.topics}
+    streams[NAMED["ldr"]] = BagRecording(bag_in).frames()
     with ResultWriter(folder) as results:
-        for info, hdr, *pictures in zip(
-            out.read(INFO_TOPIC), out.frames("/hdr/image_raw"), *streams.values(), strict=True
-        ):
-            stamps = {hdr.stamp_ns, *(picture.stamp_ns for picture in pictures)}
+        for info, *frames in zip(out.read(INFO_TOPIC), *streams.values(), strict=True):
+            stamps = {frame.stamp_ns for frame in frames}
             if len(stamps) > 1:
                 raise ValueError(f"the streams of {bag_in} and {bag_out} don't hold the same frames")
-            shown = {kind: picture.image for kind, picture in zip(streams, pictures, strict=True)}
-            results.write(hdr.image, shown, _row(info, hdr.stamp_ns))
+            shown = {product: frame.image for product, frame in zip(streams, frames, strict=True)}
+            results.write(shown, _row(info, *stamps))
             yield
 
 

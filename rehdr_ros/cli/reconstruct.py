@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
 
-from rehdr_ros.cli.frame_results import pictures, row_of
+from rehdr_ros.cli.frame_results import UNCERTAINTY_HELP, pictures, require_products, row_of
 from rehdr_ros.cli.interruption import Interruption
 from rehdr_ros.cli.output_folder import claimed, identity
 from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
@@ -17,10 +17,10 @@ from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.recording_options import add_recording_options, open_chosen, selected
 from rehdr_ros.errors import InputError, writing
 from rehdr_ros.events import Events, Packet
+from rehdr_ros.products import written
 from rehdr_ros.reconstruction import HdrFrame, HdrPipeline
 from rehdr_ros.reconstruction.snapshot import Snapshot
 from rehdr_ros.recordings import Calibration, Exposure
-from rehdr_ros.recordings.products import write_bag, write_hdr_video, write_video
 from rehdr_ros.recordings.results import (
     BAG,
     HDR_VIDEO,
@@ -33,10 +33,11 @@ from rehdr_ros.recordings.results import (
     write_summary,
 )
 from rehdr_ros.recordings.video import require_encoders
+from rehdr_ros.recordings.videos_and_bag import write_bag, write_hdr_video, write_video
 
 _UNFINISHED = "unfinished.safetensors"  # there until everything is written
 _SECONDS_BETWEEN_SNAPSHOTS = 10
-_CHOICES = ("events", "image", "timestamps_unit", "start", "stop", "every", "half")
+_CHOICES = ("events", "image", "timestamps_unit", "start", "stop", "every", "half", "uncertainty")
 _EPILOG = """\
 Interrupted (Ctrl-C, SIGTERM, or killed) and started again, a run goes on where it was, and ends with the same files.
 """
@@ -59,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--fps", type=float, help="of the videos, and of frames without stamps; the recording's, or 25")
     group.add_argument("--hdr-video", action="store_true", help=f"write {HDR_VIDEO} too: HDR10 (HEVC, BT.2020, PQ)")
     group.add_argument("--hdr-white", type=float, default=203.0, metavar="CD", help="cd/m2 of radiance 1.0 in there")
+    group.add_argument("--uncertainty", action="store_true", help=UNCERTAINTY_HELP)
     group.add_argument("--bag", action="store_true", help=f"write {BAG}/ too: a rosbag2 with the node's image topics")
     add_pipeline_options(parser)
 
@@ -75,8 +77,8 @@ def run(args: argparse.Namespace) -> None:
     with claimed(output), Interruption() as interruption:
         run_ = _Run(args, recording, output, interruption)
         run_.reconstruct()
-        written = run_.make_products()
-    print(f"{run_.frames} frames in {output}: {', '.join(written)}")
+        names = run_.make_videos_and_bag()
+    print(f"{run_.frames} frames in {output}: {', '.join(names)}")
 
 
 class _Run:
@@ -85,6 +87,7 @@ class _Run:
     def __init__(self, args: argparse.Namespace, recording, output: Path, interruption: Interruption) -> None:
         self._args, self._recording, self._output, self._interruption = args, recording, output, interruption
         self._config = replace(pipeline_config(args), event_image=True)
+        self._products = written(args.uncertainty)
         self._settings = {
             **asdict(self._config),
             **{name: getattr(args, name) for name in _CHOICES},
@@ -110,7 +113,7 @@ class _Run:
             for frame in chain([first] if first else [], frames):
                 if pipeline.registration_problem and not frame.info.reset_reason:
                     raise InputError(pipeline.registration_problem)
-                results.write(frame.radiance, pictures(frame, pipeline), row_of(frame))
+                results.write(pictures(frame, self._products), row_of(frame))
                 asked = self._interruption.asked
                 if asked or time.monotonic() - saved > _SECONDS_BETWEEN_SNAPSHOTS:
                     results.flush()
@@ -125,26 +128,27 @@ class _Run:
         write_summary(self._output, summary)
         self._save(replace(pipeline.snapshot, complete=True, state=[]))
 
-    def make_products(self) -> list[str]:
-        """Write the videos and the bag; returns what is in the folder."""
+    def make_videos_and_bag(self) -> list[str]:
+        """Write those that are asked for; returns what is in the folder."""
         args, output = self._args, self._output
         fps = args.fps or _frame_rate(output)
-        products = {VIDEO: write_video(output, fps)}
+        made = {VIDEO: write_video(output, fps)}
         if args.hdr_video:
-            products[HDR_VIDEO] = write_hdr_video(output, fps, args.hdr_white)
+            made[HDR_VIDEO] = write_hdr_video(output, fps, args.hdr_white)
         if args.bag:
             frame_id = next(iter(self._recording.frames())).frame_id
-            products[BAG] = write_bag(output, frame_id, self._recording.camera_info())
-        for name, steps in products.items():
+            made[BAG] = write_bag(output, self._products, frame_id, self._recording.camera_info())
+        for name, steps in made.items():
             for _ in progress(steps, f"writing {name}"):
                 if self._interruption.asked:
                     raise KeyboardInterrupt(f"interrupted while writing {name}; the same command goes on there")
         self._unfinished.unlink()
-        return ["hdr/", "tonemapped/", "ldr/", "events/", *products, TABLE, SUMMARY]
+        return [*(f"{product.name}/" for product in self._products), *made, TABLE, SUMMARY]
 
     def _pipeline(self, snapshot: Snapshot | None) -> tuple[HdrPipeline, int]:
         """And how many frames are done."""
         pipeline = HdrPipeline(self._config)
+        require_products(self._products, pipeline)
         if snapshot is None:
             return pipeline, 0
         try:
@@ -182,7 +186,7 @@ class _Run:
         if changed:
             print(f"starting anew: the unfinished run in {self._output} had another {', '.join(changed)}", flush=True)
             return None
-        if not is_whole(self._output, snapshot.frames):
+        if not is_whole(self._output, snapshot.frames, self._products):
             print(f"starting anew: frames of the unfinished run in {self._output} are missing", flush=True)
             return None
         return snapshot

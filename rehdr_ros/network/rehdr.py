@@ -54,15 +54,14 @@ class Prepared(NamedTuple):
 
 class Estimate(NamedTuple):
     """radiance: (N, 3, H, W), 1.0 = the LDR's white; sigma: (N, 1, H, W), standard deviation of log luminance, nat;
-    cause: (N, 1, H, W), what each pixel rests on, see CAUSES. float32; the latter two None for "relative" radiance."""
+    cause: (N, 1, H, W), what each pixel rests on, an index of products.CAUSES. float32; the latter two None for
+    "relative" radiance."""
 
     radiance: Tensor
     sigma: Tensor | None
     cause: Tensor | None
 
 
-CAUSES = ("measured", "carried by events", "filled", "lost")
-"""By value of `Estimate.cause`: the frame shows it; events since it was exposed; its surroundings; nothing."""
 _CARRIED, _FILLED = 0.25, 0.1  # trust from which a pixel counts as such
 
 

@@ -29,7 +29,7 @@ def image_from_message(message: Image) -> np.ndarray:
 
 
 def image_to_message(image: np.ndarray, encoding: str, header: Header) -> Image:
-    """An RGB (H, W, 3) image as a message of the encoding; luminance where that is grey."""
+    """An image as a message of the encoding: RGB (H, W, 3), luminance where that is grey; or one channel (H, W)."""
     height, width = image.shape[:2]
     step, data = pack_image(image, encoding)
     return Image(header=header, height=height, width=width, encoding=encoding, step=step, data=data)

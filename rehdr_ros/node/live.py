@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from rehdr_ros.errors import Failure
 from rehdr_ros.node.context import start_ros
 from rehdr_ros.node.recorder import Recorder
 from rehdr_ros.node.replay import Replayer
+from rehdr_ros.products import Product
 from rehdr_ros.reconstruction import PipelineConfig
 from rehdr_ros.recordings import BagRecording, BagWriter
 
@@ -25,13 +26,14 @@ _DRAIN_SECONDS = 60  # without a frame, after which the rest counts as lost
 
 
 class LiveRun:
-    """Plays a bag's events and frames to a rehdr_node, which it starts, and records what the node publishes.
+    """Plays a bag's events and frames to a rehdr_node, which it starts, and records these products of it.
 
     bag_in: with one events and one image topic; bag_out: written; log: of the node. After `play`, `frames` is the
     number of frames that came back whole, `arrivals` the monotonic s at which their HDR images came.
     """
 
-    def __init__(self, bag_in: Path, bag_out: Path, log: Path, config: PipelineConfig):
+    def __init__(self, bag_in: Path, bag_out: Path, log: Path, config: PipelineConfig, products: Iterable[Product]):
+        self._products = products
         self._bag, self._bag_out, self._log, self._config = BagRecording(bag_in), bag_out, log, config
         self._topics = [self._bag.events_topic, self._bag.image_topic]
         self.messages = sum(self._bag.topics[t].count for t in self._topics)
@@ -46,7 +48,7 @@ class LiveRun:
         player = Replayer(self._bag, self._topics)
         with open(self._log, "w") as log, BagWriter(self._bag_out) as out:
             node = subprocess.Popen(self._command(), stdout=log, stderr=subprocess.STDOUT)
-            recorder = Recorder(out)
+            recorder = Recorder(out, self._products)
             executor = SingleThreadedExecutor()
             executor.add_node(recorder)
             spinning = threading.Thread(target=executor.spin)

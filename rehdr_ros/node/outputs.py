@@ -12,11 +12,12 @@ from rehdr_ros.node.complaints import Complaints
 from rehdr_ros.node.conversions import image_to_jpeg, image_to_message, ns_to_stamp
 from rehdr_ros.node.parameters import Parameters
 from rehdr_ros.node.qos import publisher
+from rehdr_ros.products import NAMED, NO_UNCERTAINTY, PRODUCTS, Product, published
 from rehdr_ros.reconstruction import HdrFrame
 
 
 class Outputs:
-    """The publishers. An image that nobody subscribes to is not even packed.
+    """The publishers. An image that nobody subscribes to is not even packed, nor taken from the device.
 
     tally counts published frames, and those over the latency budget (late_frames).
     """
@@ -25,13 +26,11 @@ class Outputs:
         self._node, self._complaints = node, complaints
         self._publishers: list[LifecyclePublisher] = []
         try:
-            self._hdr = self._add(Image, "hdr/image_raw")
-            self._hdr_info = self._add(CameraInfo, "hdr/camera_info")
-            self._tonemapped = self._add(Image, "tonemapped/image_raw")
-            raw = node.resolve_topic_name("tonemapped/image_raw")
+            self._images = {product: self._add(Image, product.topic) for product in published(PRODUCTS)}
+            raw = node.resolve_topic_name(NAMED["tonemapped"].topic)
             self._jpeg = self._add(CompressedImage, f"{raw}/compressed")  # where image_transport looks for it
+            self._hdr_info = self._add(CameraInfo, "hdr/camera_info")
             self._tonemapped_info = self._add(CameraInfo, "tonemapped/camera_info")
-            self._event_image = self._add(Image, "event_image/image_raw")
             self._frame_info = self._add(FrameInfo, "~/frame_info")
         except Exception:
             self.destroy()
@@ -57,20 +56,23 @@ class Outputs:
     ) -> FrameInfo:
         """Publish a frame, and return what was said of it. first: the pipeline's counters at activation."""
         header = Header(stamp=ns_to_stamp(frame.stamp_ns), frame_id=frame.frame_id)
+        wanted = [product for product, each in self._images.items() if _is_wanted(each)]
         started = time.perf_counter()
-        if _is_wanted(self._hdr):
-            self._hdr.publish(image_to_message(frame.radiance, settings.hdr_encoding, header))
-        if _is_wanted(self._tonemapped):
-            self._tonemapped.publish(image_to_message(frame.tonemapped, settings.tonemapped_encoding, header))
+        for product in wanted:
+            if product.offline:
+                self._publish_image(product, frame, settings, header)
         if _is_wanted(self._jpeg):
             encoding, quality = settings.tonemapped_encoding, settings.jpeg_quality
             self._jpeg.publish(image_to_jpeg(frame.tonemapped, encoding, quality, header))
-        if frame.event_image is not None and _is_wanted(self._event_image):
-            self._event_image.publish(image_to_message(frame.event_image, "rgb8", header))
         if camera_info is not None:
             self._hdr_info.publish(camera_info)
             self._tonemapped_info.publish(camera_info)
         durations = {**frame.info.durations, "publish": time.perf_counter() - started}
+        for product in wanted:
+            if not product.offline:  # what is made for subscribers alone has a stage of its own
+                started = time.perf_counter()
+                self._publish_image(product, frame, settings, header)
+                durations[product.name] = time.perf_counter() - started
         latency = time.monotonic() - frame.info.ready_at
         if settings.latency_budget and latency > settings.latency_budget:
             tally["late_frames"] += 1
@@ -83,6 +85,14 @@ class Outputs:
         self._frame_info.publish(message)
         tally["published"] += 1
         return message
+
+    def _publish_image(self, product: Product, frame: HdrFrame, settings: Parameters, header: Header) -> None:
+        image = getattr(frame, product.attribute)
+        if image is not None:
+            encoding = getattr(settings, f"{product.name}_encoding", product.encoding)
+            self._images[product].publish(image_to_message(image, encoding, header))
+        elif product.live:
+            self._complaints.warn(product.topic, f"{product.topic} stays empty: {NO_UNCERTAINTY}", seconds=60.0)
 
     def _add(self, kind: type, topic: str) -> LifecyclePublisher:
         self._publishers.append(publisher(self._node, kind, topic, self._complaints))

@@ -24,7 +24,7 @@ from rehdr_ros.reconstruction.tonemap import ToneMapper
 from rehdr_ros.reconstruction.voxel_input import VoxelConfig
 from rehdr_ros.reconstruction.warm_up import warm_up as warm_up_kernels
 from rehdr_ros.settings import changed
-from rehdr_ros.transfer import Download
+from rehdr_ros.transfer import Download, LateDownload
 
 
 @dataclass(frozen=True)
@@ -56,22 +56,44 @@ class FrameInfo:
 class HdrFrame:
     """radiance: (H, W, 3) float32 linear RGB; tonemapped: (H, W, 3) uint8 RGB; stamp and frame_id of its LDR frame.
 
-    image: that frame as it came. event_image: its events over it, (H, W, 3) uint8 RGB, where the configuration asks for
-    them.
+    image: that frame as it came; white: its value that means white. event_image: its events over it, (H, W, 3) uint8
+    RGB, where the configuration asks for them. uncertainty and cause are made for who asks for them.
     """
 
     stamp_ns: int
     frame_id: str
     image: np.ndarray
+    white: float
     download: Download
     tonemapped: np.ndarray
     info: FrameInfo
     event_image: np.ndarray | None = None
+    sigma: LateDownload | None = None
+    causes: LateDownload | None = None
 
     @property
     def radiance(self) -> np.ndarray:
         # Who asks waits for it, and not the next frame.
         return self.download.array()
+
+    @property
+    def ldr(self) -> np.ndarray:
+        """The frame that came, (H, W, 3) uint8 RGB."""
+        ldr = self.image if self.image.ndim == 3 else np.repeat(self.image[..., None], 3, 2)
+        if ldr.dtype == np.uint8:
+            return ldr
+        scaled = np.nan_to_num(ldr.astype(np.float32) / np.float32(self.white))
+        return (scaled.clip(0, 1) * 255 + 0.5).astype(np.uint8)
+
+    @property
+    def uncertainty(self) -> np.ndarray | None:
+        """One sigma of log2 luminance, in stops, (H, W) float32; None for networks of "relative" radiance."""
+        return None if self.sigma is None else self.sigma.array()[0, 0] / np.float32(math.log(2))
+
+    @property
+    def cause(self) -> np.ndarray | None:
+        """What each pixel rests on, an index of products.CAUSES, (H, W) uint8; None as of `uncertainty`."""
+        return None if self.causes is None else self.causes.array()[0, 0].astype(np.uint8)
 
 
 class HdrPipeline:
@@ -167,10 +189,6 @@ class HdrPipeline:
         with self._lock:
             self.config = config
             self._changes += changes
-
-    def white(self, dtype: np.dtype) -> float:
-        """The value that means white in frames of this type."""
-        return self._reconstructor.white(dtype)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -369,11 +387,11 @@ class HdrPipeline:
         radiance = _pixels(result.radiance)
         tonemapped, tonemapped_clipped = self._tonemapper(radiance, frame.stamp_ns)
         download = Download(radiance)
+        late = [part if part is None else LateDownload(part) for part in (result.sigma, result.cause)]
         durations = {"decode": decode_seconds, **result.durations, "tonemap": time.perf_counter() - started}
-        picture = None
+        picture, white = None, self._reconstructor.white(frame.image.dtype)
         if self.config.event_image:
             started = time.perf_counter()
-            white = self._reconstructor.white(frame.image.dtype)
             picture = event_image(result.grid[0].cpu().numpy(), frame.image, white)
             durations["event_image"] = time.perf_counter() - started
         counters = self.counters
@@ -393,7 +411,7 @@ class HdrPipeline:
             durations=durations,
         )
         self._index += 1
-        return HdrFrame(frame.stamp_ns, frame.frame_id, frame.image, download, tonemapped, info, picture)
+        return HdrFrame(frame.stamp_ns, frame.frame_id, frame.image, white, download, tonemapped, info, picture, *late)
 
     def _decoder_for(self, packet: Packet):
         key = (packet.encoding, packet.width, packet.height)

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Events
-from rehdr_ros.network import load_checkpoint
+from rehdr_ros.network import Estimate, load_checkpoint
 from rehdr_ros.network.rehdr import USUAL_SECONDS
+from rehdr_ros.products import CAUSES
 from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
 from rehdr_ros.reconstruction.engine import PRECISIONS, Engine
 from rehdr_ros.reconstruction.response import Response
@@ -22,11 +23,14 @@ from rehdr_ros.reconstruction.voxel_input import VoxelConfig, VoxelInput
 class Reconstruction:
     """radiance: (1, 3, H, W) float32 on the device; clipped_fraction: of the LDR; durations: stage -> s.
 
-    grid: the frame's signed events, (1, bins, H, W) float32 on the device; it holds until the next frame.
+    sigma, cause: as of network.Estimate. grid: the frame's signed events, (1, bins, H, W) float32 on the device. All
+    three hold until the next frame.
     reset_reason: why the hidden state was forgotten on the way, else empty.
     """
 
     radiance: Tensor
+    sigma: Tensor | None
+    cause: Tensor | None
     grid: Tensor
     clipped_fraction: float
     durations: dict[str, float] = field(default_factory=dict)
@@ -176,18 +180,17 @@ class Reconstructor:
         grid, ldr, voxel, clipped, gain = self._inputs(*given, watch)
         seconds = USUAL_SECONDS if t0_ns is None else max(t1_ns - t0_ns, 0) * 1e-9
         estimate, self._state = self._engine.estimate(ldr, voxel, self._state, self._clipped_from, seconds)
-        radiance = estimate.radiance
-        if not _is_finite(radiance):
+        if not _is_finite(estimate.radiance):
             self.not_finite += 1
             reason, self._state = "not finite", None
             estimate, self._state = self._engine.estimate(ldr, voxel, None, self._clipped_from, seconds)
-            radiance = estimate.radiance
-            if not _is_finite(radiance):  # no state is to blame
-                radiance, self._state = torch.where(radiance.isfinite(), radiance, ldr), None
+            if not _is_finite(estimate.radiance):  # no state is to blame
+                estimate, self._state = _where_finite(estimate, ldr), None
+        radiance, sigma, cause = estimate
         if gain != 1.0:
-            radiance = radiance * gain
+            radiance = radiance * gain  # of which sigma, a share, knows nothing
         watch.lap("network")
-        return Reconstruction(radiance, grid, clipped, watch.durations, reason)
+        return Reconstruction(radiance, sigma, cause, grid, clipped, watch.durations, reason)
 
     def _fall_back(self) -> bool:
         """To 16 bits on the same device, else to the CPU; False where that is not allowed, or nothing is left."""
@@ -254,6 +257,16 @@ def pick_precision(name: str, device: torch.device) -> str:
 
 def _is_finite(radiance: Tensor) -> bool:
     return math.isfinite(radiance.sum().item())
+
+
+def _where_finite(estimate: Estimate, ldr: Tensor) -> Estimate:
+    """Elsewhere the frame as it came, of which, where it clips, nothing is known."""
+    radiance, sigma, cause = estimate
+    finite = radiance.isfinite()
+    if sigma is not None:
+        lost = (cause > 0) & ~finite.all(1, keepdim=True)
+        sigma, cause = sigma.masked_fill(lost, math.inf), cause.masked_fill(lost, CAUSES.index("lost"))
+    return Estimate(torch.where(finite, radiance, ldr), sigma, cause)
 
 
 class _Stopwatch:

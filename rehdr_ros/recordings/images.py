@@ -16,23 +16,21 @@ _BT709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)  # chromaticities 
 
 
 def write_exr(
-    path: str | Path, rgb: np.ndarray, half: bool = False, notes: Mapping[str, str | float] | None = None
+    path: str | Path, image: np.ndarray, half: bool = False, notes: Mapping[str, str | float] | None = None
 ) -> None:
-    """Write linear RGB with BT.709 primaries, float32 (H, W, 3), losslessly compressed; the header names the primaries.
+    """Write linear RGB with BT.709 primaries, float32 (H, W, 3), or one channel, float32 (H, W), losslessly compressed.
 
+    The header names the primaries; the one channel is called Y, which every viewer shows.
     As 32-bit floats or, half, as 16-bit floats clipped at 65504. notes: more attributes of the header.
     Raises ValueError for another array, and OSError where the file cannot be written.
     """
-    require_rgb(rgb, np.float32)
-    pixels = np.clip(rgb, -_HALF_MAX, _HALF_MAX).astype(np.float16) if half else np.ascontiguousarray(rgb)
-    header = {
-        **(notes or {}),
-        "compression": OpenEXR.ZIP_COMPRESSION,
-        "type": OpenEXR.scanlineimage,
-        "chromaticities": _BT709,
-    }
+    _require_image(image, np.float32)
+    pixels = np.clip(image, -_HALF_MAX, _HALF_MAX).astype(np.float16) if half else np.ascontiguousarray(image)
+    header = {**(notes or {}), "compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+    if image.ndim == 3:
+        header["chromaticities"] = _BT709
     with writing(path, RuntimeError):
-        OpenEXR.File(header, {"RGB": pixels}).write(str(path))
+        OpenEXR.File(header, {"RGB" if image.ndim == 3 else "Y": pixels}).write(str(path))
 
 
 def read_exr(path: str | Path) -> np.ndarray:
@@ -66,16 +64,16 @@ def read_radiance(path: str | Path) -> np.ndarray:
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
 
-def write_png(path: str | Path, rgb: np.ndarray) -> None:
-    """Write uint8 RGB (H, W, 3). Raises OSError where the file cannot be written."""
-    require_rgb(rgb, np.uint8)
-    _, png = cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+def write_png(path: str | Path, image: np.ndarray) -> None:
+    """Write uint8 RGB (H, W, 3), or one channel (H, W). Raises OSError where the file cannot be written."""
+    _require_image(image, np.uint8)
+    _, png = cv2.imencode(".png", image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     with writing(path):
         Path(path).write_bytes(png)  # cv2.imwrite says nothing of a full disk
 
 
 def read_png(path: str | Path) -> np.ndarray:
-    """What `write_png` wrote. Raises InputError for a file that is no image."""
+    """What `write_png` wrote, one channel as grey RGB. Raises InputError for a file that is no image."""
     _must_exist(path)
     bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if bgr is None:
@@ -87,6 +85,13 @@ def require_rgb(rgb: np.ndarray, dtype: type) -> None:
     """Raise ValueError for anything but (H, W, 3) of that dtype."""
     if rgb.dtype != dtype or rgb.ndim != 3 or rgb.shape[2] != 3:
         raise ValueError(f"expected {np.dtype(dtype)} (H, W, 3), not {rgb.dtype} {rgb.shape}")
+
+
+def _require_image(image: np.ndarray, dtype: type) -> None:
+    if image.ndim != 2:
+        require_rgb(image, dtype)
+    elif image.dtype != dtype:
+        raise ValueError(f"expected {np.dtype(dtype)} (H, W), not {image.dtype}")
 
 
 def _must_exist(path: str | Path) -> None:

@@ -8,31 +8,31 @@ import os
 import re
 import shutil
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rehdr_ros.errors import InputError, writing
-from rehdr_ros.recordings.images import write_exr, write_png
+from rehdr_ros.products import PRODUCTS, Product
+from rehdr_ros.recordings.images import read_exr, read_png, write_exr, write_png
 
 TABLE, SUMMARY = "frames.csv", "summary.json"
 VIDEO, HDR_VIDEO, BAG = "video.mp4", "hdr.mp4", "bag"
 _OTHERS = (SUMMARY, VIDEO, HDR_VIDEO, BAG, "report.html", "metrics.json")
-_KINDS = {"hdr": ".exr", "tonemapped": ".png", "ldr": ".png", "events": ".png"}
 _THREADS = 4  # that compress and write beside the next frames
 _WAITING = 4  # frames at most that are not yet written
 _NAME = re.compile(r"(\d{6,})\.(exr|png)")
 
 
 class ResultWriter:
-    """Writes hdr/NNNNNN.exr, KIND/NNNNNN.png of every kind of picture, and frames.csv. A context manager.
+    """Writes the products of every frame, NAME/NNNNNN.exr or .png, and frames.csv. A context manager.
 
-    half: 16-bit EXR. notes: attributes of every EXR. count: frames that are there already, of a run that now goes on;
-    later ones are removed, and so is all else that an earlier run has left where there are none.
+    half: 16-bit EXR. notes: attributes of each radiance's EXR. count: frames that are there already, of a run that now
+    goes on; later ones are removed, and so is all else that an earlier run has left where there are none.
     """
 
     def __init__(
@@ -63,18 +63,14 @@ class ResultWriter:
             with self._writing_table():
                 self._table.close()
 
-    def write(self, radiance: np.ndarray, pictures: Mapping[str, np.ndarray], row: Mapping[str, Any]) -> None:
-        """One frame: float32 (H, W, 3), its pictures by kind, uint8 (H, W, 3), and its row of frames.csv.
+    def write(self, pictures: Mapping[Product, np.ndarray], row: Mapping[str, Any]) -> None:
+        """One frame: its pictures, float32 for EXR and uint8 for PNG, and its row of frames.csv.
 
         All rows have the same keys; `stamp_ns` is noted in the EXR too. Files are written in the background: the arrays
         must stay as they are, and what fails, with OSError for one, is raised by a later call.
         """
-        name = f"{self.count:06d}"
-        notes = {**self._notes, "stampNs": str(row["stamp_ns"])}
-        tasks = [self._pool.submit(write_exr, self._place("hdr") / f"{name}.exr", radiance, self._half, notes)]
-        for kind, picture in pictures.items():
-            tasks.append(self._pool.submit(write_png, self._place(kind) / f"{name}.png", picture))
-        self._waiting.append(tasks)
+        stamp = {"stampNs": str(row["stamp_ns"])}
+        self._waiting.append([self._submit(*picture, stamp) for picture in pictures.items()])
         self._write_row(row)
         while len(self._waiting) > _WAITING:
             self._finish_oldest()
@@ -92,10 +88,13 @@ class ResultWriter:
         for task in self._waiting.popleft():
             task.result()
 
-    def _place(self, kind: str) -> Path:
-        place = self._folder / kind
-        place.mkdir(exist_ok=True)
-        return place
+    def _submit(self, product: Product, image: np.ndarray, stamp: Mapping[str, str]) -> Future:
+        path = self._folder / product.file(self.count)
+        path.parent.mkdir(exist_ok=True)
+        if product.suffix == ".png":
+            return self._pool.submit(write_png, path, image)
+        notes = {"unit": "stops, one sigma of log2 luminance"} if product.is_plane else self._notes
+        return self._pool.submit(write_exr, path, image, self._half, {**notes, **stamp})
 
     def _write_row(self, row: Mapping[str, Any]) -> None:
         if self._rows is None:
@@ -117,14 +116,19 @@ def read_rows(folder: str | Path) -> Iterator[dict[str, str]]:
         yield from csv.DictReader(file)
 
 
-def is_whole(folder: str | Path, count: int) -> bool:
+def read_picture(folder: str | Path, product: Product, index: int) -> np.ndarray:
+    """What ResultWriter wrote. Raises FileNotFoundError, and InputError for another kind of file."""
+    path = Path(folder) / product.file(index)
+    image = read_exr(path) if product.suffix == ".exr" else read_png(path)
+    return np.ascontiguousarray(image[..., 0]) if product.is_plane else image
+
+
+def is_whole(folder: str | Path, count: int, products: Iterable[Product]) -> bool:
     """Whether the first `count` frames have their rows and files, which a power cut may have taken."""
     folder = Path(folder)
     try:
         rows = sum(1 for _ in read_rows(folder))
-        sizes = [
-            (folder / kind / f"{k:06d}{suffix}").stat().st_size for kind, suffix in _KINDS.items() for k in range(count)
-        ]
+        sizes = [(folder / product.file(k)).stat().st_size for product in products for k in range(count)]
     except (OSError, csv.Error, UnicodeDecodeError):
         return False
     return rows >= count and all(sizes)
@@ -138,7 +142,7 @@ def write_summary(folder: str | Path, summary: Mapping[str, Any]) -> None:
 
 
 def frame_files(folder: str | Path, kind: str) -> list[Path]:
-    """The numbered files of a kind, `hdr` or one of the pictures, in order."""
+    """The numbered files of a product, by its name, in order."""
     found = [p for p in (Path(folder) / kind).glob("*") if _NAME.fullmatch(p.name)]
     return sorted(found, key=lambda path: int(path.stem))
 
@@ -162,7 +166,9 @@ def _keep_rows(path: Path, count: int) -> list[str]:
 
 
 def _remove_frames(folder: Path, count: int) -> None:
-    for kind in _KINDS:
-        for path in frame_files(folder, kind):
+    for product in PRODUCTS:
+        for path in frame_files(folder, product.name):
             if int(path.stem) >= count:
                 path.unlink()
+        with suppress(OSError):  # for others have put something there
+            (folder / product.name).rmdir()

@@ -11,6 +11,7 @@ from typing import Any
 from rosbags.serde import SerdeError
 
 from rehdr_ros.events import Camera, Events, Packet
+from rehdr_ros.products import PRODUCTS, published
 from rehdr_ros.recordings.bag_storage import BagStorage, Message, one_line
 from rehdr_ros.recordings.bag_types import CAMERA_INFO, COMPRESSED, DVS_EVENTS, EVENTS, EXPOSURE, IMAGE
 from rehdr_ros.recordings.camera_message import camera_from_message
@@ -25,7 +26,9 @@ from rehdr_ros.recordings.ros1_message import events_from_ros1_event_array
 EVENT_TYPES = (EVENTS, DVS_EVENTS)
 IMAGE_TYPES = (IMAGE, COMPRESSED)
 
-_DERIVED = {"ground_truth", "hdr", "tonemapped", "event_image"}  # images under these names are not the camera's own
+# Images under these names are not the camera's own.
+_DERIVED = {"ground_truth", *(product.topic.partition("/")[0] for product in published(PRODUCTS))}
+_ABOUT_PIXELS = tuple(f"/{product.topic}" for product in published(PRODUCTS) if not product.offline)
 _PACKED, _DEPTH = "/compressed", "/compressedDepth"  # what image_transport puts behind the name of the raw images
 
 
@@ -33,9 +36,10 @@ class BagRecording:
     """The events and frames of a bag: a folder, or one of its .mcap, .db3 or .bag files; see Recording.
 
     Topics that are not named are found by their type; topics with messages come before empty ones, packets before
-    EventArrays, the camera's own images before those that were made of them, an image before its compressed sibling;
-    then the names decide. `topics`: all topics, name -> Topic. `events_topics`, `image_topics`: the candidates in that
-    order. `events_topic`, `image_topic`: the choice, None where there is no candidate.
+    EventArrays, the camera's own images before those that were made of them, these before what tells of their pixels,
+    an image before its compressed sibling; then the names decide. `topics`: all topics, name -> Topic. `events_topics`,
+    `image_topics`: the candidates in that order. `events_topic`, `image_topic`: the choice, None where there is no
+    candidate.
     Every iteration opens the bag anew and streams it, so that several may go on at once.
     Raises RecordingError for a path that is no readable bag and for a named topic that is not there.
     """
@@ -148,7 +152,7 @@ class BagRecording:
 
     def _order_of_images(self, name: str) -> tuple:
         topic = self.topics[name]
-        derived = bool(_DERIVED & set(name.split("/")))
+        derived = bool(_DERIVED & set(name.split("/"))) + name.endswith(_ABOUT_PIXELS)
         return not topic.count, derived, name.removesuffix(_PACKED), topic.type == COMPRESSED
 
     def _choose(self, name: str | None, types: tuple[str, ...], candidates: list[str]) -> str | None:

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.recordings.images import read_exr, read_png
+from rehdr_ros.products import NAMED
+from rehdr_ros.recordings.results import read_picture
 from rehdr_ros.report.table import Table, read_table
 from rehdr_ros.report.timeline import Timeline, timeline
 
@@ -18,7 +19,8 @@ INSTANTS = 8
 # With all views some 10 bytes of the page each, and never more than 15.
 _PIXELS = 1_000_000
 _HALF_MAX = 65504.0
-_PICTURES = {"hdr": ".exr", "tonemapped": ".png", "ldr": ".png", "events": ".png"}
+_NEEDED = {"hdr", "tonemapped"}
+_OPTIONAL = NAMED.keys() - _NEEDED
 _MISSING = {
     "ldr": "The folder has no ldr/: what the camera saw can't be shown beside the result.",
     "events": "The folder has no events/: the events can't be shown.",
@@ -30,7 +32,8 @@ class Instant:
     """One frame, its pictures reduced to (h, w).
 
     number: in the folder, from 0; size: width and height of the recording. radiance: linear RGB, float16 (h, w, 3);
-    tonemapped, ldr, events: uint8 RGB (h, w, 3), the last two None where the folder lacks them.
+    tonemapped, ldr, events: uint8 RGB (h, w, 3). uncertainty: float16 (h, w), stops; cause: uint8 (h, w). All but the
+    first two None where the folder lacks them.
     linear: (exponent, scale) so that scale * (ldr / 255) ** exponent is in units of the radiance.
     """
 
@@ -40,6 +43,8 @@ class Instant:
     tonemapped: np.ndarray
     ldr: np.ndarray | None
     events: np.ndarray | None
+    uncertainty: np.ndarray | None
+    cause: np.ndarray | None
     linear: tuple[float, float]
 
 
@@ -96,10 +101,10 @@ def gather(folder: str | Path, instants: int = INSTANTS) -> Report:
 def _numbers(folder: Path) -> tuple[list[int], set[str]]:
     """The frames that have all kinds of pictures that the folder has, and these kinds."""
     found = {
-        kind: {int(path.stem) for path in (folder / kind).glob(f"*{suffix}") if path.stem.isdecimal()}
-        for kind, suffix in _PICTURES.items()
+        kind: {int(path.stem) for path in (folder / kind).glob(f"*{product.suffix}") if path.stem.isdecimal()}
+        for kind, product in NAMED.items()
     }
-    kinds = {"hdr", "tonemapped"} | {kind for kind in ("ldr", "events") if found[kind]}
+    kinds = _NEEDED | {kind for kind in found if found[kind]}
     return sorted(set.intersection(*(found[kind] for kind in kinds))), kinds
 
 
@@ -111,30 +116,30 @@ def _spread(numbers: list[int], count: int) -> list[int]:
 
 
 def _instant(folder: Path, number: int, kinds: set[str], pixels: int) -> Instant:
-    radiance = np.nan_to_num(read_exr(folder / "hdr" / f"{number:06d}.exr"), posinf=_HALF_MAX)
-    height, width = radiance.shape[:2]
-    pictures = {
-        kind: _fit(read_png(folder / kind / f"{number:06d}.png"), width, height) if kind in kinds else None
-        for kind in ("tonemapped", "ldr", "events")
-    }
-    linear = _linearisation(pictures["ldr"], radiance) if pictures["ldr"] is not None else (1.0, 1.0)
+    whole = {kind: read_picture(folder, product, number) for kind, product in NAMED.items() if kind in kinds}
+    height, width = whole["hdr"].shape[:2]
+    for kind in ("hdr", "uncertainty"):
+        if kind in whole:
+            whole[kind] = np.nan_to_num(whole[kind], posinf=_HALF_MAX)
+    whole = {kind: _fit(picture, width, height, kind) for kind, picture in whole.items()}
+    linear = _linearisation(whole["ldr"], whole["hdr"]) if "ldr" in whole else (1.0, 1.0)
     factor = min((pixels / (width * height)) ** 0.5, 1.0)
     small = (max(int(width * factor), 1), max(int(height * factor), 1))
-    return Instant(
-        number,
-        (width, height),
-        np.clip(_fit(radiance, *small), 0, _HALF_MAX).astype(np.float16),
-        **{kind: picture if picture is None else _fit(picture, *small) for kind, picture in pictures.items()},
-        linear=linear,
-    )
+    held = {kind: _half(_fit(picture, *small, kind)) for kind, picture in whole.items()}
+    return Instant(number, (width, height), held.pop("hdr"), **{**dict.fromkeys(_OPTIONAL), **held}, linear=linear)
 
 
-def _fit(image: np.ndarray, width: int, height: int) -> np.ndarray:
-    return (
-        image
-        if image.shape[1::-1] == (width, height)
-        else cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    )
+def _fit(image: np.ndarray, width: int, height: int, kind: str) -> np.ndarray:
+    """Averaged down to the size; of causes, of which there is no mean, one is taken."""
+    if image.shape[1::-1] == (width, height):
+        return image
+    how = cv2.INTER_NEAREST if kind == "cause" else cv2.INTER_AREA
+    return cv2.resize(image, (width, height), interpolation=how)
+
+
+def _half(image: np.ndarray) -> np.ndarray:
+    """Floats as float16."""
+    return image if image.dtype == np.uint8 else np.clip(image, 0, _HALF_MAX).astype(np.float16)
 
 
 def _linearisation(ldr: np.ndarray, radiance: np.ndarray) -> tuple[float, float]:

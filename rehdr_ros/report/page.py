@@ -12,12 +12,13 @@ from typing import Any
 import cv2
 import numpy as np
 
+from rehdr_ros.products import CAUSES
 from rehdr_ros.report.gather import Instant, Report
 from rehdr_ros.report.numbers import headline, number_tables
 from rehdr_ros.report.timeline import Series, Timeline
 
 _ASSETS = Path(__file__).parent / "assets"
-_SCRIPTS = ("page.js", "compare.js", "exposure.js", "events.js", "timeline.js")
+_SCRIPTS = ("page.js", "compare.js", "uncertainty.js", "exposure.js", "events.js", "timeline.js")
 _WHITE = {
     "ldr_white": "1.0 is the level at which the first frame after a reset saturates (radiance: ldr_white).",
     "relative": "Values are relative: the network puts them in 0..1, without a fixed scale (radiance: relative).",
@@ -48,6 +49,7 @@ def html_page(report: Report) -> str:
 def _data(report: Report) -> dict[str, Any]:
     return {
         "frames": [_frame(instant, report) for instant in report.instants],
+        "causes": CAUSES,
         "timeline": report.timeline and _timeline(report.timeline),
     }
 
@@ -66,12 +68,20 @@ def _frame(instant: Instant, report: Report) -> dict[str, Any]:
         "size": instant.size,
         "width": width,
         "height": height,
-        "radiance": base64.b64encode(zlib.compress(instant.radiance.astype("<f2").tobytes())).decode(),
+        "radiance": _packed(instant.radiance),
         "tonemapped": _data_url(instant.tonemapped),
         "ldr": None if instant.ldr is None else _data_url(instant.ldr),
         "events": None if instant.events is None else _data_url(_events_alone(instant.events)),
+        "uncertainty": None if instant.uncertainty is None else _packed(instant.uncertainty),
+        "cause": None if instant.cause is None else _packed(instant.cause),
         "linear": instant.linear,
     }
+
+
+def _packed(values: np.ndarray) -> str:
+    """float16, little-endian, or uint8."""
+    data = values.astype(values.dtype.newbyteorder("<")).tobytes()
+    return base64.b64encode(zlib.compress(data)).decode()
 
 
 def _events_alone(picture: np.ndarray) -> np.ndarray:

@@ -6,7 +6,8 @@ import resource
 import pytest
 
 from rehdr_ros.errors import is_of_the_machine
-from rehdr_ros.recordings.products import write_bag, write_hdr_video, write_video
+from rehdr_ros.products import written
+from rehdr_ros.recordings.videos_and_bag import write_bag, write_hdr_video, write_video
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_reconstruct_names_the_first_file(rehdr, small_files, simulated_bag, tin
 PRODUCTS = {
     "video.mp4": lambda folder: write_video(folder, 10.0),
     "hdr.mp4": lambda folder: write_hdr_video(folder, 10.0, 203.0),
-    "bag": lambda folder: write_bag(folder, "lens"),
+    "bag": lambda folder: write_bag(folder, written(uncertainty=False), "lens"),
 }
 
 

@@ -15,6 +15,8 @@ import pytest
 from rehdr_ros.cli import reconstruct as command
 from rehdr_ros.cli.output_folder import claimed
 from rehdr_ros.events import Events, make_encoder
+from rehdr_ros.network import Rehdr, RehdrConfig, save_checkpoint
+from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
 from rehdr_ros.recordings import BagWriter, open_recording, read_exr, video
 from rehdr_ros.recordings.images import read_png
 from rehdr_ros.recordings.pq import encode_pq
@@ -222,6 +224,51 @@ def test_the_bag_says_what_the_node_would_have(simulated_bag, reconstruct, tmp_p
         assert {(i.width, i.d[0], i.header.frame_id) for i in infos} == {(64, 0.1, "camera")}
 
 
+def test_uncertainty_and_cause_are_those_of_the_pipeline(simulated_bag, reconstruct, tiny_weights):
+    folder = reconstruct(simulated_bag, "--uncertainty", "--bag")
+    assert names(folder / "uncertainty") == [f"{k:06d}.exr" for k in range(10)]
+    assert names(folder / "cause") == [f"{k:06d}.png" for k in range(10)]
+    pipeline = HdrPipeline(PipelineConfig(weights=str(tiny_weights), device="cpu", policy="all"))
+    frames = list(command.reconstruct(pipeline, open_recording(simulated_bag).messages()))
+    bag = open_recording(folder / "bag")
+    streams = [list(bag.frames(f"/hdr/{name}")) for name in ("uncertainty", "cause")]
+    for k, (frame, *published) in enumerate(zip(frames, *streams, strict=True)):
+        with OpenEXR.File(str(folder / "uncertainty" / f"{k:06d}.exr")) as file:
+            header, uncertainty = dict(file.header()), file.channels()["Y"].pixels
+        cause = cv2.imread(str(folder / "cause" / f"{k:06d}.png"), cv2.IMREAD_UNCHANGED)
+        assert header["stampNs"] == str(frame.stamp_ns) and "stops" in header["unit"]
+        for image, written, message in zip(
+            (frame.uncertainty, frame.cause), (uncertainty, cause), published, strict=True
+        ):
+            assert written.dtype == image.dtype and image.shape == (48, 64)
+            np.testing.assert_array_equal(written, image)
+            np.testing.assert_array_equal(message.image, image)
+            assert (message.stamp_ns, message.frame_id) == (frame.stamp_ns, "camera")
+
+
+def test_a_run_without_uncertainty_leaves_none(simulated_bag, reconstruct):
+    folder = reconstruct(simulated_bag, "--uncertainty")
+    assert {"uncertainty", "cause"} <= set(names(folder))
+    assert not {"uncertainty", "cause"} & set(names(reconstruct(simulated_bag)))
+
+
+def test_half_holds_for_the_uncertainty_too(simulated_bag, reconstruct):
+    full = read_exr(reconstruct(simulated_bag, "--uncertainty") / "uncertainty" / "000009.exr")
+    half = read_exr(reconstruct(simulated_bag, "--uncertainty", "--half") / "uncertainty" / "000009.exr")
+    np.testing.assert_array_equal(half, full.astype(np.float16))
+
+
+def test_weights_that_know_no_uncertainty_refuse_it(simulated_bag, reconstruct, rehdr, tmp_path):
+    folder = reconstruct(simulated_bag)
+    whole = contents(folder)
+    save_checkpoint(Rehdr(RehdrConfig(base_channels=4, radiance="relative")), tmp_path / "relative.safetensors")
+    options = "--weights", tmp_path / "relative.safetensors", "--device", "cpu"
+    outcome = rehdr("reconstruct", simulated_bag, "-o", folder, "--uncertainty", *options)
+    assert outcome.code == 2 and "--uncertainty" in outcome.err and outcome.err.count("\n") == 1
+    assert contents(folder) == whole
+    assert rehdr("reconstruct", simulated_bag, "-o", folder, *options).code == 0
+
+
 def test_hdr_video_has_every_frame(simulated_bag, reconstruct, planes_of):
     folder = reconstruct(simulated_bag, "--hdr-video", "--hdr-white", 100)
     with av.open(str(folder / "hdr.mp4")) as file:
@@ -245,7 +292,7 @@ def test_a_video_that_ffmpeg_cannot_encode_is_refused_before_the_work(
     assert line.startswith(f"rehdr reconstruct: {name} needs an FFmpeg that encodes") and "libx26x" in line
 
 
-PRODUCTS = ("--hdr-video", "--bag")
+PRODUCTS = ("--hdr-video", "--bag", "--uncertainty")
 
 
 def contents(folder) -> dict[str, bytes | list]:
@@ -309,20 +356,22 @@ def test_another_setting_starts_anew(simulated_bag, reconstruct, interrupt):
     assert contents(reconstruct(simulated_bag, "--tonemap", "gamma")) == whole
 
 
-@pytest.mark.parametrize("damage", ["rows", "picture", "weights"])
+@pytest.mark.parametrize("damage", ["rows", "picture", "uncertainty", "weights"])
 def test_what_does_not_fit_together_starts_anew(damage, simulated_bag, reconstruct, interrupt, tiny_weights, capfd):
-    folder = reconstruct(simulated_bag)
+    folder = reconstruct(simulated_bag, "--uncertainty")
     whole = contents(folder)
     shutil.rmtree(folder)
-    interrupt(6)
+    interrupt(6, "--uncertainty")
     if damage == "rows":
         table = folder / "frames.csv"
         table.write_text("".join(table.read_text().splitlines(keepends=True)[:-2]))
     elif damage == "picture":
         (folder / "ldr" / "000003.png").write_bytes(b"")
+    elif damage == "uncertainty":
+        (folder / "uncertainty" / "000003.exr").unlink()
     else:
         os.utime(tiny_weights)
-    assert contents(reconstruct(simulated_bag)) == whole
+    assert contents(reconstruct(simulated_bag, "--uncertainty")) == whole
 
 
 def test_killed_while_frames_pass_again_nothing_is_lost(simulated_bag, reconstruct, interrupt, monkeypatch):

@@ -30,6 +30,20 @@ def test_a_luminance_alone_is_grey(tmp_path, radiance):
     np.testing.assert_array_equal(read_exr(tmp_path / "y.exr"), radiance[:, :, [0, 0, 0]])
 
 
+def test_one_channel_round_trips(tmp_path, radiance):
+    write_exr(tmp_path / "y.exr", radiance[:, :, 1], notes={"unit": "stops"})
+    with OpenEXR.File(str(tmp_path / "y.exr")) as file:
+        assert list(file.channels()) == ["Y"] and file.header()["unit"] == "stops"
+        np.testing.assert_array_equal(file.channels()["Y"].pixels, radiance[:, :, 1])
+    causes = np.arange(12, dtype=np.uint8).reshape(3, 4) % 4
+    write_png(tmp_path / "y.png", causes)
+    np.testing.assert_array_equal(cv2.imread(str(tmp_path / "y.png"), cv2.IMREAD_UNCHANGED), causes)
+    with pytest.raises(ValueError, match="float32"):
+        write_exr(tmp_path / "y.exr", causes)
+    with pytest.raises(ValueError, match="uint8"):
+        write_png(tmp_path / "y.png", radiance[:, :, 1])
+
+
 def test_an_exr_without_an_image_is_refused(tmp_path, radiance):
     OpenEXR.File({}, {"Z": np.ascontiguousarray(radiance[:, :, 0])}).write(str(tmp_path / "z.exr"))
     with pytest.raises(ValueError, match="R, G, B or Y"):
@@ -72,7 +86,7 @@ def test_a_png_that_cannot_be_written(tmp_path):
         write_png(tmp_path / "missing" / "a.png", np.zeros((2, 2, 3), np.uint8))
 
 
-@pytest.mark.parametrize("image", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float64)])
+@pytest.mark.parametrize("image", [np.zeros((4, 4, 2), np.uint8), np.zeros((4, 4, 3), np.float64)])
 def test_other_kinds_of_array_are_refused(tmp_path, image):
     for write in (write_png, write_exr, lambda path, array: VideoWriter(path, 30).write(array)):
         with pytest.raises(ValueError, match=r"\(H, W, 3\)"):

@@ -188,3 +188,11 @@ def test_a_packed_image_is_what_rclpy_takes_as_it_is(encoding):
     np.testing.assert_allclose(back, luminance if grey else image, atol=0.6 if encoding == "mono8" else 1e-6)
     data[:] = array.array("B", bytes(len(data)))
     assert image.any()  # a copy: the image stays what it is
+
+
+@pytest.mark.parametrize("encoding, dtype", [("mono8", np.uint8), ("32FC1", np.float32)])
+def test_one_channel_is_packed_as_it_is(encoding, dtype):
+    image = np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH).astype(dtype)
+    np.testing.assert_array_equal(decode(encoding, *pack_image(image, encoding)), image)
+    with pytest.raises(ValueError, match="rgb8"):
+        pack_image(image, "rgb8")

@@ -82,6 +82,11 @@ def test_the_camera_s_own_images_are_preferred(tmp_path):
     assert BagRecording(path, image_topic=derived[0]).image_topic == derived[0]
 
 
+def test_pictures_come_before_what_tells_of_their_pixels(tmp_path):
+    topics = ["/hdr/image_raw", "/tonemapped/image_raw", "/hdr/cause", "/hdr/uncertainty"]
+    assert BagRecording(write(tmp_path / "bag", *topics)).image_topics == topics
+
+
 def test_events_of_several_cameras(tmp_path):
     path = write(tmp_path / "bag", "/b/events", "/a/events")
     assert BagRecording(path).events_topics == ["/a/events", "/b/events"]

@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from rehdr_ros.products import PRODUCTS
 from rehdr_ros.recordings import write_exr, write_png
 
 WIDTH, HEIGHT, FRAMES = 64, 48, 20
@@ -35,14 +36,26 @@ def events_of(width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
     return picture
 
 
+def uncertainty_of(width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
+    """From 1/64 stop at the left to 4 at the right."""
+    return np.tile(2.0 ** np.linspace(-6, 2, width, dtype=np.float32), (height, 1))
+
+
+def cause_of(width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
+    """Four columns, from measured to lost."""
+    return np.tile((4 * np.arange(width) // width).astype(np.uint8), (height, 1))
+
+
 def write_frame(folder: Path, frame: int, width: int = WIDTH, height: int = HEIGHT) -> None:
-    for kind in ("hdr", "tonemapped", "ldr", "events"):
-        (folder / kind).mkdir(parents=True, exist_ok=True)
+    for product in PRODUCTS:
+        (folder / product.name).mkdir(parents=True, exist_ok=True)
     radiance = radiance_of(frame, width, height)
     write_exr(folder / "hdr" / f"{frame:06d}.exr", radiance)
     write_png(folder / "tonemapped" / f"{frame:06d}.png", tonemapped_of(frame, width, height))
     write_png(folder / "ldr" / f"{frame:06d}.png", ldr_of(radiance))
     write_png(folder / "events" / f"{frame:06d}.png", events_of(width, height))
+    write_exr(folder / "uncertainty" / f"{frame:06d}.exr", uncertainty_of(width, height))
+    write_png(folder / "cause" / f"{frame:06d}.png", cause_of(width, height))
 
 
 def row_of(frame: int) -> dict:

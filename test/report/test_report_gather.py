@@ -2,7 +2,19 @@ import json
 
 import numpy as np
 import pytest
-from results_folder import HEIGHT, WIDTH, events_of, ldr_of, radiance_of, row_of, tonemapped_of, write_frame, write_rows
+from results_folder import (
+    HEIGHT,
+    WIDTH,
+    cause_of,
+    events_of,
+    ldr_of,
+    radiance_of,
+    row_of,
+    tonemapped_of,
+    uncertainty_of,
+    write_frame,
+    write_rows,
+)
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.recordings import write_exr, write_png
@@ -22,6 +34,8 @@ def test_pictures_of_frames_spread_over_the_recording(write_results):
         np.testing.assert_array_equal(instant.tonemapped, tonemapped_of(instant.number))
         np.testing.assert_array_equal(instant.ldr, ldr_of(radiance_of(instant.number)))
         np.testing.assert_array_equal(instant.events, events_of())
+        np.testing.assert_allclose(instant.uncertainty, uncertainty_of(), rtol=2**-11)
+        np.testing.assert_array_equal(instant.cause, cause_of())
 
 
 def test_fewer_frames_than_wanted(write_results):
@@ -33,6 +47,12 @@ def test_what_is_missing_is_said(write_results):
     report = gather(write_results(frames=3, without=("ldr", "events")))
     assert [(instant.ldr, instant.events) for instant in report.instants] == [(None, None)] * 3
     assert [note.split(":")[0] for note in report.notes] == ["The folder has no ldr/", "The folder has no events/"]
+
+
+def test_uncertainty_and_cause_are_for_folders_that_have_them(write_results):
+    report = gather(write_results(frames=3, without=("uncertainty", "cause")))
+    assert [(instant.uncertainty, instant.cause) for instant in report.instants] == [(None, None)] * 3
+    assert report.notes == []
 
 
 def test_interrupted_run(write_results):
@@ -76,6 +96,9 @@ def test_large_pictures_are_reduced_and_it_is_said(tmp_path):
     assert 0.99e6 < height * width <= 1e6
     assert width / height == pytest.approx(1.6, rel=0.01)
     assert report.instants[0].radiance.mean() == pytest.approx(radiance_of(0, 1600, 1000).mean(), rel=0.01)
+    assert report.instants[0].uncertainty.mean() == pytest.approx(uncertainty_of(1600, 1000).mean(), rel=0.01)
+    counts = np.bincount(report.instants[0].cause.ravel())  # no cause between two of them
+    np.testing.assert_allclose(counts, height * width / 4, rtol=0.01)
     assert any(f"1600x1000 to {width}x{height}" in note for note in report.notes)
 
 
@@ -87,6 +110,7 @@ def test_page_stays_small(tmp_path):
     write_exr(tmp_path / "hdr" / "000000.exr", noisy)
     for kind in ("ldr", "tonemapped"):
         write_png(tmp_path / kind / "000000.png", ldr_of(noisy.clip(0)))
+    write_exr(tmp_path / "uncertainty" / "000000.exr", noisy[..., 0])
     assert len(html_page(gather(tmp_path))) < 15e6
 
 

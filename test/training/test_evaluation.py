@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from rehdr_ros.network import Rehdr, RehdrConfig
+from rehdr_ros.products import NAMED
 from rehdr_ros.recordings import BagRecording, RecordingError
 from rehdr_ros.recordings.results import ResultWriter
 from rehdr_ros.simulation import SimulationConfig
@@ -46,7 +47,7 @@ def written(path, images):
     """A folder as `rehdr reconstruct` leaves it."""
     with ResultWriter(path) as results:
         for index, (stamp, image) in enumerate(images.items()):
-            results.write(image, {}, {"index": index, "stamp_ns": stamp, "events": 0})
+            results.write({NAMED["hdr"]: image}, {"index": index, "stamp_ns": stamp, "events": 0})
     return path
 
 

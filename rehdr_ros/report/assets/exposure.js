@@ -2,15 +2,10 @@
 {
   const stops = find("#stops");
   const canvases = [find("#hdr"), find("#ldr")];
-  const probes = canvases.map((canvas) => canvas.nextElementSibling);
-  let frame, halves, bytes, probe = null;
+  let frame, halves, bytes, sigmas, causes, probe = null;
   if (data.frames[0].ldr === null) canvases[1].closest("figure").remove();
+  const pointed = [...document.querySelectorAll(".picture canvas")]; // those of the uncertainty, too
 
-  // The value of each non-negative half float; radiance is never negative here.
-  const HALF = Float32Array.from({ length: 0x7c00 }, (_, bits) => {
-    const exponent = bits >> 10, fraction = (bits & 1023) / 1024;
-    return exponent ? 2 ** (exponent - 15) * (1 + fraction) : 2 ** -14 * fraction;
-  });
   const linear = (byte) => frame.linear[1] * (byte / 255) ** frame.linear[0];
 
   const srgb = (value) => value <= 0.0031308 ? 12.92 * value : 1.055 * value ** (1 / 2.4) - 0.055;
@@ -49,8 +44,10 @@
     const place = [x * frame.size[0] / frame.width, y * frame.size[1] / frame.height].map(Math.floor);
     let text = `x ${place[0]}, y ${place[1]} · radiance R ${number(rgb[0])} G ${number(rgb[1])} B ${number(rgb[2])} · ${above}`;
     if (bytes) text += ` · camera ${[...bytes.slice(4 * at, 4 * at + 3)].join(" ")}`;
-    find("#probe-text").textContent = text;
-    for (const mark of probes) {
+    if (sigmas) text += ` · ±${number(HALF[sigmas[at]], 2)} stops`;
+    if (causes) text += ` · ${data.causes[causes[at]]}`;
+    for (const place of document.querySelectorAll(".probe-text")) place.textContent = text;
+    for (const mark of pointed.map((canvas) => canvas.nextElementSibling)) {
       mark.style.display = "block";
       mark.style.left = `${100 * (x + 0.5) / frame.width}%`;
       mark.style.top = `${100 * (y + 0.5) / frame.height}%`;
@@ -68,21 +65,22 @@
   };
 
   const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-  canvases[0].addEventListener("keydown", (event) => {
+  const move = (event) => {
     if (!frame || !(event.key in steps)) return;
     const [x, y] = probe ?? [frame.width >> 1, frame.height >> 1], [dx, dy] = steps[event.key];
     const size = event.shiftKey ? 10 : 1;
     point(x + size * dx, y + size * dy);
     event.preventDefault();
-  });
-  for (const canvas of canvases) {
+  };
+  for (const canvas of pointed) {
+    canvas.addEventListener("keydown", move);
     canvas.addEventListener("pointermove", follow);
     canvas.addEventListener("pointerdown", follow);
   }
   stops.addEventListener("input", draw);
 
   views.push((...chosen) => {
-    [frame, halves, bytes] = chosen;
+    [frame, halves, bytes, sigmas, causes] = chosen;
     draw();
     if (probe) point(...probe); // frames may differ in size
   });

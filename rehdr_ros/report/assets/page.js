@@ -9,10 +9,16 @@ const percent = (fraction) => `${(100 * fraction).toFixed(1)} %`;
 const views = [];
 let shown = 0;
 
-async function inflate(base64) {
+// The value of each non-negative half float; radiance and uncertainty are never negative here.
+const HALF = Float32Array.from({ length: 0x7c00 }, (_, bits) => {
+  const exponent = bits >> 10, fraction = (bits & 1023) / 1024;
+  return exponent ? 2 ** (exponent - 15) * (1 + fraction) : 2 ** -14 * fraction;
+});
+
+async function inflate(base64, kind) {
   const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Uint16Array(await new Response(stream).arrayBuffer());
+  return new kind(await new Response(stream).arrayBuffer());
 }
 
 async function bytesOf(url, width, height) {
@@ -24,9 +30,15 @@ async function bytesOf(url, width, height) {
   return context.getImageData(0, 0, width, height).data;
 }
 
-// Half floats (RGB) and, where there is a frame of the camera, its bytes (RGBA).
+// Half floats (RGB) and, where the folder has them, the bytes (RGBA) of the camera's frame, half floats of the
+// uncertainty and bytes of the cause.
 function pixelsOf(frame) {
-  frame.pixels ??= Promise.all([inflate(frame.radiance), frame.ldr && bytesOf(frame.ldr, frame.width, frame.height)]);
+  frame.pixels ??= Promise.all([
+    inflate(frame.radiance, Uint16Array),
+    frame.ldr && bytesOf(frame.ldr, frame.width, frame.height),
+    frame.uncertainty && inflate(frame.uncertainty, Uint16Array),
+    frame.cause && inflate(frame.cause, Uint8Array),
+  ]);
   return frame.pixels;
 }
 

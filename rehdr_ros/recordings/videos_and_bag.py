@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 
 from rehdr_ros.errors import writing
+from rehdr_ros.products import Product, published
 from rehdr_ros.recordings.bag_writer import BagWriter
 from rehdr_ros.recordings.images import read_exr, read_png
-from rehdr_ros.recordings.results import BAG, HDR_VIDEO, VIDEO, frame_files, read_rows, remove
+from rehdr_ros.recordings.results import BAG, HDR_VIDEO, VIDEO, frame_files, read_picture, read_rows, remove
 from rehdr_ros.recordings.video import HdrVideoWriter, LightLevels, VideoWriter
 
 
@@ -41,19 +42,18 @@ def write_hdr_video(folder: Path, fps: float, white: float) -> Iterator[None]:
             yield
 
 
-def write_bag(folder: Path, frame_id: str, camera_info: Any = None) -> Iterator[None]:
-    """FOLDER/bag with the topics that the node would have published, frame by frame, yielding after each.
+def write_bag(folder: Path, products: Iterable[Product], frame_id: str, camera_info: Any = None) -> Iterator[None]:
+    """FOLDER/bag with what the node would have published of these products, frame by frame, yielding after each.
 
-    /hdr/image_raw and /tonemapped/image_raw; with camera_info, a sensor_msgs/msg/CameraInfo of the frames' camera, its
-    copies beside them.
+    With camera_info, a sensor_msgs/msg/CameraInfo of the frames' camera, its copies beside them.
     """
+    images = [product for product in published(products) if product.live]
     with _in_place(folder / BAG) as path, BagWriter(path) as bag:
         for row in read_rows(folder):
-            name, stamp = f"{int(row['index']):06d}", int(row["stamp_ns"])
-            radiance = read_exr(folder / "hdr" / f"{name}.exr")
-            tonemapped = read_png(folder / "tonemapped" / f"{name}.png")
-            bag.write_image("/hdr/image_raw", stamp, frame_id, radiance, "32FC3")
-            bag.write_image("/tonemapped/image_raw", stamp, frame_id, tonemapped, "rgb8")
+            index, stamp = int(row["index"]), int(row["stamp_ns"])
+            for product in images:
+                image = read_picture(folder, product, index)
+                bag.write_image(f"/{product.topic}", stamp, frame_id, image, product.encoding)
             if camera_info is not None:
                 for topic in ("/hdr/camera_info", "/tonemapped/camera_info"):
                     bag.write_camera_info(topic, stamp, frame_id, camera_info)

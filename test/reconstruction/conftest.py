@@ -15,7 +15,7 @@ def weights(tmp_path_factory):
     """The file of a small network of random weights, which uses all of its inputs and its state."""
     torch.manual_seed(0)
     network = Rehdr(RehdrConfig(base_channels=4, scales=2, residual_blocks=1))
-    torch.nn.init.normal_(network.prediction.conv.weight, std=0.1)
+    torch.nn.init.normal_(network.body.prediction.conv.weight, std=0.1)
     path = tmp_path_factory.mktemp("weights") / "random.safetensors"
     save_checkpoint(network, path)
     return str(path)

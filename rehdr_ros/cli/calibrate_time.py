@@ -22,7 +22,7 @@ from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.voxel_input import registration_of
 from rehdr_ros.recordings import write_png
 
-_SETTINGS = (
+SETTINGS = (
     "registration",
     "event_roi",
     "homography",
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--pairs", type=int, default=40, metavar="N", help="most pairs of frames, spread over it all")
     group.add_argument("-o", "--output", metavar="FOLDER", help="for curve.csv, curve.png and before_after.png")
     group.add_argument("--json", action="store_true", help="print one JSON object")
-    add_pipeline_options(parser, _SETTINGS)
+    add_pipeline_options(parser, SETTINGS)
 
 
 def run(args: argparse.Namespace) -> None:

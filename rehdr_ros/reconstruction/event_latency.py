@@ -46,15 +46,18 @@ _FASTEST = 0.05  # s a second, by which the latency in use follows
 class Measured(NamedTuple):
     """latency: s, how much later than the light events are stamped; deviation: its standard deviation, s.
 
-    explained: share, 0..1, of the frames' change; on, off: contrast thresholds, nat; pairs: of frames that tell it, as
-    far as they are remembered; pixels: in them. doubts: why not to trust it, in words.
+    explained: share, 0..1, of the frames' change; predicted: the same by what earlier pairs of frames told, NaN before
+    the third; on, off: contrast thresholds, nat; noise: variance that an event adds, nat^2; pairs: of frames that tell
+    it, as far as they are remembered; pixels: in them. doubts: why not to trust it, in words.
     """
 
     latency: float
     deviation: float
     explained: float
+    predicted: float
     on: float
     off: float
+    noise: float
     pairs: float
     pixels: float
     doubts: tuple[str, ...]
@@ -85,8 +88,9 @@ class EventLatency:
         """Start anew: other clocks, pixels or responses."""
         self.latency = 0.0
         self.measured: Measured | None = None
-        self._sums = np.zeros((_GROUPS, 6, len(self.offsets)))
+        self._sums = np.zeros((_GROUPS, 7, len(self.offsets)))
         self._pairs = self._pixels = 0.0
+        self._predicted = np.zeros(2)  # squared change, of it explained
         self._turn = 0
         self._table: np.ndarray | None = None
         self._made_for: tuple | None = None
@@ -161,20 +165,30 @@ class EventLatency:
         parts = [_between(part, begin, end) for part in self._events]
         t, index, p = (np.concatenate(column) for column in zip(*parts, strict=True))
         change = np.clip(second.log - first.log, -_MOST_CHANGE, _MOST_CHANGE)
-        sums = np.zeros((6, len(self.offsets)))
+        sums = np.zeros((7, len(self.offsets)))
         pixels = _accumulate(
             t, index, p, first.usable & second.usable, change, *first.exposed, *second.exposed, self._offsets_ns,
             self._turn, sums,
         )  # fmt: skip
         if pixels > 1:
+            self._predict(sums)
             self._sums[self._turn % _GROUPS] += sums
             self._pairs, self._pixels = self._pairs + 1, self._pixels + pixels
         self._turn += 1
         self.measured = self._measure()
 
+    def _predict(self, sums: np.ndarray) -> None:
+        """How well the pair is explained by the latency and the thresholds of those before."""
+        if self._turn < 2:
+            return
+        explained, on, off = _explained(self._sums.sum(0))
+        gained = _gained(sums, on, off)
+        self._predicted += sums[5, 0], np.interp(_peaks(explained[None])[0], np.arange(len(gained)), gained)
+
     def _fade(self, seconds: float) -> None:
         kept = float(np.exp(-seconds / self._memory))
         self._sums *= kept
+        self._predicted *= kept
         self._pairs, self._pixels = self._pairs * kept, self._pixels * kept
 
     def _measure(self) -> Measured:
@@ -187,11 +201,19 @@ class EventLatency:
         groups = len(without)
         deviation = float(np.sqrt((groups - 1) * without.var())) if groups > 1 else np.inf
         best = int(round(place))
-        doubts = tuple(self._doubts(explained, best, deviation))
+        squares, gained = self._predicted
         return Measured(
-            latency, deviation, float(explained[best]), float(on[best]), float(off[best]), self._pairs, self._pixels,
-            doubts,
-        )  # fmt: skip
+            latency,
+            deviation,
+            float(explained[best]),
+            float(gained / squares) if squares else np.nan,
+            float(on[best]),
+            float(off[best]),
+            float((1 - explained[best]) * total[5, best] / max(total[6, best], 1)),
+            self._pairs,
+            self._pixels,
+            tuple(self._doubts(explained, best, deviation)),
+        )
 
     def _doubts(self, explained: np.ndarray, best: int, deviation: float):
         if self._pairs < _FEWEST_PAIRS or self._pixels < _FEWEST_PIXELS:
@@ -248,14 +270,19 @@ def _between(part: tuple[np.ndarray, ...], begin: int, end: int) -> tuple[np.nda
 
 
 def _explained(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Share of the change explained by least squares, and both thresholds; sums: (..., 6, K) -> (..., K)."""
-    aa, bb, ab, ad, bd, dd = np.moveaxis(sums, -2, 0)
+    """Share of the change explained by least squares, and both thresholds; sums: (..., 7, K) -> (..., K)."""
+    aa, bb, ab, ad, bd, dd, _ = np.moveaxis(sums, -2, 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         determinant = np.maximum(aa * bb - ab * ab, _SINGULAR * aa * bb)
         on = np.nan_to_num(np.maximum((ad * bb - ab * bd) / determinant, 0))
         off = np.nan_to_num(np.maximum((ab * ad - aa * bd) / determinant, 0))
-        gained = 2 * (on * ad - off * bd) - (on * on * aa - 2 * on * off * ab + off * off * bb)
-        return np.nan_to_num(gained / dd), on, off
+        return np.nan_to_num(_gained(sums, on, off) / dd), on, off
+
+
+def _gained(sums: np.ndarray, on: np.ndarray, off: np.ndarray) -> np.ndarray:
+    """Of the squared change, what the counts with these thresholds explain."""
+    aa, bb, ab, ad, bd, _, _ = np.moveaxis(sums, -2, 0)
+    return 2 * (on * ad - off * bd) - (on * on * aa - 2 * on * off * ab + off * off * bb)
 
 
 def _peaks(curves: np.ndarray) -> np.ndarray:
@@ -331,6 +358,7 @@ def _accumulate(t, index, p, usable, change, begin0, end0, begin1, end1, offsets
             sums[3, k] += a * d
             sums[4, k] += b * d
             sums[5, k] += d * d
+            sums[6, k] += a + b
     for k in range(len(offsets)):
         a = b = 0.0
         for n in range(used):

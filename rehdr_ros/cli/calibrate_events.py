@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--range", type=float, default=0.1, metavar="S", help="of the clocks, around event_time_offset")
     group.add_argument("-o", "--output", metavar="FILE", help="YAML of parameters for the node (params_file)")
     group.add_argument("--json", action="store_true", help="print one JSON object")
-    add_pipeline_options(parser, (*SETTINGS, "stamp_is"))
+    add_pipeline_options(parser, SETTINGS)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, LogInfo, OpaqueFunction
-from launch.substitutions import LaunchConfiguration, PythonExpression
+from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import ComposableNodeContainer
 from launch_ros.descriptions import ComposableNode
 from launch_ros.parameter_descriptions import ParameterValue
@@ -28,8 +28,8 @@ _ARGUMENTS = {
 }
 _CAMERA = LaunchConfiguration("camera_name")
 _EXPOSURE = LaunchConfiguration("aps_exposure")
-# Frames and events have one clock. The driver stamps frames in the middle of their exposure, we mean its start.
-_REHDR = ["frame_clock: sensor, event_time_offset: ", PythonExpression(["'%.6f' % (", _EXPOSURE, " / 2e6)"]), ", "]
+# Frames and events have one clock. The driver stamps frames in the middle of their exposure.
+_REHDR = "frame_clock: sensor, stamp_is: middle, "
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -43,7 +43,7 @@ def generate_launch_description() -> LaunchDescription:
             "events": [_CAMERA, "/events"],
             "image": [_CAMERA, "/image_raw"],
             "camera_info": [_CAMERA, "/camera_info"],
-            "parameters": [*_REHDR, LaunchConfiguration("parameters")],
+            "parameters": [_REHDR, LaunchConfiguration("parameters")],
         }.items(),
     )
     # First: where the driver is not installed, launch fails here, and would leave behind what it started.

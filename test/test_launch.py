@@ -296,7 +296,7 @@ def test_a_driver_is_a_component_whose_topics_the_node_takes(actions, tmp_path, 
 def test_a_davis_is_stamped_by_its_own_clock_in_the_middle_of_the_exposure(actions):
     _, context = actions("davis", aps_exposure="100", parameters="policy: all")
     parameters = yaml.safe_load(f"{{{context.launch_configurations['parameters']}}}")
-    assert parameters == {"frame_clock": "sensor", "event_time_offset": 50e-6, "policy": "all"}
+    assert parameters == {"frame_clock": "sensor", "stamp_is": "middle", "policy": "all"}
 
 
 def test_ros2_launch_plays_a_bag_through_the_node_and_ends_with_ctrl_c(tiny_weights, simulated_bag, tmp_path):

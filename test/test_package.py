@@ -64,6 +64,11 @@ def test_messages_have_their_fields():
         "refused_messages": "uint64",
         "tonemapped_clipped_fraction": "float",
         "state_age": "float",
+        "event_latency": "float",
+        "contrast_on": "float",
+        "contrast_off": "float",
+        "event_noise": "float",
+        "explained": "float",
     }
     assert messages.Exposure.get_fields_and_field_types() == {
         "header": "std_msgs/Header",

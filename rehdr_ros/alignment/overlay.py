@@ -19,16 +19,16 @@ _GREY, _INK, _OLD, _NEW = (205, 205, 205), (40, 40, 40), (150, 150, 150), (200, 
 
 
 def before_after(
-    window: Window, offsets: Sequence[float], registration: Registration | None, exposure: float, white: float
+    window: Window, offsets: Sequence[float], registration: Registration | None, until_middle: float, white: float
 ) -> list[np.ndarray]:
     """Where the second frame has most edges and events: both, threefold, for each offset; (H, W, 3) uint8.
 
     The events are those of a tenth of the frame interval on both sides of the exposure's middle: where they fit, they
-    lie on the frame's edges, half of them on each side. offsets: s, added to the events' time; exposure: s; white: the
+    lie on the frame's edges, half of them on each side. offsets: s, added to the events' time; until_middle: s, from stamps to there; white: the
     value of the frame that means white.
     """
     image, half = window.second.image, round(_SHARE * (window.second.stamp_ns - window.first.stamp_ns))
-    middle = window.second.stamp_ns + round(exposure / 2 * 1e9)
+    middle = window.second.stamp_ns + round(until_middle * 1e9)
 
     def grid(offset: float) -> np.ndarray:
         events = window.events.shifted(round(offset * 1e9))

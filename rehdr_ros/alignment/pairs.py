@@ -17,6 +17,7 @@ from rehdr_ros.luminance import BT709
 from rehdr_ros.reconstruction import PipelineConfig
 from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
 from rehdr_ros.reconstruction.response import Response
+from rehdr_ros.reconstruction.synchronizer import STAMPS
 from rehdr_ros.reconstruction.voxel_input import registration_of
 from rehdr_ros.recordings import Calibration
 
@@ -33,7 +34,7 @@ _FEWEST_PIXELS = 100
 class FramePair:
     """A sample of event pixels whose frame pixels are well exposed in two frames that follow each other.
 
-    t0_ns, t1_ns: the middle of each exposure (its start where its length is unknown). pixel: int64 (N,), the sample's
+    t0_ns, t1_ns: the middle of each exposure (its stamp where its length is unknown). pixel: int64 (N,), the sample's
     numbers, y * width + x. change: float64 (N,), of the log luminance from t0 to t1, at most 1.5. tile: int (N,), of
     the image's 4x4. t: int64 (M,) ns ROS time, p: int8 (M,) 1 or -1: the sample's events, pixel by pixel, each pixel's
     in the order of time. first: int64 (N + 1,), where each pixel's begin in there, and the last one's end.
@@ -183,7 +184,7 @@ class _Collector:
     def _middle(self, frame) -> int:
         exposure = frame.exposure if self._exposure is None else self._exposure
         self._known = exposure
-        return frame.stamp_ns + round((exposure or 0.0) / 2 * 1e9)
+        return frame.stamp_ns + round((0.5 - STAMPS[self._config.stamp_is]) * (exposure or 0.0) * 1e9)
 
     def _log_luminance(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """And which pixels are well exposed; both flat."""

@@ -18,6 +18,7 @@ VERBS = {
     "report": "show a results folder as one HTML page",
     "info": "tell what a recording holds: encoding, rates, losses, clocks, hot pixels",
     "calibrate-time": "measure the time offset between events and frames",
+    "calibrate-events": "measure clock offset, latency, thresholds and noise of the events, as parameters of the node",
     "replay": "publish a bag into the ROS graph",
     "simulate": "write a bag with frames, events and the true HDR",
     "evaluate": "compare a reconstruction, or networks, with the truth",

@@ -19,10 +19,11 @@ from rehdr_ros.cli.recording_options import add_recording_options, open_chosen, 
 from rehdr_ros.errors import InputError, writing
 from rehdr_ros.reconstruction import PipelineConfig
 from rehdr_ros.reconstruction.response import Response
+from rehdr_ros.reconstruction.synchronizer import STAMPS
 from rehdr_ros.reconstruction.voxel_input import registration_of
 from rehdr_ros.recordings import write_png
 
-_SETTINGS = (
+SETTINGS = (
     "registration",
     "event_roi",
     "homography",
@@ -31,6 +32,7 @@ _SETTINGS = (
     "white_level",
     "frame_clock",
     "event_time_offset",
+    "stamp_is",
     "max_frame_gap",
 )
 _SHOWN = 3  # pairs of frames in the picture
@@ -45,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--pairs", type=int, default=40, metavar="N", help="most pairs of frames, spread over it all")
     group.add_argument("-o", "--output", metavar="FOLDER", help="for curve.csv, curve.png and before_after.png")
     group.add_argument("--json", action="store_true", help="print one JSON object")
-    add_pipeline_options(parser, _SETTINGS)
+    add_pipeline_options(parser, SETTINGS)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -61,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
     found = estimate_time_offset(
         collected.pairs, present, args.range, lambda offsets: progress(offsets, "comparing", len(offsets), "offset")
     )
-    print(json.dumps(_figures(found, collected)) if args.json else _text(found, collected), flush=True)
+    print(json.dumps(_figures(found, collected)) if args.json else _text(found, collected, args.stamp_is), flush=True)
     if args.output:
         _write(Path(args.output), found, collected, config, args, recording)
 
@@ -73,7 +75,7 @@ def _figures(found: TimeOffset, collected: Collected) -> dict[str, Any]:
     return {"event_time_offset": figures.pop("offset"), **figures, "sure": found.sure, **known, "curve": curve}
 
 
-def _text(found: TimeOffset, collected: Collected) -> str:
+def _text(found: TimeOffset, collected: Collected, stamp_is: str) -> str:
     offset = round(found.offset, 4) + 0.0  # not -0.0
     lines = [
         f"event_time_offset: {offset:.4f}",
@@ -88,7 +90,7 @@ def _text(found: TimeOffset, collected: Collected) -> str:
     if collected.exposure is None:
         lines.append("  exposure    unknown: add half the exposure time to the offset, or give --exposure")
     else:
-        lines.append(f"  exposure    {1e3 * collected.exposure:.1f} ms; a frame's stamp is its start")
+        lines.append(f"  exposure    {1e3 * collected.exposure:.1f} ms; a frame's stamp is its {stamp_is}")
     lines.append("sure" if found.sure else f"unsure: {'; '.join(found.doubts)}")
     return "\n".join(lines)
 
@@ -114,7 +116,8 @@ def _write(
         cameras = [collected.cameras.get(of) for of in ("events", "frames")]
         registration = registration_of(config, window.event_size, image.shape[1::-1], *cameras)
         exposure = window.second.exposure if args.exposure is None else args.exposure
-        rows.append(before_after(window, offsets, registration, exposure or 0.0, response.white(image.dtype)))
+        until_middle = (0.5 - STAMPS[config.stamp_is]) * (exposure or 0.0)
+        rows.append(before_after(window, offsets, registration, until_middle, response.white(image.dtype)))
     times = (round(1e3 * offset, 1) + 0.0 for offset in offsets)  # not -0.0
     titles = [f"{name}: {time:+.1f} ms" for name, time in zip(("at present", "found"), times, strict=True)]
     write_png(folder / "before_after.png", grid_picture(rows, titles))

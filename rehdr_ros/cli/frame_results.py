@@ -38,6 +38,8 @@ def row_of(frame: HdrFrame) -> dict[str, Any]:
         "lost_packets": info.lost_packets,
         "skipped_frames": info.skipped_frames,
         "state_age": round(info.state_age, 6),
+        "event_latency": round(info.event_latency, 6),
+        **{name: round(value, 6) for name, value in info.event_fit._asdict().items()},
         "reset_reason": info.reset_reason,
         **stages,
     }

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from rehdr_ros.products import NAMED, PRODUCTS, published
+from rehdr_ros.reconstruction.event_model import Fit
 from rehdr_ros.recordings import BagRecording
 from rehdr_ros.recordings.results import ResultWriter
 
 INFO_TOPIC = "/rehdr_node/frame_info"
 _COUNTERS = ("events", "dropped_events", "late_events", "lost_packets", "skipped_frames")
-_FRACTIONS = ("clipped_fraction", "tonemapped_clipped_fraction", "state_age")
+_FRACTIONS = ("clipped_fraction", "tonemapped_clipped_fraction", "state_age", "event_latency", *Fit._fields)
 
 
 def write_live_results(bag_in: Path, bag_out: Path, folder: Path) -> Iterator[None]:

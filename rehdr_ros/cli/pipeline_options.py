@@ -8,6 +8,7 @@ from rehdr_ros.reconstruction import PipelineConfig
 
 # Offline frames wait for their events, and every one counts; which pictures there are is the verb's business.
 _LIVE_ONLY = {"event_timeout", "policy", "event_image"}
+_TEXTS = ("response", "event_latency")  # or numbers
 _LISTS = {"event_roi": (int, 4), "homography": (float, 9)}
 
 
@@ -25,7 +26,7 @@ def add_pipeline_options(parser: argparse.ArgumentParser, only: Collection[str] 
             kind, count = _LISTS[setting.name]
             group.add_argument(option, type=kind, nargs=count, metavar="N", **about)
         else:
-            group.add_argument(option, type=str if setting.name == "response" else type(default), **about)
+            group.add_argument(option, type=str if setting.name in _TEXTS else type(default), **about)
 
 
 def pipeline_config(args: argparse.Namespace) -> PipelineConfig:

@@ -236,9 +236,10 @@ def reconstruct(
         elif isinstance(message, Calibration):
             pipeline.set_camera(message.of, message.camera)
         elif isinstance(message, Exposure):
-            pipeline.add_exposure(message.stamp_ns, message.exposure)
+            pipeline.add_exposure(message.stamp_ns, message.exposure, message.exposure_seconds)
         else:
-            pipeline.add_frame(message.stamp_ns, message.image, message.exposure, grid=message.grid)
+            exposure = message.exposure
+            pipeline.add_frame(message.stamp_ns, message.image, exposure, grid=message.grid, exposure_seconds=exposure)
         yield from pipeline.take()
     yield from pipeline.take(flush=True)
 

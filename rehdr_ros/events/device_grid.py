@@ -31,15 +31,16 @@ class DeviceVoxelGrid:
         height: int,
         width: int,
         registration: Registration | None = None,
+        exposures: tuple[int, int] = (0, 0),
     ) -> Tensor:
         """Float32 (bins, height, width)."""
         grid = torch.zeros((bins, height * width), dtype=torch.float32, device=self._device)
         if len(events) and t1 > t0:
             size = (width, height) if registration is None else registration.event_size
-            self._add(events, t0, t1, size, registration, grid)
+            self._add(events, t0, t1, exposures, size, registration, grid)
         return grid.view(bins, height, width)
 
-    def _add(self, events: Events, t0, t1, size, registration: Registration | None, grid: Tensor) -> None:
+    def _add(self, events: Events, t0, t1, exposures, size, registration: Registration | None, grid: Tensor) -> None:
         bins, pixels = grid.shape
         t, p = self._upload(events.t), self._upload(events.p)
         # As int16: devices know little of unsigned 16-bit integers.
@@ -48,10 +49,17 @@ class DeviceVoxelGrid:
         if registration is not None:
             table, shared, weights, holes, donors = self._registered(registration)
             pixel = table[pixel + 1]
-        position = (t - t0).to(torch.float64) * ((bins - 1) / (t1 - t0))
+        position = (t.clamp(t0, t1) - t0).to(torch.float64) * ((bins - 1) / (t1 - t0))
         lower = position.to(torch.int64).clamp_(0, max(bins - 2, 0))
         polarity = torch.where(p != 0, 1.0, -1.0)
-        polarity = torch.where((t > t0) & (t <= t1) & (pixel >= 0), polarity, 0.0)
+        (begin, whole_from), (whole_until, end) = (
+            (at - length // 2, at - length // 2 + length) for at, length in zip((t0, t1), exposures, strict=True)
+        )
+        if any(exposures):
+            passed = ((t - at).double() / max(n, 1) for at, n in zip((begin, whole_until), exposures, strict=True))
+            before, after = (share.clamp(0, 1).float() for share in passed)
+            polarity = polarity * (before - after)
+        polarity = torch.where((t > begin) & (t <= end) & (pixel >= 0), polarity, 0.0)
         share = polarity * (position - lower).to(torch.float32)
         # What doesn't count adds nothing, to any cell that exists.
         cell = lower * pixels + pixel.clamp_min(0)

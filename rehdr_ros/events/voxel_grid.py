@@ -21,6 +21,7 @@ def voxel_grid(
     width: int,
     out: np.ndarray | None = None,
     registration: Registration | None = None,
+    exposures: tuple[int, int] = (0, 0),
 ) -> np.ndarray:
     """Sum the polarities (+1 ON, -1 OFF) of the events in (t0, t1] into a float32 (bins, height, width) grid.
 
@@ -30,6 +31,9 @@ def voxel_grid(
     ignored; without events, or with t1 <= t0, the grid is zero. The order of the events does not matter.
     `out`, if given, is overwritten and returned. `registration` tells where in the grid each pixel of the sensor
     lies; without one, the pixels are the same.
+    `exposures`: ns, how long the frames at t0 and t1, the middles, were exposed. A frame is a mean over its
+    exposure, so that an event within one belongs to this interval and to the next by the share of it that has passed;
+    those of the first half of the exposure at t0 and of the second half of that at t1 count in the outer bins.
     Raises ValueError for bins < 1, for an `out` that is not C-contiguous float32 of that shape, and for a registration
     into another size.
     """
@@ -46,16 +50,17 @@ def voxel_grid(
         out.fill(0.0)
     if len(events) and t1 > t0:
         columns = (sealed(column) for column in (events.t, events.x, events.y, events.p))
+        interval = int(t0), int(t1), *map(int, exposures)
         if registration is None:
-            _accumulate(*columns, int(t0), int(t1), width, height, _NO_TABLE, out)
+            _accumulate(*columns, *interval, width, height, _NO_TABLE, out)
         else:
-            _accumulate(*columns, int(t0), int(t1), *registration.event_size, registration.table, out)
+            _accumulate(*columns, *interval, *registration.event_size, registration.table, out)
             registration.complete(out)
     return out
 
 
 @kernel
-def _accumulate(t, x, y, p, t0, t1, width, height, table, grid):
+def _accumulate(t, x, y, p, t0, t1, exposure0, exposure1, width, height, table, grid):
     # Not in one loop: the processor would wait for each pixel before it knew where the next event goes.
     pixels = np.empty(min(_BLOCK, len(t)), np.int32)
     for start in range(0, len(t), _BLOCK):
@@ -64,22 +69,29 @@ def _accumulate(t, x, y, p, t0, t1, width, height, table, grid):
         _number(x[start:end], y[start:end], width, height, part)
         if len(table):
             _look_up(part, table)
-        _add(t[start:end], part, p[start:end], t0, t1, grid)
+        _add(t[start:end], part, p[start:end], t0, t1, exposure0, exposure1, grid)
 
 
 @kernel
-def _add(t, pixels, p, t0, t1, grid):
+def _add(t, pixels, p, t0, t1, exposure0, exposure1, grid):
     bins, height, width = grid.shape
     flat = grid.reshape(-1)
     plane = height * width if bins > 1 else 0  # to the next bin; of a single one, the share of the next is zero
     last = max(bins - 2, 0)
     scale = (bins - 1) / (t1 - t0)
+    begin, end = t0 - exposure0 // 2, t1 - exposure1 // 2 + exposure1
+    whole_from, whole_until = begin + exposure0, end - exposure1
     for i in range(len(t)):
-        if t[i] <= t0 or t[i] > t1 or pixels[i] < 0:
+        if t[i] <= begin or t[i] > end or pixels[i] < 0:
             continue
-        position = (t[i] - t0) * scale
+        position = (min(max(t[i], t0), t1) - t0) * scale
         lower = min(np.int64(position), last)
         polarity = np.float32(1.0) if p[i] else np.float32(-1.0)
+        if t[i] < whole_from or t[i] > whole_until:
+            weight = (t[i] - begin) / exposure0 if t[i] < whole_from else 1.0
+            if t[i] > whole_until:
+                weight -= (t[i] - whole_until) / exposure1
+            polarity *= np.float32(weight)
         share = polarity * np.float32(position - lower)
         cell = np.uint64(lower * plane + pixels[i])
         flat[cell] += polarity - share

@@ -124,6 +124,11 @@ class Diagnostics:
                 "clipped fraction": f"{last.clipped_fraction:.4f}",
                 "clipped fraction, tonemapped": f"{last.tonemapped_clipped_fraction:.4f}",
                 "state age (s)": f"{last.state_age:.1f}",
+                "event latency (ms)": f"{1e3 * last.event_latency:.1f}",
+                "contrast threshold, on": f"{last.contrast_on:.3f}",
+                "contrast threshold, off": f"{last.contrast_off:.3f}",
+                "event noise": f"{last.event_noise:.4f}",
+                "explained by events": f"{last.explained:.2f}",
                 "radiance": last.radiance,
             }
             over = sum(latency > settings.latency_budget for latency in latencies) if settings.latency_budget else 0

@@ -159,7 +159,8 @@ class Inputs:
 
     def _on_exposure(self, message: Exposure) -> None:
         with self._refusing("exposure"):
-            self._pipeline.add_exposure(stamp_to_ns(message.header.stamp), message.exposure_time * message.gain)
+            seconds = message.exposure_time
+            self._pipeline.add_exposure(stamp_to_ns(message.header.stamp), seconds * message.gain, seconds)
 
     @contextmanager
     def _refusing(self, topic: str, counter: str = "") -> Iterator[None]:

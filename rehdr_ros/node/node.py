@@ -277,8 +277,10 @@ class RehdrNode(LifecycleNode):
             problems.append("another node has the same name and namespace")
         if self._pipeline.registration_problem:
             problems.append(f"frames go without events: {self._pipeline.registration_problem}")
+        if self._pipeline.event_problem:
+            problems.append(self._pipeline.event_problem)
         for problem in problems:
-            self._complaints.warn(problem, problem, seconds=60.0)
+            self._complaints.warn(" ".join(problem.split()[:3]), problem, seconds=60.0)  # numbers in it may change
         return problems
 
 

@@ -124,4 +124,6 @@ def _message(
         state_age=info.state_age,
         reset_reason=info.reset_reason,
         radiance=info.radiance,
+        event_latency=info.event_latency,
+        **info.event_fit._asdict(),
     )

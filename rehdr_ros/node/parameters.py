@@ -25,6 +25,9 @@ class Parameters(PipelineConfig):
     """
 
     response: str = setting("2.2", "camera response: a power as text, or a file that tabulates it (display -> linear)")
+    event_latency: str = setting(
+        "auto", "how late events come, s as text: taken off their time; auto: measured, at most 0.06"
+    )
     expected_size: tuple[int, ...] = setting((), "width and height: warm up for this size at configure", fixed=True)
     hdr_encoding: str = setting("32FC3", "32FC3 (linear RGB) or 32FC1 (luminance)", choices=("32FC3", "32FC1"))
     tonemapped_encoding: str = setting("rgb8", "rgb8, bgr8 or mono8", choices=("rgb8", "bgr8", "mono8"))
@@ -128,9 +131,9 @@ def _descriptor(each: Field) -> ParameterDescriptor:
 
 
 def _typed(each: Field, value):
-    """The value in the type of the default; whole numbers do for numbers, and numbers for the response."""
+    """The value in the type of the default; whole numbers do for numbers, and numbers for what is text or a number."""
     name, default = each.name, each.default
-    if name == "response" and isinstance(value, int | float) and not isinstance(value, bool):
+    if name in ("response", "event_latency") and isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     if isinstance(default, tuple):
         values = () if value is None else value

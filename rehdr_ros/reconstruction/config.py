@@ -1,11 +1,16 @@
 """The settings of the core: the node's parameters and the options of the command have the same names."""
 
+import math
 from dataclasses import dataclass
 
+from rehdr_ros.errors import InputError
 from rehdr_ros.reconstruction.engine import ENGINES
+from rehdr_ros.reconstruction.synchronizer import STAMPS
 from rehdr_ros.reconstruction.tonemap import ToneMapper
 from rehdr_ros.reconstruction.voxel_input import VoxelConfig
 from rehdr_ros.settings import setting
+
+_LONGEST_LATENCY = 1.0  # s
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,12 @@ class PipelineConfig(VoxelConfig):
         fixed=True,
     )
     event_time_offset: float = setting(0.0, "added to the events' time, s", least=-3600, most=3600)
+    event_latency: float | str = setting(
+        "auto", "how late events come, s: taken off their time; auto: measured while the stream runs, at most 0.06"
+    )
+    stamp_is: str = setting(
+        "start", "what a frame's stamp is of its exposure, where the exposure time is known", choices=tuple(STAMPS)
+    )
     event_timeout: float = setting(0.1, "longest wait of a frame for its events, s", least=0, most=3600)
     max_frame_gap: float = setting(
         1.0, "longest interruption between two frames that keeps the hidden state, s", least=0, most=3600
@@ -67,3 +78,18 @@ class PipelineConfig(VoxelConfig):
     buffer_megabytes: float = setting(
         256.0, "memory for events that wait for their frame, 10^6 bytes", least=0.001, most=1e6, fixed=True
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.fixed_latency is not None and not abs(self.fixed_latency) <= _LONGEST_LATENCY:
+            raise InputError(f"event_latency={self.event_latency!r}: auto, or a number from -1 to 1")
+
+    @property
+    def fixed_latency(self) -> float | None:
+        """event_latency in s, None where it is to be measured."""
+        if self.event_latency == "auto":
+            return None
+        try:
+            return float(self.event_latency)
+        except ValueError:
+            return math.nan

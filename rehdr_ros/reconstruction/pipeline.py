@@ -15,6 +15,7 @@ from rehdr_ros.events import Camera, Clock, Events, Packet, make_decoder, warm_u
 from rehdr_ros.events.codecs import CODECS
 from rehdr_ros.reconstruction.config import PipelineConfig
 from rehdr_ros.reconstruction.event_image import event_image
+from rehdr_ros.reconstruction.event_model import EventModel, Fit
 from rehdr_ros.reconstruction.recent import Recent
 from rehdr_ros.reconstruction.reconstructor import Reconstructor
 from rehdr_ros.reconstruction.response import Response
@@ -33,8 +34,9 @@ class FrameInfo:
 
     dropped_events (late_events among them), lost_packets and skipped_frames count since the pipeline's construction.
     clipped_fraction: of the LDR, tonemapped_clipped_fraction: of what became of it. state_age: s of the stream that the
-    hidden state has seen. durations: stage -> s. ready_at: monotonic s at which the last message that the frame needed
-    had arrived.
+    hidden state has seen. event_latency: s, taken off the events' time; event_fit: how well the events explain the
+    frames, as of the last whole second of the state. durations: stage -> s. ready_at: monotonic s at which the last
+    message that the frame needed had arrived.
     """
 
     index: int
@@ -49,6 +51,8 @@ class FrameInfo:
     reset_reason: str
     radiance: str
     ready_at: float
+    event_latency: float = 0.0
+    event_fit: Fit = Fit()
     durations: dict[str, float] = field(default_factory=dict)
 
 
@@ -117,14 +121,17 @@ class HdrPipeline:
         )
         self._tonemapper = ToneMapper(config.tonemap)
         self._synchronizer = Synchronizer(
-            config.policy, config.event_timeout, config.max_frame_gap, config.buffer_megabytes
+            config.policy, config.event_timeout, config.max_frame_gap, config.buffer_megabytes, config.stamp_is
         )
+        self._event_model = EventModel(config.fixed_latency)
+        self._use_latency()
         self._clock = Clock(config.frame_clock, _ns(config.event_time_offset))
         self._decoder = self._decoder_key = self._event_size = None
         self._seq = -1
         self._counters: dict[str, int] = {}
         self._decode_seconds = 0.0
         self._exposures: Recent[float] = Recent()
+        self._exposure_seconds: Recent[float] = Recent()
         self._changes: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._index = self._state_since_ns = 0
@@ -183,8 +190,11 @@ class HdrPipeline:
             changes.append(partial(reconstructor.set_voxels, config))
         if "tonemap" in new:
             changes.append(partial(setattr, self, "_tonemapper", ToneMapper(config.tonemap)))
+        if new & _MAKES_ANOTHER_EVENT_MODEL:
+            changes.append(self._event_model.forget)
+        changes += [partial(self._event_model.set_fixed_latency, config.fixed_latency), self._use_latency]
         changes.append(partial(self._clock.set_offset, _ns(config.event_time_offset)))
-        timing = config.policy, config.event_timeout, config.max_frame_gap
+        timing = config.policy, config.event_timeout, config.max_frame_gap, config.stamp_is
         changes.append(partial(self._synchronizer.configure, *timing))
         with self._lock:
             self.config = config
@@ -275,9 +285,11 @@ class HdrPipeline:
         frame_id: str = "",
         now: float | None = None,
         grid: np.ndarray | None = None,
+        exposure_seconds: float | None = None,
     ) -> None:
         """An LDR frame: (H, W) or (H, W, 3) RGB, uint8, uint16 or float32 in 0..1; exposure: time x gain, in s.
 
+        exposure_seconds: the exposure time alone, which tells what the stamp means (stamp_is).
         The array is kept, not copied. now: s, by the clock whose time `take` gets, if not the monotonic one.
         grid: where the frame's events come as a voxel grid of signed events, (bins, H, W), and not by themselves.
         Raises ValueError for another shape or dtype.
@@ -289,17 +301,24 @@ class HdrPipeline:
             )
         with self._lock:
             arrived = time.monotonic()
-            self._synchronizer.add_frame(
-                PendingFrame(stamp_ns, image, frame_id, exposure, arrived, since=now, grid=grid)
-            )
+            if exposure_seconds is None:
+                exposure_seconds = self._exposure_seconds.take(stamp_ns)
+            frame = PendingFrame(stamp_ns, image, frame_id, exposure, arrived, None, now, grid, exposure_seconds)
+            self._synchronizer.add_frame(frame)
 
-    def add_exposure(self, stamp_ns: int, exposure: float) -> None:
+    def add_exposure(self, stamp_ns: int, exposure: float, exposure_seconds: float | None = None) -> None:
         """The exposure, time x gain in s, of the frame with this stamp, where it comes apart from the frame.
 
-        Raises ValueError for one that is not positive and finite.
+        exposure_seconds: the time alone. Raises ValueError for either that is not positive and finite.
         """
         if not 0 < exposure < math.inf:
             raise InputError(f"an exposure (time x gain) of {exposure} s")
+        if exposure_seconds is not None:
+            if not 0 < exposure_seconds < _LONGEST_EXPOSURE:
+                raise InputError(f"an exposure time of {exposure_seconds} s")
+            with self._lock:
+                if not self._synchronizer.set_exposure(stamp_ns, exposure_seconds):
+                    self._exposure_seconds.put(stamp_ns, exposure_seconds)
         self._exposures.put(stamp_ns, exposure)
 
     def set_camera(self, of: str, camera: Camera) -> None:
@@ -310,6 +329,11 @@ class HdrPipeline:
     def registration_problem(self) -> str:
         """Why the events can't be brought into the frames, which then get none; empty if they can."""
         return self._reconstructor.voxels.problem
+
+    @property
+    def event_problem(self) -> str:
+        """Why the events are of little use, though they come; empty where they explain the frames."""
+        return self._event_model.problem
 
     @property
     def hot_pixels(self) -> int:
@@ -330,6 +354,8 @@ class HdrPipeline:
                 self._decoder.reset()
             self._synchronizer.clear()
             self._synchronizer.reset(reason)
+            self._event_model.forget()
+            self._use_latency()
 
     def take(self, now: float | None = None, flush: bool = False) -> Iterator[HdrFrame]:
         """The frames that may go, in order, each computed as it is asked for.
@@ -361,14 +387,23 @@ class HdrPipeline:
             "image": frame.image,
             "events": job.events,
             "t0_ns": job.t0_ns,
-            "t1_ns": frame.stamp_ns,
+            "t1_ns": frame.exposed.middle,
+            "exposures_ns": (job.before.length if job.before else 0, frame.exposed.length),
             "exposure": self._exposures.take(frame.stamp_ns) if frame.exposure is None else frame.exposure,
             "event_size": self._event_size,
             "grid": frame.grid,
         }
 
+    def _learn(self, job: Job) -> None:
+        self._event_model.learn(job, self._reconstructor, self._event_size)
+        self._use_latency()
+
+    def _use_latency(self) -> None:
+        self._synchronizer.latency_ns = _ns(self._event_model.latency)
+
     def _pass_over(self, job: Job) -> None:
         self._reconstructor.pass_over(**self._begin(job))
+        self._learn(job)
         self._index += 1
         if self._index == self._passing.frames:
             self._reconstructor.go_on(self._passing.state)
@@ -384,11 +419,14 @@ class HdrPipeline:
         if result.reset_reason:
             self._state_since_ns = frame.stamp_ns
         started = time.perf_counter()
+        self._learn(job)
+        learned = time.perf_counter()
         radiance = _pixels(result.radiance)
         tonemapped, tonemapped_clipped = self._tonemapper(radiance, frame.stamp_ns)
         download = Download(radiance)
         late = [part if part is None else LateDownload(part) for part in (result.sigma, result.cause)]
-        durations = {"decode": decode_seconds, **result.durations, "tonemap": time.perf_counter() - started}
+        durations = {"decode": decode_seconds, **result.durations, "tonemap": time.perf_counter() - learned}
+        durations["voxel"] += learned - started
         picture, white = None, self._reconstructor.white(frame.image.dtype)
         if self.config.event_image:
             started = time.perf_counter()
@@ -397,7 +435,7 @@ class HdrPipeline:
         counters = self.counters
         info = FrameInfo(
             index=self._index,
-            events=len(job.events),
+            events=len(job.taken) if job.before else 0,
             dropped_events=counters["dropped_events"],
             late_events=counters["late_events"],
             lost_packets=counters.get("lost_packets", 0),
@@ -408,6 +446,8 @@ class HdrPipeline:
             reset_reason=reset_reason,
             radiance=self.radiance,
             ready_at=job.ready_at,
+            event_latency=frame.latency_ns * 1e-9,
+            event_fit=self._event_model.fit,
             durations=durations,
         )
         self._index += 1
@@ -431,6 +471,13 @@ class HdrPipeline:
         if self._event_size not in (None, size):
             self._synchronizer.drop_events()
         self._event_size = size
+
+
+# Settings whose change makes what was learned of the events wrong.
+_MAKES_ANOTHER_EVENT_MODEL = {"response", "white_level", "event_time_offset", "stamp_is", *(
+    f.name for f in fields(VoxelConfig) if not f.name.startswith("hot_pixel")
+)}  # fmt: skip
+_LONGEST_EXPOSURE = 100.0  # s
 
 
 def _pixels(radiance: torch.Tensor) -> torch.Tensor:

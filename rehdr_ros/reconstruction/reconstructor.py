@@ -11,6 +11,8 @@ from torch import Tensor
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Events
 from rehdr_ros.network import Estimate, load_checkpoint
+from rehdr_ros.network.event_fit import EventFit, read
+from rehdr_ros.network.head_start import HeadStart
 from rehdr_ros.network.rehdr import USUAL_SECONDS
 from rehdr_ros.products import CAUSES
 from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
@@ -94,6 +96,17 @@ class Reconstructor:
         """Another response from the next frame on; the hidden state was made by the old one and should be reset."""
         self._response, self._clipped_from = response, response(CLIPPED_LEVEL / 255)
 
+    @property
+    def response(self) -> Response:
+        return self._response
+
+    @property
+    def event_fit(self) -> EventFit | None:
+        """How well the events explain the frames so far, from the hidden state; None where it doesn't tell."""
+        if self._state is None or self.config.radiance != "ldr_white":
+            return None
+        return read(HeadStart(*self._state[-len(HeadStart._fields) :]).fit.cpu())
+
     def white(self, dtype: np.dtype) -> float:
         """The value of images of this type that means white."""
         return self._response.white(dtype)
@@ -120,15 +133,19 @@ class Reconstructor:
         event_size: tuple[int, int] | None = None,
         wait: bool = True,
         grid: np.ndarray | None = None,
+        exposures_ns: tuple[int, int] = (0, 0),
     ) -> Reconstruction:
         """One frame, with the events of (t0_ns, t1_ns]; t0_ns None: a zero grid.
+
+        exposures_ns: how long the frames at t0 and t1 were exposed around these times, see voxel_grid; exposure: time x
+        gain, which scales the radiance.
 
         image: (H, W) or (H, W, 3) RGB, uint8, uint16 or float32 in 0..1. event_size: width and height of the event
         camera, the image's if None. wait: for a compilation that pays; else it goes on in the background.
         grid: of signed events (bins, H, W) in place of the events; raises ValueError for another shape.
         """
         self._engine.meet(*image.shape[:2], wait)
-        given = image, events, t0_ns, t1_ns, exposure, event_size, grid
+        given = image, events, t0_ns, t1_ns, exposure, event_size, grid, exposures_ns
         reason = ""
         while True:
             try:
@@ -141,10 +158,13 @@ class Reconstructor:
                 return replace(result, reset_reason=reason) if reason else result
 
     @torch.inference_mode()
-    def pass_over(self, image, events, t0_ns, t1_ns, exposure=None, event_size=None, grid=None) -> None:
+    def pass_over(
+        self, image, events, t0_ns, t1_ns, exposure=None, event_size=None, grid=None, exposures_ns=(0, 0)
+    ) -> None:
         """A frame, as for `reconstruct`, that an interrupted run has done: learn from it all but the hidden state."""
         self._engine.meet(*image.shape[:2], wait=True)
-        self._inputs(image, events, t0_ns, t1_ns, exposure, event_size, grid, _Stopwatch(self.device))
+        given = image, events, t0_ns, t1_ns, exposure, event_size, grid, exposures_ns
+        self._inputs(*given, _Stopwatch(self.device))
 
     @property
     def saved(self) -> tuple[str | None, list[Tensor]]:
@@ -161,11 +181,11 @@ class Reconstructor:
         """From a hidden state that `saved` gave."""
         self._state = tuple(tensor.to(self.device) for tensor in state) or None
 
-    def _inputs(self, image, events, t0_ns, t1_ns, exposure, event_size, grid, watch):
+    def _inputs(self, image, events, t0_ns, t1_ns, exposure, event_size, grid, exposures_ns, watch):
         start_ns = t1_ns if t0_ns is None else t0_ns
         size = image.shape[1::-1]
         grid = (
-            self.voxels.build(events, event_size, start_ns, t1_ns, size)
+            self.voxels.build(events, event_size, start_ns, t1_ns, size, exposures_ns)
             if grid is None
             else self.voxels.given(grid, size)
         )
@@ -174,9 +194,9 @@ class Reconstructor:
         gain = self._rescale(exposure)
         return grid, ldr, self.voxels.in_units(grid, ldr, self._clipped_from), clipped, gain
 
-    def _step(self, image, events, t0_ns, t1_ns, exposure, event_size, grid) -> Reconstruction:
+    def _step(self, image, events, t0_ns, t1_ns, exposure, event_size, grid, exposures_ns) -> Reconstruction:
         watch, reason = _Stopwatch(self.device), ""
-        given = image, events, t0_ns, t1_ns, exposure, event_size, grid
+        given = image, events, t0_ns, t1_ns, exposure, event_size, grid, exposures_ns
         grid, ldr, voxel, clipped, gain = self._inputs(*given, watch)
         seconds = USUAL_SECONDS if t0_ns is None else max(t1_ns - t0_ns, 0) * 1e-9
         estimate, self._state = self._engine.estimate(ldr, voxel, self._state, self._clipped_from, seconds)

@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,10 +18,32 @@ _SHUFFLED_NS = 50_000_000  # and packets
 _PATIENCE = 2.0  # s that a frame waits where another clock than the wall's tells the timeout, and may stand still
 
 
+STAMPS = {"start": 0.0, "middle": 0.5, "end": 1.0}
+"""What frames' stamps may mean, as the share of the exposure that has passed."""
+
+
+class Exposed(NamedTuple):
+    """From when to when a frame was exposed, ns, by the events' stamps; an instant where that is unknown."""
+
+    start: int
+    end: int
+
+    @property
+    def middle(self) -> int:
+        """The frame's time: it is the mean over its exposure."""
+        return (self.start + self.end) // 2
+
+    @property
+    def length(self) -> int:
+        return self.end - self.start
+
+
 @dataclass(eq=False)
 class PendingFrame:
     """A frame that waits. image: (H, W) or (H, W, 3); exposure: time x gain in s, or None; arrived: monotonic s.
 
+    exposure_seconds: the time alone, None where unknown. exposed: when, with the events' latency then, latency_ns, both
+    of which the synchroniser tells.
     complete: monotonic s at which its last event had arrived too; None while some may be missing. since: s, by the
     clock that tells the timeout, from which it waits; None: that clock is the monotonic one. grid: of its events, where
     they come as one, so that there is nothing to wait for.
@@ -34,50 +57,74 @@ class PendingFrame:
     complete: float | None = None
     since: float | None = None
     grid: np.ndarray | None = None
+    exposure_seconds: float | None = None
+    exposed: Exposed | None = None
+    latency_ns: int = 0
 
 
 @dataclass(frozen=True)
 class Job:
-    """A frame and the events of (t0_ns, frame.stamp_ns]; t0_ns is None for the first frame after a reset.
+    """A frame and the events since the frame `before`, None for the first after a reset, by their stamps.
 
+    events: of the exposures of both and what lies between, so that those within one are in two jobs; none after a
+    reset. taken: those that no job before had, without what came too late.
     reset_reason: why the hidden state must be forgotten before this frame, else empty. ready_at: monotonic s at
     which the last message that the frame needed had arrived.
     """
 
     frame: PendingFrame
-    t0_ns: int | None
+    before: Exposed | None
     events: Events
+    taken: Events
     reset_reason: str
     ready_at: float
+
+    @property
+    def t0_ns(self) -> int | None:
+        """The time of the frame before."""
+        return self.before and self.before.middle
 
 
 class Synchronizer:
     """Pairs frames with events by their stamps. Not thread-safe.
 
-    A frame may go when the event stream has passed its stamp, or event_timeout s after its arrival. Policy "all"
+    A frame may go when the event stream has passed the end of its exposure, or event_timeout s after its arrival.
+    stamp_is: what stamps mean, one of STAMPS; where the exposure time is unknown they are the exposure. A frame that
+    tells none has that of the one before. latency_ns: how much later than the light events are stamped. Policy "all"
     keeps every frame, up to 64 that wait; "latest" skips frames that a newer one has overtaken. The events of a
     skipped frame join the next grid.
     max_frame_gap: s between two stamps from which on the stream counts as interrupted.
     """
 
-    def __init__(self, policy: str, event_timeout: float, max_frame_gap: float, buffer_megabytes: float):
-        self.configure(policy, event_timeout, max_frame_gap)
+    def __init__(
+        self,
+        policy: str,
+        event_timeout: float,
+        max_frame_gap: float,
+        buffer_megabytes: float,
+        stamp_is: str = "start",
+    ):
+        self.configure(policy, event_timeout, max_frame_gap, stamp_is)
         self._buffer = EventBuffer(buffer_megabytes)
         self._frames: deque[PendingFrame] = deque()
         self._last: PendingFrame | None = None  # skipped or processed
         self._overtaken_ns: int | None = None  # the stamp of a frame that stepped back and was skipped
         self._passed_ns: int | None = None  # where the event stream is
-        self._processed_ns = 0
+        self._processed = Exposed(0, 0)
+        self._shared = Events.empty()  # of the last frame's exposure: the next frame's, too
+        self._exposure_ns = 0
+        self.latency_ns = 0
         self._reset_reason = "start"
         self.skipped_frames = self.duplicate_frames = self.overtaken_frames = 0
         self.late_events = 0
 
-    def configure(self, policy: str, event_timeout: float, max_frame_gap: float) -> None:
+    def configure(self, policy: str, event_timeout: float, max_frame_gap: float, stamp_is: str = "start") -> None:
         """Go on with other settings. Raises ValueError for an unknown policy."""
         if policy not in ("all", "latest"):
             raise InputError(f"policy is 'all' or 'latest', not {policy!r}")
         self._policy, self._event_timeout = policy, event_timeout
         self._max_gap_ns = int(max_frame_gap * 1e9)
+        self._passed_share = STAMPS[stamp_is]
 
     @property
     def dropped_events(self) -> int:
@@ -91,7 +138,7 @@ class Synchronizer:
 
     def clear(self) -> None:
         """Forget what waits."""
-        self._passed_ns = None
+        self._passed_ns, self._exposure_ns = None, 0
         self._buffer.clear()
         self._frames.clear()
 
@@ -99,6 +146,7 @@ class Synchronizer:
         """Forget the events that wait, and count them."""
         self.late_events += len(self._buffer)
         self._buffer.clear()
+        self._shared = Events.empty()
 
     def add_events(self, events: Events, arrived: float, restarted: bool = False) -> None:
         """Events in ROS ns. restarted: their packets are numbered anew, so that a step back in time is no shuffling."""
@@ -114,7 +162,7 @@ class Synchronizer:
         shuffled = passed is not None and passed - _SHUFFLED_NS <= newest < passed
         self._passed_ns = passed if shuffled else newest
         for frame in self._frames:
-            if frame.complete is None and self._passed_ns >= frame.stamp_ns:
+            if frame.complete is None and self._passed_ns >= frame.exposed.end:
                 frame.complete = arrived
 
     def add_frame(self, frame: PendingFrame) -> None:
@@ -125,9 +173,28 @@ class Synchronizer:
             return
         if len(self._frames) >= CROWDED:
             self._skip()
-        if frame.grid is not None or (self._passed_ns is not None and self._passed_ns >= frame.stamp_ns):
+        self._place(frame)
+        if frame.grid is not None or (self._passed_ns is not None and self._passed_ns >= frame.exposed.end):
             frame.complete = frame.arrived
         self._frames.append(frame)
+
+    def set_exposure(self, stamp_ns: int, seconds: float) -> bool:
+        """The exposure time of a frame that waits; False where none of that stamp does."""
+        for frame in self._frames:
+            if frame.stamp_ns == stamp_ns:
+                frame.exposure_seconds = seconds
+                self._place(frame)
+                if frame.grid is None and (self._passed_ns is None or self._passed_ns < frame.exposed.end):
+                    frame.complete = None
+                return True
+        return False
+
+    def _place(self, frame: PendingFrame) -> None:
+        if frame.exposure_seconds is not None:
+            self._exposure_ns = round(frame.exposure_seconds * 1e9)
+        frame.latency_ns = self.latency_ns
+        start = frame.stamp_ns - round(self._passed_share * self._exposure_ns) + frame.latency_ns
+        frame.exposed = Exposed(start, start + self._exposure_ns)
 
     def _is_stray(self, stamp_ns: int, last_ns: int) -> bool:
         """A duplicate, or a small step back; a second one that goes on from there is no longer an accident."""
@@ -188,13 +255,16 @@ class Synchronizer:
         return "new resolution" if frame.image.shape != last.image.shape else ""
 
     def _make_job(self, frame: PendingFrame) -> Job:
-        t0, reason = self._processed_ns, self._reset_reason
-        events = self._buffer.take_until(frame.stamp_ns)
-        if reason:
-            t0, events = None, Events.empty()
-        else:
-            late = int(np.searchsorted(events.t, t0, side="right"))
+        before, reason = self._processed, self._reset_reason
+        events = taken = self._buffer.take_until(frame.exposed.end)
+        if not reason:
+            late = int(np.searchsorted(taken.t, before.end, side="right"))
             self.late_events += late
-            events = events[late:]
-        self._processed_ns, self._reset_reason = frame.stamp_ns, ""
-        return Job(frame, t0, events, reason, frame.complete or frame.arrived)
+            events = taken = taken[late:]
+            if len(self._shared):
+                events = Events.concatenate([self._shared, taken])
+        self._shared = events[np.searchsorted(events.t, frame.exposed.start, side="right") :]
+        self._processed, self._reset_reason = frame.exposed, ""
+        if reason:
+            before, events = None, Events.empty()
+        return Job(frame, before, events, taken, reason, frame.complete or frame.arrived)

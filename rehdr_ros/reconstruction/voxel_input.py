@@ -91,6 +91,11 @@ class VoxelInput:
         self._masked: tuple[int, Registration | None] = 0, None  # without the hot pixels of that version
 
     @property
+    def registration(self) -> Registration | None:
+        """Of the events that `build` got last, without the hot pixels; None where the pixels are the same."""
+        return self._masked[1]
+
+    @property
     def hot_pixels(self) -> int:
         """How many are left out."""
         return int(self._hot.mask.sum()) if self._hot else 0
@@ -103,24 +108,34 @@ class VoxelInput:
         """Know the cameras that another one knows."""
         self._cameras.update(other._cameras)
 
-    def build(self, events: Events, event_size: Size | None, t0: int, t1: int, frame_size: Size) -> Tensor:
+    def build(
+        self,
+        events: Events,
+        event_size: Size | None,
+        t0: int,
+        t1: int,
+        frame_size: Size,
+        exposures: tuple[int, int] = (0, 0),
+    ) -> Tensor:
         """Events of (t0, t1] -> (1, bins, H, W) float32, signed events. event_size None: the frame's.
 
+        exposures: as of voxel_grid; the events then begin and end with them.
         Where they can't be registered the grid is zero, and `problem` says why. The tensor holds until the next call.
         """
         shape, registration = (self._bins, frame_size[1], frame_size[0]), None
         if event_size is not None or len(events):  # else the event camera isn't known yet
             event_size = event_size or frame_size
             if self._config.hot_pixel_filter:
-                self._find_hot_pixels(events, event_size, t1)
+                counted = t0 - exposures[0] // 2 + exposures[0]  # with the frame before
+                self._find_hot_pixels(events[np.searchsorted(events.t, counted, side="right") :], event_size, t1)
             registration = self._registration_of(event_size, frame_size)
         if self.problem:
             events = Events.empty()
         if self._on_device:
-            return self._on_device(events, t0, t1, *shape, registration)[None]
+            return self._on_device(events, t0, t1, *shape, registration, exposures)[None]
         if self._grid.shape != shape:
             self._grid = np.zeros(shape, np.float32)
-        return torch.from_numpy(voxel_grid(events, t0, t1, *shape, self._grid, registration))[None]
+        return torch.from_numpy(voxel_grid(events, t0, t1, *shape, self._grid, registration, exposures))[None]
 
     def given(self, grid: np.ndarray, frame_size: Size) -> Tensor:
         """A grid of signed events (bins, H, W) that was built elsewhere. Raises ValueError for another shape."""

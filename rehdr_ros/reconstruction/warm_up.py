@@ -3,13 +3,20 @@
 import numpy as np
 import torch
 
+from rehdr_ros.events import Events
+from rehdr_ros.reconstruction.event_latency import EventLatency
 from rehdr_ros.reconstruction.response import Response
+from rehdr_ros.reconstruction.synchronizer import Exposed
 from rehdr_ros.reconstruction.tonemap import ToneMapper
 
 
 def warm_up() -> None:
-    """Compile, or load from the cache, what linearises and tone maps frames on the CPU, whatever their type."""
+    """Compile, or load from the cache, what linearises and tone maps frames and times events on the CPU."""
     for dtype in (np.uint8, np.uint16, np.float32):
         Response().linearise(np.zeros((1, 1), dtype), torch.device("cpu"))
     for operator in ToneMapper.OPERATORS:
         ToneMapper(operator)(torch.zeros(1, 1, 3), 0)
+    latency, event = EventLatency(), Events([1], [0], [0], [1])
+    for start in (0, 1):
+        latency.add(Exposed(start, start), np.full((1, 1), 100, np.uint8), Response(), event, (1, 1), None)
+    latency.finish()

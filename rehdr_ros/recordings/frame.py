@@ -19,18 +19,23 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Exposure:
-    """How the frame with this stamp (ns) was exposed; `exposure`: time x gain, in s."""
+    """How the frame with this stamp (ns) was exposed.
+
+    `exposure`: time x gain, in s; `exposure_seconds`: the time alone.
+    """
 
     stamp_ns: int
     exposure: float
+    exposure_seconds: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
     """`image`: uint8, uint16 or float32, (H, W) or (H, W, 3) in RGB.
 
-    `stamp_ns`: the start of its exposure, in ns. `exposure`: exposure time in s, None where unknown. `grid`: the voxel
-    grid of the events since the frame before, float32 (bins, H, W), where a recording has that instead of events.
+    `stamp_ns`: ns; what it is of the exposure the settings say (stamp_is), in an AEDAT4 file its start. `exposure`:
+    exposure time in s, None where unknown. `grid`: the voxel grid of the events since the frame before, float32
+    (bins, H, W), where a recording has that instead of events.
     """
 
     stamp_ns: int

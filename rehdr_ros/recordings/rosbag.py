@@ -181,7 +181,8 @@ def _compressed_frame(message: Any) -> Frame:
 
 
 def _exposure(message: Any) -> Exposure:
-    return Exposure(stamp_to_ns(message.header.stamp), message.exposure_time * message.gain)
+    seconds = float(message.exposure_time)
+    return Exposure(stamp_to_ns(message.header.stamp), seconds * message.gain, seconds)
 
 
 _CONVERSIONS = {

@@ -29,14 +29,15 @@ def events():
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", REGISTRATIONS)
 @pytest.mark.parametrize("bins", [1, 2, 5])
-def test_it_is_the_grid_of_the_kernels(events, device, name, bins):
+@pytest.mark.parametrize("exposures", [(0, 0), (3_000_000, 7_000_001), (0, 5)])
+def test_it_is_the_grid_of_the_kernels(events, device, name, bins, exposures):
     registration = REGISTRATIONS[name]
     width, height = (64, 48) if registration is None else registration.frame_size
     interval = EPOCH, EPOCH + 40_000_000
-    expected = voxel_grid(events, *interval, bins, height, width, registration=registration)
+    expected = voxel_grid(events, *interval, bins, height, width, registration=registration, exposures=exposures)
     build = DeviceVoxelGrid(torch.device(device))
     for _ in range(2):  # with tables that are there already, too
-        grid = build(events, *interval, bins, height, width, registration)
+        grid = build(events, *interval, bins, height, width, registration, exposures)
         assert grid.device.type == device and grid.dtype == torch.float32
         np.testing.assert_allclose(grid.cpu().numpy(), expected, atol=2e-5)
 

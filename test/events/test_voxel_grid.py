@@ -85,3 +85,35 @@ def test_an_unfit_buffer_is_refused(events, out):
 def test_a_grid_without_bins_is_refused(events):
     with pytest.raises(ValueError, match="bin"):
         voxel_grid(events, 0, 1000, 0, HEIGHT, WIDTH)
+
+
+def test_events_within_an_exposure_are_shared_with_the_next_interval(events):
+    exposures = (200, 300, 100)  # around 0, 1000 and 2000
+    later = Events(events.t + 1000, events.x, events.y, events.p)
+    stream = Events.concatenate([events, later])
+    grids = [
+        voxel_grid(stream, t0, t0 + 1000, 5, HEIGHT, WIDTH, exposures=exposures[k : k + 2])
+        for k, t0 in enumerate((0, 1000))
+    ]
+
+    def passed(t, middle, length):
+        return np.clip((t - (middle - length // 2)) / length, 0, 1)
+
+    for k, (grid, t0) in enumerate(zip(grids, (0, 1000), strict=True)):
+        share = passed(stream.t, t0, exposures[k]) - passed(stream.t, t0 + 1000, exposures[k + 1])
+        expected = np.zeros((HEIGHT, WIDTH))
+        np.add.at(expected, (stream.y, stream.x), share * (2.0 * stream.p - 1))
+        np.testing.assert_allclose(grid.sum(0), expected, atol=1e-4)
+    middle = (stream.t > 100) & (stream.t <= 1950)  # between the outer exposures: in the two grids together once
+    alone = stream[middle]
+    total = sum(
+        voxel_grid(alone, t0, t0 + 1000, 1, HEIGHT, WIDTH, exposures=exposures[k : k + 2])
+        for k, t0 in enumerate((0, 1000))
+    )
+    np.testing.assert_allclose(total, voxel_grid(alone, 0, 2000, 1, HEIGHT, WIDTH), atol=1e-4)
+
+
+def test_an_event_beyond_the_middle_of_an_exposure_counts_in_the_outer_bin():
+    early, late = Events([-40], [2], [1], [1]), Events([1050], [2], [1], [1])
+    assert voxel_grid(early, 0, 1000, 5, HEIGHT, WIDTH, exposures=(100, 0))[:, 1, 2] == pytest.approx([0.1, 0, 0, 0, 0])
+    assert voxel_grid(late, 0, 1000, 5, HEIGHT, WIDTH, exposures=(0, 200))[:, 1, 2] == pytest.approx([0, 0, 0, 0, 0.25])

@@ -439,3 +439,45 @@ def test_the_age_of_the_state_is_the_stream_s_time_since_its_reset(make_pipeline
 def test_an_exposure_that_can_not_be_is_refused(make_pipeline, exposure):
     with pytest.raises(ValueError, match="exposure"):
         make_pipeline().add_exposure(0, exposure)
+    with pytest.raises(ValueError, match="exposure time"):
+        make_pipeline().add_exposure(0, 0.01, exposure)
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_what_stamps_mean_changes_nothing_but_the_stamps(make_pipeline, recording, apart):
+    exposure = 0.02
+    seconds = {"start": 0, "middle": 10_000_000, "end": 20_000_000}
+    frames = {}
+    for stamp_is, shift in {**seconds, "unknown": 0}.items():
+        pipeline = make_pipeline(stamp_is="start" if stamp_is == "unknown" else stamp_is)
+        frames[stamp_is] = []
+        for stamp, image, events in recording:
+            pipeline.add_events(events)
+            known = {"exposure_seconds": exposure} if stamp_is != "unknown" and not apart else {}
+            pipeline.add_frame(stamp + shift, image, **known)
+            if stamp_is != "unknown" and apart:
+                pipeline.add_exposure(stamp + shift, exposure, exposure)
+            frames[stamp_is] += pipeline.take()
+        frames[stamp_is] += pipeline.take(flush=True)
+        assert [f.stamp_ns for f in frames[stamp_is]] == [stamp + shift for stamp, _, _ in recording]
+    for stamp_is in seconds:
+        for a, b in zip(frames[stamp_is], frames["start"], strict=True):
+            np.testing.assert_array_equal(a.radiance, b.radiance)
+            assert a.info.events == b.info.events
+    assert not np.allclose(frames["unknown"][-1].radiance, frames["start"][-1].radiance, rtol=1e-3)
+
+
+def test_a_fixed_latency_is_taken_off_the_events_time(make_pipeline, recording):
+    expected = list(feed(make_pipeline(event_time_offset=-0.004), recording))
+    late = list(feed(make_pipeline(event_latency="0.004"), recording))
+    assert_same(late, expected)
+    assert {frame.info.event_latency for frame in late} == {0.004}
+    pipeline = make_pipeline()
+    pipeline.configure(replace(pipeline.config, event_latency=0.004))
+    assert [frame.info.event_latency for frame in feed(pipeline, recording)][1:] == [0.004] * (len(recording) - 1)
+
+
+@pytest.mark.parametrize("latency", ["automatic", "nan", 2.0])
+def test_a_latency_that_can_not_be_is_refused(make_pipeline, latency):
+    with pytest.raises(ValueError, match="event_latency"):
+        make_pipeline(event_latency=latency)

@@ -10,12 +10,12 @@ MS = 1_000_000
 S = 1000 * MS
 
 
-def synchronizer(policy="all", event_timeout=0.1, max_frame_gap=1.0, megabytes=1.0):
-    return Synchronizer(policy, event_timeout, max_frame_gap, megabytes)
+def synchronizer(policy="all", event_timeout=0.1, max_frame_gap=1.0, megabytes=1.0, stamp_is="start"):
+    return Synchronizer(policy, event_timeout, max_frame_gap, megabytes, stamp_is)
 
 
-def frame(stamp_ms, arrived=0.0, shape=(4, 6, 3)):
-    return PendingFrame(stamp_ms * MS, np.zeros(shape, np.uint8), "camera", None, arrived)
+def frame(stamp_ms, arrived=0.0, shape=(4, 6, 3), exposure=None):
+    return PendingFrame(stamp_ms * MS, np.zeros(shape, np.uint8), "camera", None, arrived, exposure_seconds=exposure)
 
 
 def events(*times_ms):
@@ -381,3 +381,54 @@ def test_packets_that_changed_places_still_let_the_frame_go():
     sync.add_events(events(12), 0.0)
     sync.add_frame(frame(20))
     assert times(sync.next()) == [12]
+
+
+@pytest.mark.parametrize("stamp_is, shift", [("start", 0), ("middle", 4), ("end", 8)])
+def test_a_frame_waits_for_the_end_of_its_exposure_and_shares_its_events(stamp_is, shift):
+    sync = synchronizer(stamp_is=stamp_is)
+    sync.add_events(events(5, 12, 17, 18, 19), 0.0)
+    sync.add_frame(frame(10 + shift, exposure=0.008))
+    assert jobs(sync)[0].frame.exposed == (10 * MS, 18 * MS)
+    sync.add_frame(frame(20 + shift, exposure=0.008))
+    sync.add_events(events(21, 27), 0.0)
+    assert sync.next() is None
+    sync.add_events(events(28, 29), 0.0)
+    job = sync.next()
+    assert (job.frame.stamp_ns, job.t0_ns, job.frame.exposed.middle) == ((20 + shift) * MS, 14 * MS, 24 * MS)
+    assert times(job) == [12, 17, 18, 19, 21, 27, 28]
+    assert (job.taken.t // MS).tolist() == [19, 21, 27, 28]
+    sync.add_frame(frame(30 + shift, exposure=0.008))
+    sync.add_events(events(38), 0.0)
+    assert times(sync.next()) == [21, 27, 28, 29, 38]
+    assert sync.late_events == 0
+
+
+def test_an_exposure_that_comes_after_its_frame_still_counts():
+    sync = synchronizer()
+    sync.add_frame(frame(10))
+    sync.add_events(events(12), 0.0)
+    assert sync.set_exposure(10 * MS, 0.004) and not sync.set_exposure(11 * MS, 0.004)
+    assert sync.next() is None
+    sync.add_events(events(14), 0.0)
+    assert sync.next().frame.exposed == (10 * MS, 14 * MS)
+    sync.add_frame(frame(20))  # tells none: as the one before
+    sync.add_events(events(24), 0.0)
+    assert sync.next().frame.exposed == (20 * MS, 24 * MS)
+
+
+def test_with_a_latency_frames_take_later_events_and_none_is_lost_as_it_changes():
+    sync = started()
+    sync.latency_ns = 5 * MS
+    sync.add_frame(frame(20))
+    sync.add_events(events(11, 22), 0.0)
+    assert sync.next() is None
+    sync.add_events(events(25, 26, 28, 29, 33), 0.0)
+    job = sync.next()
+    assert (job.frame.stamp_ns, times(job)) == (20 * MS, [11, 22, 25])
+    sync.latency_ns = -2 * MS
+    sync.add_frame(frame(30))
+    assert (sync.next().events.t // MS).tolist() == [26, 28]
+    sync.add_frame(frame(34))
+    sync.add_events(events(40), 0.0)
+    assert times(sync.next()) == [29]
+    assert sync.late_events == 0

@@ -1,0 +1,370 @@
+"""How late the events are: the offset at which they explain most of what the frames show to change.
+
+Pixels fire some milliseconds late in dim light, and clocks differ. In pixels exposed in two frames that follow each
+other, the change of log luminance is C_on n_on - C_off n_off; the counts depend on where the interval lies, and the
+share that they explain has a sharp maximum there. It is followed at a few offsets, for a sample of pixels, by sums
+that fade over seconds; a parabola through the highest ones tells the rest.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from rehdr_ros.events import Events, Registration
+from rehdr_ros.jit import kernel, sealed
+from rehdr_ros.luminance import BT709
+from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
+from rehdr_ros.reconstruction.response import Response
+from rehdr_ros.reconstruction.synchronizer import Exposed
+
+REACH = 0.06  # s, of the offsets on both sides
+_STEP = 0.004  # s, between two of them
+
+_MEMORY = 3.0  # s, after which a pair of frames counts 1/e
+_GROUPS = 8  # of pairs: how far the maximum moves without each tells how sure it is
+_SAMPLE = 12_000  # pixels of a frame that are looked at
+_MOST_EVENTS = 4_000  # of a pair; more at fewer pixels
+_LONGEST_NS = 500_000_000  # between two frames
+_DARK, _BRIGHT = 0.15, 0.99  # share of the luminance at that quantile, below which the logarithm is noise
+_DARKEST_LEVEL = 10  # of 255, and below this in any case
+_MOST_CHANGE = 1.5  # nat: more is an occlusion or a lamp, and would outweigh everything else
+_PLAUSIBLE = 40  # events of one polarity at a pixel; hot pixels fire more
+_SINGULAR = 1e-3  # share of aa * bb that the determinant is at least
+
+_FEWEST_PAIRS, _FEWEST_PIXELS = 4, 300
+_LEAST_EXPLAINED = 0.1
+_WIDEST = 0.001  # s, of the standard deviation
+_RIVAL, _APART = 0.8, 3  # share of the maximum that another one may have, and from how many steps it is another
+_FASTEST = 0.05  # s a second, by which the latency in use follows
+
+
+class Measured(NamedTuple):
+    """latency: s, how much later than the light events are stamped; deviation: its standard deviation, s.
+
+    explained: share, 0..1, of the frames' change; predicted: the same by what earlier pairs of frames told, NaN before
+    the third; on, off: contrast thresholds, nat; noise: variance that an event adds, nat^2; pairs: of frames that tell
+    it, as far as they are remembered; pixels: in them. doubts: why not to trust it, in words.
+    """
+
+    latency: float
+    deviation: float
+    explained: float
+    predicted: float
+    on: float
+    off: float
+    noise: float
+    pairs: float
+    pixels: float
+    doubts: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """exposed: ns, by the frames' stamps. log, usable: (S,), of luminance, and where it is neither dark nor clipped."""
+
+    exposed: Exposed
+    log: np.ndarray
+    usable: np.ndarray
+
+
+class EventLatency:
+    """Measures while frames come; `latency` is what to use, s: 0 until it is sure, then close behind what is measured.
+
+    reach: s, of the offsets on both sides; memory: s. curve: the share explained at each of `offsets`, s.
+    """
+
+    def __init__(self, reach: float = REACH, memory: float = _MEMORY) -> None:
+        count = round(reach / _STEP)
+        self.offsets = _STEP * np.arange(-count, count + 1)
+        self._offsets_ns, self._memory = np.rint(self.offsets * 1e9).astype(np.int64), memory
+        self.forget()
+
+    def forget(self) -> None:
+        """Start anew: other clocks, pixels or responses."""
+        self.latency = 0.0
+        self.measured: Measured | None = None
+        self._sums = np.zeros((_GROUPS, 7, len(self.offsets)))
+        self._pairs = self._pixels = 0.0
+        self._predicted = np.zeros(2)  # squared change, of it explained
+        self._turn = 0
+        self._table: np.ndarray | None = None
+        self._made_for: tuple | None = None
+        self.interrupt()
+
+    def interrupt(self) -> None:
+        """The next frame doesn't follow the last one; what was learned holds."""
+        self._last: _Sample | None = None
+        self._waiting: deque[tuple[_Sample, _Sample]] = deque()
+        self._events: deque[tuple[np.ndarray, np.ndarray, np.ndarray]] = deque()
+
+    def add(
+        self,
+        exposed: Exposed,
+        image: np.ndarray,
+        response: Response,
+        events: Events,
+        event_size: tuple[int, int],
+        registration: Registration | None,
+    ) -> None:
+        """One more frame, and the events since the last call, in the order of time.
+
+        exposed: by the frames' stamps, without latency. registration: of the event pixels, None where they are the
+        frame's.
+        """
+        stride = _stride(image.shape)
+        made_for = image.shape, event_size, None if registration is None else id(registration)
+        if made_for != self._made_for:
+            if self._made_for and made_for[:2] != self._made_for[:2]:
+                self.forget()
+            self._made_for, self._registration = made_for, registration  # kept, so that its id stays its own
+            self._table = _sample_table(image.shape, stride, event_size, registration)
+        sample, last = _sample(exposed, image[::stride, ::stride], response), self._last
+        self._keep(events, event_size, exposed)
+        self._last = sample
+        if last is None or not 0 < exposed.middle - last.exposed.middle <= _LONGEST_NS:
+            return
+        self._waiting.append((last, sample))
+        known_until = exposed.end + round(self.latency * 1e9)
+        while self._waiting and self._waiting[0][1].exposed.end + self._offsets_ns[-1] <= known_until:
+            self._compare(*self._waiting.popleft())
+        self._follow((exposed.middle - last.exposed.middle) * 1e-9)
+
+    def finish(self) -> None:
+        """Count the pairs whose last events never came: the stream is at its end."""
+        while self._waiting:
+            self._compare(*self._waiting.popleft())
+
+    @property
+    def curve(self) -> np.ndarray:
+        return _explained(self._sums.sum(0))[0]
+
+    def _keep(self, events: Events, event_size: tuple[int, int], exposed: Exposed) -> None:
+        """Those of the sample's pixels, as long as a pair may need them."""
+        if len(events):
+            columns = (sealed(column) for column in (events.t, events.x, events.y, events.p))
+            t, index, p = _pick(*columns, *event_size, self._table)
+            if len(t):
+                self._events.append((t, index, p))
+        oldest = min(exposed.start, self._waiting[0][0].exposed.start if self._waiting else exposed.start)
+        if self._last is not None:
+            oldest = min(oldest, self._last.exposed.start)
+        while self._events and self._events[0][0][-1] <= oldest + self._offsets_ns[0]:
+            self._events.popleft()
+
+    def _compare(self, first: _Sample, second: _Sample) -> None:
+        seconds = (second.exposed.middle - first.exposed.middle) * 1e-9
+        self._fade(seconds)
+        if not self._events:
+            return
+        begin, end = first.exposed.start + self._offsets_ns[0], second.exposed.end + self._offsets_ns[-1]
+        parts = [_between(part, begin, end) for part in self._events]
+        t, index, p = (np.concatenate(column) for column in zip(*parts, strict=True))
+        change = np.clip(second.log - first.log, -_MOST_CHANGE, _MOST_CHANGE)
+        sums = np.zeros((7, len(self.offsets)))
+        pixels = _accumulate(
+            t, index, p, first.usable & second.usable, change, *first.exposed, *second.exposed, self._offsets_ns,
+            self._turn, sums,
+        )  # fmt: skip
+        if pixels > 1:
+            self._predict(sums)
+            self._sums[self._turn % _GROUPS] += sums
+            self._pairs, self._pixels = self._pairs + 1, self._pixels + pixels
+        self._turn += 1
+        self.measured = self._measure()
+
+    def _predict(self, sums: np.ndarray) -> None:
+        """How well the pair is explained by the latency and the thresholds of those before."""
+        if self._turn < 2:
+            return
+        explained, on, off = _explained(self._sums.sum(0))
+        gained = _gained(sums, on, off)
+        self._predicted += sums[5, 0], np.interp(_peaks(explained[None])[0], np.arange(len(gained)), gained)
+
+    def _fade(self, seconds: float) -> None:
+        kept = float(np.exp(-seconds / self._memory))
+        self._sums *= kept
+        self._predicted *= kept
+        self._pairs, self._pixels = self._pairs * kept, self._pixels * kept
+
+    def _measure(self) -> Measured:
+        total = self._sums.sum(0)
+        explained, on, off = _explained(total)
+        place = float(_peaks(explained[None])[0])
+        latency = float(np.interp(place, np.arange(len(self.offsets)), self.offsets))
+        filled = self._sums[:, 5, 0] > 0
+        without = _peaks(_explained(total - self._sums[filled])[0]) * _STEP
+        groups = len(without)
+        deviation = float(np.sqrt((groups - 1) * without.var())) if groups > 1 else np.inf
+        best = int(round(place))
+        squares, gained = self._predicted
+        return Measured(
+            latency,
+            deviation,
+            float(explained[best]),
+            float(gained / squares) if squares else np.nan,
+            float(on[best]),
+            float(off[best]),
+            float((1 - explained[best]) * total[5, best] / max(total[6, best], 1)),
+            self._pairs,
+            self._pixels,
+            tuple(self._doubts(explained, best, deviation)),
+        )
+
+    def _doubts(self, explained: np.ndarray, best: int, deviation: float):
+        if self._pairs < _FEWEST_PAIRS or self._pixels < _FEWEST_PIXELS:
+            yield f"only {self._pixels:.0f} pixels with events in {self._pairs:.0f} pairs of frames: too little motion"
+        if explained[best] < _LEAST_EXPLAINED:
+            yield f"events explain only {100 * explained[best]:.0f} % of the change at any offset"
+        if not 0 < best < len(explained) - 1:
+            yield "the best offset is at the end of the range"
+        if not deviation <= _WIDEST:
+            yield f"it is uncertain by {2e3 * deviation:.1f} ms (two standard deviations)"
+        inner = explained[1:-1]
+        peaks = np.flatnonzero((inner >= explained[:-2]) & (inner > explained[2:])) + 1
+        rivals = [k for k in peaks if abs(k - best) >= _APART and explained[k] > _RIVAL * explained[best]]
+        if rivals:
+            yield f"at {1e3 * self.offsets[rivals[0]]:.0f} ms it explains nearly as much"
+
+    def _follow(self, seconds: float) -> None:
+        if self.measured is not None and not self.measured.doubts:
+            step = _FASTEST * seconds
+            self.latency += float(np.clip(self.measured.latency - self.latency, -step, step))
+
+
+def _stride(shape: tuple[int, ...]) -> int:
+    """Of rows and of columns."""
+    return max(1, int(np.ceil(np.sqrt(shape[0] * shape[1] / _SAMPLE))))
+
+
+def _sample(exposed: Exposed, image: np.ndarray, response: Response) -> _Sample:
+    linear = response.linearise(image, torch.device("cpu")).pixels[0].numpy().reshape(3, -1)
+    luminance = BT709 @ linear
+    dark = max(response(_DARKEST_LEVEL / 255), _DARK * float(np.quantile(luminance[::7], _BRIGHT)))
+    usable = (luminance > dark) & (linear.max(0) < response(CLIPPED_LEVEL / 255))
+    return _Sample(exposed, np.log(np.maximum(luminance, 1e-6)).astype(np.float32), usable)
+
+
+def _sample_table(
+    shape: tuple[int, ...], stride: int, event_size: tuple[int, int], registration: Registration | None
+) -> np.ndarray:
+    """int32, by the event pixel's y * width + x: its number in the sample, -1 outside."""
+    height, width = shape[:2]
+    numbers = np.full((height, width), -1, np.int32)
+    chosen = numbers[::stride, ::stride]
+    chosen[...] = np.arange(chosen.size).reshape(chosen.shape)
+    numbers = numbers.ravel()
+    if registration is None:
+        return sealed(numbers)
+    target = registration.table[1:]
+    return sealed(np.where(target >= 0, numbers[target], -1).astype(np.int32))
+
+
+def _between(part: tuple[np.ndarray, ...], begin: int, end: int) -> tuple[np.ndarray, ...]:
+    span = slice(*np.searchsorted(part[0], (begin, end), side="right"))
+    return tuple(column[span] for column in part)
+
+
+def _explained(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Share of the change explained by least squares, and both thresholds; sums: (..., 7, K) -> (..., K)."""
+    aa, bb, ab, ad, bd, dd, _ = np.moveaxis(sums, -2, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        determinant = np.maximum(aa * bb - ab * ab, _SINGULAR * aa * bb)
+        on = np.nan_to_num(np.maximum((ad * bb - ab * bd) / determinant, 0))
+        off = np.nan_to_num(np.maximum((ab * ad - aa * bd) / determinant, 0))
+        return np.nan_to_num(_gained(sums, on, off) / dd), on, off
+
+
+def _gained(sums: np.ndarray, on: np.ndarray, off: np.ndarray) -> np.ndarray:
+    """Of the squared change, what the counts with these thresholds explain."""
+    aa, bb, ab, ad, bd, _, _ = np.moveaxis(sums, -2, 0)
+    return 2 * (on * ad - off * bd) - (on * on * aa - 2 * on * off * ab + off * off * bb)
+
+
+def _peaks(curves: np.ndarray) -> np.ndarray:
+    """(N, K) -> (N,): where, in steps, the parabola through the highest value and its neighbours is highest."""
+    best = np.clip(np.argmax(curves, 1), 1, curves.shape[1] - 2)
+    left, middle, right = (np.take_along_axis(curves, (best + k)[:, None], 1)[:, 0] for k in (-1, 0, 1))
+    bend = left - 2 * middle + right
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return best + np.where(bend < 0, np.clip(0.5 * (left - right) / bend, -1, 1), 0)
+
+
+@kernel
+def _pick(t, x, y, p, width, height, table):
+    """The events of the sample's pixels: times, numbers, polarities."""
+    count = 0
+    kept, index, polarity = np.empty(len(t), np.int64), np.empty(len(t), np.int32), np.empty(len(t), np.uint8)
+    for i in range(len(t)):
+        if x[i] >= width or y[i] >= height:
+            continue
+        number = table[np.int64(y[i]) * width + x[i]]
+        kept[count], index[count], polarity[count] = t[i], number, p[i]
+        count += number >= 0
+    return kept[:count].copy(), index[:count].copy(), polarity[:count].copy()
+
+
+@kernel
+def _accumulate(t, index, p, usable, change, begin0, end0, begin1, end1, offsets, turn, sums):
+    """Centred products of both counts and the change, at every offset; returns how many pixels have events."""
+    events = 0
+    for i in range(len(t)):
+        events += usable[index[i]]
+    every = 1 + events // _MOST_EVENTS
+    chosen = np.full(len(usable), -1, np.int32)
+    place = np.empty(min(events, len(usable)), np.int32)
+    counts = np.zeros((len(place), 2, len(offsets)), np.float32)
+    exposure0, exposure1 = max(end0 - begin0, 1), max(end1 - begin1, 1)
+    step = offsets[1] - offsets[0]
+    pixels = 0
+    for i in range(len(t)):
+        at = index[i]
+        if not usable[at] or at % every != turn % every:
+            continue
+        if chosen[at] < 0:
+            chosen[at] = pixels
+            place[pixels] = at
+            pixels += 1
+        row = counts[chosen[at], 0 if p[i] else 1]
+        # The frames' interval, moved by the offset, has to hold the event: begin0 < t - offset <= end1.
+        first = max(0, -((end1 + offsets[0] - t[i]) // step))
+        last = min(len(offsets), -((begin0 + offsets[0] - t[i]) // step))
+        for k in range(first, last):
+            when = t[i] - offsets[k]
+            before = np.float32(min((when - begin0) / exposure0, 1.0))
+            after = np.float32(max((when - begin1) / exposure1, 0.0))
+            row[k] += before - after
+    used = 0
+    for n in range(pixels):  # those that fire like no edge go
+        if max(counts[n, 0].max(), counts[n, 1].max()) <= _PLAUSIBLE:
+            counts[used] = counts[n]
+            place[used] = place[n]
+            used += 1
+    mean = 0.0
+    for n in range(used):
+        mean += change[place[n]]
+    mean /= max(used, 1)
+    for n in range(used):
+        d = change[place[n]] - mean
+        for k in range(len(offsets)):
+            a, b = counts[n, 0, k], counts[n, 1, k]
+            sums[0, k] += a * a
+            sums[1, k] += b * b
+            sums[2, k] += a * b
+            sums[3, k] += a * d
+            sums[4, k] += b * d
+            sums[5, k] += d * d
+            sums[6, k] += a + b
+    for k in range(len(offsets)):
+        a = b = 0.0
+        for n in range(used):
+            a += counts[n, 0, k]
+            b += counts[n, 1, k]
+        sums[0, k] -= a * a / max(used, 1)
+        sums[1, k] -= b * b / max(used, 1)
+        sums[2, k] -= a * b / max(used, 1)
+    return used

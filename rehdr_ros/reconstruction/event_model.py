@@ -1,0 +1,94 @@
+"""What a stream tells of its own events: how late they come, and how much of the frames' change they explain."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from rehdr_ros.reconstruction.event_latency import EventLatency
+from rehdr_ros.reconstruction.reconstructor import Reconstructor
+from rehdr_ros.reconstruction.synchronizer import Exposed, Job
+
+_PERIOD_NS = 1_000_000_000  # of the stream, between two looks at the fit, which lies on the network's device
+_POOR = 0.25  # share of the change explained
+_SECONDS = 3  # of a poor fit, after which it is a problem
+_FEWEST_EVENTS = 1.0  # a second and pixel of the frame; a still scene has less, and nothing to explain
+
+
+class Fit(NamedTuple):
+    """contrast_on, contrast_off: thresholds, nat; event_noise: variance that an event adds, nat^2; explained: share,
+    0..1, of the frames' change that the events explain. All NaN where nothing is known yet."""
+
+    contrast_on: float = math.nan
+    contrast_off: float = math.nan
+    event_noise: float = math.nan
+    explained: float = math.nan
+
+
+class EventModel:
+    """Learns from each frame's job, after the network has seen it.
+
+    fixed_latency: s, None to measure it. problem: in words, why the events are of little use; empty where they are.
+    """
+
+    def __init__(self, fixed_latency: float | None) -> None:
+        self._fixed, self._measure = fixed_latency, EventLatency()
+        self.forget()
+
+    def forget(self) -> None:
+        """Another stream, or one with other clocks, pixels or responses."""
+        self._measure.forget()
+        self._begin(None)
+
+    def _begin(self, stamp_ns: int | None) -> None:
+        self.fit, self.problem = Fit(), ""
+        self._looked_ns, self._events, self._poor = stamp_ns, 0, 0
+
+    def set_fixed_latency(self, seconds: float | None) -> None:
+        self._fixed = seconds
+
+    @property
+    def latency(self) -> float:
+        """In use, s."""
+        return self._measure.latency if self._fixed is None else self._fixed
+
+    def learn(self, job: Job, reconstructor: Reconstructor, event_size: tuple[int, int] | None) -> None:
+        """From a frame; its events by their stamps, without latency."""
+        if job.reset_reason:
+            self._measure.interrupt()
+            self._begin(job.frame.stamp_ns)
+        if self._fixed is None:
+            self._learn_latency(job, reconstructor, event_size)
+        self._look(job, reconstructor)
+
+    def _learn_latency(self, job: Job, reconstructor: Reconstructor, event_size: tuple[int, int] | None) -> None:
+        frame = job.frame
+        if frame.grid is not None or reconstructor.voxels.problem:
+            return
+        exposed = Exposed(*(at - frame.latency_ns for at in frame.exposed))
+        size = event_size or frame.image.shape[1::-1]
+        registration = reconstructor.voxels.registration
+        self._measure.add(exposed, frame.image, reconstructor.response, job.taken, size, registration)
+
+    def _look(self, job: Job, reconstructor: Reconstructor) -> None:
+        self._events += len(job.events)
+        elapsed = job.frame.stamp_ns - (job.frame.stamp_ns if self._looked_ns is None else self._looked_ns)
+        if elapsed < _PERIOD_NS:
+            return
+        fit = reconstructor.event_fit
+        self.fit = Fit() if fit is None else Fit(*map(float, fit))
+        height, width = job.frame.image.shape[:2]
+        busy = self._events >= _FEWEST_EVENTS * elapsed * 1e-9 * height * width
+        self._poor = self._poor + 1 if busy and self.fit.explained < _POOR else 0
+        self.problem = self._words() if self._poor >= _SECONDS else ""
+        self._looked_ns, self._events = job.frame.stamp_ns, 0
+
+    def _words(self) -> str:
+        """The likely causes: an offset that was measured is none."""
+        measured = self._measure.measured
+        sure = self._fixed is None and measured is not None and not measured.doubts
+        clocks = "" if sure else "the clocks (frame_clock, event_time_offset, event_latency), "
+        return (
+            f"events explain only {100 * self.fit.explained:.0f} % of what changes in the frames: check {clocks}"
+            "the registration and the response"
+        )

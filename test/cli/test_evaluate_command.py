@@ -165,8 +165,10 @@ def test_what_cannot_be_clipped_again(rehdr, simulated_bag, tiny_weights, tmp_pa
     def refused(*options):
         return rehdr("evaluate", "--weights", tiny_weights, *options)
 
-    assert_one_line(refused("--benchmark", "procedural", "--reclip", "0.3"), "--reclip goes with --recordings")
-    assert_one_line(refused("--recordings", simulated_bag, "--wrong-events"), "--wrong-events with both")
+    assert_one_line(
+        refused("--benchmark", "procedural", "--reclip", "0.3"), "--reclip and --statistics go with --recordings"
+    )
+    assert_one_line(refused("--recordings", simulated_bag, "--wrong-events"), "--wrong-events with --reclip")
     assert_one_line(refused("--recordings", simulated_bag, "--reclip", "0.1;0.3"), "0.1;0.3", "as 0.15,0.3")
     assert_one_line(refused("--recordings", simulated_bag, "--reclip", "1.5"), "between 0 and 1")
     assert_one_line(refused("--recordings", tmp_path / "nowhere", "--reclip", "0.3"), tmp_path / "nowhere")

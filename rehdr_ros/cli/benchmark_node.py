@@ -18,6 +18,7 @@ from rehdr_ros.events import Events, Packet, make_encoder
 from rehdr_ros.network import save_checkpoint
 from rehdr_ros.node.complaints import Complaints
 from rehdr_ros.node.worker import Worker
+from rehdr_ros.products import NAMED
 from rehdr_ros.reconstruction import HdrFrame, HdrPipeline, PipelineConfig
 from rehdr_ros.recordings.compressed_message import encode_jpeg
 from rehdr_ros.recordings.image_message import pack_image
@@ -26,7 +27,7 @@ from rehdr_ros.simulation.simulator import Sample
 
 _PACKET_NS = 1_000_000  # what a driver puts into one packet
 _QUALITY = 95  # the node's jpeg_quality
-_IMAGES = {"radiance": "32FC3", "tonemapped": "rgb8"}
+_IMAGES = NAMED["hdr"], NAMED["tonemapped"]
 
 Stream = list[tuple[Sample, list[Packet]]]  # by frame: it, and the packets that go before it
 
@@ -121,8 +122,8 @@ def _live(pipeline: HdrPipeline, stream: Stream, fps: float) -> dict[str, float]
 
 
 def _pack(frame: HdrFrame) -> None:
-    for image, encoding in _IMAGES.items():
-        pack_image(getattr(frame, image), encoding)
+    for product in _IMAGES:
+        pack_image(getattr(frame, product.attribute), product.encoding)
 
 
 def _stream(width: int, height: int, rate: float, fps: float, seconds: float) -> Iterator[tuple[Sample, list[Packet]]]:

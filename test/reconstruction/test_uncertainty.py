@@ -16,12 +16,11 @@ MS = 1_000_000
 
 @pytest.fixture
 def make(tiny_weights):
-    """A function that builds a pipeline on the CPU that takes frames as linear."""
+    """A function that builds a pipeline, on the CPU if not otherwise, that takes frames as linear."""
 
     def make(weights=tiny_weights, **config) -> HdrPipeline:
-        return HdrPipeline(
-            PipelineConfig(weights=str(weights), device="cpu", precision="float32", response=1.0, **config)
-        )
+        defaults = {"weights": str(weights), "device": "cpu", "precision": "float32", "response": 1.0}
+        return HdrPipeline(PipelineConfig(**{**defaults, **config}))
 
     return make
 
@@ -62,10 +61,16 @@ def test_an_exposure_scales_the_radiance_and_not_its_uncertainty(make, frames):
         np.testing.assert_array_equal(scaled[k].uncertainty[measured], alone[k].uncertainty[measured])
 
 
-def test_a_frame_keeps_its_own_while_others_follow(make, frames):
-    kept = through(make(), frames)
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_frame_keeps_its_own_while_others_follow(make, frames, device):
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no GPU here")
+    pipelines = [make(device=device) for _ in range(2)]
+    for pipeline in pipelines:
+        pipeline.warm_up((32, 24))  # a CUDA graph then writes every frame where it wrote the last one
+    kept = through(pipelines[0], frames)
     at_once = []
-    for frame in _one_by_one(make(), frames):
+    for frame in _one_by_one(pipelines[1], frames):
         at_once.append((frame.uncertainty.copy(), frame.cause.copy()))
     for frame, (uncertainty, cause) in zip(kept, at_once, strict=True):
         np.testing.assert_array_equal(frame.uncertainty, uncertainty)

@@ -24,8 +24,8 @@ def before_after(
     """Where the second frame has most edges and events: both, threefold, for each offset; (H, W, 3) uint8.
 
     The events are those of a tenth of the frame interval on both sides of the exposure's middle: where they fit, they
-    lie on the frame's edges, half of them on each side. offsets: s, added to the events' time; until_middle: s, from stamps to there; white: the
-    value of the frame that means white.
+    lie on the frame's edges, half of them on each side. offsets: s, added to the events' time; until_middle: s, from
+    stamps to there; white: the value of the frame that means white.
     """
     image, half = window.second.image, round(_SHARE * (window.second.stamp_ns - window.first.stamp_ns))
     middle = window.second.stamp_ns + round(until_middle * 1e9)

@@ -192,12 +192,13 @@ class EventLatency:
 
     def _measure(self) -> Measured:
         total = self._sums.sum(0)
-        explained, on, off = _explained(total)
+        filled = self._sums[:, 5, 0] > 0
+        curves = _explained(np.concatenate([total[None], total - self._sums[filled]]))
+        explained, on, off = (curve[0] for curve in curves)
         place = float(_peaks(explained[None])[0])
         self._best = place, on, off
         latency = float(np.interp(place, np.arange(len(self.offsets)), self.offsets))
-        filled = self._sums[:, 5, 0] > 0
-        without = _peaks(_explained(total - self._sums[filled])[0]) * _STEP
+        without = _peaks(curves[0][1:]) * _STEP
         groups = len(without)
         deviation = float(np.sqrt((groups - 1) * without.var())) if groups > 1 else np.inf
         best = int(round(place))
@@ -244,7 +245,9 @@ def _stride(shape: tuple[int, ...]) -> int:
 def _sample(exposed: Exposed, image: np.ndarray, response: Response) -> _Sample:
     linear = response.linearise(image, torch.device("cpu")).pixels[0].numpy().reshape(3, -1)
     luminance = BT709 @ linear
-    dark = max(response(_DARKEST_LEVEL / 255), _DARK * float(np.quantile(luminance[::7], _BRIGHT)))
+    some = luminance[::7]
+    bright = np.partition(some, int(_BRIGHT * (len(some) - 1)))[int(_BRIGHT * (len(some) - 1))]
+    dark = max(response(_DARKEST_LEVEL / 255), _DARK * float(bright))
     usable = (luminance > dark) & (linear.max(0) < response(CLIPPED_LEVEL / 255))
     return _Sample(exposed, np.log(np.maximum(luminance, 1e-6)).astype(np.float32), usable)
 

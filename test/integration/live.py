@@ -61,7 +61,7 @@ INPUTS = {
     "camera_info": CAMERA_INFO,
     "event_camera_info": EVENT_CAMERA_INFO,
 }
-PATIENCE = 400.0  # s, for a machine that is busy
+PATIENCE = 60.0  # s, for a machine that is busy
 
 
 def console(name: str) -> list[str]:

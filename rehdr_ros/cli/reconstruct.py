@@ -211,6 +211,8 @@ class _Run:
             "skipped_frames": counters.pop("skipped_frames"),
             "damaged": counters,
             "hot_pixels": pipeline.hot_pixels,
+            "event_latency": round(pipeline.event_latency, 6),
+            **{k: None if math.isnan(v) else round(v, 6) for k, v in pipeline.event_fit._asdict().items()},
             "encoding": self._recording.encoding or "none",
             "weights": self._args.weights,
             "device": pipeline.device,

@@ -27,8 +27,8 @@ _STEP = 0.004  # s, between two of them
 
 _MEMORY = 3.0  # s, after which a pair of frames counts 1/e
 _GROUPS = 8  # of pairs: how far the maximum moves without each tells how sure it is
-_SAMPLE = 12_000  # pixels of a frame that are looked at
-_MOST_EVENTS = 4_000  # of a pair; more at fewer pixels
+_SAMPLE = 10_000  # pixels of a frame that are looked at
+_MOST_EVENTS = 3_000  # of a pair; more at fewer pixels
 _LONGEST_NS = 500_000_000  # between two frames
 _DARK, _BRIGHT = 0.15, 0.99  # share of the luminance at that quantile, below which the logarithm is noise
 _DARKEST_LEVEL = 10  # of 255, and below this in any case
@@ -179,11 +179,10 @@ class EventLatency:
 
     def _predict(self, sums: np.ndarray) -> None:
         """How well the pair is explained by the latency and the thresholds of those before."""
-        if self._turn < 2:
-            return
-        explained, on, off = _explained(self._sums.sum(0))
-        gained = _gained(sums, on, off)
-        self._predicted += sums[5, 0], np.interp(_peaks(explained[None])[0], np.arange(len(gained)), gained)
+        if self._pairs and self._turn >= 2:
+            place, on, off = self._best
+            gained = _gained(sums, on, off)
+            self._predicted += sums[5, 0], np.interp(place, np.arange(len(gained)), gained)
 
     def _fade(self, seconds: float) -> None:
         kept = float(np.exp(-seconds / self._memory))
@@ -193,11 +192,13 @@ class EventLatency:
 
     def _measure(self) -> Measured:
         total = self._sums.sum(0)
-        explained, on, off = _explained(total)
-        place = float(_peaks(explained[None])[0])
-        latency = float(np.interp(place, np.arange(len(self.offsets)), self.offsets))
         filled = self._sums[:, 5, 0] > 0
-        without = _peaks(_explained(total - self._sums[filled])[0]) * _STEP
+        curves = _explained(np.concatenate([total[None], total - self._sums[filled]]))
+        explained, on, off = (curve[0] for curve in curves)
+        place = float(_peaks(explained[None])[0])
+        self._best = place, on, off
+        latency = float(np.interp(place, np.arange(len(self.offsets)), self.offsets))
+        without = _peaks(curves[0][1:]) * _STEP
         groups = len(without)
         deviation = float(np.sqrt((groups - 1) * without.var())) if groups > 1 else np.inf
         best = int(round(place))
@@ -244,7 +245,9 @@ def _stride(shape: tuple[int, ...]) -> int:
 def _sample(exposed: Exposed, image: np.ndarray, response: Response) -> _Sample:
     linear = response.linearise(image, torch.device("cpu")).pixels[0].numpy().reshape(3, -1)
     luminance = BT709 @ linear
-    dark = max(response(_DARKEST_LEVEL / 255), _DARK * float(np.quantile(luminance[::7], _BRIGHT)))
+    some = luminance[::7]
+    bright = np.partition(some, int(_BRIGHT * (len(some) - 1)))[int(_BRIGHT * (len(some) - 1))]
+    dark = max(response(_DARKEST_LEVEL / 255), _DARK * float(bright))
     usable = (luminance > dark) & (linear.max(0) < response(CLIPPED_LEVEL / 255))
     return _Sample(exposed, np.log(np.maximum(luminance, 1e-6)).astype(np.float32), usable)
 
@@ -318,7 +321,7 @@ def _accumulate(t, index, p, usable, change, begin0, end0, begin1, end1, offsets
     chosen = np.full(len(usable), -1, np.int32)
     place = np.empty(min(events, len(usable)), np.int32)
     counts = np.zeros((len(place), 2, len(offsets)), np.float32)
-    exposure0, exposure1 = max(end0 - begin0, 1), max(end1 - begin1, 1)
+    per_ns0, per_ns1 = 1.0 / max(end0 - begin0, 1), 1.0 / max(end1 - begin1, 1)
     step = offsets[1] - offsets[0]
     pixels = 0
     for i in range(len(t)):
@@ -335,9 +338,9 @@ def _accumulate(t, index, p, usable, change, begin0, end0, begin1, end1, offsets
         last = min(len(offsets), -((begin0 + offsets[0] - t[i]) // step))
         for k in range(first, last):
             when = t[i] - offsets[k]
-            before = np.float32(min((when - begin0) / exposure0, 1.0))
-            after = np.float32(max((when - begin1) / exposure1, 0.0))
-            row[k] += before - after
+            before = (when - begin0) * per_ns0 if when < end0 else 1.0
+            after = (when - begin1) * per_ns1 if when > begin1 else 0.0
+            row[k] += np.float32(before - after)
     used = 0
     for n in range(pixels):  # those that fire like no edge go
         if max(counts[n, 0].max(), counts[n, 1].max()) <= _PLAUSIBLE:
@@ -348,23 +351,25 @@ def _accumulate(t, index, p, usable, change, begin0, end0, begin1, end1, offsets
     for n in range(used):
         mean += change[place[n]]
     mean /= max(used, 1)
+    total_on, total_off = np.zeros(len(offsets)), np.zeros(len(offsets))
+    squares = 0.0
     for n in range(used):
         d = change[place[n]] - mean
+        squares += d * d
         for k in range(len(offsets)):
             a, b = counts[n, 0, k], counts[n, 1, k]
+            total_on[k] += a
+            total_off[k] += b
             sums[0, k] += a * a
             sums[1, k] += b * b
             sums[2, k] += a * b
             sums[3, k] += a * d
             sums[4, k] += b * d
-            sums[5, k] += d * d
-            sums[6, k] += a + b
     for k in range(len(offsets)):
-        a = b = 0.0
-        for n in range(used):
-            a += counts[n, 0, k]
-            b += counts[n, 1, k]
+        a, b = total_on[k], total_off[k]
         sums[0, k] -= a * a / max(used, 1)
         sums[1, k] -= b * b / max(used, 1)
         sums[2, k] -= a * b / max(used, 1)
+        sums[5, k] = squares
+        sums[6, k] = a + b
     return used

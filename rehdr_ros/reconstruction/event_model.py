@@ -24,6 +24,12 @@ class Fit(NamedTuple):
     event_noise: float = math.nan
     explained: float = math.nan
 
+    @classmethod
+    def of(cls, reconstructor: Reconstructor) -> Fit:
+        """As its hidden state has it; waits for its device."""
+        fit = reconstructor.event_fit
+        return cls() if fit is None else cls(*map(float, fit))
+
 
 class EventModel:
     """Learns from each frame's job, after the network has seen it.
@@ -75,8 +81,7 @@ class EventModel:
         elapsed = job.frame.stamp_ns - (job.frame.stamp_ns if self._looked_ns is None else self._looked_ns)
         if elapsed < _PERIOD_NS:
             return
-        fit = reconstructor.event_fit
-        self.fit = Fit() if fit is None else Fit(*map(float, fit))
+        self.fit = Fit.of(reconstructor)
         height, width = job.frame.image.shape[:2]
         busy = self._events >= _FEWEST_EVENTS * elapsed * 1e-9 * height * width
         self._poor = self._poor + 1 if busy and self.fit.explained < _POOR else 0

@@ -331,6 +331,16 @@ class HdrPipeline:
         return self._reconstructor.voxels.problem
 
     @property
+    def event_latency(self) -> float:
+        """How late the events come, s: taken off their time."""
+        return self._event_model.latency
+
+    @property
+    def event_fit(self) -> Fit:
+        """How well the events explain the frames so far; waits for the network's device."""
+        return Fit.of(self._reconstructor)
+
+    @property
     def event_problem(self) -> str:
         """Why the events are of little use, though they come; empty where they explain the frames."""
         return self._event_model.problem

@@ -37,8 +37,9 @@ class _Writer:
     def __enter__(self):
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        if kind is None:  # else the file can't be finished, and FFmpeg may crash on more after a write that failed
+            self.close()
 
     def write(self, rgb: np.ndarray) -> None:
         """Add a frame (H, W, 3). Raises ValueError for another shape or dtype and for a change of size."""

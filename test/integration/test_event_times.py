@@ -55,7 +55,7 @@ class Filmer(Camera):
         rng, stamps = np.random.default_rng(2), []
         for number in range(round(seconds * fps)):
             at, count = self.step(1 / fps), 4000
-            t = np.sort(rng.integers(at - 90_000_000, at + 30_000_000, count)) - START
+            t = np.sort(rng.integers(at - 69_000_000, at + 30_000_000, count)) - START
             self._send(Events(t, rng.integers(0, 128, count), rng.integers(0, 96, count), rng.integers(0, 2, count)))
             self.image(at, self.samples[number % len(self.samples)].ldr, "rgb8")
             self._client.spin(0.02)

@@ -111,17 +111,22 @@ def test_what_a_recording_does_not_tell_is_nan():
     assert all(math.isnan(value) for value in statistics.values())
 
 
+GOOD = {"good": 1, "strange": 0, "skew": (0, 0), "distortion": (1, 1), "loses_packets": 0}
+FAST = {"fps": (8, 12), "speed": (100, 200)}  # several events a pixel and frame
+
+
 def simulated(**variety):
-    simulator = BatchSimulator(32, 5, 5, torch.device("cpu"), Variety(mono=1, things=0, loses_packets=0, **variety))
+    """The first five sequences of a training with sensors that are good."""
+    simulator = BatchSimulator(32, 5, 5, torch.device("cpu"), Variety(mono=1, things=0, **GOOD, **FAST, **variety))
     return list(of_training(SimulatedBatches(simulator, 3), 5))
 
 
 def test_a_training_has_the_statistics_that_its_variety_says():
-    contrast = {"contrast": (0.3, 0.3), "mismatch": (0, 0), "hot_pixels": (0, 0), "noise_rate": (0, 0)}
+    contrast = {"contrast": (0.1, 0.1), "mismatch": (0, 0), "hot_pixels": (0, 0), "noise_rate": (0, 0)}
     rows = simulated(**contrast, exposure=(0.001, 0.001), refractory_us=(100, 200), changes_exposure=0)
     assert len(rows) == 5 and {frozenset(row) for row in rows} == {frozenset(STATISTICS)}
     on, off = (np.median([row[name] for row in rows]) for name in ("threshold_on", "threshold_off"))
-    assert on == pytest.approx(0.3, abs=0.1) and off == pytest.approx(0.3, abs=0.1)
+    assert on == pytest.approx(0.1, abs=0.035) and off == pytest.approx(0.1, abs=0.035)
     assert [row["exposure"] for row in rows] == pytest.approx([0.001] * 5)
     # The pixel knows of a change when it has reached its threshold.
     assert -0.002 < np.median([row["latency"] for row in rows]) < 0.02
@@ -137,8 +142,8 @@ def test_too_few_frames_tell_no_latency():
 
 def test_a_changed_exposure_that_is_told_does_no_harm():
     told, untold = (simulated(changes_exposure=1, tells_exposure=share) for share in (1, 0))
-    better = [a["r2"] > b["r2"] for a, b in zip(told, untold, strict=True)]
-    assert sum(better) > len(better) / 2 and not all(a == b for a, b in zip(told, untold, strict=True))
+    gained = [a["r2"] - b["r2"] for a, b in zip(told, untold, strict=True)]
+    assert min(gained) > -0.01 and max(gained) > 0.05
 
 
 def rows(**values):

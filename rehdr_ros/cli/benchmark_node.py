@@ -86,7 +86,9 @@ def _stages(pipeline: HdrPipeline, stream: Stream) -> tuple[dict[str, float], fl
         ended = time.perf_counter()
         stages = frame.info.durations | {"pack": ended - packing}
         events.append(frame.info.events)
-        jpegs.append(duration(lambda frame=frame: encode_jpeg(frame.tonemapped, _IMAGES["tonemapped"], _QUALITY)))
+        jpegs.append(
+            duration(lambda frame=frame: encode_jpeg(frame.tonemapped, NAMED["tonemapped"].encoding, _QUALITY))
+        )
         for stage, seconds in {**stages, "between": ended - started - sum(stages.values())}.items():
             durations.setdefault(stage, []).append(seconds)
     medians = {stage: 1e3 * statistics.median(values[1:]) for stage, values in durations.items()}

@@ -4,7 +4,7 @@ import pytest
 
 from rehdr_ros.cli.benchmark_node import _stream
 from rehdr_ros.events import make_decoder
-from rehdr_ros.network import RehdrConfig
+from rehdr_ros.network import load_checkpoint
 from rehdr_ros.network.cost import layers
 
 
@@ -34,7 +34,7 @@ def test_network_stands_beside_eager_float32_and_the_roofline(rehdr):
     ((name, row),) = json.loads(outcome.out)["figures"].items()
     assert name.startswith("rehdr_t 46x34, ")
     assert row["gflop"] == pytest.approx(
-        sum(layer.flop for layer in layers(RehdrConfig(base_channels=8), 46, 34)) / 1e9
+        sum(layer.flop for layer in layers(load_checkpoint("rehdr_t").config, 46, 34)) / 1e9
     )
     assert row["share_of_roofline"] == pytest.approx(row["roofline_ms"] / row["ms"])
     assert row["ratio_to_float32"] > 0 and row["difference"] <= 1e-2

@@ -31,7 +31,7 @@ def through(engine, frames, wait=True):
     with torch.inference_mode():
         for ldr, voxel in frames:
             engine.meet(*ldr.shape[-2:], wait)
-            output, state = engine(ldr, voxel, state, CLIPPED_FROM, SECONDS)
+            output, state = engine.estimate(ldr, voxel, state, CLIPPED_FROM, SECONDS)
             ran.append(engine.about)
             radiance.append(output.radiance.clone())
     return ran, torch.cat(radiance)

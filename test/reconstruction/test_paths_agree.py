@@ -59,7 +59,7 @@ class OnDevice:
 
     def __call__(self, ldr, voxel, state, clipped_from):
         frame = ldr.to(self._device), voxel.to(self._device)
-        estimate, state = self._engine(*frame, state, clipped_from, USUAL_SECONDS)
+        estimate, state = self._engine.estimate(*frame, state, clipped_from, USUAL_SECONDS)
         return estimate.radiance.cpu(), state
 
 

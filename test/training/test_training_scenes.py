@@ -63,7 +63,7 @@ def test_a_scene_comes_in_ever_other_colours_and_dynamic_ranges(folder):
     assert len(order) >= 3
     # And yet it stays the same scene: bright is bright.
     structure = np.corrcoef([log_luminance(b).ravel()[::97] for b in backgrounds])
-    assert structure.min() > 0.9
+    assert structure.min() > 0.7
 
 
 @pytest.mark.parametrize("shape", [(100, 80), (40, 200)])
@@ -80,7 +80,7 @@ def test_what_is_no_panorama_is_cut_to_the_texture_s_shape(tmp_path, shape):
     left, right = np.split(background.radiance.numpy(), 2, axis=1)
     np.testing.assert_allclose(left[:, :-13], np.broadcast_to(left[0, 0], left[:, :-13].shape), rtol=1e-4)
     np.testing.assert_allclose(right[:, 13:], np.broadcast_to(right[0, -1], right[:, 13:].shape), rtol=1e-4)
-    assert 9**0.8 * 0.99 < right[0, -1, 0] / left[0, 0, 0] < 9**1.5 * 1.01
+    assert 9**0.25 * 0.99 < right[0, -1, 0] / left[0, 0, 0] < 9**1.5 * 1.01
 
 
 def test_values_that_no_light_has_are_mended(tmp_path):

@@ -136,7 +136,7 @@ def test_garbage_in_camera_info_is_refused(stream, node, client, assert_recovers
 
 def test_network_that_gives_no_numbers_leaves_the_linearised_frame(node, client, stream, start_node, tmp_path):
     network = Rehdr(RehdrConfig(base_channels=4))
-    torch.nn.init.constant_(network.prediction.conv.weight, math.nan)
+    torch.nn.init.constant_(network.body.prediction.conv.weight, math.nan)
     save_checkpoint(network, tmp_path / "nan.safetensors")
     broken = start_node("-r", "__ns:=/broken", weights=tmp_path / "nan.safetensors", event_timeout=3.0)
     broken.wait_for("waiting for events")

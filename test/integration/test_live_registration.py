@@ -33,7 +33,7 @@ def brightest(stream: Stream) -> tuple[int, int]:
     stream.camera.events(*(at + 5_000_000 * k for k in range(1, 11)))
     radiance = stream.radiance(stream.send(WHITE))[..., 1]
     row, column = np.unravel_index(np.argmax(radiance), radiance.shape)
-    assert radiance[row, column] > 1.3 * np.median(radiance)
+    assert radiance[row, column] > 1.1 * np.median(radiance)
     return int(column), int(row)
 
 

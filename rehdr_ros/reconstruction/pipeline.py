@@ -211,6 +211,7 @@ class HdrPipeline:
             engine=engine,
             state=state,
             since_ns=self._state_since_ns,
+            event_fit=tuple(self._event_model.fit),
             exposure=self._tonemapper.exposure,
             not_finite=self._reconstructor.not_finite,
             fallbacks=self._reconstructor.fallbacks,
@@ -419,6 +420,7 @@ class HdrPipeline:
             self._reconstructor.go_on(self._passing.state)
             self._reconstructor.not_finite = self._passing.not_finite
             self._state_since_ns = self._passing.since_ns
+            self._event_model.fit = Fit(*self._passing.event_fit)
             self._tonemapper.exposure = self._passing.exposure
             self._passing = None
 

@@ -17,7 +17,8 @@ class Snapshot:
     """A stream after `frames` frames; what its messages tell anew when they are read again is not in it.
 
     device, precision: of the network. engine: what runs it, None while that is open. state: the hidden state's tensors,
-    none after a reset; since_ns: of which stamp. exposure: of the tone mapping. not_finite: frames at which the network
+    none after a reset; since_ns: of which stamp. event_fit: as it was last looked at, a NaN for what is not known.
+    exposure: of the tone mapping. not_finite: frames at which the network
     gave NaN or infinity; fallbacks: how often the device was out of memory. complete: these were all of the frames.
     """
 
@@ -27,6 +28,7 @@ class Snapshot:
     engine: str | None
     state: list[Tensor]
     since_ns: int
+    event_fit: tuple[float, ...]
     exposure: tuple[float, float, int] | None
     not_finite: int
     fallbacks: int
@@ -48,6 +50,7 @@ class Snapshot:
             state = [tensors[name] for name in sorted(tensors)]
             about = json.loads(notes.pop("snapshot"))
             about["exposure"] = about["exposure"] and tuple(about["exposure"])
+            about["event_fit"] = tuple(about["event_fit"])
             return cls(state=state, **about), notes
         except (KeyError, ValueError, TypeError) as error:
             raise InputError(f"{path} is damaged ({error}): remove it to start anew") from error

@@ -2,6 +2,8 @@
 
 import os
 import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -10,12 +12,18 @@ from rehdr_ros.products import written
 from rehdr_ros.recordings.videos_and_bag import write_bag, write_hdr_video, write_video
 
 
-@pytest.fixture
-def small_files(monkeypatch):
-    """A function that lets no file grow beyond so many bytes, which the system refuses as it does on a full disk."""
+@contextmanager
+def small_files(size: int) -> Iterator[None]:
+    """No file may grow beyond so many bytes, which the system refuses as it does on a full disk.
+
+    Not a moment longer than needed: what pytest says may go into a file, too.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def assert_named(outcome, *paths) -> None:
@@ -25,16 +33,17 @@ def assert_named(outcome, *paths) -> None:
     assert any(str(path) in line for path in paths), line
 
 
-def test_simulate_names_the_bag(rehdr, small_files, tmp_path):
-    small_files(100_000)
-    assert_named(rehdr("simulate", "-o", tmp_path / "bag", "--seconds", "0.5", "--size", "64x48"), tmp_path / "bag")
+def test_simulate_names_the_bag(rehdr, tmp_path):
+    with small_files(100_000):
+        outcome = rehdr("simulate", "-o", tmp_path / "bag", "--seconds", "0.5", "--size", "64x48")
+    assert_named(outcome, tmp_path / "bag")
 
 
 @pytest.mark.parametrize(("size", "names"), [(500, ["frames.csv", "hdr/0000", "ldr/0000"]), (9_000, ["hdr/0000"])])
-def test_reconstruct_names_the_first_file(rehdr, small_files, simulated_bag, tiny_weights, tmp_path, size, names):
+def test_reconstruct_names_the_first_file(rehdr, simulated_bag, tiny_weights, tmp_path, size, names):
     options = ("--weights", tiny_weights, "--device", "cpu", "--engine", "pytorch")
-    small_files(size)
-    outcome = rehdr("reconstruct", simulated_bag, "-o", tmp_path / "out", *options)
+    with small_files(size):
+        outcome = rehdr("reconstruct", simulated_bag, "-o", tmp_path / "out", *options)
     assert_named(outcome, *(tmp_path / "out" / name for name in names))
 
 
@@ -46,11 +55,10 @@ PRODUCTS = {
 
 
 @pytest.mark.parametrize("name", PRODUCTS)
-def test_a_product_is_named_too(rehdr, small_files, simulated_bag, tiny_weights, tmp_path, name):
+def test_a_product_is_named_too(rehdr, simulated_bag, tiny_weights, tmp_path, name):
     options = ("--weights", tiny_weights, "--device", "cpu", "--engine", "pytorch")
     assert rehdr("reconstruct", simulated_bag, "-o", tmp_path, *options).code == 0
-    small_files(1000)
-    with pytest.raises(OSError) as caught:
+    with small_files(1000), pytest.raises(OSError) as caught:
         list(PRODUCTS[name](tmp_path))
     assert is_of_the_machine(caught.value)
     assert str(caught.value.filename).startswith(str(tmp_path)) and name in str(caught.value.filename)

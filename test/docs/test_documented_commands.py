@@ -40,7 +40,8 @@ def given(tmp_path_factory, simulated_bag, tiny_weights) -> dict[str, Path]:
     (folder / "radiance").mkdir()
     cv2.imwrite(str(folder / "radiance" / "scene.hdr"), cv2.GaussianBlur(panorama, (0, 0), 3))
     published = Rehdr(RehdrConfig(base_channels=4, fusion="published", radiance="relative"))
-    torch.save({"params": published.state_dict()}, folder / "published.pth")
+    theirs = {name.removeprefix("body."): value for name, value in published.state_dict().items()}
+    torch.save({"params": theirs}, folder / "published.pth")
     arguments = ["reconstruct", simulated_bag, "-o", folder / "out", "--weights", tiny_weights]
     assert main([str(each) for each in arguments]) == 0
     return {

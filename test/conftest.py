@@ -3,6 +3,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+settings.register_profile("unhurried", deadline=None)  # the first example may compile a kernel
+settings.load_profile("unhurried")
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -54,7 +54,7 @@ class Trainer:
             config.learning_rate,
             betas=(0.9, 0.99),
             weight_decay=config.weight_decay,
-            fused=self._device.type == "cuda",
+            **({"fused": True} if self._device.type == "cuda" else {}),
         )
         self._step, self._passed = 0, 0.0
         self._resume()
@@ -153,7 +153,9 @@ class Trainer:
         with torch.no_grad():
             averages, values = zip(*((self._average[n], v) for n, v in self.network.state_dict().items()), strict=True)
             floats = [x.is_floating_point() for x in values]
-            torch._foreach_lerp_(list(compress(averages, floats)), list(compress(values, floats)), 1 - keep)
+            smooth = list(compress(averages, floats))
+            torch._foreach_mul_(smooth, keep)  # at once: a GPU would wait for each
+            torch._foreach_add_(smooth, list(compress(values, floats)), alpha=1 - keep)
             for average, value, is_float in zip(averages, values, floats, strict=True):
                 if not is_float:
                     average.copy_(value)

@@ -407,7 +407,8 @@ class HdrPipeline:
 
     def _learn(self, job: Job) -> None:
         self._event_model.learn(job, self._reconstructor, self._event_size)
-        self._use_latency()
+        with self._lock:
+            self._use_latency()
 
     def _use_latency(self) -> None:
         self._synchronizer.latency_ns = _ns(self._event_model.latency)

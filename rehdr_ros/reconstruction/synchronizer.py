@@ -110,10 +110,11 @@ class Synchronizer:
         self._last: PendingFrame | None = None  # skipped or processed
         self._overtaken_ns: int | None = None  # the stamp of a frame that stepped back and was skipped
         self._passed_ns: int | None = None  # where the event stream is
+        self._passed_at = 0.0  # monotonic s at which it came there
         self._processed = Exposed(0, 0)
         self._shared = Events.empty()  # of the last frame's exposure: the next frame's, too
         self._exposure_ns = 0
-        self.latency_ns = 0
+        self._latency_ns = 0
         self._reset_reason = "start"
         self.skipped_frames = self.duplicate_frames = self.overtaken_frames = 0
         self.late_events = 0
@@ -125,6 +126,18 @@ class Synchronizer:
         self._policy, self._event_timeout = policy, event_timeout
         self._max_gap_ns = int(max_frame_gap * 1e9)
         self._passed_share = STAMPS[stamp_is]
+
+    @property
+    def latency_ns(self) -> int:
+        return self._latency_ns
+
+    @latency_ns.setter
+    def latency_ns(self, latency_ns: int) -> None:
+        # What waits follows: when a frame came must not tell which events it gets.
+        if latency_ns != self._latency_ns:
+            self._latency_ns = latency_ns
+            for frame in self._frames:
+                self._place(frame, frame.exposed.length)
 
     @property
     def dropped_events(self) -> int:
@@ -160,10 +173,10 @@ class Synchronizer:
         newest, passed = int(events.t.max()), self._passed_ns
         # A packet that lies ahead of the stream, damaged, must not let frames go early once the stream goes on.
         shuffled = passed is not None and passed - _SHUFFLED_NS <= newest < passed
-        self._passed_ns = passed if shuffled else newest
+        if not shuffled:
+            self._passed_ns, self._passed_at = newest, arrived
         for frame in self._frames:
-            if frame.complete is None and self._passed_ns >= frame.exposed.end:
-                frame.complete = arrived
+            self._complete(frame)
 
     def add_frame(self, frame: PendingFrame) -> None:
         """Queue a frame. A duplicate is skipped, and so is one that was overtaken on its way."""
@@ -173,9 +186,7 @@ class Synchronizer:
             return
         if len(self._frames) >= CROWDED:
             self._skip()
-        self._place(frame)
-        if frame.grid is not None or (self._passed_ns is not None and self._passed_ns >= frame.exposed.end):
-            frame.complete = frame.arrived
+        self._expose(frame)
         self._frames.append(frame)
 
     def set_exposure(self, stamp_ns: int, seconds: float) -> bool:
@@ -183,18 +194,29 @@ class Synchronizer:
         for frame in self._frames:
             if frame.stamp_ns == stamp_ns:
                 frame.exposure_seconds = seconds
-                self._place(frame)
-                if frame.grid is None and (self._passed_ns is None or self._passed_ns < frame.exposed.end):
-                    frame.complete = None
+                self._expose(frame)
                 return True
         return False
 
-    def _place(self, frame: PendingFrame) -> None:
+    def _expose(self, frame: PendingFrame) -> None:
         if frame.exposure_seconds is not None:
             self._exposure_ns = round(frame.exposure_seconds * 1e9)
-        frame.latency_ns = self.latency_ns
-        start = frame.stamp_ns - round(self._passed_share * self._exposure_ns) + frame.latency_ns
-        frame.exposed = Exposed(start, start + self._exposure_ns)
+        self._place(frame, self._exposure_ns)
+
+    def _place(self, frame: PendingFrame, exposure_ns: int) -> None:
+        frame.latency_ns = self._latency_ns
+        start = frame.stamp_ns - round(self._passed_share * exposure_ns) + frame.latency_ns
+        frame.exposed = Exposed(start, start + exposure_ns)
+        frame.complete = None
+        self._complete(frame)
+
+    def _complete(self, frame: PendingFrame) -> None:
+        if frame.complete is not None:
+            return
+        if frame.grid is not None:
+            frame.complete = frame.arrived
+        elif self._passed_ns is not None and self._passed_ns >= frame.exposed.end:
+            frame.complete = max(frame.arrived, self._passed_at)
 
     def _is_stray(self, stamp_ns: int, last_ns: int) -> bool:
         """A duplicate, or a small step back; a second one that goes on from there is no longer an accident."""

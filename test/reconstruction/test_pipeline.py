@@ -7,6 +7,7 @@ import pytest
 
 from rehdr_ros.events import Events
 from rehdr_ros.network import CheckpointError
+from rehdr_ros.simulation import SimulationConfig, simulate
 
 S = 1_000_000_000
 
@@ -475,6 +476,20 @@ def test_a_fixed_latency_is_taken_off_the_events_time(make_pipeline, recording):
     pipeline = make_pipeline()
     pipeline.configure(replace(pipeline.config, event_latency=0.004))
     assert [frame.info.event_latency for frame in feed(pipeline, recording)][1:] == [0.004] * (len(recording) - 1)
+
+
+def test_a_latency_learned_on_the_way_is_the_same_for_frames_that_had_to_wait(make_pipeline):
+    samples = list(simulate(SimulationConfig(width=64, height=48, seconds=1.5, fps=10, seed=3)))
+    recording = [(sample.stamp_ns, sample.ldr, sample.events) for sample in samples]
+    prompt = list(feed(make_pipeline(), recording))
+    behind = make_pipeline()
+    for stamp, image, events in recording:
+        behind.add_events(events)
+        behind.add_frame(stamp, image)
+    behind = list(behind.take(flush=True))
+    assert len({frame.info.event_latency for frame in prompt}) > 2
+    assert [frame.info.event_latency for frame in behind] == [frame.info.event_latency for frame in prompt]
+    assert_same(behind, prompt)
 
 
 @pytest.mark.parametrize("latency", ["automatic", "nan", 2.0])

@@ -432,3 +432,20 @@ def test_with_a_latency_frames_take_later_events_and_none_is_lost_as_it_changes(
     sync.add_events(events(40), 0.0)
     assert times(sync.next()) == [29]
     assert sync.late_events == 0
+
+
+def test_frames_that_wait_follow_the_latency_whenever_they_came():
+    sync = started()
+    sync.add_frame(frame(20))
+    sync.add_events(events(11, 22), 0.5)
+    sync.latency_ns = 5 * MS
+    assert sync.next() is None
+    sync.latency_ns = 1 * MS
+    assert sync.next().ready_at == 0.5
+    sync.add_frame(frame(30))
+    sync.latency_ns = 2 * MS
+    sync.add_events(events(31), 0.0)
+    assert sync.next() is None
+    sync.add_events(events(32, 33), 0.0)
+    job = sync.next()
+    assert (times(job), job.frame.latency_ns) == ([22, 31, 32], 2 * MS)

@@ -28,7 +28,7 @@ test-jazzy:  ## run the node's tests on ROS 2 Jazzy from PyPI and Ubuntu 24.04's
 
 test-humble-libraries:  ## run the offline tests with Ubuntu 22.04's Python and libraries, in .venv-humble-libraries
 	@$(PYTHON) tools/setup_venv.py humble-libraries -m pytest \
-		test/events test/recordings test/network test/reconstruction test/cli
+		test/events test/wire test/recordings test/network test/reconstruction test/cli
 
 test-docs: setup  ## run the commands of README.md and docs/, in small
 	.venv/bin/python -m pytest -m docs test/docs

@@ -8,9 +8,9 @@ import torch
 
 from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
 from rehdr_ros.reconstruction.tonemap import ToneMapper
-from rehdr_ros.recordings.image_message import pack_image
 from rehdr_ros.simulation import SimulationConfig, simulate
 from rehdr_ros.simulation.scene import load_radiance, make_scene
+from rehdr_ros.wire.image import pack_image
 
 _CLAHE = cv2.createCLAHE(3.0, (8, 8))  # as the ROS nodes of ORB-SLAM3 and VINS-Mono equalise
 

@@ -20,10 +20,10 @@ from rehdr_ros.node.complaints import Complaints
 from rehdr_ros.node.worker import Worker
 from rehdr_ros.products import NAMED
 from rehdr_ros.reconstruction import HdrFrame, HdrPipeline, PipelineConfig
-from rehdr_ros.recordings.compressed_message import encode_jpeg
-from rehdr_ros.recordings.image_message import pack_image
 from rehdr_ros.simulation import SimulationConfig, simulate
 from rehdr_ros.simulation.simulator import Sample
+from rehdr_ros.wire.compressed_image import encode_jpeg
+from rehdr_ros.wire.image import pack_image
 
 _PACKET_NS = 1_000_000  # what a driver puts into one packet
 _QUALITY = 95  # the node's jpeg_quality

@@ -5,8 +5,8 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from rehdr_ros.recordings.compressed_message import encode_jpeg
-from rehdr_ros.recordings.image_message import ENCODINGS, decode_image, pack_image
+from rehdr_ros.wire.compressed_image import encode_jpeg
+from rehdr_ros.wire.image import ENCODINGS, decode_image, pack_image
 
 _NS = 1_000_000_000
 

@@ -20,10 +20,10 @@ from rehdr_ros.node.qos import subscribe
 from rehdr_ros.reconstruction import HdrPipeline
 from rehdr_ros.reconstruction.recent import Recent
 from rehdr_ros.reconstruction.synchronizer import CROWDED
-from rehdr_ros.recordings.camera_message import camera_from_message
-from rehdr_ros.recordings.compressed_message import decode_compressed
-from rehdr_ros.recordings.dvs_message import events_from_event_array
-from rehdr_ros.recordings.packet_message import packet_from_bytes, stamp_to_ns
+from rehdr_ros.wire.camera import camera_from_message
+from rehdr_ros.wire.compressed_image import decode_compressed
+from rehdr_ros.wire.dvs import events_from_event_array
+from rehdr_ros.wire.packet import packet_from_bytes, stamp_to_ns
 
 
 class Inputs:

@@ -22,8 +22,6 @@ _HOMES = {
     "RecordingError": "errors",
     "Topic": "bag_storage",
     "VideoWriter": "video",
-    "decode_image": "image_message",
-    "encode_image": "image_message",
     "read_exr": "images",
     "read_radiance": "images",
     "select": "selection",

@@ -14,7 +14,7 @@ from rehdr_ros.errors import writing
 from rehdr_ros.events import Packet
 from rehdr_ros.recordings.bag_types import CAMERA_INFO, EVENTS, IMAGE, typestore
 from rehdr_ros.recordings.errors import RecordingError
-from rehdr_ros.recordings.image_message import encode_image
+from rehdr_ros.wire.image import encode_image
 
 
 class BagWriter:

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.recordings.compressed_message import decode_compressed
 from rehdr_ros.recordings.errors import RecordingError
 from rehdr_ros.recordings.natural_order import natural_order
+from rehdr_ros.wire.compressed_image import decode_compressed
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 

@@ -14,14 +14,14 @@ from rehdr_ros.events import Camera, Events, Packet
 from rehdr_ros.products import PRODUCTS, published
 from rehdr_ros.recordings.bag_storage import BagStorage, Message, one_line
 from rehdr_ros.recordings.bag_types import CAMERA_INFO, COMPRESSED, DVS_EVENTS, EVENTS, EXPOSURE, IMAGE
-from rehdr_ros.recordings.camera_message import camera_from_message
-from rehdr_ros.recordings.compressed_message import decode_compressed
-from rehdr_ros.recordings.dvs_message import EventArray, events_from_event_array
 from rehdr_ros.recordings.errors import RecordingError
 from rehdr_ros.recordings.frame import Calibration, Exposure, Frame
-from rehdr_ros.recordings.image_message import decode_image
-from rehdr_ros.recordings.packet_message import packet_from_message, stamp_to_ns
-from rehdr_ros.recordings.ros1_message import events_from_ros1_event_array
+from rehdr_ros.wire.camera import camera_from_message
+from rehdr_ros.wire.compressed_image import decode_compressed
+from rehdr_ros.wire.dvs import EventArray, events_from_event_array
+from rehdr_ros.wire.image import decode_image
+from rehdr_ros.wire.packet import packet_from_message, stamp_to_ns
+from rehdr_ros.wire.ros1 import events_from_ros1_event_array
 
 EVENT_TYPES = (EVENTS, DVS_EVENTS)
 IMAGE_TYPES = (IMAGE, COMPRESSED)

@@ -14,7 +14,7 @@ from rehdr_ros.node.complaints import Complaints
 from rehdr_ros.node.parameters import Parameters
 from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
 from rehdr_ros.recordings import BagRecording
-from rehdr_ros.recordings.compressed_message import decode_compressed
+from rehdr_ros.wire.compressed_image import decode_compressed
 
 RAW = "/tonemapped/image_raw"
 LEAST_PSNR = 35.0  # dB, at the default quality

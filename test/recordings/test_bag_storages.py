@@ -12,7 +12,7 @@ from rehdr_ros.errors import InputError
 from rehdr_ros.events import Events, Packet
 from rehdr_ros.recordings import BagRecording, BagWriter, Calibration, Frame, RecordingError
 from rehdr_ros.recordings.bag_types import CAMERA_INFO, COMPRESSED, DVS_EVENTS, EVENTS, IMAGE
-from rehdr_ros.recordings.ros1_message import events_from_ros1_event_array
+from rehdr_ros.wire.ros1 import events_from_ros1_event_array
 
 MS, S = 10**6, 10**9
 STAMP = 1_700_000_000 * S

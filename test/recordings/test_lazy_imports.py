@@ -13,7 +13,7 @@ WITHOUT_AN_OLD_NAME = "import cv2; del cv2.COLOR_BGR2RGB;"
 @pytest.mark.parametrize(
     ("before", "said"), [(WITHOUT_NEW_NAMES, None), (WITHOUT_AN_OLD_NAME, "'COLOR_BGR2RGB'")], ids=["old", "broken"]
 )
-@pytest.mark.parametrize("name", ["decode_image", "BagRecording"])
+@pytest.mark.parametrize("name", ["RawRecording", "BagRecording"])
 def test_opencv_of_4_5_4_is_enough_and_what_is_missing_is_named(before, said, name):
     program = f"{before} from rehdr_ros.recordings import {name}"
     outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.recordings.image_message import LARGEST_IMAGE, demosaic
+from rehdr_ros.wire.image import LARGEST_IMAGE, demosaic
 
 _CODECS = ("jpeg", "jpg", "png")
 _JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xd9"

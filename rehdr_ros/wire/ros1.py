@@ -11,7 +11,7 @@ import numpy as np
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Events
-from rehdr_ros.recordings.dvs_message import EventArray
+from rehdr_ros.wire.dvs import EventArray
 
 _EVENT = np.dtype([("x", "<u2"), ("y", "<u2"), ("sec", "<u4"), ("nsec", "<u4"), ("p", "u1")])
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.recordings.compressed_message import decode_compressed, encode_jpeg
+from rehdr_ros.wire.compressed_image import decode_compressed, encode_jpeg
 
 HEIGHT, WIDTH = 16, 24
 RANDOM = np.random.default_rng(0)

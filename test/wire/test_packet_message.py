@@ -10,7 +10,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Packet
-from rehdr_ros.recordings.packet_message import packet_from_bytes, packet_from_message
+from rehdr_ros.wire.packet import packet_from_bytes, packet_from_message
 
 TYPE = "event_camera_msgs/msg/EventPacket"
 FIELDS = (

@@ -12,7 +12,7 @@ import numpy as np
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.events.packet import Events
-from rehdr_ros.recordings.cdr import plain_cdr
+from rehdr_ros.wire.cdr import plain_cdr
 
 _EVENT, _LAST_EVENT = 16, 13  # bytes, with and without the padding that follows
 _LARGEST = 1 << 16  # pixels, what uint16 coordinates reach

@@ -7,7 +7,7 @@ from typing import Any
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Packet
-from rehdr_ros.recordings.cdr import plain_cdr
+from rehdr_ros.wire.cdr import plain_cdr
 
 
 def stamp_to_ns(stamp: Any) -> int:

@@ -8,7 +8,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Events
-from rehdr_ros.recordings.dvs_message import events_from_event_array
+from rehdr_ros.wire.dvs import events_from_event_array
 
 NS = 1_000_000_000
 STAMP = 1_700_000_000 * NS + 5

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.recordings import decode_image, encode_image
-from rehdr_ros.recordings.image_message import pack_image
+from rehdr_ros.wire.image import decode_image, encode_image, pack_image
 
 HEIGHT, WIDTH = 6, 10
 RANDOM = np.random.default_rng(0)

@@ -16,7 +16,7 @@ from rehdr_ros.errors import Failure, InputError, require_ros, writing
 from rehdr_ros.products import written
 from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
 from rehdr_ros.recordings import BagRecording, Frame, write_png
-from rehdr_ros.recordings.results import write_summary
+from rehdr_ros.recordings.results.folder import write_summary
 from rehdr_ros.report import write_report
 from rehdr_ros.simulation import SimulationConfig
 from rehdr_ros.simulation.bag import IMAGE_TOPIC, TRUTH_TOPIC, write_bag

@@ -7,7 +7,7 @@ from typing import Any
 from rehdr_ros.products import NAMED, PRODUCTS, published
 from rehdr_ros.reconstruction.event_model import Fit
 from rehdr_ros.recordings import BagRecording
-from rehdr_ros.recordings.results import ResultWriter
+from rehdr_ros.recordings.results.folder import ResultWriter
 
 INFO_TOPIC = "/rehdr_node/frame_info"
 _COUNTERS = ("events", "dropped_events", "late_events", "lost_packets", "skipped_frames")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.recordings.results import TABLE
+from rehdr_ros.recordings.results.folder import TABLE
 
 
 @contextmanager

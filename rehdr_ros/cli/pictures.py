@@ -7,7 +7,7 @@ import numpy as np
 from rehdr_ros.cli.comparison import display, grid_picture
 from rehdr_ros.reconstruction.event_image import event_image
 from rehdr_ros.recordings import write_exr, write_png
-from rehdr_ros.recordings.video import VideoWriter
+from rehdr_ros.recordings.results.video import VideoWriter
 from rehdr_ros.training.evaluation import NOT_ITS_EVENTS, Comparison
 from rehdr_ros.training.metrics import WHITE, log2_luminance, pixel_classes
 

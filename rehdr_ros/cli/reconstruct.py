@@ -21,7 +21,7 @@ from rehdr_ros.products import written
 from rehdr_ros.reconstruction import HdrFrame, HdrPipeline
 from rehdr_ros.reconstruction.snapshot import Snapshot
 from rehdr_ros.recordings import Calibration, Exposure
-from rehdr_ros.recordings.results import (
+from rehdr_ros.recordings.results.folder import (
     BAG,
     HDR_VIDEO,
     SUMMARY,
@@ -32,8 +32,8 @@ from rehdr_ros.recordings.results import (
     read_rows,
     write_summary,
 )
-from rehdr_ros.recordings.video import require_encoders
-from rehdr_ros.recordings.videos_and_bag import write_bag, write_hdr_video, write_video
+from rehdr_ros.recordings.results.video import require_encoders
+from rehdr_ros.recordings.results.videos_and_bag import write_bag, write_hdr_video, write_video
 
 _UNFINISHED = "unfinished.safetensors"  # there until everything is written
 _SECONDS_BETWEEN_SNAPSHOTS = 10

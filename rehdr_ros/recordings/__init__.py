@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Aedat4Recording": "aedat4",
     "BagRecording": "rosbag",
-    "BagWriter": "bag_writer",
+    "BagWriter": "results.bag_writer",
     "Calibration": "frame",
     "Exposure": "frame",
     "Frame": "frame",
@@ -21,7 +21,7 @@ _HOMES = {
     "Recording": "recording",
     "RecordingError": "errors",
     "Topic": "bag_storage",
-    "VideoWriter": "video",
+    "VideoWriter": "results.video",
     "read_exr": "images",
     "read_radiance": "images",
     "select": "selection",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rehdr_ros.recordings.errors import RecordingError
 from rehdr_ros.recordings.frame import Frame
-from rehdr_ros.recordings.image_file import IMAGE_SUFFIXES, files_in, read_image
+from rehdr_ros.recordings.frame_file import IMAGE_SUFFIXES, files_in, read_image
 from rehdr_ros.recordings.timestamps import Timestamps, read_timestamps
 
 

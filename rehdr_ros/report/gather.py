@@ -11,7 +11,7 @@ import numpy as np
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.products import NAMED
-from rehdr_ros.recordings.results import read_picture
+from rehdr_ros.recordings.results.folder import read_picture
 from rehdr_ros.report.table import Table, read_table
 from rehdr_ros.report.timeline import Timeline, timeline
 

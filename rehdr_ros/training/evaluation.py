@@ -14,7 +14,7 @@ from rehdr_ros.errors import InputError
 from rehdr_ros.events import voxel_grid
 from rehdr_ros.network import Rehdr
 from rehdr_ros.recordings import BagRecording, RecordingError, read_exr
-from rehdr_ros.recordings.results import TABLE, read_rows
+from rehdr_ros.recordings.results.folder import TABLE, read_rows
 from rehdr_ros.simulation.bag import TRUTH_TOPIC
 from rehdr_ros.training.baselines import BASELINES, Baseline
 from rehdr_ros.training.export import in_colour, intervals

@@ -9,7 +9,7 @@ import pytest
 
 from rehdr_ros.errors import is_of_the_machine
 from rehdr_ros.products import written
-from rehdr_ros.recordings.videos_and_bag import write_bag, write_hdr_video, write_video
+from rehdr_ros.recordings.results.videos_and_bag import write_bag, write_hdr_video, write_video
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import pytest
 
 from rehdr_ros.events import Events, make_encoder
 from rehdr_ros.recordings import BagWriter
-from rehdr_ros.recordings.results import frame_files, read_rows
+from rehdr_ros.recordings.results.folder import frame_files, read_rows
 
 pytestmark = pytest.mark.long
 

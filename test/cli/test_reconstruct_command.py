@@ -17,10 +17,11 @@ from rehdr_ros.cli.output_folder import claimed
 from rehdr_ros.events import Events, make_encoder
 from rehdr_ros.network import Rehdr, RehdrConfig, save_checkpoint
 from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
-from rehdr_ros.recordings import BagWriter, open_recording, read_exr, video
+from rehdr_ros.recordings import BagWriter, open_recording, read_exr
 from rehdr_ros.recordings.images import read_png
-from rehdr_ros.recordings.pq import encode_pq
-from rehdr_ros.recordings.results import ResultWriter
+from rehdr_ros.recordings.results import video
+from rehdr_ros.recordings.results.folder import ResultWriter
+from rehdr_ros.recordings.results.pq import encode_pq
 
 COLUMNS = {"index", "stamp_ns", "events", "clipped_fraction", "dropped_events", "lost_packets", "skipped_frames"}
 STAGES = {"voxel_ms", "network_ms", "tonemap_ms"}
@@ -280,7 +281,7 @@ def test_hdr_video_has_every_frame(simulated_bag, reconstruct, planes_of):
     assert luma[exposed].max() < white + 8 < luma.max(), "what is exposed stays below white, and lamps are above"
 
 
-@pytest.mark.parametrize(("encoder", "name"), [("_H264", "video.mp4"), ("_HEVC", "--hdr-video")])
+@pytest.mark.parametrize(("encoder", "name"), [("H264", "video.mp4"), ("HEVC", "--hdr-video")])
 def test_a_video_that_ffmpeg_cannot_encode_is_refused_before_the_work(
     encoder, name, simulated_bag, rehdr, tiny_weights, tmp_path, monkeypatch
 ):

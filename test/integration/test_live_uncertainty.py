@@ -11,7 +11,7 @@ from sensor_msgs.msg import Image
 from rehdr_ros.network import Rehdr, RehdrConfig, save_checkpoint
 from rehdr_ros.products import NAMED
 from rehdr_ros.recordings import BagRecording
-from rehdr_ros.recordings.results import read_picture
+from rehdr_ros.recordings.results.folder import read_picture
 
 TOPICS = {"uncertainty": "/hdr/uncertainty", "cause": "/hdr/cause"}
 

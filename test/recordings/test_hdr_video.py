@@ -8,8 +8,8 @@ import av
 import numpy as np
 import pytest
 
-from rehdr_ros.recordings.pq import encode_pq, to_bt2020, to_yuv420p10
-from rehdr_ros.recordings.video import HdrVideoWriter, LightLevels
+from rehdr_ros.recordings.results.pq import encode_pq, to_bt2020, to_yuv420p10
+from rehdr_ros.recordings.results.video import HdrVideoWriter, LightLevels
 
 WHITE = 203.0
 BT709 = np.array([0.2126, 0.7152, 0.0722])

@@ -9,7 +9,7 @@ import torch
 from rehdr_ros.network import Rehdr, RehdrConfig
 from rehdr_ros.products import NAMED
 from rehdr_ros.recordings import BagRecording, RecordingError
-from rehdr_ros.recordings.results import ResultWriter
+from rehdr_ros.recordings.results.folder import ResultWriter
 from rehdr_ros.simulation import SimulationConfig
 from rehdr_ros.simulation.bag import write_bag
 from rehdr_ros.simulation.procedural import procedural_canvas

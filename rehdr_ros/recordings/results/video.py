@@ -11,14 +11,14 @@ from av.video.reformatter import Colorspace
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.recordings.images import require_rgb
-from rehdr_ros.recordings.pq import encode_pq, to_bt2020, to_yuv420p10
+from rehdr_ros.recordings.results.pq import encode_pq, to_bt2020, to_yuv420p10
 
 _MASTERING_PEAK = 4000  # cd/m2, as of the monitors that films are graded on
 # SMPTE ST 2086 in the units of HEVC's SEI message: chromaticities in 0.00002, luminances in 0.0001 cd/m2.
 _MASTERING = f"G(8500,39850)B(6550,2300)R(35400,14600)WP(15635,16450)L({_MASTERING_PEAK * 10_000},1)"
 
-_H264 = "libx264", "yuv420p"  # encoder and format of its pictures
-_HEVC = "libx265", "yuv420p10le"
+H264 = "libx264", "yuv420p"  # encoder and format of its pictures
+HEVC = "libx265", "yuv420p10le"
 
 _CRF = "0"  # the noise of 8-bit frames in the dark is more than 2 % of what is there; larger values smooth it away
 
@@ -71,7 +71,7 @@ class VideoWriter(_Writer):
 
     def _open(self, container: av.container.OutputContainer, rate: Fraction) -> av.VideoStream:
         # x264's rate control by macroblock tree gives other files from run to run on processors with AVX-512.
-        encoder, stream_format = _H264
+        encoder, stream_format = H264
         stream = container.add_stream(encoder, rate, options={"x264-params": "mbtree=0"})
         stream.pix_fmt = stream_format
         context = stream.codec_context
@@ -79,7 +79,7 @@ class VideoWriter(_Writer):
         return stream
 
     def _picture(self, rgb: np.ndarray) -> av.VideoFrame:
-        return av.VideoFrame.from_ndarray(rgb, "rgb24").reformat(format=_H264[1], dst_colorspace=Colorspace.ITU709)
+        return av.VideoFrame.from_ndarray(rgb, "rgb24").reformat(format=H264[1], dst_colorspace=Colorspace.ITU709)
 
 
 class HdrVideoWriter(_Writer):
@@ -113,7 +113,7 @@ class HdrVideoWriter(_Writer):
         }
         parameters = ":".join(f"{name}={value}" for name, value in metadata.items())
         options = {"preset": "fast", "crf": _CRF, "x265-params": parameters}
-        encoder, stream_format = _HEVC
+        encoder, stream_format = HEVC
         stream = container.add_stream(encoder, rate, options=options)
         stream.pix_fmt = stream_format
         stream.codec_tag = "hvc1"  # without it players of Apple don't open the file
@@ -125,7 +125,7 @@ class HdrVideoWriter(_Writer):
         light = display_light(rgb, self._white)
         height, width = rgb.shape[:2]
         samples = to_yuv420p10(encode_pq(light)).reshape(-1)
-        picture = av.VideoFrame(width, height, _HEVC[1])
+        picture = av.VideoFrame(width, height, HEVC[1])
         parts = np.split(samples, [height * width, height * width * 5 // 4])
         for plane, part in zip(picture.planes, parts, strict=True):  # PyAV before 18 takes no array in this format
             np.frombuffer(plane, "<u2").reshape(plane.height, -1)[:, : plane.width] = part.reshape(plane.height, -1)
@@ -134,14 +134,14 @@ class HdrVideoWriter(_Writer):
 
 def require_encoders(hdr: bool) -> None:
     """Raise InputError where this PyAV can't write videos; hdr: those of HdrVideoWriter, too."""
-    for encoder, picture_format in (_H264, _HEVC) if hdr else (_H264,):
+    for encoder, picture_format in (H264, HEVC) if hdr else (H264,):
         try:
             formats = av.Codec(encoder, "w").video_formats or []
         except ValueError:  # there is none of that name
             formats = []
         if picture_format not in [each.name for each in formats]:
             raise InputError(
-                f"{'--hdr-video' if picture_format == _HEVC[1] else 'video.mp4'} needs an FFmpeg that encodes "
+                f"{'--hdr-video' if picture_format == HEVC[1] else 'video.mp4'} needs an FFmpeg that encodes "
                 f"{picture_format} by {encoder}, and PyAV {av.__version__} here has none: install PyPI's av"
             )
 

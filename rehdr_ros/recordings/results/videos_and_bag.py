@@ -13,10 +13,10 @@ import numpy as np
 
 from rehdr_ros.errors import writing
 from rehdr_ros.products import Product, published
-from rehdr_ros.recordings.bag_writer import BagWriter
 from rehdr_ros.recordings.images import read_exr, read_png
-from rehdr_ros.recordings.results import BAG, HDR_VIDEO, VIDEO, frame_files, read_picture, read_rows, remove
-from rehdr_ros.recordings.video import HdrVideoWriter, LightLevels, VideoWriter
+from rehdr_ros.recordings.results.bag_writer import BagWriter
+from rehdr_ros.recordings.results.folder import BAG, HDR_VIDEO, VIDEO, frame_files, read_picture, read_rows, remove
+from rehdr_ros.recordings.results.video import HdrVideoWriter, LightLevels, VideoWriter
 
 
 def write_video(folder: Path, fps: float) -> Iterator[None]:

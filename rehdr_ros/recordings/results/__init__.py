@@ -1,0 +1,1 @@
+"""What recordings and reconstructions are written to: a folder of products, videos, bags."""

@@ -6,7 +6,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from rehdr_ros.wire.compressed_image import encode_jpeg
-from rehdr_ros.wire.image import ENCODINGS, decode_image, pack_image
+from rehdr_ros.wire.image import ENCODINGS, image_from_message, pack_image
 
 _NS = 1_000_000_000
 
@@ -15,17 +15,10 @@ def ns_to_stamp(stamp_ns: int) -> Time:
     return Time(sec=stamp_ns // _NS, nanosec=stamp_ns % _NS)
 
 
-def image_from_message(message: Image) -> np.ndarray:
-    """(H, W) or (H, W, 3) RGB; a view of the message where its layout permits.
-
-    Encodings that the package doesn't know go to cv_bridge where that is installed. Raises ValueError.
-    """
-    if message.encoding not in ENCODINGS:
-        image = _by_cv_bridge(message)
-        if image is not None:
-            return image
-    shape = message.height, message.width, message.step
-    return decode_image(message.encoding, *shape, message.data, bool(message.is_bigendian))
+def read_image(message: Image) -> np.ndarray:
+    """As wire.image.image_from_message; encodings that it doesn't know go to cv_bridge where that is installed."""
+    image = None if message.encoding in ENCODINGS else _by_cv_bridge(message)
+    return image_from_message(message) if image is None else image
 
 
 def image_to_message(image: np.ndarray, encoding: str, header: Header) -> Image:

@@ -13,7 +13,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from rehdr_ros.errors import InputError, one_line
 from rehdr_ros.msg import Exposure
 from rehdr_ros.node.complaints import Complaints
-from rehdr_ros.node.conversions import image_from_message
+from rehdr_ros.node.conversions import read_image
 from rehdr_ros.node.graph import type_name
 from rehdr_ros.node.parameters import Parameters
 from rehdr_ros.node.qos import subscribe
@@ -23,7 +23,8 @@ from rehdr_ros.reconstruction.synchronizer import CROWDED
 from rehdr_ros.wire.camera import camera_from_message
 from rehdr_ros.wire.compressed_image import decode_compressed
 from rehdr_ros.wire.dvs import events_from_event_array
-from rehdr_ros.wire.packet import packet_from_bytes, stamp_to_ns
+from rehdr_ros.wire.header import stamp_to_ns
+from rehdr_ros.wire.packet import packet_from_bytes
 
 
 class Inputs:
@@ -129,7 +130,7 @@ class Inputs:
     def _on_image(self, message: Image) -> None:
         with self._refusing("image_raw", "refused_frames"):
             self._tally["frames"] += 1
-            self._add_frame(message.header, image_from_message(message))
+            self._add_frame(message.header, read_image(message))
 
     def _on_compressed(self, message: CompressedImage) -> None:
         with self._refusing("image_raw", "refused_frames"):

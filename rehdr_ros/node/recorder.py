@@ -1,6 +1,5 @@
 """Record what rehdr_node publishes."""
 
-import struct
 import time
 from collections.abc import Iterable
 
@@ -12,6 +11,7 @@ from rehdr_ros.msg import FrameInfo
 from rehdr_ros.node.transport import shared_file
 from rehdr_ros.products import NAMED, Product, published
 from rehdr_ros.recordings import BagWriter
+from rehdr_ros.wire.header import stamp_from_bytes
 
 _DEPTH = 100
 
@@ -37,15 +37,9 @@ class Recorder(Node):
         self.count[resolved] = 0
 
         def on_message(raw: bytes) -> None:
-            self._bag.write_raw(resolved, type_name, raw, _header_stamp_ns(raw))
+            self._bag.write_raw(resolved, type_name, raw, stamp_from_bytes(raw))
             self.count[resolved] += 1
             if topic == NAMED["hdr"].topic:
                 self.arrivals.append(time.monotonic())
 
         self.create_subscription(kind, topic, on_message, QoSProfile(depth=_DEPTH), raw=True)
-
-
-def _header_stamp_ns(raw: bytes) -> int:
-    """header.stamp of a CDR message that begins with a header: after 4 bytes that tell the byte order."""
-    seconds, nanoseconds = struct.unpack_from("<iI" if raw[1] & 1 else ">iI", raw, 4)
-    return seconds * 1_000_000_000 + nanoseconds

@@ -19,8 +19,9 @@ from rehdr_ros.recordings.frame import Calibration, Exposure, Frame
 from rehdr_ros.wire.camera import camera_from_message
 from rehdr_ros.wire.compressed_image import decode_compressed
 from rehdr_ros.wire.dvs import EventArray, events_from_event_array
-from rehdr_ros.wire.image import decode_image
-from rehdr_ros.wire.packet import packet_from_message, stamp_to_ns
+from rehdr_ros.wire.header import stamp_to_ns
+from rehdr_ros.wire.image import image_from_message
+from rehdr_ros.wire.packet import packet_from_message
 from rehdr_ros.wire.ros1 import events_from_ros1_event_array
 
 EVENT_TYPES = (EVENTS, DVS_EVENTS)
@@ -170,9 +171,7 @@ class BagRecording:
 
 
 def _frame(message: Any) -> Frame:
-    shape = message.height, message.width, message.step
-    image = decode_image(message.encoding, *shape, message.data, message.is_bigendian)
-    return Frame(stamp_to_ns(message.header.stamp), image, message.header.frame_id)
+    return Frame(stamp_to_ns(message.header.stamp), image_from_message(message), message.header.frame_id)
 
 
 def _compressed_frame(message: Any) -> Frame:

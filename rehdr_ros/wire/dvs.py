@@ -30,6 +30,13 @@ class EventArray(NamedTuple):
     events: Events
     out_of_bounds: int
 
+    @classmethod
+    def of(cls, stamp_ns: int, size: tuple[int, int], events: Events) -> EventArray:
+        """From all events of a message."""
+        inside = (events.x < size[0]) & (events.y < size[1])
+        within = events if inside.all() else events[inside]
+        return cls(stamp_ns, size, within, len(events) - len(within))
+
 
 def events_from_event_array(raw: bytes | bytearray | memoryview) -> EventArray:
     """The content of a serialized (plain CDR, of either byte order) dvs_msgs/msg/EventArray.
@@ -50,9 +57,7 @@ def events_from_event_array(raw: bytes | bytearray | memoryview) -> EventArray:
     if max(width, height) > _LARGEST:
         raise InputError(f"EventArray: a sensor is at most {_LARGEST}x{_LARGEST}, not {width}x{height}")
     events = _events(body, count, order) if count else Events.empty()
-    inside = (events.x < width) & (events.y < height)
-    kept = events if inside.all() else events[inside]
-    return EventArray(seconds * 1_000_000_000 + nanoseconds, (width, height), kept, count - len(kept))
+    return EventArray.of(seconds * 1_000_000_000 + nanoseconds, (width, height), events)
 
 
 def _events(body: memoryview, count: int, order: str) -> Events:

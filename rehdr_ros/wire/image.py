@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import array
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -84,6 +84,12 @@ def decode_image(
     if layout.to_rgb is not None:
         return cv2.cvtColor(np.ascontiguousarray(image), layout.to_rgb)
     return image[:, :, :3] if layout.channels == 4 else image
+
+
+def image_from_message(message: Any) -> np.ndarray:
+    """As decode_image, of a sensor_msgs/msg/Image, whether rclpy or rosbags made it. Raises ValueError."""
+    shape = message.height, message.width, message.step
+    return decode_image(message.encoding, *shape, message.data, bool(message.is_bigendian))
 
 
 def encode_image(image: np.ndarray, encoding: str) -> tuple[int, np.ndarray]:

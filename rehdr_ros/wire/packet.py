@@ -8,11 +8,7 @@ from typing import Any
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Packet
 from rehdr_ros.wire.cdr import plain_cdr
-
-
-def stamp_to_ns(stamp: Any) -> int:
-    """builtin_interfaces/msg/Time -> ns."""
-    return stamp.sec * 1_000_000_000 + stamp.nanosec
+from rehdr_ros.wire.header import stamp_to_ns
 
 
 def packet_from_message(message: Any) -> Packet:

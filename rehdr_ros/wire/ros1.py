@@ -29,6 +29,4 @@ def events_from_ros1_event_array(raw: bytes | memoryview) -> EventArray:
     rows = np.frombuffer(body, _EVENT)
     t = rows["sec"].astype(np.int64) * 1_000_000_000 + rows["nsec"]
     events = Events.of(t, rows["x"].copy(), rows["y"].copy(), (rows["p"] != 0).view(np.uint8))
-    inside = (events.x < width) & (events.y < height)
-    kept = events if inside.all() else events[inside]
-    return EventArray(seconds * 1_000_000_000 + nanoseconds, (width, height), kept, count - len(kept))
+    return EventArray.of(seconds * 1_000_000_000 + nanoseconds, (width, height), events)

@@ -34,8 +34,8 @@ from rehdr_ros.events import Events, make_encoder  # noqa: E402
 from rehdr_ros.msg import Exposure, FrameInfo  # noqa: E402
 from rehdr_ros.node.conversions import ns_to_stamp  # noqa: E402
 from rehdr_ros.node.transport import use_large_shared_memory  # noqa: E402
+from rehdr_ros.wire.header import stamp_to_ns  # noqa: E402
 from rehdr_ros.wire.image import decode_image, encode_image  # noqa: E402
-from rehdr_ros.wire.packet import stamp_to_ns  # noqa: E402
 
 __all__ = [
     "Camera",

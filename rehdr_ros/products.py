@@ -14,6 +14,10 @@ class Product:
     sensor_msgs/msg/Image, where no parameter NAME_encoding says another. topic: relative to the node's namespace, "" if
     there is none. live: whether the node gives it to whoever subscribes, else only where a setting asks for it.
     offline: whether `rehdr reconstruct` writes it, else only where an option asks for it.
+
+    Of planes: about: their caption; unit: of the values; both are noted in EXR files. span: of the report's
+    scale, logarithmic where it doesn't begin at 0. levels: what the values 0, 1, ... stand for, none where they
+    are amounts.
     """
 
     name: str
@@ -23,6 +27,10 @@ class Product:
     topic: str = ""
     live: bool = True
     offline: bool = True
+    about: str = ""
+    unit: str = ""
+    span: tuple[float, float] = (0.0, 1.0)
+    levels: tuple[str, ...] = ()
 
     @property
     def is_plane(self) -> bool:
@@ -34,20 +42,47 @@ class Product:
         return f"{self.name}/{index:06d}{self.suffix}"
 
 
+CAUSES = ("measured", "carried by events", "filled", "lost")
+"""By value of the cause: the frame shows it; events since it was exposed; its surroundings; nothing."""
+
 PRODUCTS = (
     Product("hdr", "radiance", "32FC3", ".exr", "hdr/image_raw"),
     Product("tonemapped", "tonemapped", "rgb8", ".png", "tonemapped/image_raw"),
     Product("ldr", "ldr", "rgb8", ".png", live=False),
     Product("events", "event_image", "rgb8", ".png", "event_image/image_raw", live=False),
-    Product("uncertainty", "uncertainty", "32FC1", ".exr", "hdr/uncertainty", offline=False),
-    Product("cause", "cause", "mono8", ".png", "hdr/cause", offline=False),
+    Product(
+        "uncertainty",
+        "uncertainty",
+        "32FC1",
+        ".exr",
+        "hdr/uncertainty",
+        offline=False,
+        about="one sigma of log2 luminance",
+        unit="stops",
+        span=(1 / 64, 4.0),
+    ),
+    Product(
+        "cause",
+        "cause",
+        "mono8",
+        ".png",
+        "hdr/cause",
+        offline=False,
+        about="what a pixel rests on: measured where the frame shows it; where the frame clips, carried on by "
+        "the events since it was last exposed, or filled from its surroundings, or nothing is known: lost",
+        levels=CAUSES,
+    ),
 )
 NAMED = {product.name: product for product in PRODUCTS}
 
-CAUSES = ("measured", "carried by events", "filled", "lost")
-"""By value of the cause: the frame shows it; events since it was exposed; its surroundings; nothing."""
+CAMERA_INFOS = tuple(f"{each.name}/camera_info" for each in PRODUCTS if each.live and each.offline)
+"""The topics of the CameraInfo, beside the images that are always made."""
 
-NO_UNCERTAINTY = "weights of relative radiance give no uncertainty and no cause: use others, such as rehdr_t"
+NO_ESTIMATE = (
+    "weights of relative radiance give no "
+    + " and no ".join(product.name for product in PRODUCTS if not product.offline)
+    + ": use others, such as rehdr_t"
+)
 
 
 def written(uncertainty: bool) -> tuple[Product, ...]:

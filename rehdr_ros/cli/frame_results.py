@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.products import NAMED, NO_UNCERTAINTY, Product
+from rehdr_ros.products import NO_ESTIMATE, Product
 from rehdr_ros.reconstruction import HdrFrame, HdrPipeline
 
 UNCERTAINTY_HELP = "write each pixel's uncertainty, in stops, and its cause, too"
@@ -14,8 +14,8 @@ UNCERTAINTY_HELP = "write each pixel's uncertainty, in stops, and its cause, too
 
 def require_products(products: Iterable[Product], pipeline: HdrPipeline) -> None:
     """Raise InputError where the weights can't give them."""
-    if pipeline.radiance == "relative" and {NAMED["uncertainty"], NAMED["cause"]} & set(products):
-        raise InputError(f"--uncertainty: {NO_UNCERTAINTY}")
+    if pipeline.radiance == "relative" and not all(product.offline for product in products):
+        raise InputError(f"--uncertainty: {NO_ESTIMATE}")
 
 
 def pictures(frame: HdrFrame, products: Iterable[Product]) -> dict[Product, np.ndarray]:

@@ -16,7 +16,7 @@ def ns_to_stamp(stamp_ns: int) -> Time:
 
 
 def read_image(message: Image) -> np.ndarray:
-    """As wire.image.image_from_message; encodings that it doesn't know go to cv_bridge where that is installed."""
+    """As image_from_message; encodings that it doesn't know go to cv_bridge where that is installed."""
     image = None if message.encoding in ENCODINGS else _by_cv_bridge(message)
     return image_from_message(message) if image is None else image
 

@@ -12,7 +12,7 @@ from rehdr_ros.node.complaints import Complaints
 from rehdr_ros.node.conversions import image_to_jpeg, image_to_message, ns_to_stamp
 from rehdr_ros.node.parameters import Parameters
 from rehdr_ros.node.qos import publisher
-from rehdr_ros.products import NAMED, NO_UNCERTAINTY, PRODUCTS, Product, published
+from rehdr_ros.products import CAMERA_INFOS, NAMED, NO_ESTIMATE, PRODUCTS, Product, published
 from rehdr_ros.reconstruction import HdrFrame
 
 
@@ -29,8 +29,7 @@ class Outputs:
             self._images = {product: self._add(Image, product.topic) for product in published(PRODUCTS)}
             raw = node.resolve_topic_name(NAMED["tonemapped"].topic)
             self._jpeg = self._add(CompressedImage, f"{raw}/compressed")  # where image_transport looks for it
-            self._hdr_info = self._add(CameraInfo, "hdr/camera_info")
-            self._tonemapped_info = self._add(CameraInfo, "tonemapped/camera_info")
+            self._camera_infos = [self._add(CameraInfo, topic) for topic in CAMERA_INFOS]
             self._frame_info = self._add(FrameInfo, "~/frame_info")
         except Exception:
             self.destroy()
@@ -65,8 +64,8 @@ class Outputs:
             encoding, quality = settings.tonemapped_encoding, settings.jpeg_quality
             self._jpeg.publish(image_to_jpeg(frame.tonemapped, encoding, quality, header))
         if camera_info is not None:
-            self._hdr_info.publish(camera_info)
-            self._tonemapped_info.publish(camera_info)
+            for each in self._camera_infos:
+                each.publish(camera_info)
         durations = {**frame.info.durations, "publish": time.perf_counter() - started}
         for product in wanted:
             if not product.offline:  # what is made for subscribers alone has a stage of its own
@@ -92,7 +91,7 @@ class Outputs:
             encoding = getattr(settings, f"{product.name}_encoding", product.encoding)
             self._images[product].publish(image_to_message(image, encoding, header))
         elif product.live:
-            self._complaints.warn(product.topic, f"{product.topic} stays empty: {NO_UNCERTAINTY}", seconds=60.0)
+            self._complaints.warn(product.topic, f"{product.topic} stays empty: {NO_ESTIMATE}", seconds=60.0)
 
     def _add(self, kind: type, topic: str) -> LifecyclePublisher:
         self._publishers.append(publisher(self._node, kind, topic, self._complaints))

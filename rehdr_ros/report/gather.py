@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.products import NAMED
+from rehdr_ros.products import NAMED, written
 from rehdr_ros.recordings.results.folder import read_picture
 from rehdr_ros.report.table import Table, read_table
 from rehdr_ros.report.timeline import Timeline, timeline
@@ -20,31 +20,21 @@ INSTANTS = 8
 _PIXELS = 1_000_000
 _HALF_MAX = 65504.0
 _NEEDED = {"hdr", "tonemapped"}
-_OPTIONAL = NAMED.keys() - _NEEDED
-_MISSING = {
-    "ldr": "The folder has no ldr/: what the camera saw can't be shown beside the result.",
-    "events": "The folder has no events/: the events can't be shown.",
-}
 
 
 @dataclass(frozen=True)
 class Instant:
     """One frame, its pictures reduced to (h, w).
 
-    number: in the folder, from 0; size: width and height of the recording. radiance: linear RGB, float16 (h, w, 3);
-    tonemapped, ldr, events: uint8 RGB (h, w, 3). uncertainty: float16 (h, w), stops; cause: uint8 (h, w). All but the
-    first two None where the folder lacks them.
+    number: in the folder, from 0; size: width and height of the recording. pictures: by the product's name,
+    hdr and tonemapped always, others where the folder has them: RGB (h, w, 3) or a plane (h, w); float16 of
+    OpenEXR, else uint8.
     linear: (exponent, scale) so that scale * (ldr / 255) ** exponent is in units of the radiance.
     """
 
     number: int
     size: tuple[int, int]
-    radiance: np.ndarray
-    tonemapped: np.ndarray
-    ldr: np.ndarray | None
-    events: np.ndarray | None
-    uncertainty: np.ndarray | None
-    cause: np.ndarray | None
+    pictures: dict[str, np.ndarray]
     linear: tuple[float, float]
 
 
@@ -77,24 +67,25 @@ def gather(folder: str | Path, instants: int = INSTANTS) -> Report:
     if table is not None and (counted := [n for n in numbers if n < len(table)]):
         numbers = counted  # the others are an earlier run's, or came after the last row that was written
     chosen = _spread(numbers, instants)
-    held, damaged = [], []
+    shown, damaged = [], []
     for number in chosen:
         try:
-            held.append(_instant(folder, number, kinds, _PIXELS // len(chosen)))
+            shown.append(_instant(folder, number, kinds, _PIXELS // len(chosen)))
         except (OSError, ValueError):
             damaged.append(number)
-    if not held:
+    if not shown:
         raise InputError(f"no frame in {folder} can be read: it needs hdr/NNNNNN.exr with tonemapped/NNNNNN.png")
-    notes += [text for kind, text in _MISSING.items() if kind not in kinds]
+    missing = [product.name for product in written(uncertainty=False) if product.name not in kinds]
+    notes += [f"The folder has no {name}/: its pictures can't be shown." for name in missing]
     if table is None:
         notes.append("There is no frames.csv with rows: the timeline is left out.")
     if not summary and not demo:
         notes.append("There is no summary.json: the run has not ended, or was interrupted.")
     if damaged:
         notes.append(f"Left out, for a picture can't be read: frame {', '.join(map(str, damaged))}.")
-    notes += list(_reductions(held))
+    notes += list(_reductions(shown))
     return Report(
-        folder.resolve().name, held, table, timeline(table) if table is not None else None, summary, demo, notes
+        folder.resolve().name, shown, table, timeline(table) if table is not None else None, summary, demo, notes
     )
 
 
@@ -118,23 +109,24 @@ def _spread(numbers: list[int], count: int) -> list[int]:
 def _instant(folder: Path, number: int, kinds: set[str], pixels: int) -> Instant:
     whole = {kind: read_picture(folder, product, number) for kind, product in NAMED.items() if kind in kinds}
     height, width = whole["hdr"].shape[:2]
-    for kind in ("hdr", "uncertainty"):
-        if kind in whole:
-            whole[kind] = np.nan_to_num(whole[kind], posinf=_HALF_MAX)
-    whole = {kind: _fit(picture, width, height, kind) for kind, picture in whole.items()}
+    whole = {kind: _fit(_finite(picture), width, height, kind) for kind, picture in whole.items()}
     linear = _linearisation(whole["ldr"], whole["hdr"]) if "ldr" in whole else (1.0, 1.0)
     factor = min((pixels / (width * height)) ** 0.5, 1.0)
     small = (max(int(width * factor), 1), max(int(height * factor), 1))
-    held = {kind: _half(_fit(picture, *small, kind)) for kind, picture in whole.items()}
-    return Instant(number, (width, height), held.pop("hdr"), **{**dict.fromkeys(_OPTIONAL), **held}, linear=linear)
+    pictures = {kind: _half(_fit(picture, *small, kind)) for kind, picture in whole.items()}
+    return Instant(number, (width, height), pictures, linear)
 
 
 def _fit(image: np.ndarray, width: int, height: int, kind: str) -> np.ndarray:
-    """Averaged down to the size; of causes, of which there is no mean, one is taken."""
+    """Averaged down to the size; of levels, which have no mean, one is taken."""
     if image.shape[1::-1] == (width, height):
         return image
-    how = cv2.INTER_NEAREST if kind == "cause" else cv2.INTER_AREA
+    how = cv2.INTER_NEAREST if NAMED[kind].levels else cv2.INTER_AREA
     return cv2.resize(image, (width, height), interpolation=how)
+
+
+def _finite(image: np.ndarray) -> np.ndarray:
+    return image if image.dtype == np.uint8 else np.nan_to_num(image, posinf=_HALF_MAX)
 
 
 def _half(image: np.ndarray) -> np.ndarray:
@@ -155,9 +147,9 @@ def _linearisation(ldr: np.ndarray, radiance: np.ndarray) -> tuple[float, float]
     return float(exponent), float(np.exp(offset))
 
 
-def _reductions(held: list[Instant]) -> Iterator[str]:
-    sizes = {(i.size, i.radiance.shape[1::-1]) for i in held if i.size != i.radiance.shape[1::-1]}
-    for (width, height), (w, h) in sorted(sizes):
+def _reductions(instants: list[Instant]) -> Iterator[str]:
+    sizes = {(instant.size, instant.pictures["hdr"].shape[1::-1]) for instant in instants}
+    for (width, height), (w, h) in sorted(size for size in sizes if size[0] != size[1]):
         yield f"To keep this page small its pictures are reduced from {width}x{height} to {w}x{h} pixels."
 
 

@@ -12,13 +12,13 @@ from typing import Any
 import cv2
 import numpy as np
 
-from rehdr_ros.products import CAUSES
+from rehdr_ros.products import NAMED, Product
 from rehdr_ros.report.gather import Instant, Report
 from rehdr_ros.report.numbers import headline, number_tables
 from rehdr_ros.report.timeline import Series, Timeline
 
 _ASSETS = Path(__file__).parent / "assets"
-_SCRIPTS = ("page.js", "compare.js", "uncertainty.js", "exposure.js", "events.js", "timeline.js")
+_SCRIPTS = ("page.js", "compare.js", "planes.js", "exposure.js", "events.js", "timeline.js")
 _WHITE = {
     "ldr_white": "1.0 is the level at which the first frame after a reset saturates (radiance: ldr_white).",
     "relative": "Values are relative: the network puts them in 0..1, without a fixed scale (radiance: relative).",
@@ -49,13 +49,18 @@ def html_page(report: Report) -> str:
 def _data(report: Report) -> dict[str, Any]:
     return {
         "frames": [_frame(instant, report) for instant in report.instants],
-        "causes": CAUSES,
+        "planes": [_plane(NAMED[name]) for name in report.instants[0].pictures if NAMED[name].is_plane],
         "timeline": report.timeline and _timeline(report.timeline),
     }
 
 
+def _plane(product: Product) -> dict[str, Any]:
+    about = {name: getattr(product, name) for name in ("name", "about", "unit", "span", "levels")}
+    return {**about, "half": product.suffix == ".exr"}
+
+
 def _frame(instant: Instant, report: Report) -> dict[str, Any]:
-    height, width = instant.radiance.shape[:2]
+    height, width = instant.pictures["hdr"].shape[:2]
     table, number = report.table, instant.number
     names = ("events", "clipped_fraction", "tonemapped_clipped_fraction")
     facts = {"seconds": None, **dict.fromkeys(names)}
@@ -68,14 +73,15 @@ def _frame(instant: Instant, report: Report) -> dict[str, Any]:
         "size": instant.size,
         "width": width,
         "height": height,
-        "radiance": _packed(instant.radiance),
-        "tonemapped": _data_url(instant.tonemapped),
-        "ldr": None if instant.ldr is None else _data_url(instant.ldr),
-        "events": None if instant.events is None else _data_url(_events_alone(instant.events)),
-        "uncertainty": None if instant.uncertainty is None else _packed(instant.uncertainty),
-        "cause": None if instant.cause is None else _packed(instant.cause),
+        "pictures": {name: _code(name, picture) for name, picture in instant.pictures.items()},
         "linear": instant.linear,
     }
+
+
+def _code(name: str, picture: np.ndarray) -> str:
+    if picture.dtype == np.float16 or picture.ndim == 2:
+        return _packed(picture)
+    return _data_url(_events_alone(picture) if name == "events" else picture)
 
 
 def _packed(values: np.ndarray) -> str:

@@ -194,29 +194,30 @@ def test_pixel_under_the_pointer_is_read(show, whole):
     red, green, blue = radiance_of(frame)[0, 50]
     stops = np.log2(0.2126 * red + 0.7152 * green + 0.0722 * blue)
     expected = f"x 50, y 24 · radiance R {red:.3g} G {green:.3g} B {blue:.3g} · {stops:.1f} stops above 1.0"
-    expected += f" · camera 255 255 255 · ±{uncertainty_of()[0, 50]:.2g} stops · lost"
+    expected += f" · camera 255 255 255 · uncertainty {uncertainty_of()[0, 50]:.2g} stops · cause lost"
     assert page.locator(".probe-text").all_text_contents() == [expected, expected]
     canvas.focus()
     page.keyboard.press("ArrowLeft")
     assert page.text_content("#probe-text").startswith("x 49, y 24")
-    page.locator("#sigma").focus()
+    page.locator("#plane-uncertainty").focus()
     page.keyboard.press("Shift+ArrowLeft")
     assert page.text_content("#probe-text").startswith("x 39, y 24")
 
 
 def test_uncertainty_in_colours_and_what_it_rests_on(show, whole):
     page = show(whole)
-    colours = canvas(page, "#sigma")[0].astype(int)
+    colours = canvas(page, "#plane-uncertainty")[0].astype(int)
     brightness = colours @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(brightness) > -1).all() and np.ptp(brightness) > 180, "the less certain the brighter"
     legend = page.locator(".ramp").screenshot()
     ends = [read_png(legend)[6, column].astype(int) for column in (2, -3)]
     np.testing.assert_allclose(colours[[0, -1]], ends, atol=6)
-    causes = canvas(page, "#cause")
+    causes = canvas(page, "#plane-cause")
     names = ["measured", "carried by events", "filled", "lost"]
-    assert page.locator("#causes li").all_text_contents() == [f"{name}25.0 %" for name in names]
+    assert page.locator("#planes .legend li").all_text_contents() == [f"{name}25.0 %" for name in names]
     shown = [tuple(causes[HEIGHT // 2, WIDTH * (2 * k + 1) // 8]) for k in range(4)]
-    keys = page.eval_on_selector_all("#causes i", "keys => keys.map((key) => getComputedStyle(key).backgroundColor)")
+    colours_of = "keys => keys.map((key) => getComputedStyle(key).backgroundColor)"
+    keys = page.eval_on_selector_all("#planes .legend i", colours_of)
     assert keys == [f"rgb({red}, {green}, {blue})" for red, green, blue in shown] and len(set(shown)) == 4
 
 
@@ -297,7 +298,7 @@ def test_every_control_has_a_name(show, whole):
 
 def test_views_that_the_folder_has_nothing_for(show, write_results):
     page = show(write_report(write_results(frames=1, without=("ldr", "events", "uncertainty", "cause"))))
-    assert page.locator("#events").is_hidden() and page.locator("#uncertainty").is_hidden()
+    assert page.locator("#events").is_hidden() and page.locator("#planes").is_hidden()
     assert page.locator("#ldr, #compare .handle").count() == 0
     assert page.locator(".notes li").count() == 2
     assert np.abs(canvas(page, "#hdr") - screen(radiance_of(0), 0)).max() < 1.5

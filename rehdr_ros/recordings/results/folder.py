@@ -93,7 +93,8 @@ class ResultWriter:
         path.parent.mkdir(exist_ok=True)
         if product.suffix == ".png":
             return self._pool.submit(write_png, path, image)
-        notes = {"unit": "stops, one sigma of log2 luminance"} if product.is_plane else self._notes
+        unit = ", ".join(filter(None, (product.unit, product.about)))
+        notes = {"unit": unit} if product.is_plane else self._notes
         return self._pool.submit(write_exr, path, image, self._half, {**notes, **stamp})
 
     def _write_row(self, row: Mapping[str, Any]) -> None:

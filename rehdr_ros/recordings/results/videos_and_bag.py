@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from rehdr_ros.errors import writing
-from rehdr_ros.products import Product, published
+from rehdr_ros.products import CAMERA_INFOS, Product, published
 from rehdr_ros.recordings.images import read_exr, read_png
 from rehdr_ros.recordings.results.bag_writer import BagWriter
 from rehdr_ros.recordings.results.folder import BAG, HDR_VIDEO, VIDEO, frame_files, read_picture, read_rows, remove
@@ -55,8 +55,8 @@ def write_bag(folder: Path, products: Iterable[Product], frame_id: str, camera_i
                 image = read_picture(folder, product, index)
                 bag.write_image(f"/{product.topic}", stamp, frame_id, image, product.encoding)
             if camera_info is not None:
-                for topic in ("/hdr/camera_info", "/tonemapped/camera_info"):
-                    bag.write_camera_info(topic, stamp, frame_id, camera_info)
+                for topic in CAMERA_INFOS:
+                    bag.write_camera_info(f"/{topic}", stamp, frame_id, camera_info)
             yield
 
 

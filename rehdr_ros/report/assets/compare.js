@@ -2,7 +2,7 @@
 {
   const picture = find("#compare .picture");
   const handle = find(".handle", picture);
-  const hasLdr = data.frames[0].ldr !== null;
+  const hasLdr = "ldr" in data.frames[0].pictures;
   let split = 50;
 
   const move = (percentage) => {
@@ -39,8 +39,8 @@
     picture.style.cursor = "auto";
   }
 
-  views.push((frame) => {
-    find(".after", picture).src = frame.tonemapped;
-    if (hasLdr) find(".before", picture).src = frame.ldr;
+  views.push(({ pictures }) => {
+    find(".after", picture).src = pictures.tonemapped;
+    if (hasLdr) find(".before", picture).src = pictures.ldr;
   });
 }

@@ -8,10 +8,10 @@
   };
   blend.addEventListener("input", mix);
   mix();
-  if (data.frames[0].events === null) section.hidden = true;
-  views.push((frame) => {
-    if (frame.events === null) return;
-    find(".under", section).src = frame.tonemapped;
-    find(".over", section).src = frame.events;
+  section.hidden = !("events" in data.frames[0].pictures);
+  views.push(({ pictures }) => {
+    if (section.hidden) return;
+    find(".under", section).src = pictures.tonemapped;
+    find(".over", section).src = pictures.events;
   });
 }

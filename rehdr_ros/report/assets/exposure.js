@@ -2,9 +2,9 @@
 {
   const stops = find("#stops");
   const canvases = [find("#hdr"), find("#ldr")];
-  let frame, halves, bytes, sigmas, causes, probe = null;
-  if (data.frames[0].ldr === null) canvases[1].closest("figure").remove();
-  const pointed = [...document.querySelectorAll(".picture canvas")]; // those of the uncertainty, too
+  let frame, pixels, probe = null;
+  if (!("ldr" in data.frames[0].pictures)) canvases[1].closest("figure").remove();
+  const pointed = [...document.querySelectorAll(".picture canvas")]; // those of the planes, too
 
   const linear = (byte) => frame.linear[1] * (byte / 255) ** frame.linear[0];
 
@@ -31,21 +31,23 @@
     find("#stops-text").textContent = said;
     stops.setAttribute("aria-valuetext", said);
     if (!frame) return;
-    paint(canvases[0], halves, 3, developed(HALF.length, (bits) => HALF[bits]));
-    if (bytes) paint(canvases[1], bytes, 4, developed(256, linear));
+    paint(canvases[0], pixels.hdr, 3, developed(HALF.length, (bits) => HALF[bits]));
+    if (pixels.ldr) paint(canvases[1], pixels.ldr, 4, developed(256, linear));
   };
 
   const read = () => {
     if (!probe) return;
     const [x, y] = probe, at = y * frame.width + x;
-    const rgb = [0, 1, 2].map((c) => HALF[halves[3 * at + c]]);
+    const rgb = [0, 1, 2].map((c) => HALF[pixels.hdr[3 * at + c]]);
     const light = 0.2126 * rgb[0] + 0.7152 * rgb[1] + 0.0722 * rgb[2];
     const above = light > 0 ? `${Math.abs(Math.log2(light)).toFixed(1)} stops ${light < 1 ? "below" : "above"} 1.0` : "black";
     const place = [x * frame.size[0] / frame.width, y * frame.size[1] / frame.height].map(Math.floor);
     let text = `x ${place[0]}, y ${place[1]} · radiance R ${number(rgb[0])} G ${number(rgb[1])} B ${number(rgb[2])} · ${above}`;
-    if (bytes) text += ` · camera ${[...bytes.slice(4 * at, 4 * at + 3)].join(" ")}`;
-    if (sigmas) text += ` · ±${number(HALF[sigmas[at]], 2)} stops`;
-    if (causes) text += ` · ${data.causes[causes[at]]}`;
+    if (pixels.ldr) text += ` · camera ${[...pixels.ldr.slice(4 * at, 4 * at + 3)].join(" ")}`;
+    for (const { name, unit, half, levels } of data.planes) {
+      const code = pixels[name][at];
+      text += ` · ${name} ${levels[code] ?? `${number(half ? HALF[code] : code, 2)} ${unit}`}`;
+    }
     for (const place of document.querySelectorAll(".probe-text")) place.textContent = text;
     for (const mark of pointed.map((canvas) => canvas.nextElementSibling)) {
       mark.style.display = "block";
@@ -80,7 +82,7 @@
   stops.addEventListener("input", draw);
 
   views.push((...chosen) => {
-    [frame, halves, bytes, sigmas, causes] = chosen;
+    [frame, pixels] = chosen;
     draw();
     if (probe) point(...probe); // frames may differ in size
   });

@@ -30,17 +30,17 @@ async function bytesOf(url, width, height) {
   return context.getImageData(0, 0, width, height).data;
 }
 
-// Half floats (RGB) and, where the folder has them, the bytes (RGBA) of the camera's frame, half floats of the
-// uncertainty and bytes of the cause.
-function pixelsOf(frame) {
-  frame.pixels ??= Promise.all([
-    inflate(frame.radiance, Uint16Array),
-    frame.ldr && bytesOf(frame.ldr, frame.width, frame.height),
-    frame.uncertainty && inflate(frame.uncertainty, Uint16Array),
-    frame.cause && inflate(frame.cause, Uint8Array),
-  ]);
-  return frame.pixels;
+// By name: half floats (RGB) of the radiance, half floats or bytes of the planes and, where the folder has it,
+// bytes (RGBA) of the camera's frame.
+async function decoded({ pictures, width, height }) {
+  const pixels = { hdr: await inflate(pictures.hdr, Uint16Array) };
+  if (pictures.ldr) pixels.ldr = await bytesOf(pictures.ldr, width, height);
+  for (const { name, half } of data.planes) {
+    pixels[name] = await inflate(pictures[name], half ? Uint16Array : Uint8Array);
+  }
+  return pixels;
 }
+const pixelsOf = (frame) => frame.pixels ??= decoded(frame);
 
 function describe({ number: name, facts }) {
   const words = [
@@ -63,7 +63,7 @@ async function choose(index) {
   if (shown !== index) return; // another one was chosen meanwhile
   document.documentElement.style.setProperty("--ratio", frame.width / frame.height);
   for (const picture of document.querySelectorAll(".picture")) picture.style.aspectRatio = `${frame.width} / ${frame.height}`;
-  for (const show of views) show(frame, ...pixels);
+  for (const show of views) show(frame, pixels);
   document.body.dataset.shown = index;
 }
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from rosbags.serde import SerdeError
 
-from rehdr_ros.events import Camera, Events, Packet
+from rehdr_ros.events import Calibration, Camera, Events, Exposure, Frame, Packet
 from rehdr_ros.products import PRODUCTS, published
 from rehdr_ros.recordings.bag_storage import BagStorage, Message, one_line
 from rehdr_ros.recordings.bag_types import CAMERA_INFO, COMPRESSED, DVS_EVENTS, EVENTS, EXPOSURE, IMAGE
@@ -18,7 +18,6 @@ from rehdr_ros.recordings.camera_message import camera_from_message
 from rehdr_ros.recordings.compressed_message import decode_compressed
 from rehdr_ros.recordings.dvs_message import EventArray, events_from_event_array
 from rehdr_ros.recordings.errors import RecordingError
-from rehdr_ros.recordings.frame import Calibration, Exposure, Frame
 from rehdr_ros.recordings.image_message import decode_image
 from rehdr_ros.recordings.packet_message import packet_from_message, stamp_to_ns
 from rehdr_ros.recordings.ros1_message import events_from_ros1_event_array

@@ -9,9 +9,8 @@ import cv2
 import dv_processing as dv
 import numpy as np
 
-from rehdr_ros.events import Events
+from rehdr_ros.events import Events, Frame
 from rehdr_ros.recordings.errors import RecordingError
-from rehdr_ros.recordings.frame import Frame
 from rehdr_ros.recordings.merge import in_order
 
 

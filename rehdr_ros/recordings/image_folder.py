@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from rehdr_ros.events import Frame
 from rehdr_ros.recordings.errors import RecordingError
-from rehdr_ros.recordings.frame import Frame
 from rehdr_ros.recordings.frame_file import IMAGE_SUFFIXES, files_in, read_image
 from rehdr_ros.recordings.timestamps import Timestamps, read_timestamps
 

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from rehdr_ros.events import Events
+from rehdr_ros.events import Events, Frame
 from rehdr_ros.recordings.errors import RecordingError
-from rehdr_ros.recordings.frame import Frame
 
 
 def in_order(

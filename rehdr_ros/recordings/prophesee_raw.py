@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rehdr_ros.events import Events, Packet, make_decoder
+from rehdr_ros.events import Events, Frame, Packet, make_decoder
 from rehdr_ros.recordings.errors import RecordingError
-from rehdr_ros.recordings.frame import Frame
 from rehdr_ros.recordings.image_folder import ImageFolder
 from rehdr_ros.recordings.merge import in_order
 from rehdr_ros.recordings.raw_header import read_raw_header

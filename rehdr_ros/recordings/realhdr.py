@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rehdr_ros.events import Events
+from rehdr_ros.events import Events, Frame
 from rehdr_ros.recordings.errors import RecordingError
-from rehdr_ros.recordings.frame import Frame
 from rehdr_ros.recordings.frame_file import IMAGE_SUFFIXES, files_in, read_image
 from rehdr_ros.recordings.image_folder import even_stamps
 from rehdr_ros.recordings.natural_order import natural_order

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from rehdr_ros.events import Events, Packet
-from rehdr_ros.recordings.frame import Calibration, Exposure, Frame
+from rehdr_ros.events import Calibration, Events, Exposure, Frame, Packet
 
 
 @runtime_checkable

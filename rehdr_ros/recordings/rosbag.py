@@ -10,12 +10,11 @@ from typing import Any
 
 from rosbags.serde import SerdeError
 
-from rehdr_ros.events import Camera, Events, Packet
+from rehdr_ros.events import Calibration, Camera, Events, Exposure, Frame, Packet
 from rehdr_ros.products import PRODUCTS, published
 from rehdr_ros.recordings.bag_storage import BagStorage, Message, one_line
 from rehdr_ros.recordings.bag_types import CAMERA_INFO, COMPRESSED, DVS_EVENTS, EVENTS, EXPOSURE, IMAGE
 from rehdr_ros.recordings.errors import RecordingError
-from rehdr_ros.recordings.frame import Calibration, Exposure, Frame
 from rehdr_ros.wire.camera import camera_from_message
 from rehdr_ros.wire.compressed_image import decode_compressed
 from rehdr_ros.wire.dvs import EventArray, events_from_event_array

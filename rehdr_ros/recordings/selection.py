@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.events import Events, Packet
-from rehdr_ros.recordings.frame import Frame
+from rehdr_ros.events import Events, Frame, Packet
 
 T = TypeVar("T")
 

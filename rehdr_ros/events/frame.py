@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rehdr_ros.events import Camera
+from rehdr_ros.events.registration import Camera
 
 
 @dataclass(frozen=True)

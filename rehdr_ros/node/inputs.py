@@ -23,6 +23,7 @@ from rehdr_ros.reconstruction.synchronizer import CROWDED
 from rehdr_ros.wire.camera import camera_from_message
 from rehdr_ros.wire.compressed_image import decode_compressed
 from rehdr_ros.wire.dvs import events_from_event_array
+from rehdr_ros.wire.exposure import exposure_from_message
 from rehdr_ros.wire.header import stamp_to_ns
 from rehdr_ros.wire.packet import packet_from_bytes
 
@@ -160,8 +161,8 @@ class Inputs:
 
     def _on_exposure(self, message: Exposure) -> None:
         with self._refusing("exposure"):
-            seconds = message.exposure_time
-            self._pipeline.add_exposure(stamp_to_ns(message.header.stamp), seconds * message.gain, seconds)
+            exposure = exposure_from_message(message)
+            self._pipeline.add_exposure(exposure.stamp_ns, exposure.exposure, exposure.exposure_seconds)
 
     @contextmanager
     def _refusing(self, topic: str, counter: str = "") -> Iterator[None]:

@@ -18,6 +18,7 @@ from rehdr_ros.recordings.errors import RecordingError
 from rehdr_ros.wire.camera import camera_from_message
 from rehdr_ros.wire.compressed_image import decode_compressed
 from rehdr_ros.wire.dvs import EventArray, events_from_event_array
+from rehdr_ros.wire.exposure import exposure_from_message
 from rehdr_ros.wire.header import stamp_to_ns
 from rehdr_ros.wire.image import image_from_message
 from rehdr_ros.wire.packet import packet_from_message
@@ -170,24 +171,16 @@ class BagRecording:
 
 
 def _frame(message: Any) -> Frame:
-    return Frame(stamp_to_ns(message.header.stamp), image_from_message(message), message.header.frame_id)
-
-
-def _compressed_frame(message: Any) -> Frame:
-    image = decode_compressed(message.format, message.data)
+    packed = hasattr(message, "format")  # a CompressedImage
+    image = decode_compressed(message.format, message.data) if packed else image_from_message(message)
     return Frame(stamp_to_ns(message.header.stamp), image, message.header.frame_id)
-
-
-def _exposure(message: Any) -> Exposure:
-    seconds = float(message.exposure_time)
-    return Exposure(stamp_to_ns(message.header.stamp), seconds * message.gain, seconds)
 
 
 _CONVERSIONS = {
     EVENTS: packet_from_message,
     IMAGE: _frame,
-    COMPRESSED: _compressed_frame,
-    EXPOSURE: _exposure,
+    COMPRESSED: _frame,
+    EXPOSURE: exposure_from_message,
     CAMERA_INFO: camera_from_message,
 }
 

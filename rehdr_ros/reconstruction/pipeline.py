@@ -61,7 +61,8 @@ class HdrFrame:
     """radiance: (H, W, 3) float32 linear RGB; tonemapped: (H, W, 3) uint8 RGB; stamp and frame_id of its LDR frame.
 
     image: that frame as it came; white: its value that means white. event_image: its events over it, (H, W, 3) uint8
-    RGB, where the configuration asks for them. uncertainty and cause are made for who asks for them.
+    RGB, where the configuration asks for them. planes: what else the network estimated, taken from the device
+    for who asks for them.
     """
 
     stamp_ns: int
@@ -72,8 +73,7 @@ class HdrFrame:
     tonemapped: np.ndarray
     info: FrameInfo
     event_image: np.ndarray | None = None
-    sigma: LateDownload | None = None
-    causes: LateDownload | None = None
+    planes: dict[str, LateDownload] = field(default_factory=dict)
 
     @property
     def radiance(self) -> np.ndarray:
@@ -92,12 +92,15 @@ class HdrFrame:
     @property
     def uncertainty(self) -> np.ndarray | None:
         """One sigma of log2 luminance, in stops, (H, W) float32; None for networks of "relative" radiance."""
-        return None if self.sigma is None else self.sigma.array()[0, 0] / np.float32(math.log(2))
+        return self._plane("sigma", lambda sigma: sigma / np.float32(math.log(2)))
 
     @property
     def cause(self) -> np.ndarray | None:
         """What each pixel rests on, an index of products.CAUSES, (H, W) uint8; None as of `uncertainty`."""
-        return None if self.causes is None else self.causes.array()[0, 0].astype(np.uint8)
+        return self._plane("cause", lambda cause: cause.astype(np.uint8))
+
+    def _plane(self, name: str, convert: Callable[[np.ndarray], np.ndarray]) -> np.ndarray | None:
+        return convert(self.planes[name].array()[0, 0]) if name in self.planes else None
 
 
 class HdrPipeline:
@@ -437,7 +440,7 @@ class HdrPipeline:
         radiance = _pixels(result.radiance)
         tonemapped, tonemapped_clipped = self._tonemapper(radiance, frame.stamp_ns)
         download = Download(radiance)
-        late = [part if part is None else LateDownload(part) for part in (result.sigma, result.cause)]
+        late = {name: LateDownload(part) for name, part in result.planes.items()}
         durations = {"decode": decode_seconds, **result.durations, "tonemap": time.perf_counter() - learned}
         durations["voxel"] += learned - started
         picture, white = None, self._reconstructor.white(frame.image.dtype)
@@ -464,7 +467,7 @@ class HdrPipeline:
             durations=durations,
         )
         self._index += 1
-        return HdrFrame(frame.stamp_ns, frame.frame_id, frame.image, white, download, tonemapped, info, picture, *late)
+        return HdrFrame(frame.stamp_ns, frame.frame_id, frame.image, white, download, tonemapped, info, picture, late)
 
     def _decoder_for(self, packet: Packet):
         key = (packet.encoding, packet.width, packet.height)

@@ -25,14 +25,13 @@ from rehdr_ros.reconstruction.voxel_input import VoxelConfig, VoxelInput
 class Reconstruction:
     """radiance: (1, 3, H, W) float32 on the device; clipped_fraction: of the LDR; durations: stage -> s.
 
-    sigma, cause: as of network.Estimate. grid: the frame's signed events, (1, bins, H, W) float32 on the device. All
-    three hold until the next frame.
+    planes: what else network.Estimate has, by its names. grid: the frame's signed events, (1, bins, H, W)
+    float32 on the device. Both hold until the next frame.
     reset_reason: why the hidden state was forgotten on the way, else empty.
     """
 
     radiance: Tensor
-    sigma: Tensor | None
-    cause: Tensor | None
+    planes: dict[str, Tensor]
     grid: Tensor
     clipped_fraction: float
     durations: dict[str, float] = field(default_factory=dict)
@@ -206,11 +205,12 @@ class Reconstructor:
             estimate, self._state = self._engine.estimate(ldr, voxel, None, self._clipped_from, seconds)
             if not _is_finite(estimate.radiance):  # no state is to blame
                 estimate, self._state = _where_finite(estimate, ldr), None
-        radiance, sigma, cause = estimate
+        planes = {name: part for name, part in estimate._asdict().items() if part is not None}
+        radiance = planes.pop("radiance")
         if gain != 1.0:
             radiance = radiance * gain  # of which sigma, a share, knows nothing
         watch.lap("network")
-        return Reconstruction(radiance, sigma, cause, grid, clipped, watch.durations, reason)
+        return Reconstruction(radiance, planes, grid, clipped, watch.durations, reason)
 
     def _fall_back(self) -> bool:
         """To 16 bits on the same device, else to the CPU; False where that is not allowed, or nothing is left."""
@@ -281,12 +281,12 @@ def _is_finite(radiance: Tensor) -> bool:
 
 def _where_finite(estimate: Estimate, ldr: Tensor) -> Estimate:
     """Elsewhere the frame as it came, of which, where it clips, nothing is known."""
-    radiance, sigma, cause = estimate
+    radiance, sigma, cause, *_ = estimate
     finite = radiance.isfinite()
     if sigma is not None:
         lost = (cause > 0) & ~finite.all(1, keepdim=True)
         sigma, cause = sigma.masked_fill(lost, math.inf), cause.masked_fill(lost, CAUSES.index("lost"))
-    return Estimate(torch.where(finite, radiance, ldr), sigma, cause)
+    return estimate._replace(radiance=torch.where(finite, radiance, ldr), sigma=sigma, cause=cause)
 
 
 class _Stopwatch:

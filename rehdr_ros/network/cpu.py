@@ -45,7 +45,8 @@ class CpuRehdr(Rehdr):
             shown = ldr.clamp_min(FLOOR).log()  # faster than taking it
             estimate = super().compose(features, ldr, state, Evidence(fit, shown, *trusts), clipped_from)
             for part, of in zip(estimate, whole, strict=True):
-                put(part, pixels, of)
+                if part is not None:
+                    put(part, pixels, of)
         return whole
 
 

@@ -16,6 +16,7 @@ from checks import CHECKS, REMAPPED, accepts, check, message_fields, options_of,
 from documents import DOCUMENTS, OTHERS, ROOT, SHELL, anchors, blocks, commands, inline_code, links
 
 from rehdr_ros.cli import VERBS
+from rehdr_ros.products import PRODUCTS
 from rehdr_ros.training.config import TrainConfig
 
 each_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -116,6 +117,14 @@ def test_packages_import_only_what_the_architecture_lets_them():
         imported = set(re.findall(r"^ *from rehdr_ros\.(\w+)", text, re.MULTILINE)) & packages
         assert imported - {name} <= allowed[name], name
         assert name == "node" or not re.search(r"^ *(from|import) rclpy", text, re.MULTILINE), name
+
+
+def test_every_product_is_documented():
+    pages = "\n".join(path.read_text() for path in DOCUMENTS)
+    for product in PRODUCTS:
+        assert f"`{product.name}/NNNNNN{product.suffix}`" in pages
+        image = f"^\\| out \\| `{product.topic}` \\| sensor_msgs/msg/Image, {product.encoding}"
+        assert not product.topic or re.search(image, pages, re.MULTILINE), product.topic
 
 
 def test_every_page_is_in_the_index():

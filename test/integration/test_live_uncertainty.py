@@ -1,5 +1,8 @@
 """hdr/uncertainty and hdr/cause: what `rehdr reconstruct --uncertainty` writes, and only for who subscribes."""
 
+import json
+import os
+import re
 import subprocess
 
 import numpy as np
@@ -9,11 +12,12 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
 from rehdr_ros.network import Rehdr, RehdrConfig, save_checkpoint
-from rehdr_ros.products import NAMED
+from rehdr_ros.products import NAMED, Product
 from rehdr_ros.recordings import BagRecording
 from rehdr_ros.recordings.results.folder import read_picture
 
 TOPICS = {"uncertainty": "/hdr/uncertainty", "cause": "/hdr/cause"}
+ANOTHER = Product("another", "uncertainty", "32FC1", ".exr", "hdr/another", offline=False, about="a test")
 
 
 @pytest.fixture
@@ -41,23 +45,45 @@ def subscribe(client):
         client.destroy_subscription(subscription)
 
 
-def test_live_is_what_offline_writes(client, start_node, subscribe, simulated_bag, tiny_weights, tmp_path):
+@pytest.fixture
+def another_row(tmp_path, monkeypatch):
+    """One row more in the table of products, of every process that the test starts, and no other edit."""
+    lines = ["from rehdr_ros import products", f"row = products.{ANOTHER!r}"]
+    lines += ["products.PRODUCTS += (row,)", "products.NAMED[row.name] = row"]
+    (tmp_path / "sitecustomize.py").write_text("\n".join(lines))
+    paths = filter(None, (str(tmp_path), os.environ.get("PYTHONPATH")))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+
+
+def test_live_is_what_offline_writes_of_every_row(
+    client, another_row, start_node, subscribe, simulated_bag, tiny_weights, tmp_path
+):
     node = start_node(policy="all", event_timeout=3.0).wait_for("waiting for events")
-    received = {name: subscribe(topic) for name, topic in TOPICS.items()}
+    products = [NAMED["uncertainty"], NAMED["cause"], ANOTHER]
+    received = {product: subscribe(f"/{product.topic}") for product in products}
     frames = list(BagRecording(simulated_bag).frames())
     subprocess.run([*console("rehdr"), "replay", str(simulated_bag), "--wait", str(PATIENCE)], check=True)
     assert client.wait_until(lambda: all(len(messages) == len(frames) for messages in received.values()))
     assert node.end() == 0, node.log
 
-    command = [*console("rehdr"), "reconstruct", str(simulated_bag), "-o", str(tmp_path / "out"), "--uncertainty"]
+    folder = tmp_path / "out"
+    command = [*console("rehdr"), "reconstruct", str(simulated_bag), "-o", str(folder), "--uncertainty", "--bag"]
     subprocess.run([*command, "--weights", str(tiny_weights), "--device", "cpu"], check=True)
-    for name, encoding in (("uncertainty", "32FC1"), ("cause", "mono8")):
-        headers = [(stamp(message), message.header.frame_id) for message in received[name]]
+    bag = BagRecording(folder / "bag")
+    for product, messages in received.items():
+        headers = [(stamp(message), message.header.frame_id) for message in messages]
         assert headers == [(frame.stamp_ns, frame.frame_id) for frame in frames]
-        assert {(m.width, m.height, m.encoding) for m in received[name]} == {(64, 48, encoding)}
-        for k, message in enumerate(received[name]):
-            np.testing.assert_allclose(pixels(message), read_picture(tmp_path / "out", NAMED[name], k), rtol=1e-6)
-    assert {int(cause) for message in received["cause"] for cause in np.unique(pixels(message))} >= {0, 1}
+        assert {(m.width, m.height, m.encoding) for m in messages} == {(64, 48, product.encoding)}
+        written = [read_picture(folder, product, k) for k in range(len(frames))]
+        for message, picture, frame in zip(messages, written, bag.frames(f"/{product.topic}"), strict=True):
+            np.testing.assert_allclose(pixels(message), picture, rtol=1e-6)
+            np.testing.assert_array_equal(frame.image, picture)
+    assert {int(cause) for message in received[NAMED["cause"]] for cause in np.unique(pixels(message))} >= {0, 1}
+
+    subprocess.run([*console("rehdr"), "report", str(folder)], check=True)
+    page = (folder / "report.html").read_text()
+    (data,) = re.findall(r'<script type="application/json" id="data">(.*)</script>', page)
+    assert [plane["name"] for plane in json.loads(data)["planes"]] == [product.name for product in products]
 
 
 def test_nothing_is_made_that_nobody_subscribes_to(client, stream, clipped):

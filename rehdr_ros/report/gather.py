@@ -121,7 +121,8 @@ def _fit(image: np.ndarray, width: int, height: int, kind: str) -> np.ndarray:
     """Averaged down to the size; of levels, which have no mean, one is taken."""
     if image.shape[1::-1] == (width, height):
         return image
-    how = cv2.INTER_NEAREST if NAMED[kind].levels else cv2.INTER_AREA
+    plane = NAMED[kind].plane
+    how = cv2.INTER_NEAREST if plane and plane.levels else cv2.INTER_AREA
     return cv2.resize(image, (width, height), interpolation=how)
 
 

@@ -49,14 +49,13 @@ def html_page(report: Report) -> str:
 def _data(report: Report) -> dict[str, Any]:
     return {
         "frames": [_frame(instant, report) for instant in report.instants],
-        "planes": [_plane(NAMED[name]) for name in report.instants[0].pictures if NAMED[name].is_plane],
+        "planes": [_plane(NAMED[name]) for name in report.instants[0].pictures if NAMED[name].plane],
         "timeline": report.timeline and _timeline(report.timeline),
     }
 
 
 def _plane(product: Product) -> dict[str, Any]:
-    about = {name: getattr(product, name) for name in ("name", "about", "unit", "span", "levels")}
-    return {**about, "half": product.suffix == ".exr"}
+    return {"name": product.name, "half": product.suffix == ".exr", **product.plane._asdict()}
 
 
 def _frame(instant: Instant, report: Report) -> dict[str, Any]:

@@ -12,12 +12,12 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
 from rehdr_ros.network import Rehdr, RehdrConfig, save_checkpoint
-from rehdr_ros.products import NAMED, Product
+from rehdr_ros.products import NAMED, Plane, Product
 from rehdr_ros.recordings import BagRecording
 from rehdr_ros.recordings.results.folder import read_picture
 
 TOPICS = {"uncertainty": "/hdr/uncertainty", "cause": "/hdr/cause"}
-ANOTHER = Product("another", "uncertainty", "32FC1", ".exr", "hdr/another", offline=False, about="a test")
+ANOTHER = Product("another", "uncertainty", "32FC1", ".exr", "hdr/another", offline=False, plane=Plane("a test"))
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def subscribe(client):
 @pytest.fixture
 def another_row(tmp_path, monkeypatch):
     """One row more in the table of products, of every process that the test starts, and no other edit."""
-    lines = ["from rehdr_ros import products", f"row = products.{ANOTHER!r}"]
+    lines = ["from rehdr_ros import products", "from rehdr_ros.products import Plane, Product", f"row = {ANOTHER!r}"]
     lines += ["products.PRODUCTS += (row,)", "products.NAMED[row.name] = row"]
     (tmp_path / "sitecustomize.py").write_text("\n".join(lines))
     paths = filter(None, (str(tmp_path), os.environ.get("PYTHONPATH")))

@@ -93,8 +93,8 @@ class ResultWriter:
         path.parent.mkdir(exist_ok=True)
         if product.suffix == ".png":
             return self._pool.submit(write_png, path, image)
-        unit = ", ".join(filter(None, (product.unit, product.about)))
-        notes = {"unit": unit} if product.is_plane else self._notes
+        plane = product.plane
+        notes = {"unit": ", ".join(filter(None, (plane.unit, plane.about)))} if plane else self._notes
         return self._pool.submit(write_exr, path, image, self._half, {**notes, **stamp})
 
     def _write_row(self, row: Mapping[str, Any]) -> None:
@@ -121,7 +121,7 @@ def read_picture(folder: str | Path, product: Product, index: int) -> np.ndarray
     """What ResultWriter wrote. Raises FileNotFoundError, and InputError for another kind of file."""
     path = Path(folder) / product.file(index)
     image = read_exr(path) if product.suffix == ".exr" else read_png(path)
-    return np.ascontiguousarray(image[..., 0]) if product.is_plane else image
+    return np.ascontiguousarray(image[..., 0]) if product.plane else image
 
 
 def is_whole(folder: str | Path, count: int, products: Iterable[Product]) -> bool:

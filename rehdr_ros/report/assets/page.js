@@ -2,6 +2,12 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const find = (selector, root = document) => root.querySelector(selector);
+const make = (tag, attributes, ...content) => {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...content);
+  return element;
+};
 const number = (value, digits = 3) => value.toLocaleString("en", { maximumSignificantDigits: digits }).replaceAll(",", "\u2009");
 const percent = (fraction) => `${(100 * fraction).toFixed(1)} %`;
 

@@ -80,11 +80,8 @@ if (data.timeline) {
   }).join(", ");
 
   const drawPanel = (panel) => {
-    const box = document.createElement("div");
-    const title = document.createElement("h3");
-    title.textContent = panel.title;
-    title.append(Object.assign(document.createElement("span"), { textContent: `, ${panel.unit}${panel.log ? ", logarithmic" : ""}` }));
-    const legend = Object.assign(document.createElement("ul"), { className: "legend" });
+    const title = make("h3", {}, panel.title, make("span", {}, `, ${panel.unit}${panel.log ? ", logarithmic" : ""}`));
+    const legend = make("ul", { class: "legend" });
     const bottom = TOP + HEIGHT;
     const root = svg("svg", { height: bottom + BOTTOM, role: "img", "aria-label": `${panel.title}: ${spoken(panel)}` });
     const { ticks, y } = scale(panel);
@@ -92,10 +89,8 @@ if (data.timeline) {
     const values = panel.series.map((series, k) => {
       const colour = `var(--c${k % 6})`;
       drawSeries(series, colour, y, root);
-      const item = document.createElement("li"), swatch = document.createElement("i"), value = document.createElement("b");
-      swatch.style.background = colour;
-      item.append(swatch, series.label, value);
-      legend.append(item);
+      const value = make("b", {});
+      legend.append(make("li", {}, make("i", { style: `background: ${colour}` }), series.label, value));
       return [series, value];
     });
     drawMarks(root, bottom);
@@ -107,8 +102,7 @@ if (data.timeline) {
     });
     root.addEventListener("pointermove", follow);
     root.addEventListener("pointerdown", follow);
-    box.append(title, legend, root);
-    return { box, root, line, held, values, bottom };
+    return { box: make("div", {}, title, legend, root), root, line, held, values, bottom };
   };
 
   const draw = () => {

@@ -1,15 +1,25 @@
-"""What a folder of results tells of one frame."""
+"""What a folder of results tells of one frame, offline or live."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
-
-import numpy as np
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.products import NO_ESTIMATE, Product
-from rehdr_ros.reconstruction import HdrFrame, HdrPipeline
+from rehdr_ros.reconstruction import HdrPipeline
+from rehdr_ros.reconstruction.event_model import Fit
 
 UNCERTAINTY_HELP = "write each pixel's uncertainty, in stops, and its cause, too"
+_FIGURES = (
+    "events",
+    "clipped_fraction",
+    "tonemapped_clipped_fraction",
+    "dropped_events",
+    "late_events",
+    "lost_packets",
+    "skipped_frames",
+    "state_age",
+    "event_latency",
+)
 
 
 def require_products(products: Iterable[Product], pipeline: HdrPipeline) -> None:
@@ -18,28 +28,13 @@ def require_products(products: Iterable[Product], pipeline: HdrPipeline) -> None
         raise InputError(f"--uncertainty: {NO_ESTIMATE}")
 
 
-def pictures(frame: HdrFrame, products: Iterable[Product]) -> dict[Product, np.ndarray]:
-    """For ResultWriter."""
-    return {product: getattr(frame, product.attribute) for product in products}
-
-
-def row_of(frame: HdrFrame) -> dict[str, Any]:
-    """Of frames.csv; times in ms."""
-    info = frame.info
-    stages = {f"{name}_ms": round(seconds * 1e3, 3) for name, seconds in info.durations.items()}
+def row_of(info: Any, stamp_ns: int, fit: Fit, durations: Mapping[str, float]) -> dict[str, Any]:
+    """Of frames.csv. info: a frame's, or the message of it; durations: s, in the row ms."""
+    figures = {name: getattr(info, name) for name in _FIGURES} | fit._asdict()
     return {
         "index": info.index,
-        "stamp_ns": frame.stamp_ns,
-        "events": info.events,
-        "clipped_fraction": round(info.clipped_fraction, 6),
-        "tonemapped_clipped_fraction": round(info.tonemapped_clipped_fraction, 6),
-        "dropped_events": info.dropped_events,
-        "late_events": info.late_events,
-        "lost_packets": info.lost_packets,
-        "skipped_frames": info.skipped_frames,
-        "state_age": round(info.state_age, 6),
-        "event_latency": round(info.event_latency, 6),
-        **{name: round(value, 6) for name, value in info.event_fit._asdict().items()},
+        "stamp_ns": stamp_ns,
+        **{name: round(figure, 6) for name, figure in figures.items()},
         "reset_reason": info.reset_reason,
-        **stages,
+        **{f"{name}_ms": round(1e3 * seconds, 3) for name, seconds in durations.items()},
     }

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
 
-from rehdr_ros.cli.frame_results import UNCERTAINTY_HELP, pictures, require_products, row_of
+from rehdr_ros.cli.frame_results import UNCERTAINTY_HELP, require_products, row_of
 from rehdr_ros.cli.interruption import Interruption
 from rehdr_ros.cli.output_folder import claimed, identity
 from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
@@ -113,7 +113,9 @@ class _Run:
             for frame in chain([first] if first else [], frames):
                 if pipeline.registration_problem and not frame.info.reset_reason:
                     raise InputError(pipeline.registration_problem)
-                results.write(pictures(frame, self._products), row_of(frame))
+                pictures = {product: getattr(frame, product.attribute) for product in self._products}
+                row = row_of(frame.info, frame.stamp_ns, frame.info.event_fit, frame.info.durations)
+                results.write(pictures, row)
                 asked = self._interruption.asked
                 if asked or time.monotonic() - saved > _SECONDS_BETWEEN_SNAPSHOTS:
                     results.flush()

@@ -13,7 +13,7 @@ from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.reconstruct import reconstruct
 from rehdr_ros.errors import Failure, InputError, require_ros, writing
-from rehdr_ros.products import written
+from rehdr_ros.products import NAMED, written
 from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
 from rehdr_ros.recordings import BagRecording, Frame, write_png
 from rehdr_ros.recordings.results.folder import write_summary
@@ -22,7 +22,7 @@ from rehdr_ros.simulation import SimulationConfig
 from rehdr_ros.simulation.bag import IMAGE_TOPIC, TRUTH_TOPIC, write_bag
 from rehdr_ros.training.evaluation import json_text, score_with_baselines, table
 
-_HDR_TOPIC = "/hdr/image_raw"
+_HDR_TOPIC = f"/{NAMED['hdr'].topic}"
 _METHODS = ("ours", "ours_without_events", "ldr", "constant_fill")
 _MEASURES = ("mu_psnr", "mu_psnr_clipped", "mu_psnr_well_exposed", "clipped_log2_rmse")
 

@@ -5,7 +5,7 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from rehdr_ros.wire.compressed_image import encode_jpeg
+from rehdr_ros.wire.compressed_image import decode_compressed, encode_jpeg
 from rehdr_ros.wire.image import ENCODINGS, image_from_message, pack_image
 
 _NS = 1_000_000_000
@@ -15,8 +15,10 @@ def ns_to_stamp(stamp_ns: int) -> Time:
     return Time(sec=stamp_ns // _NS, nanosec=stamp_ns % _NS)
 
 
-def read_image(message: Image) -> np.ndarray:
-    """As image_from_message; encodings that it doesn't know go to cv_bridge where that is installed."""
+def read_image(message: Image | CompressedImage) -> np.ndarray:
+    """As wire/ reads them; encodings that it doesn't know go to cv_bridge where that is installed."""
+    if isinstance(message, CompressedImage):
+        return decode_compressed(message.format, message.data)
     image = None if message.encoding in ENCODINGS else _by_cv_bridge(message)
     return image_from_message(message) if image is None else image
 

@@ -21,7 +21,6 @@ from rehdr_ros.reconstruction import HdrPipeline
 from rehdr_ros.reconstruction.recent import Recent
 from rehdr_ros.reconstruction.synchronizer import CROWDED
 from rehdr_ros.wire.camera import camera_from_message
-from rehdr_ros.wire.compressed_image import decode_compressed
 from rehdr_ros.wire.dvs import events_from_event_array
 from rehdr_ros.wire.exposure import exposure_from_message
 from rehdr_ros.wire.header import stamp_to_ns
@@ -62,11 +61,10 @@ class Inputs:
         settings, depth = self._settings, self._settings.image_depth
         if settings.policy == "all":
             depth = max(depth, CROWDED)  # or a burst would lose, uncounted, what the policy keeps
-        packed = settings.image_transport == "compressed"
-        kind, callback = (CompressedImage, self._on_compressed) if packed else (Image, self._on_image)
+        kind = CompressedImage if settings.image_transport == "compressed" else Image
         try:
             self._subscribe_events()
-            self._subscribe(kind, "image_raw", callback, depth, "transport_lost_frames")
+            self._subscribe(kind, "image_raw", self._on_image, depth, "transport_lost_frames")
             self._subscribe(CameraInfo, "camera_info", self._on_camera_info, depth)
             self._subscribe(CameraInfo, "event_camera_info", self._on_event_camera_info, depth)
             self._subscribe(Exposure, "exposure", self._on_exposure, depth)
@@ -128,15 +126,10 @@ class Inputs:
             self._pipeline.add_events(array.events, array.size)
             self._sensor_size = array.size
 
-    def _on_image(self, message: Image) -> None:
+    def _on_image(self, message: Image | CompressedImage) -> None:
         with self._refusing("image_raw", "refused_frames"):
             self._tally["frames"] += 1
             self._add_frame(message.header, read_image(message))
-
-    def _on_compressed(self, message: CompressedImage) -> None:
-        with self._refusing("image_raw", "refused_frames"):
-            self._tally["frames"] += 1
-            self._add_frame(message.header, decode_compressed(message.format, message.data))
 
     def _add_frame(self, header, image: np.ndarray) -> None:
         size = image.shape[1::-1]

@@ -85,8 +85,8 @@ def open_recording(
 
 
 def _refuse(path: Path, options: dict[str, object], goes_with: str) -> None:
-    given = next((name for name, value in options.items() if value is not None), None)
-    if given:
+    option = next((name for name, value in options.items() if value is not None), None)
+    if option:
         from rehdr_ros.recordings.errors import RecordingError
 
-        raise RecordingError(f"{path}: {given.replace('_', ' ')}: this goes with {goes_with}")
+        raise RecordingError(f"{path}: {option.replace('_', ' ')}: this goes with {goes_with}")

@@ -11,7 +11,7 @@ import numpy as np
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.products import NAMED, written
-from rehdr_ros.recordings.results.folder import read_picture
+from rehdr_ros.recordings.results.folder import frame_files, read_picture
 from rehdr_ros.report.table import Table, read_table
 from rehdr_ros.report.timeline import Timeline, timeline
 
@@ -91,10 +91,7 @@ def gather(folder: str | Path, instants: int = INSTANTS) -> Report:
 
 def _numbers(folder: Path) -> tuple[list[int], set[str]]:
     """The frames that have all kinds of pictures that the folder has, and these kinds."""
-    found = {
-        kind: {int(path.stem) for path in (folder / kind).glob(f"*{product.suffix}") if path.stem.isdecimal()}
-        for kind, product in NAMED.items()
-    }
+    found = {kind: {int(path.stem) for path in frame_files(folder, kind)} for kind in NAMED}
     kinds = _NEEDED | {kind for kind in found if found[kind]}
     return sorted(set.intersection(*(found[kind] for kind in kinds))), kinds
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import voxel_grid
 from rehdr_ros.network import Rehdr
+from rehdr_ros.products import NAMED
 from rehdr_ros.recordings import BagRecording, RecordingError, read_exr
 from rehdr_ros.recordings.results.folder import TABLE, read_rows
 from rehdr_ros.simulation.bag import TRUTH_TOPIC
@@ -93,7 +94,7 @@ def evaluate_folder(predicted: str | Path, truth_bag: str | Path) -> Scores:
     if not table_file.is_file():
         raise RecordingError(f"{table_file} does not exist; {predicted} is no folder of `rehdr reconstruct`")
     stamps = [int(row["stamp_ns"]) for row in read_rows(predicted)]
-    radiance = {stamp: read_exr(predicted / "hdr" / f"{i:06d}.exr") for i, stamp in enumerate(stamps)}
+    radiance = {stamp: read_exr(predicted / NAMED["hdr"].file(i)) for i, stamp in enumerate(stamps)}
     return score_with_baselines({"ours": radiance}, truth_bag)
 
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.wire.image import LARGEST_IMAGE, demosaic
+from rehdr_ros.wire.image import LARGEST_IMAGE, demosaic, payload
 
 _CODECS = ("jpeg", "jpg", "png")
 _JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xd9"
@@ -47,14 +47,11 @@ def decode_compressed(format: str, data: bytes | bytearray | memoryview | np.nda
 def encode_jpeg(image: np.ndarray, encoding: str, quality: int) -> tuple[str, array.array]:
     """The format and the data of a CompressedImage of an RGB image, uint8 (H, W, 3), as image_transport writes them.
 
-    encoding: of the raw topic beside it, rgb8, bgr8 or mono8; the file of mono8 is grey. quality: 1 to 100. The data is
-    of the one type that rclpy takes without a look at every byte.
+    encoding: of the raw topic beside it, rgb8, bgr8 or mono8; the file of mono8 is grey. quality: 1 to 100.
     """
     stored, order = ("mono8", cv2.COLOR_RGB2GRAY) if encoding == "mono8" else ("bgr8", cv2.COLOR_RGB2BGR)
     _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(image, order), [cv2.IMWRITE_JPEG_QUALITY, quality])
-    payload = array.array("B")
-    payload.frombytes(memoryview(jpeg.reshape(-1)))
-    return f"{encoding}; jpeg compressed {stored}", payload
+    return f"{encoding}; jpeg compressed {stored}", payload(jpeg.reshape(-1))
 
 
 def _stored_encoding(format: str) -> str:

@@ -116,16 +116,19 @@ def encode_image(image: np.ndarray, encoding: str) -> tuple[int, np.ndarray]:
 def pack_image(image: np.ndarray, encoding: str) -> tuple[int, array.array]:
     """The step and the data of an Image message of an RGB image (H, W, 3), luminance where the encoding is grey.
 
-    Or of one channel (H, W), for which only a grey encoding does.
-
-    The data is of the one type that rclpy takes without a look at every byte. Raises ValueError as encode_image.
+    Or of one channel (H, W), for which only a grey encoding does. Raises ValueError as encode_image.
     """
     if image.ndim == 3 and encoding in ("mono8", "32FC1"):
         image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if encoding == "mono8" else image @ BT709
     step, data = encode_image(image, encoding)
-    payload = array.array("B")
-    payload.frombytes(memoryview(data))
-    return step, payload
+    return step, payload(data)
+
+
+def payload(data: np.ndarray) -> array.array:
+    """Of bytes, uint8 (N,), the one type that rclpy takes without a look at each."""
+    packed = array.array("B")
+    packed.frombytes(memoryview(data))
+    return packed
 
 
 def demosaic(mosaic: np.ndarray, encoding: str) -> np.ndarray:

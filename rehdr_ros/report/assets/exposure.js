@@ -15,24 +15,15 @@
     return levels;
   };
 
-  const paint = (canvas, codes, channels, levels) => {
-    canvas.width = frame.width;
-    canvas.height = frame.height;
-    const image = new ImageData(frame.width, frame.height);
-    for (let i = 0, j = 0; j < image.data.length; i += channels, j += 4) {
-      for (let c = 0; c < 3; c++) image.data[j + c] = levels[codes[i + c]];
-      image.data[j + 3] = 255;
-    }
-    canvas.getContext("2d").putImageData(image, 0, 0);
-  };
   const draw = () => {
     const value = Number(stops.value);
     const said = `${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(value).toFixed(1)} stops`;
     find("#stops-text").textContent = said;
     stops.setAttribute("aria-valuetext", said);
     if (!frame) return;
-    paint(canvases[0], pixels.hdr, 3, developed(HALF.length, (bits) => HALF[bits]));
-    if (pixels.ldr) paint(canvases[1], pixels.ldr, 4, developed(256, linear));
+    const { hdr, ldr } = pixels, radiance = developed(HALF.length, (bits) => HALF[bits]), level = developed(256, linear);
+    paint(canvases[0], frame, (i, c) => radiance[hdr[3 * i + c]]);
+    if (ldr) paint(canvases[1], frame, (i, c) => level[ldr[4 * i + c]]);
   };
 
   const read = () => {
@@ -46,7 +37,7 @@
     if (pixels.ldr) text += ` · camera ${[...pixels.ldr.slice(4 * at, 4 * at + 3)].join(" ")}`;
     for (const { name, unit, half, levels } of data.planes) {
       const code = pixels[name][at];
-      text += ` · ${name} ${levels[code] ?? `${number(half ? HALF[code] : code, 2)} ${unit}`}`;
+      text += ` · ${name} ${levels[code] ?? `${number(half ? HALF[code] : code, 2)} ${unit}`.trim()}`;
     }
     for (const place of document.querySelectorAll(".probe-text")) place.textContent = text;
     for (const mark of pointed.map((canvas) => canvas.nextElementSibling)) {

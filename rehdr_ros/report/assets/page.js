@@ -48,6 +48,16 @@ async function decoded({ pictures, width, height }) {
 }
 const pixelsOf = (frame) => frame.pixels ??= decoded(frame);
 
+// level: of channel c of pixel i, 0 to 255.
+function paint(canvas, { width, height }, level) {
+  const image = new ImageData(width, height);
+  for (let i = 0; i < width * height; i++) {
+    for (let c = 0; c < 3; c++) image.data[4 * i + c] = level(i, c);
+    image.data[4 * i + 3] = 255;
+  }
+  Object.assign(canvas, { width, height }).getContext("2d").putImageData(image, 0, 0);
+}
+
 function describe({ number: name, facts }) {
   const words = [
     [facts.events, (value) => `${number(value, 15)} events`],

@@ -28,17 +28,6 @@
   const share = (name, level, codes) => make("li", {}, make("i", { style: `background: ${css(FLAT[level])}` }), name,
     make("b", {}, percent(codes.reduce((count, code) => count + (code === level), 0) / codes.length)));
 
-  const paint = (canvas, { width, height }, codes, colours) => {
-    canvas.width = width;
-    canvas.height = height;
-    const image = new ImageData(width, height);
-    codes.forEach((code, i) => {
-      for (let c = 0; c < 3; c++) image.data[4 * i + c] = colours[3 * code + c];
-      image.data[4 * i + 3] = 255;
-    });
-    canvas.getContext("2d").putImageData(image, 0, 0);
-  };
-
   for (const plane of data.planes) {
     const { name, about, half, levels, span } = plane;
     const label = `${name} in colours; arrow keys move the probe`;
@@ -47,11 +36,10 @@
     const legend = make("ul", { class: "legend" }), key = levels.length ? [legend] : scale(plane);
     const caption = make("figcaption", {}, ...key, make("b", {}, name), `: ${about}`);
     find(".pair", section).append(make("figure", {}, picture, caption));
-    const shades = levels.length ? FLAT : Array.from(half ? HALF : BYTES).map((value) => ramp(value, span));
-    const colours = Uint8ClampedArray.from(shades.flat());
-    views.push((frame, pixels) => {
-      paint(canvas, frame, pixels[name], colours);
-      legend.replaceChildren(...levels.map((level, code) => share(level, code, pixels[name])));
+    const colours = levels.length ? FLAT : Array.from(half ? HALF : BYTES, (value) => ramp(value, span));
+    views.push((frame, { [name]: codes }) => {
+      paint(canvas, frame, (i, c) => colours[codes[i]]?.[c]);
+      legend.replaceChildren(...levels.map((level, code) => share(level, code, codes)));
     });
   }
 }

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rehdr_ros.alignment.windows import Window, windows
+from rehdr_ros.alignment.windows import Window, windows, without_cameras
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Camera
 from rehdr_ros.events.hot_pixels import find_hot_pixels
@@ -19,7 +19,6 @@ from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.synchronizer import STAMPS
 from rehdr_ros.reconstruction.voxel_input import registration_of
-from rehdr_ros.recordings import Calibration
 
 MEMORY_NS = 100_000_000  # how far from a frame's time its pixels' nearest events are looked for
 TILES = 4  # along each side of the image
@@ -97,7 +96,8 @@ def collect_pairs(
     offset, gap = round(config.event_time_offset * 1e9), round(config.max_frame_gap * 1e9)
     margin = round(reach * 1e9) + MEMORY_NS
     around = margin + offset, margin - offset
-    found = windows(collector.without_cameras(messages), event_size, config.frame_clock, collector.wanted, around, gap)
+    messages = without_cameras(messages, collector.cameras)
+    found = windows(messages, event_size, config.frame_clock, collector.wanted, around, gap)
     for window in found:
         collector.add(window)
     collected = collector.result()
@@ -111,18 +111,12 @@ class _Collector:
         self._config, self._exposure, self._most = config, exposure, most
         self._response = Response(config.response, config.white_level)
         self._dark, self._clipped = self._response(_DARK_LEVEL / 255), self._response(CLIPPED_LEVEL / 255)
-        self._stride, self._cameras, self._known = 1, {}, None
+        self._stride, self._known = 1, None
+        self.cameras: dict[str, Camera] = {}
         self._targets: dict[tuple, np.ndarray] = {}
         self._counts, self._seconds = np.zeros((0, 0)), 0.0
         self._random = np.random.default_rng(0)
         self.pairs: list[FramePair] = []
-
-    def without_cameras(self, messages: Iterable[Any]) -> Iterable[Any]:
-        for message in messages:
-            if isinstance(message, Calibration):
-                self._cameras[message.of] = message.camera
-            else:
-                yield message
 
     def wanted(self, index: int) -> bool:
         return index % self._stride == 0
@@ -142,7 +136,7 @@ class _Collector:
         rates = self._counts / max(self._seconds, 1e-3)
         hot = np.flatnonzero(find_hot_pixels(rates, self._config.hot_pixel_threshold))
         sound = (pair.only(~np.isin(pair.pixel, hot)) for pair in self.pairs)
-        return Collected([pair for pair in sound if len(pair.pixel)], self._known, len(hot), self._cameras)
+        return Collected([pair for pair in sound if len(pair.pixel)], self._known, len(hot), self.cameras)
 
     def _count(self, window: Window) -> None:
         width, height = window.event_size
@@ -182,7 +176,7 @@ class _Collector:
         )
 
     def _middle(self, frame) -> int:
-        exposure = frame.exposure if self._exposure is None else self._exposure
+        exposure = frame.exposure_time_s if self._exposure is None else self._exposure
         self._known = exposure
         return frame.stamp_ns + round((0.5 - STAMPS[self._config.stamp_is]) * (exposure or 0.0) * 1e9)
 
@@ -197,7 +191,7 @@ class _Collector:
         """The frame's pixel of each event pixel, -1 where there is none."""
         key = event_size, frame_size
         if key not in self._targets:
-            cameras: list[Camera | None] = [self._cameras.get(of) for of in ("events", "frames")]
+            cameras: list[Camera | None] = [self.cameras.get(of) for of in ("events", "frames")]
             registration = registration_of(self._config, event_size, frame_size, *cameras)
             same = registration is None
             self._targets = {key: np.arange(event_size[0] * event_size[1]) if same else registration.table[1:]}

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.events import Clock, Events, Packet, make_decoder
-from rehdr_ros.recordings import Frame
+from rehdr_ros.events import Calibration, Camera, Events, Frame, Packet, Receiver
+from rehdr_ros.events.buffer import in_time_order
 
 _MOST_WAITING = 32  # pairs, for events that may never come
 _FAR_NS = 5_000_000_000  # ahead of the frames, where events are of no use
@@ -45,7 +45,7 @@ def windows(
     Raises InputError for voxel grids and triggers instead of events.
     """
     before, after = reach_ns
-    clock, decoder, key = Clock(frame_clock), None, None
+    receiver = Receiver(frame_clock)
     chunks: list[Events] = []
     waiting: list[tuple[int, Frame, Frame]] = []
     previous, index, newest = None, -1, -(1 << 62)
@@ -53,31 +53,21 @@ def windows(
     def cut(index: int, first: Frame, second: Frame) -> Window:
         start, end = first.stamp_ns - before, second.stamp_ns + after
         parts = [c[(c.t > start) & (c.t <= end)] for c in chunks if c.t[0] <= end and c.t[-1] > start]
-        return Window(index, first, second, Events.concatenate(parts), event_size or second.image.shape[1::-1])
+        return Window(index, first, second, Events.concatenate(parts), receiver.size or event_size or second.size)
 
-    for message in messages:
+    for message in without_grids(messages):
         if isinstance(message, Frame):
             index += 1
-            if message.grid is not None:
-                raise InputError("this recording holds voxel grids, whose events have no times any more")
             if previous is not None and wanted(index) and _follows(previous, message, longest_gap_ns):
                 waiting.append((index, previous, message))
             previous = message
         elif isinstance(message, Packet | Events):
-            events = message
-            if isinstance(message, Packet):
-                if (message.encoding, message.width, message.height) != key:
-                    key = message.encoding, message.width, message.height
-                    if message.encoding == "trigger":
-                        raise InputError("these packets hold external triggers, not events: is this the right topic?")
-                    decoder, event_size = make_decoder(*key), key[1:]
-                    clock.reset()
-                events = clock.to_ros(message, decoder.decode(message))
+            events = in_time_order(receiver.receive(message, event_size))
             if len(events):
                 newest = max(newest, int(events.t[-1]))
                 if previous is None or events.t[0] < previous.stamp_ns + after + _FAR_NS:
                     chunks.append(events)
-        while waiting and (newest > waiting[0][2].stamp_ns + after or len(waiting) > _MOST_WAITING):
+        while waiting and (newest >= waiting[0][2].stamp_ns + after or len(waiting) > _MOST_WAITING):
             yield cut(*waiting.pop(0))
         oldest = waiting[0][1] if waiting else previous
         keep = newest - before - after - _FAR_NS if oldest is None else oldest.stamp_ns - before
@@ -85,6 +75,23 @@ def windows(
             chunks.pop(0)
     for pair in waiting:
         yield cut(*pair)
+
+
+def without_cameras(messages: Iterable[Any], cameras: dict[str, Camera]) -> Iterator[Any]:
+    """The messages but for Calibrations, which go to `cameras`, by what they are of."""
+    for message in messages:
+        if isinstance(message, Calibration):
+            cameras[message.of] = message.camera
+        else:
+            yield message
+
+
+def without_grids(messages: Iterable[Any]) -> Iterator[Any]:
+    """The messages. Raises InputError for frames with voxel grids."""
+    for message in messages:
+        if isinstance(message, Frame) and message.grid is not None:
+            raise InputError("this recording holds voxel grids, whose events have no times any more")
+        yield message
 
 
 def _follows(first: Frame, second: Frame, longest_gap_ns: int) -> bool:

@@ -115,7 +115,7 @@ def _write(
         image = window.second.image
         cameras = [collected.cameras.get(of) for of in ("events", "frames")]
         registration = registration_of(config, window.event_size, image.shape[1::-1], *cameras)
-        exposure = window.second.exposure if args.exposure is None else args.exposure
+        exposure = window.second.exposure_time_s if args.exposure is None else args.exposure
         until_middle = (0.5 - STAMPS[config.stamp_is]) * (exposure or 0.0)
         rows.append(before_after(window, offsets, registration, until_middle, response.white(image.dtype)))
     times = (round(1e3 * offset, 1) + 0.0 for offset in offsets)  # not -0.0

@@ -19,7 +19,7 @@ from rehdr_ros.recordings import BagRecording, Frame, write_png
 from rehdr_ros.recordings.results.folder import write_summary
 from rehdr_ros.report import write_report
 from rehdr_ros.simulation import SimulationConfig
-from rehdr_ros.simulation.bag import IMAGE_TOPIC, TRUTH_TOPIC, write_bag
+from rehdr_ros.simulation.bag import TRUTH_TOPIC, write_bag
 from rehdr_ros.training.evaluation import json_text, score_with_baselines, table
 
 _HDR_TOPIC = f"/{NAMED['hdr'].topic}"
@@ -135,10 +135,9 @@ def _reconstruct_offline(bag_path: Path, config: PipelineConfig, with_events: bo
 def _draw(output: Path) -> None:
     bag = BagRecording(output / "input")
     picture = comparison_picture(
-        ldr={f.stamp_ns: f.image for f in bag.frames(IMAGE_TOPIC)},
+        bag,
         ours={f.stamp_ns: f.image for f in BagRecording(output / "output").frames(_HDR_TOPIC)},
         truth={f.stamp_ns: f.image for f in bag.frames(TRUTH_TOPIC)},
-        packets=bag.packets(),
     )
     write_png(output / "comparison.png", picture)
 

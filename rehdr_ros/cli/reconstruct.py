@@ -16,11 +16,9 @@ from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.recording_options import add_recording_options, open_chosen, selected
 from rehdr_ros.errors import InputError, writing
-from rehdr_ros.events import Events, Packet
 from rehdr_ros.products import written
 from rehdr_ros.reconstruction import HdrFrame, HdrPipeline
 from rehdr_ros.reconstruction.snapshot import Snapshot
-from rehdr_ros.recordings import Calibration, Exposure
 from rehdr_ros.recordings.results.folder import (
     BAG,
     HDR_VIDEO,
@@ -154,7 +152,7 @@ class _Run:
         if snapshot is None:
             return pipeline, 0
         try:
-            pipeline.go_on(snapshot)
+            pipeline.resume(snapshot)
         except InputError as error:
             print(f"starting anew: {error}", flush=True)
             return HdrPipeline(self._config), 0
@@ -233,17 +231,7 @@ def reconstruct(
     event_size: width and height of the event camera where Events come.
     """
     for message in messages:
-        if isinstance(message, Packet):
-            pipeline.add_packet(message)
-        elif isinstance(message, Events):
-            pipeline.add_events(message, event_size)
-        elif isinstance(message, Calibration):
-            pipeline.set_camera(message.of, message.camera)
-        elif isinstance(message, Exposure):
-            pipeline.add_exposure(message.stamp_ns, message.exposure, message.exposure_seconds)
-        else:
-            exposure = message.exposure
-            pipeline.add_frame(message.stamp_ns, message.image, exposure, grid=message.grid, exposure_seconds=exposure)
+        pipeline.add(message, event_size)
         yield from pipeline.take()
     yield from pipeline.take(flush=True)
 

@@ -6,6 +6,7 @@ from rehdr_ros.events.codecs import make_decoder, make_encoder
 from rehdr_ros.events.frame import Calibration, Exposure, Frame
 from rehdr_ros.events.hot_pixels import HotPixels
 from rehdr_ros.events.packet import Events, Packet, Triggers
+from rehdr_ros.events.receiver import Receiver
 from rehdr_ros.events.registration import Camera, Registration
 from rehdr_ros.events.voxel_grid import voxel_grid
 from rehdr_ros.events.warm_up import warm_up
@@ -20,6 +21,7 @@ __all__ = [
     "Frame",
     "HotPixels",
     "Packet",
+    "Receiver",
     "Registration",
     "Triggers",
     "make_decoder",

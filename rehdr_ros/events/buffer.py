@@ -48,14 +48,14 @@ class EventBuffer:
         """
         if not len(events):
             return
-        events = _in_time_order(events)
+        events = in_time_order(events)
         oldest, newest = int(events.t[0]), int(events.t[-1])
         latest, self.latest = self.latest, newest if self.latest is None else max(self.latest, newest)
         overlap = 0 if latest is None or oldest >= latest else self._size - self._count_until(oldest)
         if overlap:
             # Behind those of the same time that came earlier, which a stable sort leaves in front.
             self._size -= overlap
-            events = _in_time_order(Events.concatenate([self._copy(self._size, self._size + overlap), events]))
+            events = in_time_order(Events.concatenate([self._copy(self._size, self._size + overlap), events]))
         self._drop(self._size + len(events) - self.capacity)
         self._write(events[max(0, len(events) - self.capacity) :])
 
@@ -107,7 +107,8 @@ class EventBuffer:
         self._size -= gone
 
 
-def _in_time_order(events: Events) -> Events:
+def in_time_order(events: Events) -> Events:
+    """Those of the same time stay in their order."""
     if (events.t[1:] >= events.t[:-1]).all():
         return events
     return events[np.argsort(events.t, kind="stable")]

@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from rehdr_ros.errors import InputError
+from rehdr_ros.events.codecs import CODECS
 from rehdr_ros.events.packet import Events, Packet
-
-# header.stamp belongs to time_base itself, packet by packet, instead of to a moment in the host's reception.
-_STAMPED_AT_TIME_BASE = {"mono", "trigger"}
 
 _BLOCK_NS = 100_000_000  # of sensor time, of which only the least delayed packet counts
 _MEMORY_NS = 10_000_000_000  # of the estimate
@@ -77,7 +75,7 @@ class Clock:
     def _shift(self, packet: Packet, events: Events) -> int:
         if self.frame_clock == "sensor":
             return 0
-        if packet.encoding in _STAMPED_AT_TIME_BASE:
+        if CODECS[packet.encoding].Decoder.stamped_at_time_base:
             return packet.stamp_ns - packet.time_base
         if packet.seq < self._seq:
             self.reset()

@@ -11,6 +11,7 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from rehdr_ros.errors import InputError, one_line
+from rehdr_ros.events import Calibration, Frame
 from rehdr_ros.msg import Exposure
 from rehdr_ros.node.complaints import Complaints
 from rehdr_ros.node.conversions import read_image
@@ -112,7 +113,7 @@ class Inputs:
         with self._refusing("events", "refused_packets"):
             self._tally["packets"] += 1
             packet = packet_from_bytes(raw)
-            self._tally["events"] += self._pipeline.add_packet(packet)
+            self._tally["events"] += self._pipeline.add(packet)
             self._sensor_size = (packet.width, packet.height)
 
     def _on_event_array(self, raw: bytes) -> None:
@@ -123,7 +124,7 @@ class Inputs:
                 raise InputError(f"an event camera of {array.size[0]}x{array.size[1]} pixels")
             self._tally["events"] += len(array.events)
             self._tally["out_of_bounds"] += array.out_of_bounds
-            self._pipeline.add_events(array.events, array.size)
+            self._pipeline.add(array.events, array.size)
             self._sensor_size = array.size
 
     def _on_image(self, message: Image | CompressedImage) -> None:
@@ -138,7 +139,7 @@ class Inputs:
             sizes = f"events of {self._sensor_size} and frames of {size} pixels"
             advice = "unless both cameras share their optics, set it to homography or camera_info"
             self._complaints.warn(sizes, f"{sizes}, with registration={registration}: {advice}", seconds=math.inf)
-        self._pipeline.add_frame(stamp_to_ns(header.stamp), image, frame_id=header.frame_id, now=self._now())
+        self._pipeline.add(Frame(stamp_to_ns(header.stamp), image, header.frame_id), now=self._now())
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         self.camera_infos.put(stamp_to_ns(message.header.stamp), message)
@@ -150,12 +151,11 @@ class Inputs:
     def _calibrate(self, of: str, topic: str, message: CameraInfo) -> None:
         if self._pipeline.config.registration == "camera_info":
             with self._refusing(topic):
-                self._pipeline.set_camera(of, camera_from_message(message))
+                self._pipeline.add(Calibration(of, camera_from_message(message)))
 
     def _on_exposure(self, message: Exposure) -> None:
         with self._refusing("exposure"):
-            exposure = exposure_from_message(message)
-            self._pipeline.add_exposure(exposure.stamp_ns, exposure.exposure, exposure.exposure_seconds)
+            self._pipeline.add(exposure_from_message(message))
 
     @contextmanager
     def _refusing(self, topic: str, counter: str = "") -> Iterator[None]:

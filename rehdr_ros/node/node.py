@@ -128,9 +128,8 @@ class RehdrNode(LifecycleNode):
 
     def _start(self) -> None:
         """Count anew, and start the worker."""
-        self._pipeline.restart("activation")
+        self._pipeline.activate()
         self._tally: Counter = Counter()
-        self._first = self._pipeline.counters
         self._latencies, self._eventless = 0.0, 0
         self._diagnostics.restart()
         self._worker = Worker(self._pipeline, self._publish, self._waiting_time, self._tally, self._complaints)
@@ -214,7 +213,7 @@ class RehdrNode(LifecycleNode):
 
     def _publish(self, frame: HdrFrame) -> None:
         camera_info = self._inputs.camera_infos.take(frame.stamp_ns)
-        info = self._outputs.publish(frame, self._settings, camera_info, self._tally, self._first)
+        info = self._outputs.publish(frame, self._settings, camera_info, self._tally)
         self._latencies += info.latency
         self._diagnostics.note(info)
         self._comment(info)
@@ -246,8 +245,7 @@ class RehdrNode(LifecycleNode):
     def _counters(self) -> Counter:
         """Everything that is counted, since activation."""
         counters = Counter(self._tally)
-        for name, count in self._pipeline.counters.items():
-            counters[name] += count - self._first.get(name, 0)
+        counters.update(self._pipeline.counters)
         return counters
 
     def _health(self) -> Health:

@@ -46,14 +46,9 @@ class Outputs:
         return any(map(_is_wanted, self._publishers))
 
     def publish(
-        self,
-        frame: HdrFrame,
-        settings: Parameters,
-        camera_info: CameraInfo | None,
-        tally: Counter,
-        first: dict[str, int],
+        self, frame: HdrFrame, settings: Parameters, camera_info: CameraInfo | None, tally: Counter
     ) -> FrameInfo:
-        """Publish a frame, and return what was said of it. first: the pipeline's counters at activation."""
+        """Publish a frame, and return what was said of it."""
         header = Header(stamp=ns_to_stamp(frame.stamp_ns), frame_id=frame.frame_id)
         wanted = [product for product, each in self._images.items() if _is_wanted(each)]
         started = time.perf_counter()
@@ -80,7 +75,7 @@ class Outputs:
                 f"a frame took {1e3 * latency:.0f} ms, the latency_budget is {1e3 * settings.latency_budget:.0f} ms "
                 f"({tally['late_frames']} frames so far): use smaller frames, a smaller network or a GPU",
             )
-        message = _message(frame, header, durations, latency, tally, first)
+        message = _message(frame, header, durations, latency, tally)
         self._frame_info.publish(message)
         tally["published"] += 1
         return message
@@ -102,18 +97,16 @@ def _is_wanted(each: LifecyclePublisher) -> bool:
     return each.get_subscription_count() > 0
 
 
-def _message(
-    frame: HdrFrame, header: Header, durations: dict[str, float], latency: float, tally: Counter, first: dict[str, int]
-) -> FrameInfo:
+def _message(frame: HdrFrame, header: Header, durations: dict[str, float], latency: float, tally: Counter) -> FrameInfo:
     info = frame.info
     return FrameInfo(
         header=header,
         index=tally["published"],
         events=info.events,
-        dropped_events=info.dropped_events - first["dropped_events"],
-        late_events=info.late_events - first["late_events"],
-        lost_packets=info.lost_packets - first.get("lost_packets", 0),
-        skipped_frames=info.skipped_frames - first["skipped_frames"] + tally["lost_frames"],
+        dropped_events=info.dropped_events,
+        late_events=info.late_events,
+        lost_packets=info.lost_packets,
+        skipped_frames=info.skipped_frames + tally["lost_frames"],
         refused_messages=tally["refused_messages"],
         clipped_fraction=info.clipped_fraction,
         tonemapped_clipped_fraction=info.tonemapped_clipped_fraction,

@@ -58,21 +58,21 @@ class EventModel:
         """In use, s."""
         return self._measure.latency if self._fixed is None else self._fixed
 
-    def learn(self, job: Job, reconstructor: Reconstructor, event_size: tuple[int, int] | None) -> None:
+    def learn(self, job: Job, reconstructor: Reconstructor) -> None:
         """From a frame; its events by their stamps, without latency."""
         if job.reset_reason:
             self._measure.interrupt()
             self._begin(job.frame.stamp_ns)
         if self._fixed is None:
-            self._learn_latency(job, reconstructor, event_size)
+            self._learn_latency(job, reconstructor)
         self._look(job, reconstructor)
 
-    def _learn_latency(self, job: Job, reconstructor: Reconstructor, event_size: tuple[int, int] | None) -> None:
+    def _learn_latency(self, job: Job, reconstructor: Reconstructor) -> None:
         frame = job.frame
         if frame.grid is not None or reconstructor.voxels.problem:
             return
-        exposed = Exposed(*(at - frame.latency_ns for at in frame.exposed))
-        size = event_size or frame.image.shape[1::-1]
+        exposed = Exposed(*(at - job.latency_ns for at in job.exposed))
+        size = job.event_size or frame.size
         registration = reconstructor.voxels.registration
         self._measure.add(exposed, frame.image, reconstructor.response, job.taken, size, registration)
 

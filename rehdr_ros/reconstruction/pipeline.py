@@ -11,16 +11,16 @@ import numpy as np
 import torch
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.events import Camera, Clock, Events, Packet, make_decoder, warm_up
+from rehdr_ros.events import Calibration, Events, Exposure, Frame, Packet, warm_up
 from rehdr_ros.events.codecs import CODECS
 from rehdr_ros.reconstruction.config import PipelineConfig
 from rehdr_ros.reconstruction.event_image import event_image
 from rehdr_ros.reconstruction.event_model import EventModel, Fit
-from rehdr_ros.reconstruction.recent import Recent
 from rehdr_ros.reconstruction.reconstructor import Reconstructor
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.snapshot import Snapshot
-from rehdr_ros.reconstruction.synchronizer import Job, PendingFrame, Synchronizer
+from rehdr_ros.reconstruction.stream import Stream
+from rehdr_ros.reconstruction.synchronizer import Exposed, Job
 from rehdr_ros.reconstruction.tonemap import ToneMapper
 from rehdr_ros.reconstruction.voxel_input import VoxelConfig
 from rehdr_ros.reconstruction.warm_up import warm_up as warm_up_kernels
@@ -32,7 +32,7 @@ from rehdr_ros.transfer import Download, LateDownload
 class FrameInfo:
     """What happened to one frame; the fields of rehdr_ros/msg/FrameInfo but for the header and the latency.
 
-    dropped_events (late_events among them), lost_packets and skipped_frames count since the pipeline's construction.
+    dropped_events (late_events among them), lost_packets and skipped_frames count since the activation.
     clipped_fraction: of the LDR, tonemapped_clipped_fraction: of what became of it. state_age: s of the stream that the
     hidden state has seen. event_latency: s, taken off the events' time; event_fit: how well the events explain the
     frames, as of the last whole second of the state. durations: stage -> s. ready_at: monotonic s at which the last
@@ -104,10 +104,10 @@ class HdrFrame:
 
 
 class HdrPipeline:
-    """Decoder, clock, buffer, synchroniser, network and tone mapping in one object.
+    """Receiver, synchroniser, network and tone mapping in one object.
 
-    `add_packet`, `add_events` and `add_frame` may be called from one thread while another runs `take`: they never
-    wait for the network. Raises CheckpointError or ValueError for what the configuration asks for and can't have.
+    `add` and its likes may be called from one thread while another runs `take`: they never wait for the network.
+    Raises CheckpointError or ValueError for what the configuration asks for and can't have.
     """
 
     def __init__(self, config: PipelineConfig | None = None):
@@ -123,18 +123,9 @@ class HdrPipeline:
             config.engine,
         )
         self._tonemapper = ToneMapper(config.tonemap)
-        self._synchronizer = Synchronizer(
-            config.policy, config.event_timeout, config.max_frame_gap, config.buffer_megabytes, config.stamp_is
-        )
         self._event_model = EventModel(config.fixed_latency)
-        self._use_latency()
-        self._clock = Clock(config.frame_clock, _ns(config.event_time_offset))
-        self._decoder = self._decoder_key = self._event_size = None
-        self._seq = -1
-        self._counters: dict[str, int] = {}
+        self._stream = self._new_stream()
         self._decode_seconds = 0.0
-        self._exposures: Recent[float] = Recent()
-        self._exposure_seconds: Recent[float] = Recent()
         self._changes: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._index = self._state_since_ns = 0
@@ -160,21 +151,10 @@ class HdrPipeline:
 
     @property
     def counters(self) -> dict[str, int]:
-        """Since construction, by cause: what decoders and clock lost or found odd, and events and frames dropped."""
+        """Since activation, by cause: what decoders and clock lost or found odd, and events and frames dropped."""
         with self._lock:
-            total = dict(self._counters)
-            for cause, count in (self._decoder.counters if self._decoder else {}).items():
-                total[cause] = total.get(cause, 0) + count
-            total["time_contradictions"] = self._clock.contradictions
-            total["misdated_events"] = self._clock.misdated
-            total["dropped_events"] = self._synchronizer.dropped_events
-            total["late_events"] = self._synchronizer.late_events
-            total["skipped_frames"] = self._synchronizer.skipped_frames
-            total["duplicate_frames"] = self._synchronizer.duplicate_frames
-            total["overtaken_frames"] = self._synchronizer.overtaken_frames
-            total["not_finite"] = self._reconstructor.not_finite
-            total["fallbacks"] = self._reconstructor.fallbacks
-            return total
+            own = {"not_finite": self._reconstructor.not_finite, "fallbacks": self._reconstructor.fallbacks}
+            return {**self._stream.counters, **own}
 
     def configure(self, config: PipelineConfig) -> None:
         """Go on with other settings from the next frame on; a new response starts anew.
@@ -188,7 +168,7 @@ class HdrPipeline:
         reconstructor, changes = self._reconstructor, []
         if new & {"response", "white_level"}:
             response = Response(config.response, config.white_level)
-            changes += [partial(reconstructor.set_response, response), partial(self._synchronizer.reset, "response")]
+            changes += [partial(reconstructor.set_response, response), lambda: self._stream.reset("response")]
         if new & {f.name for f in fields(VoxelConfig)}:
             changes.append(partial(reconstructor.set_voxels, config))
         if "tonemap" in new:
@@ -196,16 +176,14 @@ class HdrPipeline:
         if new & _MAKES_ANOTHER_EVENT_MODEL:
             changes.append(self._event_model.forget)
         changes += [partial(self._event_model.set_fixed_latency, config.fixed_latency), self._use_latency]
-        changes.append(partial(self._clock.set_offset, _ns(config.event_time_offset)))
-        timing = config.policy, config.event_timeout, config.max_frame_gap, config.stamp_is
-        changes.append(partial(self._synchronizer.configure, *timing))
+        changes.append(lambda: self._stream.configure(config))
         with self._lock:
             self.config = config
             self._changes += changes
 
     @property
     def snapshot(self) -> Snapshot:
-        """What `go_on` needs, once the last frame of `take` has been used."""
+        """What `resume` needs, once the last frame of `take` has been used."""
         engine, state = self._reconstructor.saved
         return Snapshot(
             frames=self._index,
@@ -222,10 +200,10 @@ class HdrPipeline:
 
     @property
     def passing(self) -> bool:
-        """Whether frames that were done before `go_on` are still to pass."""
+        """Whether frames that were done before `resume` are still to pass."""
         return self._passing is not None
 
-    def go_on(self, snapshot: Snapshot) -> None:
+    def resume(self, snapshot: Snapshot) -> None:
         """Go on with an interrupted stream, in a new pipeline of the same settings, to the same results.
 
         Its messages have to come again from the start. The frames that the snapshot had seen pass quickly, without the
@@ -249,8 +227,9 @@ class HdrPipeline:
             self._reconstructor.compile(*size)
         image = np.zeros((*(size or (64, 64))[::-1], 3), np.uint8)
         image[: len(image) // 2] = 255  # what is clipped goes through other kernels
-        for t0 in (None, 0):
-            self._tonemapper(_pixels(self._reconstructor.reconstruct(image, Events.empty(), t0, 1).radiance), 0)
+        for before in (None, Exposed(0, 0)):
+            job = Job(Frame(1, image), Exposed(1, 1), before)
+            self._tonemapper(_pixels(self._reconstructor.reconstruct(job).radiance), 0)
         self._reconstructor.reset()
         self._reconstructor.voxels.forget()
         self._tonemapper.reset()
@@ -261,25 +240,36 @@ class HdrPipeline:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def add_packet(self, packet: Packet) -> int:
-        """Decode a packet, and return how many events it holds.
+    def add(
+        self,
+        message: Packet | Events | Frame | Exposure | Calibration,
+        event_size: tuple[int, int] | None = None,
+        now: float | None = None,
+    ) -> int:
+        """Whatever a camera or a recording brings; returns how many events that were.
 
-        Raises ValueError for an unknown encoding, triggers, and an impossible size.
+        event_size: where Events come, t in ROS ns: width and height of their camera, the frames' if None.
+        now: where a Frame comes: s, by the clock whose time `take` gets, if not the monotonic one.
+        Raises ValueError for a packet of an unknown encoding, of triggers, and of an impossible size.
         """
         arrived = time.monotonic()
+        if isinstance(message, Calibration):
+            self._reconstructor.voxels.set_camera(message.of, message.camera)
+            return 0
         with self._lock:
             started = time.perf_counter()
-            events = self._clock.to_ros(packet, self._decoder_for(packet).decode(packet))
-            restarted, self._seq = packet.seq < self._seq, packet.seq
-            self._synchronizer.add_events(events, arrived, restarted)
-            self._decode_seconds += time.perf_counter() - started
-            return len(events)
+            count = self._stream.add(message, event_size, arrived, now)
+            if isinstance(message, Packet):
+                self._decode_seconds += time.perf_counter() - started
+            return count
+
+    def add_packet(self, packet: Packet) -> int:
+        """Decode a packet, and return how many events it holds. Raises as `add`."""
+        return self.add(packet)
 
     def add_events(self, events: Events, size: tuple[int, int] | None = None) -> None:
-        """Events that come decoded, t in ROS ns. size: width and height of the event camera, the frames' if None."""
-        with self._lock:
-            self._meet(size)
-            self._synchronizer.add_events(events.shifted(self._clock.offset_ns), time.monotonic())
+        """Events that come decoded, as for `add`."""
+        self.add(events, size)
 
     def add_frame(
         self,
@@ -291,43 +281,12 @@ class HdrPipeline:
         grid: np.ndarray | None = None,
         exposure_seconds: float | None = None,
     ) -> None:
-        """An LDR frame: (H, W) or (H, W, 3) RGB, uint8, uint16 or float32 in 0..1; exposure: time x gain, in s.
-
-        exposure_seconds: the exposure time alone, which tells what the stamp means (stamp_is).
-        The array is kept, not copied. now: s, by the clock whose time `take` gets, if not the monotonic one.
-        grid: where the frame's events come as a voxel grid of signed events, (bins, H, W), and not by themselves.
-        Raises ValueError for another shape or dtype.
-        """
-        shape_fits = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
-        if not shape_fits or image.size == 0 or image.dtype not in (np.uint8, np.uint16, np.float32):
-            raise InputError(
-                f"a frame is (H, W) or (H, W, 3), uint8, uint16 or float32; got {image.shape} {image.dtype}"
-            )
-        with self._lock:
-            arrived = time.monotonic()
-            if exposure_seconds is None:
-                exposure_seconds = self._exposure_seconds.take(stamp_ns)
-            frame = PendingFrame(stamp_ns, image, frame_id, exposure, arrived, None, now, grid, exposure_seconds)
-            self._synchronizer.add_frame(frame)
+        """A Frame, as for `add`. exposure: time x gain, in s; exposure_seconds: the time alone. Raises as Frame."""
+        self.add(Frame(stamp_ns, image, frame_id, exposure_seconds, exposure, grid), now=now)
 
     def add_exposure(self, stamp_ns: int, exposure: float, exposure_seconds: float | None = None) -> None:
-        """The exposure, time x gain in s, of the frame with this stamp, where it comes apart from the frame.
-
-        exposure_seconds: the time alone. Raises ValueError for either that is not positive and finite.
-        """
-        if not 0 < exposure < math.inf:
-            raise InputError(f"an exposure (time x gain) of {exposure} s")
-        if exposure_seconds is not None:
-            if not 0 < exposure_seconds < _LONGEST_EXPOSURE:
-                raise InputError(f"an exposure time of {exposure_seconds} s")
-            with self._lock:
-                if not self._synchronizer.set_exposure(stamp_ns, exposure_seconds):
-                    self._exposure_seconds.put(stamp_ns, exposure_seconds)
-        self._exposures.put(stamp_ns, exposure)
-
-    def set_camera(self, of: str, camera: Camera) -> None:
-        """The calibrated camera of the "events" or the "frames", for registration=camera_info."""
-        self._reconstructor.voxels.set_camera(of, camera)
+        """An Exposure. exposure: time x gain, in s; exposure_seconds: the time alone. Raises as Exposure."""
+        self.add(Exposure(stamp_ns, exposure, exposure_seconds))
 
     @property
     def registration_problem(self) -> str:
@@ -357,19 +316,26 @@ class HdrPipeline:
     def reset(self, reason: str) -> None:
         """Forget the hidden state; the next frame starts anew and its info says why. Nothing that waits is lost."""
         with self._lock:
-            self._synchronizer.reset(reason)
+            self._stream.reset(reason)
 
     def restart(self, reason: str) -> None:
         """Expect a new stream: forget the hidden state, what waits and the sensor's clock."""
         with self._lock:
-            self._clock.reset()
-            self._seq = -1
-            if self._decoder:
-                self._decoder.reset()
-            self._synchronizer.clear()
-            self._synchronizer.reset(reason)
+            self._stream.restart(reason)
             self._event_model.forget()
             self._use_latency()
+
+    def activate(self) -> None:
+        """As `restart`, with all that is counted at 0 again, and the frames' index."""
+        with self._lock:
+            self._stream = self._new_stream()
+            self._index = self._reconstructor.not_finite = self._reconstructor.fallbacks = 0
+        self.restart("activation")
+
+    def _new_stream(self) -> Stream:
+        stream = Stream(self.config)
+        stream.latency_ns = _ns(self._event_model.latency)
+        return stream
 
     def take(self, now: float | None = None, flush: bool = False) -> Iterator[HdrFrame]:
         """The frames that may go, in order, each computed as it is asked for.
@@ -381,7 +347,7 @@ class HdrPipeline:
             with self._lock:
                 while self._changes:
                     self._changes.pop(0)()
-                job = self._synchronizer.next(now, flush)
+                job = self._stream.next(now, flush)
                 decode, self._decode_seconds = (self._decode_seconds, 0.0) if job else (0.0, self._decode_seconds)
             if job is None:
                 return
@@ -390,34 +356,23 @@ class HdrPipeline:
             else:
                 yield self._process(job, decode, wait=now is None)
 
-    def _begin(self, job: Job) -> dict:
-        """What the reconstructor gets of a frame."""
+    def _begin(self, job: Job) -> None:
         if job.reset_reason:
             self._reconstructor.reset()
             self._tonemapper.reset()
             self._state_since_ns = job.frame.stamp_ns
-        frame = job.frame
-        return {
-            "image": frame.image,
-            "events": job.events,
-            "t0_ns": job.t0_ns,
-            "t1_ns": frame.exposed.middle,
-            "exposures_ns": (job.before.length if job.before else 0, frame.exposed.length),
-            "exposure": self._exposures.take(frame.stamp_ns) if frame.exposure is None else frame.exposure,
-            "event_size": self._event_size,
-            "grid": frame.grid,
-        }
 
     def _learn(self, job: Job) -> None:
-        self._event_model.learn(job, self._reconstructor, self._event_size)
+        self._event_model.learn(job, self._reconstructor)
         with self._lock:
             self._use_latency()
 
     def _use_latency(self) -> None:
-        self._synchronizer.latency_ns = _ns(self._event_model.latency)
+        self._stream.latency_ns = _ns(self._event_model.latency)
 
     def _pass_over(self, job: Job) -> None:
-        self._reconstructor.pass_over(**self._begin(job))
+        self._begin(job)
+        self._reconstructor.pass_over(job)
         self._learn(job)
         self._index += 1
         if self._index == self._passing.frames:
@@ -430,7 +385,8 @@ class HdrPipeline:
 
     def _process(self, job: Job, decode_seconds: float, wait: bool) -> HdrFrame:
         frame = job.frame
-        result = self._reconstructor.reconstruct(**self._begin(job), wait=wait)
+        self._begin(job)
+        result = self._reconstructor.reconstruct(job, wait)
         reset_reason = job.reset_reason or result.reset_reason
         if result.reset_reason:
             self._state_since_ns = frame.stamp_ns
@@ -462,38 +418,18 @@ class HdrPipeline:
             reset_reason=reset_reason,
             radiance=self.radiance,
             ready_at=job.ready_at,
-            event_latency=frame.latency_ns * 1e-9,
+            event_latency=job.latency_ns * 1e-9,
             event_fit=self._event_model.fit,
             durations=durations,
         )
         self._index += 1
         return HdrFrame(frame.stamp_ns, frame.frame_id, frame.image, white, download, tonemapped, info, picture, late)
 
-    def _decoder_for(self, packet: Packet):
-        key = (packet.encoding, packet.width, packet.height)
-        if key != self._decoder_key:
-            if packet.encoding == "trigger":
-                raise InputError("these packets hold external triggers, not events: is this the right topic?")
-            decoder = make_decoder(*key)
-            for cause, count in (self._decoder.counters if self._decoder else {}).items():
-                self._counters[cause] = self._counters.get(cause, 0) + count
-            self._decoder, self._decoder_key = decoder, key
-            self._meet(key[1:])
-            self._clock.reset()
-        return self._decoder
-
-    def _meet(self, size: tuple[int, int] | None) -> None:
-        """The event camera's size; events of another size can't wait any longer."""
-        if self._event_size not in (None, size):
-            self._synchronizer.drop_events()
-        self._event_size = size
-
 
 # Settings whose change makes what was learned of the events wrong.
 _MAKES_ANOTHER_EVENT_MODEL = {"response", "white_level", "event_time_offset", "stamp_is", *(
     f.name for f in fields(VoxelConfig) if not f.name.startswith("hot_pixel")
 )}  # fmt: skip
-_LONGEST_EXPOSURE = 100.0  # s
 
 
 def _pixels(radiance: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.events import Events
 from rehdr_ros.network import Estimate, load_checkpoint
 from rehdr_ros.network.event_fit import EventFit, read
 from rehdr_ros.network.head_start import HeadStart
@@ -18,6 +17,7 @@ from rehdr_ros.products import CAUSES
 from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
 from rehdr_ros.reconstruction.engine import PRECISIONS, Engine
 from rehdr_ros.reconstruction.response import Response
+from rehdr_ros.reconstruction.synchronizer import Job
 from rehdr_ros.reconstruction.voxel_input import VoxelConfig, VoxelInput
 
 
@@ -122,33 +122,17 @@ class Reconstructor:
         self._first_exposure = self._last_exposure = None
 
     @torch.inference_mode()
-    def reconstruct(
-        self,
-        image: np.ndarray,
-        events: Events,
-        t0_ns: int | None,
-        t1_ns: int,
-        exposure: float | None = None,
-        event_size: tuple[int, int] | None = None,
-        wait: bool = True,
-        grid: np.ndarray | None = None,
-        exposures_ns: tuple[int, int] = (0, 0),
-    ) -> Reconstruction:
-        """One frame, with the events of (t0_ns, t1_ns]; t0_ns None: a zero grid.
+    def reconstruct(self, job: Job, wait: bool = True) -> Reconstruction:
+        """One frame, with the events of its interval; a zero grid for the first after a reset.
 
-        exposures_ns: how long the frames at t0 and t1 were exposed around these times, see voxel_grid; exposure: time x
-        gain, which scales the radiance.
-
-        image: (H, W) or (H, W, 3) RGB, uint8, uint16 or float32 in 0..1. event_size: width and height of the event
-        camera, the image's if None. wait: for a compilation that pays; else it goes on in the background.
-        grid: of signed events (bins, H, W) in place of the events; raises ValueError for another shape.
+        wait: for a compilation that pays; else it goes on in the background. Raises ValueError for a grid of another
+        shape than the network's.
         """
-        self._engine.meet(*image.shape[:2], wait)
-        given = image, events, t0_ns, t1_ns, exposure, event_size, grid, exposures_ns
+        self._engine.meet(*job.frame.image.shape[:2], wait)
         reason = ""
         while True:
             try:
-                result = self._step(*given)
+                result = self._step(job)
             except torch.cuda.OutOfMemoryError:
                 if not self._fall_back():
                     raise
@@ -157,13 +141,10 @@ class Reconstructor:
                 return replace(result, reset_reason=reason) if reason else result
 
     @torch.inference_mode()
-    def pass_over(
-        self, image, events, t0_ns, t1_ns, exposure=None, event_size=None, grid=None, exposures_ns=(0, 0)
-    ) -> None:
-        """A frame, as for `reconstruct`, that an interrupted run has done: learn from it all but the hidden state."""
-        self._engine.meet(*image.shape[:2], wait=True)
-        given = image, events, t0_ns, t1_ns, exposure, event_size, grid, exposures_ns
-        self._inputs(*given, _Stopwatch(self.device))
+    def pass_over(self, job: Job) -> None:
+        """A frame that an interrupted run has done: learn from it all but the hidden state."""
+        self._engine.meet(*job.frame.image.shape[:2], wait=True)
+        self._inputs(job, _Stopwatch(self.device))
 
     @property
     def saved(self) -> tuple[str | None, list[Tensor]]:
@@ -180,24 +161,22 @@ class Reconstructor:
         """From a hidden state that `saved` gave."""
         self._state = tuple(tensor.to(self.device) for tensor in state) or None
 
-    def _inputs(self, image, events, t0_ns, t1_ns, exposure, event_size, grid, exposures_ns, watch):
-        start_ns = t1_ns if t0_ns is None else t0_ns
-        size = image.shape[1::-1]
-        grid = (
-            self.voxels.build(events, event_size, start_ns, t1_ns, size, exposures_ns)
-            if grid is None
-            else self.voxels.given(grid, size)
-        )
+    def _inputs(self, job: Job, watch: "_Stopwatch"):
+        frame = job.frame
+        if frame.grid is None:
+            grid = self.voxels.build(job.events, job.event_size, *job.interval_ns, frame.size, job.exposures_ns)
+        else:
+            grid = self.voxels.from_grid(frame.grid, frame.size)
         watch.lap("voxel")
-        ldr, clipped = self._response.linearise(image, self.device)
-        gain = self._rescale(exposure)
+        ldr, clipped = self._response.linearise(frame.image, self.device)
+        gain = self._rescale(frame.effective_time_s)
         return grid, ldr, self.voxels.in_units(grid, ldr, self._clipped_from), clipped, gain
 
-    def _step(self, image, events, t0_ns, t1_ns, exposure, event_size, grid, exposures_ns) -> Reconstruction:
+    def _step(self, job: Job) -> Reconstruction:
         watch, reason = _Stopwatch(self.device), ""
-        given = image, events, t0_ns, t1_ns, exposure, event_size, grid, exposures_ns
-        grid, ldr, voxel, clipped, gain = self._inputs(*given, watch)
-        seconds = USUAL_SECONDS if t0_ns is None else max(t1_ns - t0_ns, 0) * 1e-9
+        grid, ldr, voxel, clipped, gain = self._inputs(job, watch)
+        t0_ns, t1_ns = job.interval_ns
+        seconds = USUAL_SECONDS if job.before is None else max(t1_ns - t0_ns, 0) * 1e-9
         estimate, self._state = self._engine.estimate(ldr, voxel, self._state, self._clipped_from, seconds)
         if not _is_finite(estimate.radiance):
             self.not_finite += 1

@@ -2,13 +2,14 @@
 
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.events import EventBuffer, Events
+from rehdr_ros.events import EventBuffer, Events, Exposure, Frame
+from rehdr_ros.reconstruction.recent import Recent
 
 _EAGER = 32  # waiting frames from which the oldest goes without its last events
 CROWDED = 64  # waiting frames from which the oldest is skipped
@@ -39,60 +40,63 @@ class Exposed(NamedTuple):
 
 
 @dataclass(eq=False)
-class PendingFrame:
-    """A frame that waits. image: (H, W) or (H, W, 3); exposure: time x gain in s, or None; arrived: monotonic s.
+class _Waiting:
+    """A frame that waits. arrived: monotonic s; since: s, by the clock that tells the timeout, None: the monotonic one.
 
-    exposure_seconds: the time alone, None where unknown. exposed: when, with the events' latency then, latency_ns, both
-    of which the synchroniser tells.
-    complete: monotonic s at which its last event had arrived too; None while some may be missing. since: s, by the
-    clock that tells the timeout, from which it waits; None: that clock is the monotonic one. grid: of its events, where
-    they come as one, so that there is nothing to wait for.
+    exposed: when, with the events' latency then, latency_ns. complete: monotonic s at which its last event had arrived
+    too; None while some may be missing.
     """
 
-    stamp_ns: int
-    image: np.ndarray
-    frame_id: str
-    exposure: float | None
+    frame: Frame
     arrived: float
-    complete: float | None = None
-    since: float | None = None
-    grid: np.ndarray | None = None
-    exposure_seconds: float | None = None
-    exposed: Exposed | None = None
+    since: float | None
+    exposed: Exposed = Exposed(0, 0)
     latency_ns: int = 0
+    complete: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Job:
     """A frame and the events since the frame `before`, None for the first after a reset, by their stamps.
 
+    exposed, before: when both were exposed, with the events' latency then; latency_ns: that of this frame.
     events: of the exposures of both and what lies between, so that those within one are in two jobs; none after a
-    reset. taken: those that no job before had, without what came too late.
+    reset. taken: those that no job before had, without what came too late. event_size: width and height of their
+    camera, None where that is unknown.
     reset_reason: why the hidden state must be forgotten before this frame, else empty. ready_at: monotonic s at
     which the last message that the frame needed had arrived.
     """
 
-    frame: PendingFrame
-    before: Exposed | None
-    events: Events
-    taken: Events
-    reset_reason: str
-    ready_at: float
+    frame: Frame
+    exposed: Exposed
+    before: Exposed | None = None
+    events: Events = field(default_factory=Events.empty)
+    taken: Events = field(default_factory=Events.empty)
+    event_size: tuple[int, int] | None = None
+    reset_reason: str = ""
+    ready_at: float = 0.0
+    latency_ns: int = 0
 
     @property
-    def t0_ns(self) -> int | None:
-        """The time of the frame before."""
-        return self.before and self.before.middle
+    def interval_ns(self) -> tuple[int, int]:
+        """From the time of the frame before to that of this one; empty after a reset."""
+        return (self.before or self.exposed).middle, self.exposed.middle
+
+    @property
+    def exposures_ns(self) -> tuple[int, int]:
+        """How long both were exposed around these times, see voxel_grid."""
+        return self.before.length if self.before else 0, self.exposed.length
 
 
 class Synchronizer:
     """Pairs frames with events by their stamps. Not thread-safe.
 
-    A frame may go when the event stream has passed the end of its exposure, or event_timeout s after its arrival.
+    A frame may go when the event stream has passed the end of its exposure, or event_timeout s after its arrival. Its
+    events are those up to that end that no frame before had taken; those that come after it has gone are dropped.
     stamp_is: what stamps mean, one of STAMPS; where the exposure time is unknown they are the exposure. A frame that
     tells none has that of the one before. latency_ns: how much later than the light events are stamped. Policy "all"
     keeps every frame, up to 64 that wait; "latest" skips frames that a newer one has overtaken. The events of a
-    skipped frame join the next grid.
+    skipped frame join the next grid. Events of a camera of another size than the ones before leave those behind.
     max_frame_gap: s between two stamps from which on the stream counts as interrupted.
     """
 
@@ -101,25 +105,26 @@ class Synchronizer:
         policy: str,
         event_timeout: float,
         max_frame_gap: float,
+        stamp_is: str,
         buffer_megabytes: float,
-        stamp_is: str = "start",
     ):
         self.configure(policy, event_timeout, max_frame_gap, stamp_is)
         self._buffer = EventBuffer(buffer_megabytes)
-        self._frames: deque[PendingFrame] = deque()
-        self._last: PendingFrame | None = None  # skipped or processed
+        self._waiting: deque[_Waiting] = deque()
+        self._exposures: Recent[Exposure] = Recent()  # of frames that have not come yet
+        self._last: Frame | None = None  # skipped or processed
         self._overtaken_ns: int | None = None  # the stamp of a frame that stepped back and was skipped
         self._passed_ns: int | None = None  # where the event stream is
         self._passed_at = 0.0  # monotonic s at which it came there
         self._processed = Exposed(0, 0)
         self._shared = Events.empty()  # of the last frame's exposure: the next frame's, too
-        self._exposure_ns = 0
-        self._latency_ns = 0
+        self._exposure_ns = self._latency_ns = 0
+        self._event_size: tuple[int, int] | None = None
         self._reset_reason = "start"
         self.skipped_frames = self.duplicate_frames = self.overtaken_frames = 0
         self.late_events = 0
 
-    def configure(self, policy: str, event_timeout: float, max_frame_gap: float, stamp_is: str = "start") -> None:
+    def configure(self, policy: str, event_timeout: float, max_frame_gap: float, stamp_is: str) -> None:
         """Go on with other settings. Raises ValueError for an unknown policy."""
         if policy not in ("all", "latest"):
             raise InputError(f"policy is 'all' or 'latest', not {policy!r}")
@@ -136,13 +141,19 @@ class Synchronizer:
         # What waits follows: when a frame came must not tell which events it gets.
         if latency_ns != self._latency_ns:
             self._latency_ns = latency_ns
-            for frame in self._frames:
-                self._place(frame, frame.exposed.length)
+            for waiting in self._waiting:
+                self._place(waiting, waiting.exposed.length)
 
     @property
-    def dropped_events(self) -> int:
-        """Events lost since construction: to the bound on memory, or because they came after their frame had gone."""
-        return self._buffer.dropped + self.late_events
+    def counters(self) -> dict[str, int]:
+        """Since construction, by cause. dropped_events: to the bound on memory, and the late ones."""
+        return {
+            "dropped_events": self._buffer.dropped + self.late_events,
+            "late_events": self.late_events,
+            "skipped_frames": self.skipped_frames,
+            "duplicate_frames": self.duplicate_frames,
+            "overtaken_frames": self.overtaken_frames,
+        }
 
     def reset(self, reason: str) -> None:
         """The next frame starts anew and says why; what waits goes on waiting."""
@@ -153,21 +164,28 @@ class Synchronizer:
         """Forget what waits."""
         self._passed_ns, self._exposure_ns = None, 0
         self._buffer.clear()
-        self._frames.clear()
+        self._waiting.clear()
 
-    def drop_events(self) -> None:
-        """Forget the events that wait, and count them."""
+    def _drop_events(self) -> None:
         self.late_events += len(self._buffer)
         self._buffer.clear()
         self._shared = Events.empty()
 
-    def add_events(self, events: Events, arrived: float, restarted: bool = False) -> None:
-        """Events in ROS ns. restarted: their packets are numbered anew, so that a step back in time is no shuffling."""
+    def add_events(
+        self, events: Events, arrived: float, restarted: bool = False, size: tuple[int, int] | None = None
+    ) -> None:
+        """Events in ROS ns. arrived: monotonic s; size: width and height of their camera, None: unknown.
+
+        restarted: their packets are numbered anew, so that a step back in time is no shuffling.
+        """
+        if self._event_size not in (None, size):
+            self._drop_events()
+        self._event_size = size
         if not len(events):
             return
         latest = self._buffer.latest
         if latest is not None and int(events.t[-1]) < latest - (_SHUFFLED_NS if restarted else _RESTART_NS):
-            self.drop_events()
+            self._drop_events()
             self._overtaken_ns = -(1 << 63)  # a frame that steps back now starts over too, however little
         self._buffer.append(events)
         newest, passed = int(events.t.max()), self._passed_ns
@@ -175,48 +193,54 @@ class Synchronizer:
         shuffled = passed is not None and passed - _SHUFFLED_NS <= newest < passed
         if not shuffled:
             self._passed_ns, self._passed_at = newest, arrived
-        for frame in self._frames:
-            self._complete(frame)
+        for waiting in self._waiting:
+            self._complete(waiting)
 
-    def add_frame(self, frame: PendingFrame) -> None:
-        """Queue a frame. A duplicate is skipped, and so is one that was overtaken on its way."""
-        last = self._frames[-1] if self._frames else self._last
+    def add_frame(self, frame: Frame, arrived: float, since: float | None = None) -> None:
+        """Queue a frame. A duplicate is skipped, and so is one that was overtaken on its way.
+
+        arrived: monotonic s. since: s, by the clock whose time `next` gets, if not the monotonic one.
+        """
+        last = self._waiting[-1].frame if self._waiting else self._last
         if last is not None and self._is_stray(frame.stamp_ns, last.stamp_ns):
             self.skipped_frames += 1
             return
-        if len(self._frames) >= CROWDED:
+        if len(self._waiting) >= CROWDED:
             self._skip()
-        self._expose(frame)
-        self._frames.append(frame)
+        exposure = self._exposures.take(frame.stamp_ns)
+        waiting = _Waiting(frame.exposed_as(exposure) if exposure else frame, arrived, since)
+        self._expose(waiting)
+        self._waiting.append(waiting)
 
-    def set_exposure(self, stamp_ns: int, seconds: float) -> bool:
-        """The exposure time of a frame that waits; False where none of that stamp does."""
-        for frame in self._frames:
-            if frame.stamp_ns == stamp_ns:
-                frame.exposure_seconds = seconds
-                self._expose(frame)
-                return True
-        return False
+    def add_exposure(self, exposure: Exposure) -> None:
+        """Of a frame that waits, or that has not come yet."""
+        for waiting in self._waiting:
+            if waiting.frame.stamp_ns == exposure.stamp_ns:
+                waiting.frame = waiting.frame.exposed_as(exposure)
+                if exposure.exposure_time_s is not None:
+                    self._expose(waiting)
+                return
+        self._exposures.put(exposure.stamp_ns, exposure)
 
-    def _expose(self, frame: PendingFrame) -> None:
-        if frame.exposure_seconds is not None:
-            self._exposure_ns = round(frame.exposure_seconds * 1e9)
-        self._place(frame, self._exposure_ns)
+    def _expose(self, waiting: _Waiting) -> None:
+        if waiting.frame.exposure_time_s is not None:
+            self._exposure_ns = round(waiting.frame.exposure_time_s * 1e9)
+        self._place(waiting, self._exposure_ns)
 
-    def _place(self, frame: PendingFrame, exposure_ns: int) -> None:
-        frame.latency_ns = self._latency_ns
-        start = frame.stamp_ns - round(self._passed_share * exposure_ns) + frame.latency_ns
-        frame.exposed = Exposed(start, start + exposure_ns)
-        frame.complete = None
-        self._complete(frame)
+    def _place(self, waiting: _Waiting, exposure_ns: int) -> None:
+        waiting.latency_ns = self._latency_ns
+        start = waiting.frame.stamp_ns - round(self._passed_share * exposure_ns) + self._latency_ns
+        waiting.exposed = Exposed(start, start + exposure_ns)
+        waiting.complete = None
+        self._complete(waiting)
 
-    def _complete(self, frame: PendingFrame) -> None:
-        if frame.complete is not None:
+    def _complete(self, waiting: _Waiting) -> None:
+        if waiting.complete is not None:
             return
-        if frame.grid is not None:
-            frame.complete = frame.arrived
-        elif self._passed_ns is not None and self._passed_ns >= frame.exposed.end:
-            frame.complete = max(frame.arrived, self._passed_at)
+        if waiting.frame.grid is not None:
+            waiting.complete = waiting.arrived
+        elif self._passed_ns is not None and self._passed_ns >= waiting.exposed.end:
+            waiting.complete = max(waiting.arrived, self._passed_at)
 
     def _is_stray(self, stamp_ns: int, last_ns: int) -> bool:
         """A duplicate, or a small step back; a second one that goes on from there is no longer an accident."""
@@ -233,39 +257,39 @@ class Synchronizer:
 
     def next(self, now: float | None = None, flush: bool = False) -> Job | None:
         """The next frame that may go, else None. now: s by the clock of `since`, None: no timeout; flush: all go."""
-        ready = [f for f in self._frames if self._may_go(f, now, flush)]
+        ready = [each for each in self._waiting if self._may_go(each, now, flush)]
         if not ready:
             return None
         if self._policy == "latest":
-            while self._frames[0] is not ready[-1]:
+            while self._waiting[0] is not ready[-1]:
                 self._skip()
         return self._make_job(self._pop())
 
-    def _may_go(self, frame: PendingFrame, now: float | None, flush: bool) -> bool:
-        oldest_of_many = len(self._frames) >= _EAGER and frame is self._frames[0]
-        if flush or oldest_of_many or frame.complete is not None:
+    def _may_go(self, waiting: _Waiting, now: float | None, flush: bool) -> bool:
+        oldest_of_many = len(self._waiting) >= _EAGER and waiting is self._waiting[0]
+        if flush or oldest_of_many or waiting.complete is not None:
             return True
         if now is None:
             return False
-        if frame.since is None:
-            return now - frame.arrived >= self._event_timeout
+        if waiting.since is None:
+            return now - waiting.arrived >= self._event_timeout
         # A clock that steps back, or stands still as a paused bag's does, must not hold frames for ever.
-        stuck = time.monotonic() - frame.arrived >= max(_PATIENCE, self._event_timeout)
-        return stuck or not -_PATIENCE <= now - frame.since < self._event_timeout
+        stuck = time.monotonic() - waiting.arrived >= max(_PATIENCE, self._event_timeout)
+        return stuck or not -_PATIENCE <= now - waiting.since < self._event_timeout
 
     def _skip(self) -> None:
         self._pop()
         self.skipped_frames += 1
 
-    def _pop(self) -> PendingFrame:
+    def _pop(self) -> _Waiting:
         """The oldest frame; the stream's continuity is judged from each to the next, whether skipped or not."""
-        frame = self._frames.popleft()
+        waiting = self._waiting.popleft()
         if self._last is not None:
-            self._reset_reason = self._interruption(self._last, frame) or self._reset_reason
-        self._last = frame
-        return frame
+            self._reset_reason = self._interruption(self._last, waiting.frame) or self._reset_reason
+        self._last = waiting.frame
+        return waiting
 
-    def _interruption(self, last: PendingFrame, frame: PendingFrame) -> str:
+    def _interruption(self, last: Frame, frame: Frame) -> str:
         gap = frame.stamp_ns - last.stamp_ns
         if gap < 0:
             if (self._buffer.latest or 0) > frame.stamp_ns + _RESTART_NS:
@@ -276,17 +300,20 @@ class Synchronizer:
             return f"gap of {gap * 1e-9:.3g} s"
         return "new resolution" if frame.image.shape != last.image.shape else ""
 
-    def _make_job(self, frame: PendingFrame) -> Job:
-        before, reason = self._processed, self._reset_reason
-        events = taken = self._buffer.take_until(frame.exposed.end)
+    def _make_job(self, waiting: _Waiting) -> Job:
+        before, reason, exposed = self._processed, self._reset_reason, waiting.exposed
+        events = taken = self._buffer.take_until(exposed.end)
         if not reason:
             late = int(np.searchsorted(taken.t, before.end, side="right"))
             self.late_events += late
             events = taken = taken[late:]
             if len(self._shared):
                 events = Events.concatenate([self._shared, taken])
-        self._shared = events[np.searchsorted(events.t, frame.exposed.start, side="right") :]
-        self._processed, self._reset_reason = frame.exposed, ""
+        self._shared = events[np.searchsorted(events.t, exposed.start, side="right") :]
+        self._processed, self._reset_reason = exposed, ""
         if reason:
             before, events = None, Events.empty()
-        return Job(frame, before, events, taken, reason, frame.complete or frame.arrived)
+        ready_at = waiting.complete or waiting.arrived
+        return Job(
+            waiting.frame, exposed, before, events, taken, self._event_size, reason, ready_at, waiting.latency_ns
+        )

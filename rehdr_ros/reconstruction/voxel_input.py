@@ -137,7 +137,7 @@ class VoxelInput:
             self._grid = np.zeros(shape, np.float32)
         return torch.from_numpy(voxel_grid(events, t0, t1, *shape, self._grid, registration, exposures))[None]
 
-    def given(self, grid: np.ndarray, frame_size: Size) -> Tensor:
+    def from_grid(self, grid: np.ndarray, frame_size: Size) -> Tensor:
         """A grid of signed events (bins, H, W) that was built elsewhere. Raises ValueError for another shape."""
         expected = self._bins, frame_size[1], frame_size[0]
         if grid.shape != expected:

@@ -63,8 +63,9 @@ class Aedat4Recording:
         while (frame := reader.getNextFrame()) is not None:
             colour = frame.image.ndim == 3
             image = cv2.cvtColor(frame.image, cv2.COLOR_BGR2RGB) if colour else np.array(frame.image)
-            exposure = frame.exposure.total_seconds()
-            yield Frame(frame.timestamp * 1000, image, exposure=exposure if exposure > 0 else None)
+            seconds = frame.exposure.total_seconds()
+            seconds = seconds if seconds > 0 else None
+            yield Frame(frame.timestamp * 1000, image, exposure_time_s=seconds, effective_time_s=seconds)
 
     def _open(self) -> dv.io.MonoCameraRecording:
         try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rehdr_ros.events import Clock, Events, Packet, make_decoder
+from rehdr_ros.events import Events, Packet, Receiver
 from rehdr_ros.events.hot_pixels import find_hot_pixels
 
 _BIN_NS = 100_000_000  # in which rates are counted
@@ -23,9 +23,7 @@ class EventStream:
     """
 
     def __init__(self, frame_clock: str = "host", hot_pixel_threshold: float = 5.0) -> None:
-        self._clock, self._threshold = Clock(frame_clock), hot_pixel_threshold
-        self._decoder = None
-        self._key: tuple[str, int, int] | None = None
+        self._receiver, self._threshold = Receiver(frame_clock, accept_triggers=True), hot_pixel_threshold
         self._counters: Counter[str] = Counter()
         self._streams: list[str] = []
         self._packets = self._octets = self._events = self._on = self._triggers = 0
@@ -36,16 +34,9 @@ class EventStream:
 
     def add_packet(self, packet: Packet) -> None:
         """Raises ValueError for an unknown encoding."""
-        key = packet.encoding, packet.width, packet.height
-        if key != self._key:
-            decoder = make_decoder(*key)
-            self._count_damage()
-            self._decoder, self._key = decoder, key
-            self._clock.reset()
-            self._meet(*key)
-        decoded = self._decoder.decode(packet)
-        self._triggers += len(self._decoder.triggers)
-        events = self._clock.to_ros(packet, decoded)
+        events = self._receiver.receive(packet)
+        self._begin_stream(packet.encoding, packet.width, packet.height)
+        self._triggers += self._receiver.triggers
         self._packets += 1
         self._octets += memoryview(packet.data).nbytes
         self._stamps.append(packet.stamp_ns)
@@ -55,16 +46,18 @@ class EventStream:
 
     def add_events(self, events: Events, width: int, height: int, encoding: str = "decoded") -> None:
         """Events that come decoded, in ROS time; encoding: what they were, to be named so."""
-        if not self._streams:
-            self._meet(encoding, width, height)
+        self._begin_stream(encoding, width, height)
         self._add(events)
 
     def count_damage(self, counters: dict[str, int]) -> None:
         """What the decoding of such events has lost or found odd, by cause."""
         self._counters.update(counters)
 
-    def _meet(self, encoding: str, width: int, height: int) -> None:
-        self._streams.append(f"{encoding} {width}x{height}")
+    def _begin_stream(self, encoding: str, width: int, height: int) -> None:
+        name = f"{encoding} {width}x{height}"
+        if self._streams[-1:] == [name]:
+            return
+        self._streams.append(name)
         size = max(height, self._pixels.shape[0]), max(width, self._pixels.shape[1])
         pixels = np.zeros(size, np.int64)
         pixels[: self._pixels.shape[0], : self._pixels.shape[1]] = self._pixels
@@ -84,20 +77,16 @@ class EventStream:
             self._bins[number] += count
         np.add.at(self._pixels, (events.y, events.x), 1)
 
-    def _count_damage(self) -> None:
-        if self._decoder:
-            self._counters.update(self._decoder.counters)
-
     def figures(self) -> dict[str, Any]:
         """Everything, in plain types: times in s, delays in ms, rates in events/s, `rates` by the tenth of a second."""
-        self._count_damage()
-        self._decoder = self._key = None
+        counters = Counter(self._counters)
+        counters.update(self._receiver.counters)
         seconds = (self._last - self._first) * 1e-9 if self._events else 0.0
         rates = self._rates()
         result = {
             "streams": self._streams,
             "packets": self._packets,
-            "lost_packets": self._counters.pop("lost_packets", 0),
+            "lost_packets": counters.pop("lost_packets", 0),
             "bytes": self._octets,
             "events": self._events,
             "on_fraction": self._on / self._events if self._events else 0.0,
@@ -107,15 +96,15 @@ class EventStream:
             "mean_rate": self._events / seconds if seconds else 0.0,
             "peak_rate": max(rates, default=0.0),
             "rates": rates,
-            "damaged": {cause: count for cause, count in self._counters.items() if count},
-            "time_contradictions": self._clock.contradictions,
-            "misdated_events": self._clock.misdated,
+            "time_contradictions": counters.pop("time_contradictions"),
+            "misdated_events": counters.pop("misdated_events"),
+            "damaged": {cause: count for cause, count in counters.items() if count},
             "hot_pixels": self._hot_pixels(seconds),
         }
         if len(self._stamps) > 1:
             result["packet_interval_ms"] = float(np.median(np.diff(np.array(self._stamps)))) * 1e-6
-        if self._clock.estimate:
-            offset, drift = self._clock.estimate
+        if self._receiver.clock_estimate:
+            offset, drift = self._receiver.clock_estimate
             quantiles = np.percentile(self._delays, (50, 99, 100)).tolist()
             result["clock"] = {
                 "offset": offset * 1e-9,

@@ -46,8 +46,9 @@ class ImageFolder:
     def frames(self) -> Iterator[Frame]:
         """Raises RecordingError for an unreadable image."""
         exposures = self._exposures or [None] * len(self._names)
-        for name, stamp_ns, exposure in zip(self._names, self._stamps_ns, exposures, strict=True):
-            yield Frame(stamp_ns, read_image(self.path / name), exposure=exposure)
+        for name, stamp_ns, seconds in zip(self._names, self._stamps_ns, exposures, strict=True):
+            image = read_image(self.path / name)
+            yield Frame(stamp_ns, image, exposure_time_s=seconds, effective_time_s=seconds)
 
     def _find_timestamps(self) -> Path | None:
         for folder in (self.path, self.path.absolute().parent):

@@ -5,23 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from rehdr_ros.events import Events, Frame, Packet, make_decoder
+from rehdr_ros.events.codecs import raw_formats
 from rehdr_ros.recordings.errors import RecordingError
 from rehdr_ros.recordings.image_folder import ImageFolder
 from rehdr_ros.recordings.merge import in_order
 from rehdr_ros.recordings.raw_header import read_raw_header
 
 _CHUNK = 1 << 18  # bytes, of whole words; decoded at most 20 MB
-
-# Of the words that hold the high bits of time: the word's type and where they lie, type and bits of a word.
-_TIME_HIGH = {
-    "evt3": ("<u2", 12, 0, 12, 12),
-    "evt2": ("<u4", 28, 0, 28, 6),
-    "evt21": ("<u8", 60, 32, 28, 6),
-    "evt21_legacy": ("<u8", 28, 0, 28, 6),
-}
 
 
 class RawRecording:
@@ -59,11 +50,11 @@ class RawRecording:
 
     def events(self) -> Iterator[Events]:
         """The events in batches, t in ns from the start of the file."""
-        decoder, shift_ns = make_decoder(self.encoding, *self.event_size), None
+        decoder, raw, shift_ns = make_decoder(self.encoding, *self.event_size), raw_formats()[self.encoding], None
         self.counters = {}
         for number, words in enumerate(self._chunks()):
             if shift_ns is None:
-                shift_ns = self._shift_ns(words)
+                shift_ns = raw.start_ns(words)
             events = decoder.decode(Packet(0, *self.event_size, number, 0, self.encoding, words))
             self.counters = decoder.counters
             if len(events):
@@ -74,18 +65,3 @@ class RawRecording:
             file.seek(self._start)
             while chunk := file.read(_CHUNK):
                 yield chunk
-
-    def _shift_ns(self, words: bytes) -> int | None:
-        """The time at which Prophesee's tools begin to count: `is_time_shifting_enabled` in OpenEB's decoders.
-
-        It is that of the first word that tells the high bits of time, in EVT 3 one less of these.
-        """
-        word, kind, low, bits, shift = _TIME_HIGH[self.encoding]
-        values = np.frombuffer(words, word, len(words) // np.dtype(word).itemsize)
-        told = values[(values >> kind & 0xF) == 8]
-        if not len(told):
-            return None
-        high = int(told[0]) >> low & ((1 << bits) - 1)
-        if self.encoding == "evt3":
-            high = max(high - 1, 0)
-        return (high << shift) * 1000

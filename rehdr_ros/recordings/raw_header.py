@@ -10,9 +10,9 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from rehdr_ros.events.codecs import raw_formats
 from rehdr_ros.recordings.errors import RecordingError
 
-_ENCODINGS = {"EVT2": "evt2", "EVT21": "evt21", "EVT3": "evt3"}
 _LINE = 4096  # bytes; none is longer
 
 
@@ -31,11 +31,12 @@ def read_raw_header(path: Path) -> RawHeader:
     options = dict(option.split("=", 1) for option in options if "=" in option)
     if not name and "evt" in keys:
         name = "EVT" + keys["evt"].replace(".0", "").replace(".", "")
-    if name not in _ENCODINGS:
-        known = ", ".join(_ENCODINGS)
+    encodings = {raw.name: encoding for encoding, raw in raw_formats().items()}
+    encoding = encodings.get(f"{name} {options.get('endianness')}", encodings.get(name))
+    if encoding is None:
+        known = ", ".join(sorted({each.partition(" ")[0] for each in encodings}))
         what = f"its header says {name}" if name else "it has no header with a line '% format' or '% evt'"
         raise RecordingError(f"{path} is no Prophesee RAW file of {known}: {what}")
-    legacy = name == "EVT21" and options.get("endianness") == "legacy"
     size = (
         re.fullmatch(r"(\d+)x(\d+)", f"{options['width']}x{options['height']}")
         if {"width", "height"} <= set(options)
@@ -45,7 +46,7 @@ def read_raw_header(path: Path) -> RawHeader:
         raise RecordingError(
             f"{path} doesn't say the sensor's size: its header needs a line like '% geometry 1280x720'"
         )
-    return RawHeader("evt21_legacy" if legacy else _ENCODINGS[name], (int(size[1]), int(size[2])), start)
+    return RawHeader(encoding, (int(size[1]), int(size[2])), start)
 
 
 def _read_keys(path: Path) -> tuple[dict[str, str], int]:

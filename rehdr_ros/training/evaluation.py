@@ -11,14 +11,13 @@ import torch
 from torch import Tensor
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.events import voxel_grid
 from rehdr_ros.network import Rehdr
 from rehdr_ros.products import NAMED
 from rehdr_ros.recordings import BagRecording, RecordingError, read_exr
 from rehdr_ros.recordings.results.folder import TABLE, read_rows
 from rehdr_ros.simulation.bag import TRUTH_TOPIC
 from rehdr_ros.training.baselines import BASELINES, Baseline
-from rehdr_ros.training.export import in_colour, intervals
+from rehdr_ros.training.export import grid_of, in_colour, paired
 from rehdr_ros.training.metrics import mean_scores, score
 from rehdr_ros.training.sequence import Sequence, collate
 from rehdr_ros.training.unrolled import radiances
@@ -106,9 +105,9 @@ def score_with_baselines(radiance: dict[str, dict[int, np.ndarray]], truth_bag: 
     bag = BagRecording(truth_bag)
     truth = {f.stamp_ns: f.image for f in bag.frames(TRUTH_TOPIC)}
     ldr, grids = {}, {}
-    for frame, t0, events in intervals(bag):
-        ldr[frame.stamp_ns] = image = in_colour(frame.image)
-        grids[frame.stamp_ns] = voxel_grid(events, t0, frame.stamp_ns, _BINS, *image.shape[:2])
+    for job in paired(bag):
+        ldr[job.frame.stamp_ns] = in_colour(job.frame.image)
+        grids[job.frame.stamp_ns] = grid_of(job, _BINS)
     stamps = sorted(truth.keys() & ldr.keys() & set.intersection(*(set(r) for r in radiance.values())))
     if not stamps:
         raise InputError(f"{truth_bag} has no frame with truth that was also reconstructed")

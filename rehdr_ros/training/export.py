@@ -1,8 +1,6 @@
 """A bag with truth -> files that a training can read anywhere."""
 
-from collections import deque
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
@@ -12,21 +10,22 @@ import numpy as np
 from tqdm import tqdm
 
 from rehdr_ros.errors import InputError, writing
-from rehdr_ros.events import Clock, EventBuffer, Events, Packet, make_decoder, voxel_grid
-from rehdr_ros.recordings import BagRecording, Frame, Recording, write_exr
+from rehdr_ros.events import Events, Exposure, Frame, Packet, voxel_grid
+from rehdr_ros.reconstruction import PipelineConfig
+from rehdr_ros.reconstruction.stream import Stream
+from rehdr_ros.reconstruction.synchronizer import Job
+from rehdr_ros.recordings import BagRecording, Recording, write_exr
 from rehdr_ros.recordings.realhdr import KINDS
 from rehdr_ros.simulation.bag import TRUTH_TOPIC
 
 CACHED_NAME = "recording"
 
-_MEGABYTES = 256.0  # of events that wait for their frame
-_MOST_WAITING = 32  # frames that wait for their events
-
 
 def export_folder(bag: str | Path, root: str | Path, name: str, bins: int) -> int:
     """Write a bag with truth to ROOT/{LDR,HDR,event}/NAME: PNG, EXR and float32 voxel grids; returns the frame count.
 
-    Memory does not grow with the bag. The first grid is zero; every event from the first frame to the last is in one.
+    Memory does not grow with the bag. Frames get their events as in the pipeline, see Synchronizer: the first grid is
+    zero, and events that the bag holds too late for their frame are in none.
     Raises InputError for a bag that is unreadable, lacks the truth of a frame, changes its size or encoding, has events
     of other pixels than the frames' or frames that are not in the order of time, and FileExistsError.
     """
@@ -36,7 +35,8 @@ def export_folder(bag: str | Path, root: str | Path, name: str, bins: int) -> in
     for folder in folders.values():
         folder.mkdir(parents=True)
     total, count, shape = recording.topics[TRUTH_TOPIC].count, 0, None
-    for frame, t0, events in tqdm(intervals(recording), f"exporting {bag}", total, unit="frame", mininterval=2):
+    for job in tqdm(paired(recording), f"exporting {bag}", total, unit="frame", mininterval=2):
+        frame = job.frame
         truth = next(truths, None)
         shape = shape or frame.image.shape[:2]
         if truth is None or truth.stamp_ns != frame.stamp_ns:
@@ -47,7 +47,7 @@ def export_folder(bag: str | Path, root: str | Path, name: str, bins: int) -> in
         write_exr(folders["HDR"] / f"{count:06d}.exr", in_colour(truth.image))
         grid = folders["event"] / f"{count:06d}.npy"
         with writing(grid):
-            np.save(grid, voxel_grid(events, t0, frame.stamp_ns, bins, *shape))
+            np.save(grid, grid_of(job, bins))
         count += 1
     if not count:
         raise InputError(f"{bag} has no frames")
@@ -79,55 +79,48 @@ def _is_fresh(root: Path, bag: Path) -> bool:
     return root.is_dir() and root.stat().st_mtime_ns >= max(file.stat().st_mtime_ns for file in bag.iterdir())
 
 
-def intervals(recording: BagRecording) -> Iterator[tuple[Frame, int, Events]]:
-    """Every frame with the stamp of the one before (of the first: its own) and the events in between, t in ROS ns.
+def paired(recording: Recording) -> Iterator[Job]:
+    """Every frame with its events, as in a pipeline that takes no latency off. Raises InputError as `checked`."""
+    config = PipelineConfig(policy="all")
+    stream = Stream(config)
+    for job in stream.jobs(checked(recording), recording.event_size):
+        counters = stream.counters
+        if counters["dropped_events"] > counters["late_events"]:
+            raise InputError(f"{recording.path}: more than {config.buffer_megabytes:.0f} MB of events before one frame")
+        yield job
 
-    An event that the bag holds too late for its frame counts as the first of the next interval.
+
+def grid_of(job: Job, bins: int) -> np.ndarray:
+    """Signed events, float32 (bins, H, W), which are of the frame's pixels."""
+    return voxel_grid(job.events, *job.interval_ns, bins, *job.frame.image.shape[:2], exposures=job.exposures_ns)
+
+
+def checked(recording: Recording) -> Iterator[Packet | Events | Frame | Exposure]:
+    """A recording's messages.
+
+    Raises InputError where events and frames aren't of the same pixels, events change their encoding, or a frame is
+    not later than the one before.
     """
-    buffer, waiting, t0 = EventBuffer(_MEGABYTES), deque(), None
-    for message in chain(decoded(recording), [None]):  # None: the end
-        if isinstance(message, Frame):
-            waiting.append(message)
-        elif message is not None:
-            buffer.append(message)
-        # Strictly later: the next packet may begin within the microsecond of the frame's stamp.
-        while waiting and (
-            message is None or (buffer.latest or 0) > waiting[0].stamp_ns or len(waiting) > _MOST_WAITING
-        ):
-            frame = waiting.popleft()
-            events = buffer.take_until(frame.stamp_ns)
-            if buffer.dropped:
-                raise InputError(f"{recording.path}: more than {_MEGABYTES:.0f} MB of events before one frame")
-            if t0 is None:
-                t0, events = frame.stamp_ns, Events.empty()
-            elif t0 >= frame.stamp_ns:
-                raise InputError(f"{recording.path}: the frame at {frame.stamp_ns} ns is not later than the one before")
-            yield frame, t0, Events(np.maximum(events.t, t0 + 1), events.x, events.y, events.p)
-            t0 = frame.stamp_ns
-
-
-def decoded(recording: Recording) -> Iterator[Frame | Events]:
-    """A recording's frames and events, t in ROS ns. Raises InputError where they aren't of the same pixels."""
-    clock, decoder, stream, frame_size = Clock(), None, None, None
+    stream, last = None, None
     for message in recording.messages():
-        if isinstance(message, Packet):
-            if decoder is None:
-                stream = message.encoding, message.width, message.height
-                decoder = make_decoder(*stream)
-            elif stream != (message.encoding, message.width, message.height):
+        if isinstance(message, Frame):
+            if last is not None and message.stamp_ns <= last.stamp_ns:
+                raise InputError(
+                    f"{recording.path}: the frame at {message.stamp_ns} ns is not later than the one before"
+                )
+            last = message
+        elif isinstance(message, Packet):
+            before, stream = stream, (message.encoding, message.width, message.height)
+            if before not in (None, stream):
                 raise InputError(f"{recording.path}: the events change their encoding or size")
-            yield clock.to_ros(message, decoder.decode(message))
-        elif isinstance(message, Frame):
-            frame_size = message.image.shape[1::-1]
-            yield message
         elif isinstance(message, Events):
             stream = recording.encoding, *recording.event_size
-            yield message
-        if stream and frame_size and stream[1:] != frame_size:
+        if stream and last and stream[1:] != last.size:
             raise InputError(
                 f"{recording.path}: events of {stream[1]}x{stream[2]} pixels and frames of "
-                f"{frame_size[0]}x{frame_size[1]}; they must be the same pixels"
+                f"{last.size[0]}x{last.size[1]}; they must be the same pixels"
             )
+        yield message
 
 
 def _write_png(path: Path, image: np.ndarray) -> None:

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.events import Events, voxel_grid
+from rehdr_ros.events import Events, Frame, Packet, Receiver, voxel_grid
 from rehdr_ros.reconstruction.clipping import clipped_from
 from rehdr_ros.reconstruction.response import Response
-from rehdr_ros.recordings import Frame, open_recording
-from rehdr_ros.training.export import decoded, in_colour
+from rehdr_ros.recordings import open_recording
+from rehdr_ros.training.export import checked, in_colour
 
 FRAME_TIMES = {"start": 0.0, "middle": 0.5}  # share of the exposure that has passed
 MOST_FRAMES = 60
@@ -112,13 +112,14 @@ def read_footage(
     events; RecordingError for what can't be read.
     """
     response = Response(response, white_level)
+    recording, receiver = open_recording(path), Receiver()
     frames, parts = [], []
-    for message in decoded(open_recording(path)):
-        if not isinstance(message, Frame):
-            parts.append(message)
-        elif len(frames) == most_frames:
-            break
-        else:
+    for message in checked(recording):
+        if isinstance(message, Packet | Events):
+            parts.append(receiver.receive(message, recording.event_size))
+        elif isinstance(message, Frame):
+            if len(frames) == most_frames:
+                break
             _check(path, message, frames)
             frames.append(message)
     if len(frames) < 2:
@@ -130,7 +131,7 @@ def read_footage(
         torch.cat([response.linearise(image, _CPU).pixels for image in images]),
         torch.from_numpy(np.stack([_is_saturated(image, response) for image in images])),
         np.array([frame.stamp_ns for frame in frames]),
-        np.array([frame.exposure or 0.0 for frame in frames]),
+        np.array([frame.exposure_time_s or 0.0 for frame in frames]),
         events[np.argsort(events.t, kind="stable")],
     )
 
@@ -147,8 +148,6 @@ def _check(path: str | Path, frame: Frame, before: list[Frame]) -> None:
         raise InputError(f"{path} holds voxel grids, whose events have no times any more")
     if before and frame.image.shape != before[0].image.shape:
         raise InputError(f"{path}: the frames change their size")
-    if before and frame.stamp_ns <= before[-1].stamp_ns:
-        raise InputError(f"{path}: the frame at {frame.stamp_ns} ns is not later than the one before")
 
 
 def _is_saturated(image: np.ndarray, response: Response) -> np.ndarray:

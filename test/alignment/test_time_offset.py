@@ -99,7 +99,7 @@ def test_without_the_exposure_time_half_of_it_is_missing():
 
 def test_frames_tell_their_exposure_themselves(recording):
     frames, events = recording
-    frames = [Frame(frame.stamp_ns, frame.image, exposure=EXPOSURE) for frame in frames]
+    frames = [Frame(frame.stamp_ns, frame.image, exposure_time_s=EXPOSURE) for frame in frames]
     collected = collect((frames, events), exposure=None)
     assert collected.exposure == EXPOSURE
     assert_found(estimate_time_offset(collected.pairs, reach=0.04), 0.0)

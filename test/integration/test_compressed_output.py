@@ -90,7 +90,7 @@ def test_it_is_packed_only_while_somebody_subscribes_to_it(client, publisher, ti
     monkeypatch.setattr(outputs, "image_to_jpeg", lambda *args: packed.append(args) or image_to_jpeg(*args))
 
     def publish() -> None:
-        publisher.publish(frame, Parameters(), None, Counter(), pipeline.counters)
+        publisher.publish(frame, Parameters(), None, Counter())
 
     raw, compressed = [], []
     client.create_subscription(Image, "/display", raw.append, 10)  # the raw topic does not count

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from rehdr_ros.events import Events, make_encoder
+from rehdr_ros.events import Events, Frame, make_encoder
 from rehdr_ros.network import Rehdr, RehdrConfig, save_checkpoint
 from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
+from rehdr_ros.reconstruction.synchronizer import Exposed, Job
 from rehdr_ros.simulation import SimulationConfig, simulate
 
 START = 1_000_000_000_000  # ns; where the simulated streams start
@@ -61,3 +62,14 @@ def packets():
 def grey():
     """A function that makes an 8-bit frame of one value."""
     return lambda value=100, height=6, width=8: np.full((height, width, 3), value, np.uint8)
+
+
+@pytest.fixture(scope="session")
+def job():
+    """A function that makes a frame with the events of (t0, t1], in ns; t0 None: the first after a reset."""
+
+    def make(image, events, t0, t1, effective_time_s=None) -> Job:
+        frame = Frame(t1, image, effective_time_s=effective_time_s)
+        return Job(frame, Exposed(t1, t1), None if t0 is None else Exposed(t0, t0), events)
+
+    return make

@@ -52,63 +52,63 @@ def test_what_cannot_be_had_is_refused_when_it_is_made(tmp_path, make_reconstruc
         make_reconstructor(response=-1)
 
 
-def test_the_events_of_the_interval_count_and_no_others(make_reconstructor):
+def test_the_events_of_the_interval_count_and_no_others(make_reconstructor, job):
     outputs = []
     for events in (EVENTS, EVENTS[EVENTS.t > 2 * MS], Events.empty()):
         reconstructor = make_reconstructor()
-        reconstructor.reconstruct(frame(200), Events.empty(), None, 2 * MS)
-        outputs.append(reconstructor.reconstruct(frame(), events, 2 * MS, 10 * MS).radiance)
+        reconstructor.reconstruct(job(frame(200), Events.empty(), None, 2 * MS))
+        outputs.append(reconstructor.reconstruct(job(frame(), events, 2 * MS, 10 * MS)).radiance)
     assert torch.equal(outputs[0], outputs[1])
     assert not torch.equal(outputs[0], outputs[2])
 
 
-def test_the_state_is_kept_until_reset(make_reconstructor):
+def test_the_state_is_kept_until_reset(make_reconstructor, job):
     reconstructor = make_reconstructor()
-    first = reconstructor.reconstruct(frame(), EVENTS, 0, 10 * MS).radiance
-    second = reconstructor.reconstruct(frame(), EVENTS, 0, 10 * MS).radiance
+    first = reconstructor.reconstruct(job(frame(), EVENTS, 0, 10 * MS)).radiance
+    second = reconstructor.reconstruct(job(frame(), EVENTS, 0, 10 * MS)).radiance
     assert not torch.allclose(first, second, rtol=1e-3)
     reconstructor.reset()
-    assert torch.equal(reconstructor.reconstruct(frame(), EVENTS, 0, 10 * MS).radiance, first)
+    assert torch.equal(reconstructor.reconstruct(job(frame(), EVENTS, 0, 10 * MS)).radiance, first)
 
 
-def test_another_size_after_a_reset(make_reconstructor):
+def test_another_size_after_a_reset(make_reconstructor, job):
     reconstructor = make_reconstructor()
-    reconstructor.reconstruct(frame(), EVENTS, 0, 10 * MS)
+    reconstructor.reconstruct(job(frame(), EVENTS, 0, 10 * MS))
     reconstructor.reset()
-    assert reconstructor.reconstruct(frame()[:9, :7], EVENTS, 0, 10 * MS).radiance.shape == (1, 3, 9, 7)
+    assert reconstructor.reconstruct(job(frame()[:9, :7], EVENTS, 0, 10 * MS)).radiance.shape == (1, 3, 9, 7)
 
 
-def test_radiance_keeps_the_scale_of_the_first_exposure(make_reconstructor):
+def test_radiance_keeps_the_scale_of_the_first_exposure(make_reconstructor, job):
     """A still grey wall, exposed for 10, 5, an unknown time, 20 ms, and 10 ms again."""
     reconstructor = make_reconstructor(response=1.0)
     radiance = [
-        reconstructor.reconstruct(frame(value), Events.empty(), None, k * MS, exposure).radiance
+        reconstructor.reconstruct(job(frame(value), Events.empty(), None, k * MS, exposure)).radiance
         for k, (value, exposure) in enumerate([(100, 0.01), (50, 0.005), (50, None), (200, 0.02), (100, 0.01)])
     ]
     for image in radiance:
         torch.testing.assert_close(image, torch.full_like(image, 100 / 255))
 
 
-def test_a_pixel_that_a_longer_exposure_clips_keeps_its_radiance(tmp_path):
+def test_a_pixel_that_a_longer_exposure_clips_keeps_its_radiance(tmp_path, job):
     """An untrained network relies on the head start, which has to learn of the exposure; it takes 0.7 of the excess."""
     save_checkpoint(Rehdr(RehdrConfig(base_channels=4, scales=1)), tmp_path / "new.safetensors")
     reconstructor = Reconstructor(str(tmp_path / "new.safetensors"), "cpu", "float32", 1.0)
-    reconstructor.reconstruct(frame(100), Events.empty(), None, 0, 0.01)
-    longer = reconstructor.reconstruct(frame(255), Events.empty(), 0, MS, 0.08).radiance
+    reconstructor.reconstruct(job(frame(100), Events.empty(), None, 0, 0.01))
+    longer = reconstructor.reconstruct(job(frame(255), Events.empty(), 0, MS, 0.08)).radiance
     torch.testing.assert_close(longer, torch.full_like(longer, (8 * 100 / 255) ** 0.7 / 8), rtol=1e-3, atol=0)
 
 
 @pytest.mark.parametrize("exposure", [0.0, -1.0, float("nan")])
-def test_an_exposure_that_cannot_be_counts_as_unknown(make_reconstructor, exposure):
+def test_an_exposure_that_cannot_be_counts_as_unknown(make_reconstructor, exposure, job):
     radiance = []
     for value in (None, exposure):
         reconstructor = make_reconstructor()
-        reconstructor.reconstruct(frame(100), Events.empty(), None, 0, 0.01)
-        radiance.append(reconstructor.reconstruct(frame(100), Events.empty(), 0, MS, value).radiance)
+        reconstructor.reconstruct(job(frame(100), Events.empty(), None, 0, 0.01))
+        radiance.append(reconstructor.reconstruct(job(frame(100), Events.empty(), 0, MS, value)).radiance)
     assert torch.equal(*radiance)
 
 
-def test_the_authors_networks_get_their_grids_scaled(tmp_path):
+def test_the_authors_networks_get_their_grids_scaled(tmp_path, job):
     torch.manual_seed(0)
     network = Rehdr(RehdrConfig(base_channels=4, scales=1, fusion="published", radiance="relative"))
     save_checkpoint(network, tmp_path / "relative.safetensors")
@@ -117,7 +117,7 @@ def test_the_authors_networks_get_their_grids_scaled(tmp_path):
     outputs = []
     for events in (single, many, Events.empty()):
         reconstructor = Reconstructor(str(tmp_path / "relative.safetensors"), "cpu", "float32")
-        outputs.append(reconstructor.reconstruct(frame(), events, 0, 10 * MS).radiance)
+        outputs.append(reconstructor.reconstruct(job(frame(), events, 0, 10 * MS)).radiance)
     torch.testing.assert_close(outputs[0], outputs[1])
     assert outputs[2].isfinite().all() and not torch.equal(outputs[0], outputs[2])
 
@@ -129,23 +129,23 @@ def test_sixteen_bits_on_a_cpu_are_refused_before_pytorch_2(make_reconstructor):
 
 
 @needs_16_bits
-def test_sixteen_bits_give_about_the_same(make_reconstructor):
+def test_sixteen_bits_give_about_the_same(make_reconstructor, job):
     full, half = make_reconstructor(), make_reconstructor(precision="bfloat16")
     for k in range(5):
         image = np.random.default_rng(k).integers(0, 256, (16, 24, 3), np.uint8)
-        a, b = (r.reconstruct(image, EVENTS, 0, 10 * MS).radiance for r in (full, half))
+        a, b = (r.reconstruct(job(image, EVENTS, 0, 10 * MS)).radiance for r in (full, half))
         assert b.dtype == torch.float32
         assert (a - b).norm() / a.norm() < 0.05
 
 
 @pytest.mark.parametrize("response", [1.0, 2.2, 3.0])
-def test_what_clips_is_told_by_the_display_value_whatever_the_response(make_reconstructor, response):
+def test_what_clips_is_told_by_the_display_value_whatever_the_response(make_reconstructor, response, job):
     reconstructor = make_reconstructor(response=response)
     image = np.repeat(np.arange(226, 256, dtype=np.uint8), 8).reshape(15, 16, 1).repeat(3, 2)
     y, x = np.nonzero(image[..., 0] == 255)
     bright = Events(np.full(8 * len(x), MS), np.tile(x, 8), np.tile(y, 8), np.ones(8 * len(x)))
-    reconstructor.reconstruct(image - 10, Events.empty(), None, 0)
-    radiance = reconstructor.reconstruct(image, bright, 0, 10 * MS).radiance[0, 0].numpy()
+    reconstructor.reconstruct(job(image - 10, Events.empty(), None, 0))
+    radiance = reconstructor.reconstruct(job(image, bright, 0, 10 * MS)).radiance[0, 0].numpy()
     linear = (image[..., 0] / 255.0) ** response
     exposed = image[..., 0] <= 250
     np.testing.assert_allclose(radiance[exposed], linear[exposed], rtol=1e-5)
@@ -160,25 +160,25 @@ def poisoned(state):
     return torch.full_like(state, torch.nan)
 
 
-def test_a_state_that_is_no_number_is_reset_and_counted(make_reconstructor):
+def test_a_state_that_is_no_number_is_reset_and_counted(make_reconstructor, job):
     reconstructor, fresh = make_reconstructor(), make_reconstructor()
-    reconstructor.reconstruct(frame(), EVENTS, None, 0)
+    reconstructor.reconstruct(job(frame(), EVENTS, None, 0))
     reconstructor._state = poisoned(reconstructor._state)
-    result = reconstructor.reconstruct(frame(), EVENTS, 0, 10 * MS)
-    assert torch.equal(result.radiance, fresh.reconstruct(frame(), EVENTS, 0, 10 * MS).radiance)
+    result = reconstructor.reconstruct(job(frame(), EVENTS, 0, 10 * MS))
+    assert torch.equal(result.radiance, fresh.reconstruct(job(frame(), EVENTS, 0, 10 * MS)).radiance)
     assert (result.reset_reason, reconstructor.not_finite) == ("not finite", 1)
-    again = reconstructor.reconstruct(frame(), EVENTS, 10 * MS, 20 * MS)
+    again = reconstructor.reconstruct(job(frame(), EVENTS, 10 * MS, 20 * MS))
     assert (again.reset_reason, reconstructor.not_finite) == ("", 1)
-    assert torch.equal(again.radiance, fresh.reconstruct(frame(), EVENTS, 10 * MS, 20 * MS).radiance)
+    assert torch.equal(again.radiance, fresh.reconstruct(job(frame(), EVENTS, 10 * MS, 20 * MS)).radiance)
 
 
-def test_weights_that_give_no_numbers_leave_the_frame_as_it_is(tmp_path):
+def test_weights_that_give_no_numbers_leave_the_frame_as_it_is(tmp_path, job):
     network = Rehdr(RehdrConfig(base_channels=4, scales=1))
     torch.nn.init.constant_(network.body.prediction.conv.bias, torch.nan)
     save_checkpoint(network, tmp_path / "broken.safetensors")
     reconstructor = Reconstructor(str(tmp_path / "broken.safetensors"), "cpu", "float32", 1.0)
     for k in range(3):
-        result = reconstructor.reconstruct(frame(255), EVENTS, 0, 10 * MS)
+        result = reconstructor.reconstruct(job(frame(255), EVENTS, 0, 10 * MS))
         assert (result.radiance == 1).all()
         assert reconstructor.not_finite == k + 1
 
@@ -188,48 +188,48 @@ def out_of_memory(*args):
 
 
 @needs_16_bits
-def test_a_device_without_memory_hands_over_to_the_cpu(make_reconstructor):
+def test_a_device_without_memory_hands_over_to_the_cpu(make_reconstructor, job):
     """As far as it goes without a GPU: the device is only called one."""
     reconstructor, expected = make_reconstructor(precision="bfloat16"), make_reconstructor(precision="auto")
     reconstructor.device = torch.device("cuda")
     reconstructor.voxels.build = out_of_memory
-    result = reconstructor.reconstruct(frame(), EVENTS, 0, 10 * MS)
-    assert torch.equal(result.radiance, expected.reconstruct(frame(), EVENTS, 0, 10 * MS).radiance)
+    result = reconstructor.reconstruct(job(frame(), EVENTS, 0, 10 * MS))
+    assert torch.equal(result.radiance, expected.reconstruct(job(frame(), EVENTS, 0, 10 * MS)).radiance)
     assert result.reset_reason == f"out of memory, now {expected.precision} on cpu"
     assert (reconstructor.device.type, reconstructor.fallbacks) == ("cpu", 1)
-    assert reconstructor.reconstruct(frame(), EVENTS, 10 * MS, 20 * MS).reset_reason == ""
+    assert reconstructor.reconstruct(job(frame(), EVENTS, 10 * MS, 20 * MS)).reset_reason == ""
 
 
 @needs_16_bits
 @pytest.mark.parametrize("device, fallback", [("cuda", "none"), ("cpu", "auto")])
-def test_without_anything_to_fall_back_to_the_error_is_raised(make_reconstructor, device, fallback):
+def test_without_anything_to_fall_back_to_the_error_is_raised(make_reconstructor, device, fallback, job):
     reconstructor = make_reconstructor(precision="bfloat16", fallback=fallback)
     reconstructor.device = torch.device(device)
     reconstructor.voxels.build = out_of_memory
     with pytest.raises(torch.cuda.OutOfMemoryError):
-        reconstructor.reconstruct(frame(), EVENTS, 0, 10 * MS)
+        reconstructor.reconstruct(job(frame(), EVENTS, 0, 10 * MS))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-def test_a_gpu_that_runs_out_of_memory_goes_on_in_16_bits_and_then_on_the_cpu(make_reconstructor):
+def test_a_gpu_that_runs_out_of_memory_goes_on_in_16_bits_and_then_on_the_cpu(make_reconstructor, job):
     reconstructor = make_reconstructor(device="cuda")
     reconstructor.voxels.build = out_of_memory
-    assert "on cuda" in reconstructor.reconstruct(frame(), EVENTS, 0, 10 * MS).reset_reason
+    assert "on cuda" in reconstructor.reconstruct(job(frame(), EVENTS, 0, 10 * MS)).reset_reason
     torch.cuda.empty_cache()
     torch.cuda.set_per_process_memory_fraction(1e-6)
     try:
-        result = reconstructor.reconstruct(np.full((480, 640, 3), 255, np.uint8), EVENTS, 10 * MS, 20 * MS)
+        result = reconstructor.reconstruct(job(np.full((480, 640, 3), 255, np.uint8), EVENTS, 10 * MS, 20 * MS))
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     assert "on cpu" in result.reset_reason and reconstructor.fallbacks == 2
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-def test_a_gpu_without_any_memory_hands_over_to_the_cpu_at_once(make_reconstructor):
+def test_a_gpu_without_any_memory_hands_over_to_the_cpu_at_once(make_reconstructor, job):
     reconstructor = make_reconstructor(device="cuda")
     torch.cuda.set_per_process_memory_fraction(1e-6)
     try:
-        result = reconstructor.reconstruct(np.full((480, 640, 3), 255, np.uint8), EVENTS, 0, 10 * MS)
+        result = reconstructor.reconstruct(job(np.full((480, 640, 3), 255, np.uint8), EVENTS, 0, 10 * MS))
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     assert "on cpu" in result.reset_reason and reconstructor.fallbacks == 2

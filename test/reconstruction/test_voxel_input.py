@@ -157,7 +157,7 @@ def test_an_empty_grid_stays_empty_and_a_nearly_empty_one_small():
     assert torch.equal(normalised(voxel), voxel)
 
 
-def test_published_networks_get_quantiles_and_ours_get_counts(tmp_path, events):
+def test_published_networks_get_quantiles_and_ours_get_counts(tmp_path, events, job):
     seen = {}
     for radiance in ("relative", "ldr_white"):
         save_checkpoint(Rehdr(RehdrConfig(base_channels=4, scales=1, radiance=radiance)), tmp_path / "net.safetensors")
@@ -169,7 +169,7 @@ def test_published_networks_get_quantiles_and_ours_get_counts(tmp_path, events):
             return estimate(ldr, voxel, *rest)
 
         network.estimate = estimate
-        reconstructor.reconstruct(np.full((24, 32, 3), 100, np.uint8), events, 0, 1000)
+        reconstructor.reconstruct(job(np.full((24, 32, 3), 100, np.uint8), events, 0, 1000))
     counts = torch.from_numpy(voxel_grid(events, 0, 1000, 5, 24, 32))[None]
     assert torch.equal(seen["ldr_white"], counts)
     assert torch.equal(seen["relative"], normalised(counts))

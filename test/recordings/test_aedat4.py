@@ -16,7 +16,7 @@ def path(shared):
 def test_frames(path):
     frames = list(Aedat4Recording(path).frames())
     assert [frame.stamp_ns for frame in frames] == STARTS
-    assert all(frame.exposure == pytest.approx(4.773e-3) for frame in frames)
+    assert all(frame.exposure_time_s == pytest.approx(4.773e-3) for frame in frames)
     assert all((frame.image.shape, frame.image.dtype) == ((260, 346), np.uint8) for frame in frames)
     assert all(frame.image.std() > 10 for frame in frames)
 
@@ -65,7 +65,7 @@ def test_colour_frames_of_unknown_exposure(tmp_path):
     before, frame, after = open_recording(path).messages()
     assert (before.t.tolist(), after.t.tolist()) == ([100_000, 200_000, 200_000], [300_000])
     assert before.p.tolist() == [1, 0, 1]
-    assert (frame.stamp_ns, frame.exposure) == (200_000, None)
+    assert (frame.stamp_ns, frame.exposure_time_s) == (200_000, None)
     np.testing.assert_array_equal(frame.image, np.full((6, 8, 3), (3, 2, 1), np.uint8))
 
 

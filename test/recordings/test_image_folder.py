@@ -57,7 +57,7 @@ def test_stamps_found_beside_the_folder(tmp_path):
     fill(tmp_path / "frames", "1.png", "2.png")
     (tmp_path / "image_timestamps.csv").write_text("timestamp_us,exposure_us\n0,1000\n50000,2000\n")
     frames = list(ImageFolder(tmp_path / "frames").frames())
-    assert [(frame.stamp_ns, frame.exposure) for frame in frames] == [(0, 1e-3), (50 * MS, 2e-3)]
+    assert [(frame.stamp_ns, frame.exposure_time_s) for frame in frames] == [(0, 1e-3), (50 * MS, 2e-3)]
 
 
 def test_the_names_in_the_timestamps_choose_the_frames(tmp_path):

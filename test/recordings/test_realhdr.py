@@ -4,9 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from rehdr_ros.events import voxel_grid
 from rehdr_ros.recordings import BagRecording, RealHdrRecording, Recording, RecordingError, open_recording
-from rehdr_ros.training.export import export_folder, intervals
+from rehdr_ros.training.export import export_folder, grid_of, paired
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +26,13 @@ def test_frames_and_grids_are_those_of_the_bag(exported, simulated_bag):
     recording = open_recording(exported, fps=10)
     assert isinstance(recording, RealHdrRecording) and isinstance(recording, Recording)
     assert (recording.encoding, recording.event_size, list(recording.events())) == ("voxel_grid", None, [])
-    expected = list(intervals(BagRecording(simulated_bag)))
+    expected = list(paired(BagRecording(simulated_bag)))
     frames = list(recording.messages(event_time_offset=1.0))
     assert [frame.stamp_ns for frame in frames] == [k * 10**8 for k in range(len(expected))]
-    for read, (frame, t0, events) in zip(frames, expected, strict=True):
-        np.testing.assert_array_equal(read.image, frame.image)
+    for read, job in zip(frames, expected, strict=True):
+        np.testing.assert_array_equal(read.image, job.frame.image)
         assert (read.grid.shape, read.grid.dtype) == ((5, 48, 64), np.float32)
-        np.testing.assert_array_equal(read.grid, voxel_grid(events, t0, frame.stamp_ns, 5, 48, 64))
+        np.testing.assert_array_equal(read.grid, grid_of(job, 5))
     assert any(np.abs(frame.grid).sum() > 100 for frame in frames)
     assert recording.notes == []
 

@@ -141,12 +141,6 @@ def test_events_at_the_very_stamp_of_a_frame_belong_to_it(tmp_path):
     assert sums(tmp_path) == [0, 4, 2, 1]
 
 
-def test_an_event_that_comes_too_late_joins_the_next_grid(tmp_path):
-    write_frames(tmp_path / "bag", [0, 10, 20], [(1, 12_000), (11_000, 9_000), (25_000,)])
-    export_folder(tmp_path / "bag", tmp_path, "x", 2)
-    assert sums(tmp_path) == [0, 1, 3]
-
-
 def test_frames_without_events_do_not_gather(tmp_path):
     stamps = list(range(0, 600, 10))
     write_frames(tmp_path / "bag", stamps, [(5_000,)])

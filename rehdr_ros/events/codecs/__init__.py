@@ -1,4 +1,7 @@
-"""Codecs of event_camera_msgs packets: one module an encoding, each with a streaming Decoder, some with an Encoder."""
+"""Codecs of event_camera_msgs packets: one module an encoding, each with a streaming Decoder.
+
+Some have an Encoder; those that come in Prophesee's RAW files too tell how, in RAW.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from types import ModuleType
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.events.codecs import evt2, evt3, evt21, evt21_legacy, libcaer, libcaer_cmp, mono, trigger
+from rehdr_ros.events.codecs.prophesee import RawFormat
 from rehdr_ros.events.codecs.stream import Decoder, Encoder
 
 CODECS: dict[str, ModuleType] = {
@@ -34,6 +38,11 @@ def make_encoder(encoding: str, width: int, height: int) -> Encoder:
     Raises ValueError for an encoding that is not among ENCODERS, and for an image larger than it can hold.
     """
     return _codec(encoding, ENCODERS).Encoder(width, height)
+
+
+def raw_formats() -> dict[str, RawFormat]:
+    """By encoding, those that Prophesee's RAW files may have."""
+    return {encoding: codec.RAW for encoding, codec in CODECS.items() if hasattr(codec, "RAW")}
 
 
 def _codec(encoding: str, known: list[str]) -> ModuleType:

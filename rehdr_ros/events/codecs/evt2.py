@@ -16,6 +16,7 @@ from rehdr_ros.jit import kernel, sealed
 
 OFF, ON, TIME_HIGH, TRIGGER, OTHERS, CONTINUED = 0, 1, 8, 10, 14, 15
 HIGH_BITS, LOW_BITS = 28, 6
+RAW = prophesee.RawFormat("EVT2", "<u4", 28, 0, HIGH_BITS, LOW_BITS)
 GLITCH = 1 << HIGH_BITS - 1  # in half a period no sensor is silent: what steps back less is no wrap
 
 

@@ -23,6 +23,8 @@ from rehdr_ros.events.codecs.masks import bit_count, within
 from rehdr_ros.events.codecs.prophesee import HIGH, LOCKED, add_counts, take_high
 from rehdr_ros.jit import kernel
 
+RAW = prophesee.RawFormat("EVT21", "<u8", 60, 32, HIGH_BITS, LOW_BITS)
+
 # A power of two times a de Bruijn sequence has its exponent's own five bits on top.
 _DE_BRUIJN = 0x077CB531
 _EXPONENT = np.zeros(32, np.int64)

@@ -8,6 +8,8 @@ from rehdr_ros.events.codecs import evt21
 from rehdr_ros.events.packet import Packet
 from rehdr_ros.jit import sealed
 
+RAW = evt21.RAW._replace(name="EVT21 legacy", kind=28, high=0)
+
 
 class Decoder(evt21.Decoder):
     """As for evt21."""

@@ -20,6 +20,7 @@ ADDR_Y, ADDR_X, VECT_BASE_X, VECT_12, VECT_8, TIME_LOW, TIME_HIGH = 0, 2, 3, 4, 
 CONTINUED_4, PADDING, TRIGGER, OTHERS, CONTINUED_12 = 7, 9, 10, 14, 15
 ON = 1 << 11
 GLITCH = 10  # steps of TIME_HIGH, 41 ms, as in event_camera_codecs
+RAW = prophesee.RawFormat("EVT3", "<u2", 12, 0, 12, 12, steps_back=1)
 
 _VECTOR = 32  # pixels of a VECT_12, VECT_12, VECT_8 group, the only form that Prophesee's own decoder takes
 

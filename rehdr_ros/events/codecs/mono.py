@@ -15,6 +15,7 @@ class Decoder(stream.Decoder):
     """Every packet stands alone: a gap costs only the packets that are missing."""
 
     word, word_bytes = np.dtype("<u8"), 8
+    stamped_at_time_base = True
 
     def _decode(self, words: np.ndarray, packet: Packet) -> Events:
         return Events.of(*_decode(words, stream.time_base(packet), self.width, self.height, self._counts))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,35 @@ UNKNOWN = -1
 _SURPRISE_US = 2_000_000  # between sensor and stamps: no jitter, but a damaged word or a sensor that was reset
 _CONVINCING = 3  # surprises in a row
 _LATEST_US = 2**63 // 1000  # in ns, what int64 holds
+
+
+class RawFormat(NamedTuple):
+    """How Prophesee's RAW files name an encoding, and where their time begins.
+
+    name: as behind "% format", and the endianness where they tell one. TIME_HIGH words: of `word`, their
+    type 8 from bit `kind` on, the time's high `high_bits` from bit `high` on, in steps of 2**`low_bits` us.
+    steps_back: steps before the first such word at which Prophesee's tools begin to count.
+    """
+
+    name: str
+    word: str
+    kind: int
+    high: int
+    high_bits: int
+    low_bits: int
+    steps_back: int = 0
+
+    def start_ns(self, words: bytes) -> int | None:
+        """The file's time 0 by the sensor's clock: `is_time_shifting_enabled` in OpenEB's decoders.
+
+        None where no word tells the high bits of time.
+        """
+        values = np.frombuffer(words, self.word, len(words) // np.dtype(self.word).itemsize)
+        told = values[(values >> self.kind & 0xF) == 8]
+        if not len(told):
+            return None
+        high = int(told[0]) >> self.high & ((1 << self.high_bits) - 1)
+        return (max(high - self.steps_back, 0) << self.low_bits) * 1000
 
 
 class Decoder(stream.Decoder):

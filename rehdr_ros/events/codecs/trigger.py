@@ -12,6 +12,7 @@ class Decoder(stream.Decoder):
     """Packets of this encoding hold no events: what they hold is in `triggers`."""
 
     word, word_bytes = np.dtype("<u8"), 8
+    stamped_at_time_base = True
 
     def _decode(self, words: np.ndarray, packet: Packet) -> Events:
         t = stream.time_base(packet) + (words & np.uint64(0xFFFFFFFF)).astype(np.int64)

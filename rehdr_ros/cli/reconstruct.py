@@ -111,7 +111,7 @@ class _Run:
             for frame in chain([first] if first else [], frames):
                 if pipeline.registration_problem and not frame.info.reset_reason:
                     raise InputError(pipeline.registration_problem)
-                pictures = {product: getattr(frame, product.attribute) for product in self._products}
+                pictures = {product: frame.picture(product.attribute) for product in self._products}
                 row = row_of(frame.info, frame.stamp_ns, frame.info.event_fit, frame.info.durations)
                 results.write(pictures, row)
                 asked = self._interruption.asked

@@ -81,7 +81,7 @@ class Outputs:
         return message
 
     def _publish_image(self, product: Product, frame: HdrFrame, settings: Parameters, header: Header) -> None:
-        image = getattr(frame, product.attribute)
+        image = frame.picture(product.attribute)
         if image is not None:
             encoding = getattr(settings, f"{product.name}_encoding", product.encoding)
             self._images[product].publish(image_to_message(image, encoding, header))

@@ -13,6 +13,7 @@ import torch
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Calibration, Events, Exposure, Frame, Packet, warm_up
 from rehdr_ros.events.codecs import CODECS
+from rehdr_ros.network import Estimate
 from rehdr_ros.reconstruction.config import PipelineConfig
 from rehdr_ros.reconstruction.event_image import event_image
 from rehdr_ros.reconstruction.event_model import EventModel, Fit
@@ -98,6 +99,12 @@ class HdrFrame:
     def cause(self) -> np.ndarray | None:
         """What each pixel rests on, an index of products.CAUSES, (H, W) uint8; None as of `uncertainty`."""
         return self._plane("cause", lambda cause: cause.astype(np.uint8))
+
+    def picture(self, name: str) -> np.ndarray | None:
+        """That attribute; or of network.Estimate a plane as it is, (H, W), None where the network gave none."""
+        if name in Estimate._fields and not hasattr(HdrFrame, name):
+            return self._plane(name, np.ascontiguousarray)
+        return getattr(self, name)
 
     def _plane(self, name: str, convert: Callable[[np.ndarray], np.ndarray]) -> np.ndarray | None:
         return convert(self.planes[name].array()[0, 0]) if name in self.planes else None

@@ -17,7 +17,7 @@ from rehdr_ros.recordings import BagRecording
 from rehdr_ros.recordings.results.folder import read_picture
 
 TOPICS = {"uncertainty": "/hdr/uncertainty", "cause": "/hdr/cause"}
-ANOTHER = Product("another", "uncertainty", "32FC1", ".exr", "hdr/another", offline=False, plane=Plane("a test"))
+ANOTHER = Product("another", "sigma", "32FC1", ".exr", "hdr/another", offline=False, plane=Plane("a test"))
 
 
 @pytest.fixture

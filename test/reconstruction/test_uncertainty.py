@@ -49,6 +49,8 @@ def test_uncertainty_is_the_networks_in_stops_of_log2(make, frames, tiny_weights
     assert (frame.uncertainty.dtype, frame.cause.dtype) == (np.float32, np.uint8)
     np.testing.assert_allclose(frame.uncertainty, estimate.sigma[0, 0].numpy() / math.log(2), rtol=1e-4)
     np.testing.assert_array_equal(frame.cause, estimate.cause[0, 0].numpy())
+    np.testing.assert_array_equal(frame.picture("uncertainty"), frame.uncertainty)
+    np.testing.assert_allclose(frame.picture("sigma"), estimate.sigma[0, 0].numpy(), rtol=1e-4)
     clipped = (frames[0] > 250).any(2)
     assert (frame.cause[~clipped] == CAUSES.index("measured")).all() and frame.cause[clipped].min() > 0
 
@@ -95,7 +97,7 @@ def _one_by_one(pipeline, frames):
 def test_networks_of_relative_radiance_have_none(make, frames, tmp_path):
     save_checkpoint(Rehdr(RehdrConfig(base_channels=4, radiance="relative")), tmp_path / "relative.safetensors")
     (frame,) = through(make(tmp_path / "relative.safetensors"), frames[:1])
-    assert (frame.uncertainty, frame.cause) == (None, None)
+    assert (frame.uncertainty, frame.cause, frame.picture("sigma")) == (None, None, None)
 
 
 def test_where_the_network_gives_no_number_the_pixel_is_lost(make, frames, tmp_path):

@@ -9,17 +9,8 @@ from rehdr_ros.reconstruction import HdrPipeline
 from rehdr_ros.reconstruction.event_model import Fit
 
 UNCERTAINTY_HELP = "write each pixel's uncertainty, in stops, and its cause, too"
-_FIGURES = (
-    "events",
-    "clipped_fraction",
-    "tonemapped_clipped_fraction",
-    "dropped_events",
-    "late_events",
-    "lost_packets",
-    "skipped_frames",
-    "state_age",
-    "event_latency",
-)
+_FIGURES = ("events", "clipped_fraction", "tonemapped_clipped_fraction", "dropped_events", "late_events")
+_FIGURES += ("lost_packets", "skipped_frames", "state_age", "event_latency")
 
 
 def require_products(products: Iterable[Product], pipeline: HdrPipeline) -> None:

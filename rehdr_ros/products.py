@@ -1,4 +1,4 @@
-"""What becomes of a frame: every picture of it, where it is published and how it is kept."""
+"""What becomes of a frame: every picture of it, where it is published and how it is written."""
 
 from __future__ import annotations
 

@@ -32,11 +32,11 @@ def in_order(
             last, count = frame, count + 1
             events, frame = events[before:], next(frames, None)
             if frame is None and count > 1 and last.stamp_ns - offset_ns < began:
-                raise _never_meet(f"end at {_s(last.stamp_ns)}", f"begin at {_s(began + offset_ns)}")
+                raise _disjoint(f"end at {_s(last.stamp_ns)}", f"begin at {_s(began + offset_ns)}")
         yield events
     second = next(frames, None)
     if not count and second and began is not None:
-        raise _never_meet(f"begin at {_s(frame.stamp_ns)}", f"end at {_s(ended + offset_ns)}")
+        raise _disjoint(f"begin at {_s(frame.stamp_ns)}", f"end at {_s(ended + offset_ns)}")
     yield from (left for left in (frame, second) if left is not None)
     yield from frames
 
@@ -45,5 +45,5 @@ def _s(ns: int) -> str:
     return f"{ns * 1e-9:.3f} s"
 
 
-def _never_meet(frames: str, events: str) -> RecordingError:
+def _disjoint(frames: str, events: str) -> RecordingError:
     return RecordingError(f"the frames {frames}, the events {events}: by one clock? (unit, event_time_offset)")

@@ -19,7 +19,7 @@ def select(messages: Iterable[T], start: float | None = None, stop: float | None
 
     start, stop: s after the first frame's stamp; the frames' stamps alone decide, whatever clock the events have.
     Events are left out up to the last frame before `start`, and behind the first frame that is more than 0.1 s later
-    than `stop`, where the reading ends. Events between frames stay: they belong to the next one that is kept.
+    than `stop`, where the reading ends. Events between frames stay: they belong to the next one that passes.
     Everything else passes.
     Raises InputError for a range or a step that is none, for a range without a frame, and for a step over frames with
     voxel grids, which can't be joined.
@@ -32,7 +32,7 @@ def select(messages: Iterable[T], start: float | None = None, stop: float | None
 
 
 def _select(messages: Iterable[T], start_ns: float, stop_ns: float, every: int) -> Iterator[T]:
-    first_ns, at, kept, waiting = None, 0, 0, []  # waiting: events since the last frame, which the next one may need
+    first_ns, at, count, waiting = None, 0, 0, []  # waiting: events since the last frame, which the next one may need
     for message in messages:
         if isinstance(message, Frame):
             first_ns = message.stamp_ns if first_ns is None else first_ns
@@ -45,15 +45,15 @@ def _select(messages: Iterable[T], start_ns: float, stop_ns: float, every: int) 
                 if every > 1 and message.grid is not None:
                     raise InputError(f"every {every}th frame: voxel grids of several frames can't be joined into one")
                 yield from waiting
-                if kept % every == 0:
+                if count % every == 0:
                     yield message
-                kept += 1
+                count += 1
             waiting.clear()
-        elif isinstance(message, Packet | Events) and start_ns and not kept:
+        elif isinstance(message, Packet | Events) and start_ns and not count:
             if first_ns is not None:
                 waiting.append(message)
         else:
             yield message
-    if first_ns is not None and not kept:
+    if first_ns is not None and not count:
         part = f"from {start_ns * 1e-9:g} s to {stop_ns * 1e-9:g} s"
         raise InputError(f"no frame {part} after the first; the last one read is at {at * 1e-9:.3f} s")

@@ -18,7 +18,8 @@ from results_folder import (
     write_rows,
 )
 
-from rehdr_ros.recordings import read_exr
+from rehdr_ros.products import NAMED, Plane, Product
+from rehdr_ros.recordings import read_exr, write_exr
 from rehdr_ros.report import write_report
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
@@ -219,6 +220,22 @@ def test_uncertainty_in_colours_and_what_it_rests_on(show, whole):
     colours_of = "keys => keys.map((key) => getComputedStyle(key).backgroundColor)"
     keys = page.eval_on_selector_all("#planes .legend i", colours_of)
     assert keys == [f"rgb({red}, {green}, {blue})" for red, green, blue in shown] and len(set(shown)) == 4
+
+
+def test_another_row_of_the_table_is_shown_on_its_own_scale(show, write_results, monkeypatch):
+    row = Product("trust", "trust", "32FC1", ".exr", plane=Plane("a test", span=(0.0, 1.0)))
+    monkeypatch.setitem(NAMED, row.name, row)
+    folder = write_results(frames=1)
+    (folder / row.name).mkdir()
+    write_exr(folder / row.file(0), np.tile(np.linspace(0, 1, WIDTH, dtype=np.float32), (HEIGHT, 1)))
+    page = show(write_report(folder))
+    figure = page.locator("#planes figure").last
+    assert figure.locator(".ticks span").all_text_contents() == ["0", "1/4", "1/2", "0.75", "1"]
+    assert figure.locator("figcaption").text_content().endswith("trust: a test")
+    known = canvas(page, "#plane-uncertainty")[0].astype(int)  # whose values are as evenly spread, over a logarithm
+    np.testing.assert_allclose(canvas(page, "#plane-trust")[0], known, atol=3)
+    figure.locator("canvas").hover(position={"x": 1, "y": 1})
+    assert page.text_content("#probe-text").endswith(" · trust 0")
 
 
 def test_events_over_as_much_of_the_frame_as_wanted(show, whole):

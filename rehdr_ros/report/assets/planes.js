@@ -20,7 +20,7 @@
   const scale = ({ span, unit }) => {
     const [low, ...ticks] = RAMP.map((_, k) => said(valueAt(k / (RAMP.length - 1), span)));
     const [least, most] = span[0] > 0 ? ["≤ ", "≥ "] : ["", ""], high = ticks.pop();
-    const all = [`${least}${low}`, ...ticks, `${most}${high} ${unit}`];
+    const all = [`${least}${low}`, ...ticks, `${most}${high} ${unit}`.trim()];
     const style = `background: linear-gradient(to right, ${RAMP.map(css).join(", ")})`;
     return [make("div", { class: "ramp", style }),
       make("div", { class: "ticks" }, ...all.map((text) => make("span", {}, text)))];

@@ -11,10 +11,10 @@ import numpy as np
 
 from rehdr_ros.events import Events, Frame
 from rehdr_ros.recordings.errors import RecordingError
-from rehdr_ros.recordings.merge import in_order
+from rehdr_ros.recordings.recording import Uncalibrated
 
 
-class Aedat4Recording:
+class Aedat4Recording(Uncalibrated):
     """The events and frames of an AEDAT4 file; its stamps are ROS time already. See Recording.
 
     Every iteration opens the file anew and streams it.
@@ -34,15 +34,6 @@ class Aedat4Recording:
         self.event_size = tuple(reader.getEventResolution())
         self.counters: dict[str, int] = {}
         self.notes: list[str] = []
-
-    def messages(self, cameras: bool = False, event_time_offset: float = 0.0) -> Iterator[Events | Frame]:
-        """See Recording; there is no calibration in such a file. Raises RecordingError."""
-        if cameras:
-            raise RecordingError(f"{self.path} holds no calibration of its cameras")
-        return in_order(self.events(), self.frames(), event_time_offset)
-
-    def camera_info(self) -> None:
-        """Not known."""
 
     def events(self) -> Iterator[Events]:
         """The events in batches, t in ROS ns."""

@@ -9,13 +9,13 @@ from rehdr_ros.events import Events, Frame, Packet, make_decoder
 from rehdr_ros.events.codecs import raw_formats
 from rehdr_ros.recordings.errors import RecordingError
 from rehdr_ros.recordings.image_folder import ImageFolder
-from rehdr_ros.recordings.merge import in_order
 from rehdr_ros.recordings.raw_header import read_raw_header
+from rehdr_ros.recordings.recording import Uncalibrated
 
 _CHUNK = 1 << 18  # bytes, of whole words; decoded at most 20 MB
 
 
-class RawRecording:
+class RawRecording(Uncalibrated):
     """A Prophesee RAW file (EVT 2, 2.1, 3) and the frames of another camera as a folder of images; see Recording.
 
     The events' times are the sensor's, from the start of the file as in Prophesee's own tools; the frames' stamps must
@@ -33,20 +33,11 @@ class RawRecording:
         self.counters: dict[str, int] = {}
         self.notes = frames.notes if frames else []
 
-    def messages(self, cameras: bool = False, event_time_offset: float = 0.0) -> Iterator[Events | Frame]:
-        """See Recording; there is no calibration in such a file."""
-        if cameras:
-            raise RecordingError(f"{self.path} holds no calibration of its cameras")
-        return in_order(self.events(), self.frames(), event_time_offset)
-
     def frames(self) -> Iterator[Frame]:
         """The frames. Raises RecordingError where there are none, and for an unreadable one."""
         if self._frames is None:
             raise RecordingError(f"{self.path} holds events alone: name the folder of its frames, and their timestamps")
         return self._frames.frames()
-
-    def camera_info(self) -> None:
-        """Not known."""
 
     def events(self) -> Iterator[Events]:
         """The events in batches, t in ns from the start of the file."""

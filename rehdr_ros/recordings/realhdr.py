@@ -15,6 +15,7 @@ from rehdr_ros.recordings.errors import RecordingError
 from rehdr_ros.recordings.frame_file import IMAGE_SUFFIXES, files_in, read_image
 from rehdr_ros.recordings.image_folder import even_stamps
 from rehdr_ros.recordings.natural_order import natural_order
+from rehdr_ros.recordings.recording import Uncalibrated
 
 SUFFIXES = {"LDR": IMAGE_SUFFIXES, "HDR": (".hdr", ".exr"), "event": (".npy",)}
 KINDS = tuple(SUFFIXES)  # the folders below a root
@@ -22,7 +23,7 @@ KINDS = tuple(SUFFIXES)  # the folders below a root
 _FPS = 25.0
 
 
-class RealHdrRecording:
+class RealHdrRecording(Uncalibrated):
     """A sequence in RealHDR's layout, ROOT/{LDR,event}/NAME/*, paired by natural sort order; see Recording.
 
     path: ROOT/LDR/NAME, or ROOT where it has one sequence. Frame k is stamped k/fps s, and has its grid, float32
@@ -43,15 +44,6 @@ class RealHdrRecording:
         self._stamps_ns = even_stamps(len(self._names["LDR"]), _FPS if fps is None else fps)
         self.counters: dict[str, int] = {}
         self.notes = [f"{self.path} tells no times: frames taken as {_FPS:g} a second"] if fps is None else []
-
-    def messages(self, cameras: bool = False, event_time_offset: float = 0.0) -> Iterator[Frame]:
-        """The frames with their grids; there is no calibration in such folders."""
-        if cameras:
-            raise RecordingError(f"{self.path} holds no calibration of its cameras")
-        return self.frames()
-
-    def camera_info(self) -> None:
-        """Not known."""
 
     def events(self) -> Iterator[Events]:
         """None: there are grids instead."""

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from rehdr_ros.events import Calibration, Events, Exposure, Frame, Packet
+from rehdr_ros.recordings.errors import RecordingError
+from rehdr_ros.recordings.merge import in_order
 
 
 @runtime_checkable
@@ -53,3 +55,16 @@ class Recording(Protocol):
     def camera_info(self) -> Any | None:
         """A sensor_msgs/msg/CameraInfo of the frames' camera, for BagWriter.write_camera_info; None where unknown."""
         ...
+
+
+class Uncalibrated:
+    """A base of recordings whose files hold no calibration of the cameras; their events come decoded."""
+
+    def messages(self, cameras: bool = False, event_time_offset: float = 0.0) -> Iterator[Events | Frame]:
+        """See Recording. Raises RecordingError for cameras."""
+        if cameras:
+            raise RecordingError(f"{self.path} holds no calibration of its cameras")
+        return in_order(self.events(), self.frames(), event_time_offset)
+
+    def camera_info(self) -> None:
+        """Not known."""

@@ -62,19 +62,15 @@ def timeline(table: Table, bins: int = BINS) -> Timeline:
     columns = table.columns
     times = table.durations
     latency = {"latency": times.pop("latency")} if "latency" in times else {}
+    clipped = {
+        "LDR": 100 * columns.get("clipped_fraction", none),
+        "tone-mapped HDR": 100 * columns.get("tonemapped_clipped_fraction", none),
+    }
     plan = [
         ("Event rate", "events/s", False, {"events": columns.get("events", none) / intervals}),
         ("Frame rate", "frames/s", False, {"frames": 1 / intervals}),
         ("Time a frame", "ms", True, latency | times),
-        (
-            "Clipped pixels",
-            "%",
-            False,
-            {
-                "LDR": 100 * columns.get("clipped_fraction", none),
-                "tone-mapped HDR": 100 * columns.get("tonemapped_clipped_fraction", none),
-            },
-        ),
+        ("Clipped pixels", "%", False, clipped),
     ]
     panels = []
     for title, unit, log, values in plan:

@@ -10,8 +10,8 @@ from typing import NamedTuple
 class Plane(NamedTuple):
     """How the values of an (H, W) picture are told: its caption, and their unit, both noted in OpenEXR files.
 
-    span: of the report's scale, logarithmic where it doesn't begin at 0. levels: what the values 0, 1, ... stand
-    for, none where they are amounts.
+    span: of the report's scale, logarithmic where it doesn't begin at 0. levels: what the values 0, 1, ...
+    stand for, none where they are amounts.
     """
 
     about: str
@@ -50,8 +50,8 @@ CAUSES = ("measured", "carried by events", "filled", "lost")
 """By value of the cause: the frame shows it; events since it was exposed; its surroundings; nothing."""
 _SIGMA = Plane("one sigma of log2 luminance", "stops", (1 / 64, 4.0))
 _CAUSE = Plane(
-    "what a pixel rests on: measured where the frame shows it; where the frame clips, carried on by the events "
-    "since it was last exposed, or filled from its surroundings, or nothing is known: lost",
+    "what a pixel rests on: measured where the frame shows it; where the frame clips, carried on by the "
+    "events since it was last exposed, or filled from its surroundings, or nothing is known: lost",
     levels=CAUSES,
 )
 

@@ -24,14 +24,14 @@ def read_image(message: Image | CompressedImage) -> np.ndarray:
 
 
 def image_to_message(image: np.ndarray, encoding: str, header: Header) -> Image:
-    """An image as a message of the encoding: RGB (H, W, 3), luminance where that is grey; or one channel (H, W)."""
+    """A message of the encoding: of RGB (H, W, 3), luminance where that is grey; or of one channel (H, W)."""
     height, width = image.shape[:2]
     step, data = pack_image(image, encoding)
     return Image(header=header, height=height, width=width, encoding=encoding, step=step, data=data)
 
 
 def image_to_jpeg(image: np.ndarray, encoding: str, quality: int, header: Header) -> CompressedImage:
-    """An RGB (H, W, 3) image, uint8, as image_transport would send its message of that encoding; quality: 1 to 100."""
+    """As image_transport would send an RGB image, uint8 (H, W, 3), of that encoding; quality: 1 to 100."""
     format, data = encode_jpeg(image, encoding, quality)
     return CompressedImage(header=header, format=format, data=data)
 

@@ -1,4 +1,4 @@
-"""A recording through rehdr_node and back: the node as its own process, everything over DDS on this machine."""
+"""A recording through rehdr_node and back: the node as its own process, over DDS on this machine."""
 
 import os
 import subprocess
@@ -28,8 +28,8 @@ _DRAIN_SECONDS = 60  # without a frame, after which the rest counts as lost
 class LiveRun:
     """Plays a bag's events and frames to a rehdr_node, which it starts, and records these products of it.
 
-    bag_in: with one events and one image topic; bag_out: written; log: of the node. After `play`, `frames` is the
-    number of frames that came back whole, `arrivals` the monotonic s at which their HDR images came.
+    bag_in: with one events and one image topic; bag_out: written; log: of the node. After `play`, `frames` is
+    the number of frames that came back whole, `arrivals` the monotonic s at which their HDR images came.
     """
 
     def __init__(self, bag_in: Path, bag_out: Path, log: Path, config: PipelineConfig, products: Iterable[Product]):
@@ -41,7 +41,7 @@ class LiveRun:
         self.arrivals: list[float] = []
 
     def play(self) -> Iterator[str]:
-        """Run from start to end; yields the topic of each message played. Raises Failure if the node does not start."""
+        """Run from start to end; yields each played message's topic. Raises Failure if the node does not start."""
         os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
         os.environ.setdefault("ROS_DOMAIN_ID", "87")
         start_ros(signals=SignalHandlerOptions.ALL)

@@ -9,7 +9,7 @@ _ENCAPSULATION = 4  # bytes; alignment counts from behind them
 
 
 def plain_cdr(raw: bytes | bytearray | memoryview, what: str) -> tuple[memoryview, str]:
-    """The fields' bytes, and their byte order as struct writes it. Raises ValueError where it is not plain CDR."""
+    """The fields' bytes, and their byte order as struct writes it. Raises ValueError for other CDR."""
     raw = memoryview(raw).cast("B")
     order = _ORDERS.get(bytes(raw[:2]))
     if order is None:

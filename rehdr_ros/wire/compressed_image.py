@@ -19,14 +19,15 @@ _TO_RGB = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}
 
 
 def decode_compressed(format: str, data: bytes | bytearray | memoryview | np.ndarray) -> np.ndarray:
-    """The image of a CompressedImage: uint8 or uint16 (PNG), (H, W) for grey, else (H, W, 3) in RGB without alpha.
+    """The image of a CompressedImage: uint8 or uint16 (PNG), (H, W), or (H, W, 3) in RGB without alpha.
 
-    `format` is "jpeg", "png" or what image_transport writes, "ENCODING; jpeg compressed STORED": the encoding of the
-    camera's image and that of the pixels in the file, which is the camera's where STORED is missing. It tells whether
-    grey pixels are a Bayer mosaic, which is demosaiced. The colours are the file's own, whatever order STORED names.
+    `format` is "jpeg", "png" or what image_transport writes, "ENCODING; jpeg compressed STORED": the encoding
+    of the camera's image and that of the pixels in the file, which is the camera's where STORED is missing.
+    It tells whether grey pixels are a Bayer mosaic, which is demosaiced. The colours are the file's own,
+    whatever order STORED names.
 
-    Raises ValueError for other codecs, for depth images and for files that are damaged or end too early. Damage in the
-    middle of a JPEG can't be seen: it has no checksum.
+    Raises ValueError for other codecs, for depth images and for files that are damaged or end too early.
+    Damage in the middle of a JPEG can't be seen: it has no checksum.
     """
     stored = _stored_encoding(format)
     octets = bytes(data)
@@ -45,7 +46,7 @@ def decode_compressed(format: str, data: bytes | bytearray | memoryview | np.nda
 
 
 def encode_jpeg(image: np.ndarray, encoding: str, quality: int) -> tuple[str, array.array]:
-    """The format and the data of a CompressedImage of an RGB image, uint8 (H, W, 3), as image_transport writes them.
+    """Format and data of a CompressedImage of an RGB image, uint8 (H, W, 3), as image_transport writes them.
 
     encoding: of the raw topic beside it, rgb8, bgr8 or mono8; the file of mono8 is grey. quality: 1 to 100.
     """
@@ -66,7 +67,7 @@ def _stored_encoding(format: str) -> str:
 
 
 def _require_whole_file(format: str, octets: bytes) -> None:
-    """Refuse what decoders, depending on their version, fill up with grey. Cameras may pad a file behind its end."""
+    """Refuse what decoders, depending on their version, fill up with grey. Cameras may pad a file's end."""
     if octets.startswith(_JPEG):
         # Not the end of a thumbnail, which lies before the image's scan.
         whole = octets.rfind(_JPEG_END) > octets.rfind(_JPEG_SCAN) > 0

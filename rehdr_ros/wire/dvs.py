@@ -1,6 +1,6 @@
 """dvs_msgs/msg/EventArray, serialized -> Events. No ROS.
 
-An array of messages becomes one Python object per event in every ROS library; read from the bytes it is a few views.
+Every ROS library makes a Python object of each event; read from the bytes they are a few views.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def events_from_event_array(raw: bytes | bytearray | memoryview) -> EventArray:
 
 
 def _events(body: memoryview, count: int, order: str) -> Events:
-    # CDR aligns fields, not events, and x needs only even addresses: behind the 13 bytes of the first event (x 0, y 2,
-    # sec 4, nanosec 8, polarity 12) come x 14, y 16, sec 20, nanosec 24, polarity 28; and so on, every 16 bytes.
+    # CDR aligns fields, not events, and x needs only even addresses: behind the first event's 13 bytes (x 0,
+    # y 2, sec 4, nanosec 8, polarity 12) come x 14, y 16, sec 20, nanosec 24, polarity 28; so every 16 bytes.
     def column(code: str, offset: int, length: int = count) -> np.ndarray:
         return np.ndarray((length,), order + code, body, offset, (_EVENT,))
 

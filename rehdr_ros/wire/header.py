@@ -12,6 +12,6 @@ def stamp_to_ns(stamp: Any) -> int:
 
 
 def stamp_from_bytes(raw: bytes) -> int:
-    """header.stamp, ns, of a serialized message (plain CDR, of either byte order) that begins with a header."""
+    """header.stamp, ns, of a serialized message (plain CDR of either byte order) that has a header."""
     seconds, nanoseconds = struct.unpack_from("<iI" if raw[1] & 1 else ">iI", raw, 4)
     return seconds * _NS + nanoseconds

@@ -34,8 +34,8 @@ _LAYOUTS = {
     "bgr16": _Layout(np.uint16, 3, cv2.COLOR_BGR2RGB, cv2.COLOR_RGB2BGR),
     "rgba16": _Layout(np.uint16, 4, None, cv2.COLOR_RGB2RGBA),
     "bgra16": _Layout(np.uint16, 4, cv2.COLOR_BGRA2RGB, cv2.COLOR_RGB2BGRA),
-    # The letters are the mosaic's first two rows; OpenCV's name them from one pixel on, and its names that don't
-    # (COLOR_BayerRGGB2RGB, ...) came after 4.5.4, Ubuntu 22.04's.
+    # The letters are the mosaic's first two rows; OpenCV's name them from one pixel on, and its names that
+    # don't (COLOR_BayerRGGB2RGB, ...) came after 4.5.4, Ubuntu 22.04's.
     "bayer_rggb8": _Layout(np.uint8, 1, cv2.COLOR_BayerBG2RGB),
     "bayer_bggr8": _Layout(np.uint8, 1, cv2.COLOR_BayerRG2RGB),
     "bayer_gbrg8": _Layout(np.uint8, 1, cv2.COLOR_BayerGR2RGB),
@@ -44,8 +44,8 @@ _LAYOUTS = {
     "bayer_bggr16": _Layout(np.uint16, 1, cv2.COLOR_BayerRG2RGB),
     "bayer_gbrg16": _Layout(np.uint16, 1, cv2.COLOR_BayerGR2RGB),
     "bayer_grbg16": _Layout(np.uint16, 1, cv2.COLOR_BayerGB2RGB),
-    # YUV 4:2:2: luma and one of the two chromas for each pixel. OpenCV takes it for BT.601 in video range, white at
-    # Y = 235, as cameras send it; what a full-range camera has above that clips.
+    # YUV 4:2:2: luma and one of the two chromas for each pixel. OpenCV takes it for BT.601 in video range,
+    # white at Y = 235, as cameras send it; what a full-range camera has above that clips.
     "uyvy": _Layout(np.uint8, 2, cv2.COLOR_YUV2RGB_UYVY),
     "yuv422": _Layout(np.uint8, 2, cv2.COLOR_YUV2RGB_UYVY),
     "yuyv": _Layout(np.uint8, 2, cv2.COLOR_YUV2RGB_YUY2),
@@ -114,7 +114,7 @@ def encode_image(image: np.ndarray, encoding: str) -> tuple[int, np.ndarray]:
 
 
 def pack_image(image: np.ndarray, encoding: str) -> tuple[int, array.array]:
-    """The step and the data of an Image message of an RGB image (H, W, 3), luminance where the encoding is grey.
+    """Step and data of an Image message of RGB (H, W, 3), luminance where the encoding is grey.
 
     Or of one channel (H, W), for which only a grey encoding does. Raises ValueError as encode_image.
     """

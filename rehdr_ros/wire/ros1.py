@@ -17,7 +17,7 @@ _EVENT = np.dtype([("x", "<u2"), ("y", "<u2"), ("sec", "<u4"), ("nsec", "<u4"), 
 
 
 def events_from_ros1_event_array(raw: bytes | memoryview) -> EventArray:
-    """As events_from_event_array, from ROS 1's bytes. Raises ValueError where `raw` is cut off or too long."""
+    """As events_from_event_array, from ROS 1's bytes. Raises ValueError for a wrong length."""
     try:
         _, seconds, nanoseconds, name_bytes = struct.unpack_from("<IIII", raw)
         height, width, count = struct.unpack_from("<III", raw, 16 + name_bytes)

@@ -41,7 +41,7 @@ class LiveRun:
         self.arrivals: list[float] = []
 
     def play(self) -> Iterator[str]:
-        """Run from start to end; yields each played message's topic. Raises Failure if the node does not start."""
+        """Run from start to end; yields each played message's topic. Raises Failure if no node starts."""
         os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
         os.environ.setdefault("ROS_DOMAIN_ID", "87")
         start_ros(signals=SignalHandlerOptions.ALL)

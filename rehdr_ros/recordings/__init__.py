@@ -52,11 +52,12 @@ def open_recording(
     timestamps_unit: str | None = None,
     fps: float | None = None,
 ) -> Recording:
-    """The recording at `path`: a bag (folder, .mcap, .db3, .bag), AEDAT4, Prophesee RAW, or a RealHDR sequence.
+    """The recording at `path`: a bag (folder, .mcap, .db3, .bag), AEDAT4, Prophesee RAW, a RealHDR sequence.
 
-    events_topic, image_topic: of a bag; found by their types if not given. frames, timestamps, timestamps_unit: the
-    folder of the frames beside a RAW file, when they were taken and in what unit; see ImageFolder and read_timestamps.
-    fps: the frame rate where nothing else tells it: of RealHDR sequences, and of frames without timestamps.
+    events_topic, image_topic: of a bag; found by their types if not given. frames, timestamps,
+    timestamps_unit: the folder of the frames beside a RAW file, when they were taken and in what unit; see
+    ImageFolder and read_timestamps. fps: the frame rate where nothing else tells it: of RealHDR sequences,
+    and of frames without timestamps.
     Raises RecordingError where there is no such recording, and for an option that doesn't go with its kind.
     """
     path = Path(path)

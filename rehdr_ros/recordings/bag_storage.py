@@ -1,4 +1,4 @@
-"""The files of a bag: rosbag2 (mcap, sqlite3; split, compressed) and ROS 1's .bag, all read as ROS 2 messages."""
+"""The files of a bag: rosbag2 (mcap, sqlite3; split, compressed) and ROS 1's .bag, read as ROS 2 messages."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class Message(NamedTuple):
 class BagStorage:
     """The messages of a bag: a folder, or one of its .mcap, .db3 or .bag files.
 
-    Files that were compressed as a whole are unpacked once, into a temporary folder that goes with this object.
-    `topics`: all topics, name -> Topic. Every reading opens the files anew and streams them.
+    Files that were compressed as a whole are unpacked once, into a temporary folder that goes with this
+    object. `topics`: all topics, name -> Topic. Every reading opens the files anew and streams them.
     Raises RecordingError for a path that is no readable bag.
     """
 
@@ -104,7 +104,7 @@ class BagStorage:
             raise RecordingError(f"{file} is not a readable bag: {one_line(error)}") from error
 
     def _find_files(self) -> list[Path]:
-        """What to open: the bag itself, or its files one by one where no metadata says how they are stored."""
+        """The bag itself, or its files one by one where no metadata says how they are stored."""
         path = self.path
         if not path.exists():
             raise RecordingError(f"{path} does not exist")

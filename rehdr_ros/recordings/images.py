@@ -18,7 +18,7 @@ _BT709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)  # chromaticities 
 def write_exr(
     path: str | Path, image: np.ndarray, half: bool = False, notes: Mapping[str, str | float] | None = None
 ) -> None:
-    """Write linear RGB with BT.709 primaries, float32 (H, W, 3), or one channel, float32 (H, W), losslessly compressed.
+    """Write linear RGB with BT.709 primaries, (H, W, 3), or one channel, (H, W), float32, without loss.
 
     The header names the primaries; the one channel is called Y, which every viewer shows.
     As 32-bit floats or, half, as 16-bit floats clipped at 65504. notes: more attributes of the header.

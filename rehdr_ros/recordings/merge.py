@@ -15,7 +15,8 @@ def in_order(
 ) -> Iterator[Events | Frame]:
     """Each frame after the events up to its stamp; batches are cut for that.
 
-    event_time_offset: s from an event's t to the clock of the stamps; the events that come out keep their own.
+    event_time_offset: s from an event's t to the clock of the stamps; the events that come out keep their
+    own.
     Raises RecordingError where several frames lie all before the events, or all behind them.
     """
     offset_ns = round(event_time_offset * 1e9)

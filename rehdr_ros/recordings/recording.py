@@ -13,13 +13,13 @@ from rehdr_ros.recordings.merge import in_order
 
 @runtime_checkable
 class Recording(Protocol):
-    """What `open_recording` gives. Every iteration opens the files anew and streams them, with memory that stays flat.
+    """What `open_recording` gives. Every iteration opens the files anew and streams them, in flat memory.
 
-    path: what was opened. encoding: of the events; "decoded" where the file holds them so, "voxel_grid" where there are
-    grids instead, None where there are none. event_size: width and height of the event camera, None where every packet
-    tells it or nothing does. counters: what the decoding that was begun last has lost or found odd so far, by cause, as
-    far as events come decoded: for packets it is the pipeline that counts. notes: lines to tell the user, as what was
-    deduced and how.
+    path: what was opened. encoding: of the events; "decoded" where the file holds them so, "voxel_grid" where
+    there are grids instead, None where there are none. event_size: width and height of the event camera, None
+    where every packet tells it or nothing does. counters: what the decoding that was begun last has lost or
+    found odd so far, by cause, as far as events come decoded: for packets it is the pipeline that counts.
+    notes: lines to tell the user, as what was deduced and how.
     """
 
     path: Path
@@ -35,11 +35,12 @@ class Recording(Protocol):
     def messages(
         self, cameras: bool = False, event_time_offset: float = 0.0
     ) -> Iterator[Packet | Events | Frame | Exposure | Calibration]:
-        """What the pipeline takes, in order: Packet or, where a file holds them decoded, Events in ROS time; Frame.
+        """What the pipeline takes, in order: Packet or, where they come decoded, Events in ROS time; Frame.
 
-        A frame comes after its events, but for those that a bag holds later, and an Exposure before its frame's events
-        end. A Frame may bring a voxel grid instead of events. cameras: first the Calibration of both cameras.
-        event_time_offset: s that the pipeline adds to the times of events; here it sets the order alone.
+        A frame comes after its events, but for those that a bag holds later, and an Exposure before its
+        frame's events end. A Frame may bring a voxel grid instead of events. cameras: first the Calibration
+        of both cameras. event_time_offset: s that the pipeline adds to the times of events; here it sets the
+        order alone.
         Raises RecordingError, here or on the way, for what is missing, damaged or contradicts itself.
         """
         ...
@@ -53,7 +54,7 @@ class Recording(Protocol):
         ...
 
     def camera_info(self) -> Any | None:
-        """A sensor_msgs/msg/CameraInfo of the frames' camera, for BagWriter.write_camera_info; None where unknown."""
+        """sensor_msgs/msg/CameraInfo of the frames' camera, for BagWriter; None where unknown."""
         ...
 
 

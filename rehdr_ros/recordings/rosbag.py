@@ -36,12 +36,12 @@ _PACKED, _DEPTH = "/compressed", "/compressedDepth"  # what image_transport puts
 class BagRecording:
     """The events and frames of a bag: a folder, or one of its .mcap, .db3 or .bag files; see Recording.
 
-    Topics that are not named are found by their type; topics with messages come before empty ones, packets before
-    EventArrays, the camera's own images before those that were made of them, these before what tells of their pixels,
-    an image before its compressed sibling; then the names decide. `topics`: all topics, name -> Topic. `events_topics`,
-    `image_topics`: the candidates in that order. `events_topic`, `image_topic`: the choice, None where there is no
-    candidate.
-    Every iteration opens the bag anew and streams it, so that several may go on at once.
+    Topics that are not named are found by their type; topics with messages come before empty ones, packets
+    before EventArrays, the camera's own images before those that were made of them, these before what tells
+    of their pixels, an image before its compressed sibling; then the names decide. `topics`: all topics, name
+    -> Topic. `events_topics`, `image_topics`: the candidates in that order. `events_topic`, `image_topic`:
+    the choice, None where there is no candidate. Every iteration opens the bag anew and streams it, so that
+    several may go on at once.
     Raises RecordingError for a path that is no readable bag and for a named topic that is not there.
     """
 
@@ -101,7 +101,7 @@ class BagRecording:
         return self._stream({self._require(IMAGE_TYPES, self._choose(topic, IMAGE_TYPES, self.image_topics))})
 
     def camera_info(self) -> Any | None:
-        """The first CameraInfo beside the chosen images, a message as `read` gives it; None where there is none."""
+        """The first CameraInfo beside the chosen images, as `read` gives it; None where there is none."""
         topic = _sibling(self.image_topic or "")
         return next(self.read(topic), None) if topic in self._candidates((CAMERA_INFO,)) else None
 

@@ -15,14 +15,14 @@ _LATE_NS = 100_000_000  # what a bag may hold of a frame's events behind the fra
 
 
 def select(messages: Iterable[T], start: float | None = None, stop: float | None = None, every: int = 1) -> Iterator[T]:
-    """The frames from `start` to `stop`, both included, every n-th of them, and their events, in the order of messages.
+    """The frames from `start` to `stop`, both included, every n-th of them, and their events, in order.
 
-    start, stop: s after the first frame's stamp; the frames' stamps alone decide, whatever clock the events have.
-    Events are left out up to the last frame before `start`, and behind the first frame that is more than 0.1 s later
-    than `stop`, where the reading ends. Events between frames stay: they belong to the next one that passes.
-    Everything else passes.
-    Raises InputError for a range or a step that is none, for a range without a frame, and for a step over frames with
-    voxel grids, which can't be joined.
+    start, stop: s after the first frame's stamp; the frames' stamps alone decide, whatever clock the events
+    have. Events are left out up to the last frame before `start`, and behind the first frame that is more
+    than 0.1 s later than `stop`, where the reading ends. Events between frames stay: they belong to the next
+    one that passes. Everything else passes.
+    Raises InputError for a range or a step that is none, for a range without a frame, and for a step over
+    frames with voxel grids, which can't be joined.
     """
     if not 0 <= (start or 0) < math.inf or math.isnan(stop or 0) or (start or 0) > (math.inf if stop is None else stop):
         raise InputError(f"from {start} s to {stop} s: a part begins at 0 s or later, and ends after that")

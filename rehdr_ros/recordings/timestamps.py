@@ -21,9 +21,9 @@ _FURTHEST_NS = 1 << 62
 
 
 class Timestamps(NamedTuple):
-    """stamps_ns: int64 (N,). names: of the files, None where the file tells none. exposures: s, None where unknown.
+    """stamps_ns: int64 (N,). names: of the files, exposures: s, each None where the file tells none.
 
-    unit: that of the file. note: a line for the user where the unit was deduced, or gives an odd rate; else empty.
+    unit: of the file. note: for the user where the unit was deduced, or gives an odd rate; else empty.
     """
 
     stamps_ns: np.ndarray
@@ -34,17 +34,17 @@ class Timestamps(NamedTuple):
 
 
 def read_timestamps(path: str | Path, unit: str | None = None) -> Timestamps:
-    """The frames' stamps, from one line a frame: a number, a number and a file's name in either order, or a table.
+    """The frames' stamps, one line a frame: a number, a number and a file's name in either order, or a table.
 
-    Columns are separated by commas, semicolons or white space; empty lines and those that begin with # don't count.
-    A table has a first line of names, with or without # before it: a column whose name contains timestamp, time, stamp
-    or t as a word holds the stamps (the start's, where one is), one whose name begins with exposure the exposure times;
-    a column of words the files' names. A unit at the end of a name counts: timestamp_us, "time [ns]"; exposures without
-    one have that of the stamps.
+    Columns are separated by commas, semicolons or white space; empty lines and those that begin with # don't
+    count. A table has a first line of names, with or without # before it: a column whose name contains
+    timestamp, time, stamp or t as a word holds the stamps (the start's, where one is), one whose name begins
+    with exposure the exposure times; a column of words the files' names. A unit at the end of a name counts:
+    timestamp_us, "time [ns]"; exposures without one have that of the stamps.
 
-    unit: of the stamps, s, ms, us or ns. None: as a column's name says, else the one by which there are 2 to 500
-    frames a second. Raises RecordingError where that doesn't tell it, for an unreadable file, a line that doesn't fit,
-    and stamps that don't rise.
+    unit: of the stamps, s, ms, us or ns. None: as a column's name says, else the one by which there are 2 to
+    500 frames a second. Raises RecordingError where that doesn't tell it, for an unreadable file, a line that
+    doesn't fit, and stamps that don't rise.
     """
     path = Path(path)
     if unit is not None and unit not in UNITS:

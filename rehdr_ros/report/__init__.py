@@ -10,10 +10,10 @@ __all__ = ["INSTANTS", "write_report"]
 
 
 def write_report(folder: str | Path, output: str | Path | None = None, instants: int = INSTANTS) -> Path:
-    """Write the page about a results folder; returns its path, FOLDER/report.html where `output` is not given.
+    """Write the page about a results folder; returns its path, FOLDER/report.html if not `output`.
 
-    instants: how many frames the page holds, spread over the recording. Raises InputError where the folder holds no
-    frame, OSError where the page can't be written.
+    instants: how many frames the page holds, spread over the recording. Raises InputError where the folder
+    holds no frame, OSError where the page can't be written.
     """
     output = Path(output or Path(folder) / "report.html")
     page = html_page(gather(folder, instants))

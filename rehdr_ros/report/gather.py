@@ -40,7 +40,7 @@ class Instant:
 
 @dataclass(frozen=True)
 class Report:
-    """name: of the folder; demo: what report.json holds; notes: what is missing or was changed, in sentences."""
+    """name: of the folder; demo: what report.json holds; notes: what is missing or changed, in sentences."""
 
     name: str
     instants: list[Instant]
@@ -54,8 +54,8 @@ class Report:
 def gather(folder: str | Path, instants: int = INSTANTS) -> Report:
     """Everything that the page tells of a results folder, finished or interrupted.
 
-    Raises InputError where the folder holds no frame, that is no hdr/NNNNNN.exr with its tonemapped/NNNNNN.png,
-    and for less than one instant.
+    Raises InputError where the folder holds no frame, that is no hdr/NNNNNN.exr with its
+    tonemapped/NNNNNN.png, and for less than one instant.
     """
     if instants < 1:
         raise InputError(f"a report needs at least 1 instant, not {instants}")
@@ -133,7 +133,7 @@ def _half(image: np.ndarray) -> np.ndarray:
 
 
 def _linearisation(ldr: np.ndarray, radiance: np.ndarray) -> tuple[float, float]:
-    """The power that fits the well-exposed pixels, where the radiance is the linearised frame; 2.2 where there are few.
+    """The power that fits well-exposed pixels, whose radiance is the linearised frame's; 2.2 where few are.
 
     It brings the camera's response and the frame's exposure along, whatever they were.
     """

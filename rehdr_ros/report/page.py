@@ -90,7 +90,7 @@ def _packed(values: np.ndarray) -> str:
 
 
 def _events_alone(picture: np.ndarray) -> np.ndarray:
-    """Red and blue over white or grey, uint8 RGB -> RGBA: what has no colour was below the events and is left out."""
+    """uint8 RGB, red and blue over white or grey -> RGBA, without what has no colour: it was below them."""
     below = picture.min(2, keepdims=True).astype(np.float32)
     alpha = picture.max(2, keepdims=True) - below
     colour = (picture - below) * 255 / np.maximum(alpha, 1)

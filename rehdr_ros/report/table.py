@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Table:
-    """One row a frame. stamps: int64 ns; columns: name -> float64, NaN where there is no number; resets: reasons."""
+    """One row a frame. stamps: int64 ns; columns: name -> float64, NaN for no number; resets: reasons."""
 
     stamps: np.ndarray
     columns: dict[str, np.ndarray]

@@ -54,7 +54,7 @@ class Timeline:
 
 
 def timeline(table: Table, bins: int = BINS) -> Timeline:
-    """Series of rates, times and clipping, and marks for resets and losses. Peaks stay: a bin keeps its min and max."""
+    """Series of rates, times and clipping, marks for resets and losses. Peaks stay: a bin has min and max."""
     width = math.ceil(len(table) / bins)
     starts = np.arange(0, len(table), width)
     none = np.full(len(table), np.nan)

@@ -84,7 +84,7 @@ class BagWriter:
         self._typestore.register(get_types_from_msg(definition, msgtype))
 
     def write_raw(self, topic: str, msgtype: str, raw: bytes | memoryview, stamp_ns: int) -> None:
-        """Write a message that is CDR already. Raises RecordingError where `topic` already has another type."""
+        """Write a message that is CDR already. Raises RecordingError where `topic` has another type."""
         connection = self._connections.get(topic)
         if connection is None:
             connection = self._writer.add_connection(topic, msgtype, typestore=self._typestore)

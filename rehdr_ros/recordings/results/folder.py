@@ -31,8 +31,9 @@ _NAME = re.compile(r"(\d{6,})\.(exr|png)")
 class ResultWriter:
     """Writes the products of every frame, NAME/NNNNNN.exr or .png, and frames.csv. A context manager.
 
-    half: 16-bit EXR. notes: attributes of each radiance's EXR. count: frames that are there already, of a run that now
-    goes on; later ones are removed, and so is all else that an earlier run has left where there are none.
+    half: 16-bit EXR. notes: attributes of each radiance's EXR. count: frames that are there already, of a run
+    that now goes on; later ones are removed, and so is all else that an earlier run has left where there are
+    none.
     """
 
     def __init__(
@@ -66,8 +67,8 @@ class ResultWriter:
     def write(self, pictures: Mapping[Product, np.ndarray], row: Mapping[str, Any]) -> None:
         """One frame: its pictures, float32 for EXR and uint8 for PNG, and its row of frames.csv.
 
-        All rows have the same keys; `stamp_ns` is noted in the EXR too. Files are written in the background: the arrays
-        must stay as they are, and what fails, with OSError for one, is raised by a later call.
+        All rows have the same keys; `stamp_ns` is noted in the EXR too. Files are written in the background:
+        the arrays must stay as they are, and what fails, with OSError for one, is raised by a later call.
         """
         stamp = {"stampNs": str(row["stamp_ns"])}
         self._waiting.append([self._submit(*picture, stamp) for picture in pictures.items()])

@@ -1,4 +1,4 @@
-"""Linear radiance -> the code values of an HDR10 video: BT.2020 primaries, PQ transfer, Y'CbCr 4:2:0 in 10 bits."""
+"""Linear radiance -> code values of HDR10 video: BT.2020 primaries, PQ transfer, Y'CbCr 4:2:0, 10 bits."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def to_bt2020(rgb: np.ndarray) -> np.ndarray:
 
 
 def encode_pq(luminance: np.ndarray) -> np.ndarray:
-    """Display light in cd/m2 -> PQ signal in 0..1 (ST 2084's inverse EOTF); what is outside 0..10000 is clipped."""
+    """Display light in cd/m2 -> PQ signal in 0..1 (ST 2084's inverse EOTF), clipped outside 0..10000."""
     power = (np.clip(luminance, 0, PEAK) * np.float32(1 / PEAK)) ** np.float32(_M1)
     return ((_C1 + _C2 * power) / (1 + _C3 * power)) ** np.float32(_M2)
 
 
 def to_yuv420p10(signal: np.ndarray) -> np.ndarray:
-    """PQ R'G'B' of BT.2020, (H, W, 3) with even H and W -> planes of Y'CbCr, (3 H / 2, W) uint16, narrow range.
+    """PQ R'G'B' of BT.2020, (H, W, 3) with even H and W -> Y'CbCr planes, (3 H / 2, W) uint16, narrow range.
 
     The layout is that of FFmpeg's yuv420p10le. A chroma sample is the mean of the four pixels around it.
     """

@@ -24,8 +24,8 @@ _CRF = "0"  # the noise of 8-bit frames in the dark is more than 2 % of what is 
 
 
 class _Writer:
-    """Opens the stream at the first frame, which gives the size; an odd width or height, or one below `_least`, is
-    padded by repeating the last column or row. A context manager."""
+    """Opens the stream at the first frame, which gives the size; an odd width or height, or one below
+    `_least`, is padded by repeating the last column or row. A context manager."""
 
     _least = 2  # px
 
@@ -83,11 +83,12 @@ class VideoWriter(_Writer):
 
 
 class HdrVideoWriter(_Writer):
-    """Writes radiance, float32 linear RGB with BT.709 primaries, to an HDR10 video: HEVC Main 10, BT.2020, PQ.
+    """Writes radiance, float32 linear RGB with BT.709 primaries, to HDR10 video: HEVC Main 10, BT.2020, PQ.
 
-    white: cd/m2 of radiance 1.0; by default that of diffuse white in ITU-R BT.2408. What is above 4000 cd/m2, the peak
-    of the mastering display that the metadata names (SMPTE ST 2086), is clipped. light: the content's light levels
-    MaxCLL and MaxFALL in cd/m2 (`LightLevels`). The encoder is x265 as the PyAV wheels bring it, GPL too.
+    white: cd/m2 of radiance 1.0; by default that of diffuse white in ITU-R BT.2408. What is above 4000 cd/m2,
+    the peak of the mastering display that the metadata names (SMPTE ST 2086), is clipped. light: the
+    content's light levels MaxCLL and MaxFALL in cd/m2 (`LightLevels`). The encoder is x265 as the PyAV wheels
+    bring it, GPL too.
     """
 
     _dtype = np.float32
@@ -147,8 +148,8 @@ def require_encoders(hdr: bool) -> None:
 
 
 class LightLevels:
-    """MaxCLL and MaxFALL of a sequence (CTA-861.3): the brightest channel of any pixel, and the highest mean over a
-    frame of its pixels' brightest channels, in whole cd/m2."""
+    """MaxCLL and MaxFALL of a sequence (CTA-861.3): the brightest channel of any pixel, and the highest mean
+    over a frame of its pixels' brightest channels, in whole cd/m2."""
 
     def __init__(self, white: float = 203.0) -> None:
         self._white = white
@@ -166,5 +167,5 @@ class LightLevels:
 
 
 def display_light(radiance: np.ndarray, white: float) -> np.ndarray:
-    """What a display shall show, linear RGB with BT.2020 primaries in cd/m2, of radiance with BT.709 primaries."""
+    """Radiance with BT.709 primaries -> what a display shall show, linear RGB of BT.2020 in cd/m2."""
     return np.clip(to_bt2020(radiance) * np.float32(white), 0, _MASTERING_PEAK)

@@ -43,7 +43,7 @@ def write_hdr_video(folder: Path, fps: float, white: float) -> Iterator[None]:
 
 
 def write_bag(folder: Path, products: Iterable[Product], frame_id: str, camera_info: Any = None) -> Iterator[None]:
-    """FOLDER/bag with what the node would have published of these products, frame by frame, yielding after each.
+    """FOLDER/bag with what the node would have published of these products, yielding after each frame.
 
     With camera_info, a sensor_msgs/msg/CameraInfo of the frames' camera, its copies beside them.
     """

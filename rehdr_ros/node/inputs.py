@@ -10,10 +10,9 @@ from event_camera_msgs.msg import EventPacket
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from rehdr_ros import events
 from rehdr_ros.errors import InputError, one_line
-from rehdr_ros.events import Calibration, Frame
-from rehdr_ros.msg import Exposure
+from rehdr_ros.events import Calibration, Exposure, Frame
+from rehdr_ros.msg import Exposure as ExposureMessage
 from rehdr_ros.node.complaints import Complaints
 from rehdr_ros.node.conversions import image_from_message
 from rehdr_ros.node.graph import type_name
@@ -62,14 +61,13 @@ class Inputs:
         settings, depth = self._settings, self._settings.image_depth
         if settings.policy == "all":
             depth = max(depth, CROWDED)  # or a burst would lose, uncounted, what the policy keeps
-        packed = settings.image_transport == "compressed"
-        kind, callback = (CompressedImage, self._on_compressed) if packed else (Image, self._on_image)
+        kind = CompressedImage if settings.image_transport == "compressed" else Image
         try:
             self._subscribe_events()
-            self._subscribe(kind, "image_raw", callback, depth, "transport_lost_frames")
+            self._subscribe(kind, "image_raw", self._on_image, depth, "transport_lost_frames")
             self._subscribe(CameraInfo, "camera_info", self._on_camera_info, depth)
             self._subscribe(CameraInfo, "event_camera_info", self._on_event_camera_info, depth)
-            self._subscribe(Exposure, "exposure", self._on_exposure, depth)
+            self._subscribe(ExposureMessage, "exposure", self._on_exposure, depth)
         except Exception:
             self.close()
             raise
@@ -128,15 +126,12 @@ class Inputs:
             self._pipeline.add(array.events, array.size)
             self._sensor_size = array.size
 
-    def _on_image(self, message: Image) -> None:
+    def _on_image(self, message: Image | CompressedImage) -> None:
         with self._refusing("image_raw", "refused_frames"):
             self._tally["frames"] += 1
-            self._add_frame(message.header, image_from_message(message))
-
-    def _on_compressed(self, message: CompressedImage) -> None:
-        with self._refusing("image_raw", "refused_frames"):
-            self._tally["frames"] += 1
-            self._add_frame(message.header, decode_compressed(message.format, message.data))
+            packed = isinstance(message, CompressedImage)
+            image = decode_compressed(message.format, message.data) if packed else image_from_message(message)
+            self._add_frame(message.header, image)
 
     def _add_frame(self, header, image: np.ndarray) -> None:
         size = image.shape[1::-1]
@@ -159,10 +154,10 @@ class Inputs:
             with self._refusing(topic):
                 self._pipeline.add(Calibration(of, camera_from_message(message)))
 
-    def _on_exposure(self, message: Exposure) -> None:
+    def _on_exposure(self, message: ExposureMessage) -> None:
         with self._refusing("exposure"):
             seconds = message.exposure_time
-            self._pipeline.add(events.Exposure(stamp_to_ns(message.header.stamp), seconds * message.gain, seconds))
+            self._pipeline.add(Exposure(stamp_to_ns(message.header.stamp), seconds * message.gain, seconds))
 
     @contextmanager
     def _refusing(self, topic: str, counter: str = "") -> Iterator[None]:

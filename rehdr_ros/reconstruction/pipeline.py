@@ -3,6 +3,7 @@
 import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from functools import partial
@@ -121,7 +122,8 @@ class HdrPipeline:
         )
         self._tonemapper = ToneMapper(config.tonemap)
         self._event_model = EventModel(config.fixed_latency)
-        self._stream = self._new_stream()
+        self._stream = Stream(config)
+        self._use_latency()
         self._decode_seconds = 0.0
         self._changes: list[Callable[[], None]] = []
         self._lock = threading.Lock()
@@ -165,7 +167,10 @@ class HdrPipeline:
         reconstructor, changes = self._reconstructor, []
         if new & {"response", "white_level"}:
             response = Response(config.response, config.white_level)
-            changes += [partial(reconstructor.set_response, response), lambda: self._stream.reset("response")]
+            changes += [
+                partial(reconstructor.set_response, response),
+                lambda: self._stream.synchronizer.reset("response"),
+            ]
         if new & {f.name for f in fields(VoxelConfig)}:
             changes.append(partial(reconstructor.set_voxels, config))
         if "tonemap" in new:
@@ -313,7 +318,7 @@ class HdrPipeline:
     def reset(self, reason: str) -> None:
         """Forget the hidden state; the next frame starts anew and its info says why. Nothing that waits is lost."""
         with self._lock:
-            self._stream.reset(reason)
+            self._stream.synchronizer.reset(reason)
 
     def restart(self, reason: str) -> None:
         """Expect a new stream: forget the hidden state, what waits and the sensor's clock."""
@@ -325,14 +330,9 @@ class HdrPipeline:
     def activate(self) -> None:
         """As `restart`, with all that is counted at 0 again, and the frames' index."""
         with self._lock:
-            self._stream = self._new_stream()
+            self._stream = Stream(self.config)
             self._index = self._reconstructor.not_finite = self._reconstructor.fallbacks = 0
         self.restart("activation")
-
-    def _new_stream(self) -> Stream:
-        stream = Stream(self.config)
-        stream.latency_ns = _ns(self._event_model.latency)
-        return stream
 
     def take(self, now: float | None = None, flush: bool = False) -> Iterator[HdrFrame]:
         """The frames that may go, in order, each computed as it is asked for.
@@ -344,7 +344,7 @@ class HdrPipeline:
             with self._lock:
                 while self._changes:
                     self._changes.pop(0)()
-                job = self._stream.next(now, flush)
+                job = self._stream.synchronizer.next(now, flush)
                 decode, self._decode_seconds = (self._decode_seconds, 0.0) if job else (0.0, self._decode_seconds)
             if job is None:
                 return
@@ -365,7 +365,7 @@ class HdrPipeline:
             self._use_latency()
 
     def _use_latency(self) -> None:
-        self._stream.latency_ns = _ns(self._event_model.latency)
+        self._stream.synchronizer.latency_ns = _ns(self._event_model.latency)
 
     def _pass_over(self, job: Job) -> None:
         self._begin(job)
@@ -401,14 +401,11 @@ class HdrPipeline:
             started = time.perf_counter()
             picture = event_image(result.grid[0].cpu().numpy(), frame.image, white)
             durations["event_image"] = time.perf_counter() - started
-        counters = self.counters
+        counters = Counter(self.counters)
         info = FrameInfo(
             index=self._index,
             events=len(job.taken) if job.before else 0,
-            dropped_events=counters["dropped_events"],
-            late_events=counters["late_events"],
-            lost_packets=counters.get("lost_packets", 0),
-            skipped_frames=counters["skipped_frames"],
+            **{name: counters[name] for name in _COUNTED},
             clipped_fraction=result.clipped_fraction,
             tonemapped_clipped_fraction=tonemapped_clipped,
             state_age=(frame.stamp_ns - self._state_since_ns) * 1e-9,
@@ -423,6 +420,7 @@ class HdrPipeline:
         return HdrFrame(frame.stamp_ns, frame.frame_id, frame.image, white, download, tonemapped, info, picture, *late)
 
 
+_COUNTED = "dropped_events", "late_events", "lost_packets", "skipped_frames"  # in FrameInfo
 # Settings whose change makes what was learned of the events wrong.
 _MAKES_ANOTHER_EVENT_MODEL = {"response", "white_level", "event_time_offset", "stamp_is", *(
     f.name for f in fields(VoxelConfig) if not f.name.startswith("hot_pixel")

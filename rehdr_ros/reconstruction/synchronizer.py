@@ -1,15 +1,19 @@
 """Which events belong to which frame, and when a frame may go."""
 
+from __future__ import annotations
+
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from rehdr_ros.errors import InputError
 from rehdr_ros.events import EventBuffer, Events, Exposure, Frame
 from rehdr_ros.reconstruction.recent import Recent
+
+if TYPE_CHECKING:
+    from rehdr_ros.reconstruction.config import PipelineConfig
 
 _EAGER = 32  # waiting frames from which the oldest goes without its last events
 CROWDED = 64  # waiting frames from which the oldest is skipped
@@ -100,16 +104,9 @@ class Synchronizer:
     max_frame_gap: s between two stamps from which on the stream counts as interrupted.
     """
 
-    def __init__(
-        self,
-        policy: str,
-        event_timeout: float,
-        max_frame_gap: float,
-        stamp_is: str,
-        buffer_megabytes: float,
-    ):
-        self.configure(policy, event_timeout, max_frame_gap, stamp_is)
-        self._buffer = EventBuffer(buffer_megabytes)
+    def __init__(self, config: PipelineConfig):
+        self.configure(config)
+        self._buffer = EventBuffer(config.buffer_megabytes)
         self._waiting: deque[_Waiting] = deque()
         self._exposures: Recent[Exposure] = Recent()  # of frames that have not come yet
         self._last: Frame | None = None  # skipped or processed
@@ -124,13 +121,11 @@ class Synchronizer:
         self.skipped_frames = self.duplicate_frames = self.overtaken_frames = 0
         self.late_events = 0
 
-    def configure(self, policy: str, event_timeout: float, max_frame_gap: float, stamp_is: str) -> None:
-        """Go on with other settings. Raises ValueError for an unknown policy."""
-        if policy not in ("all", "latest"):
-            raise InputError(f"policy is 'all' or 'latest', not {policy!r}")
-        self._policy, self._event_timeout = policy, event_timeout
-        self._max_gap_ns = int(max_frame_gap * 1e9)
-        self._passed_share = STAMPS[stamp_is]
+    def configure(self, config: PipelineConfig) -> None:
+        """Go on with other settings."""
+        self._policy, self._event_timeout = config.policy, config.event_timeout
+        self._max_gap_ns = int(config.max_frame_gap * 1e9)
+        self._passed_share = STAMPS[config.stamp_is]
 
     @property
     def latency_ns(self) -> int:
@@ -147,13 +142,9 @@ class Synchronizer:
     @property
     def counters(self) -> dict[str, int]:
         """Since construction, by cause. dropped_events: to the bound on memory, and the late ones."""
-        return {
-            "dropped_events": self._buffer.dropped + self.late_events,
-            "late_events": self.late_events,
-            "skipped_frames": self.skipped_frames,
-            "duplicate_frames": self.duplicate_frames,
-            "overtaken_frames": self.overtaken_frames,
-        }
+        own = "late_events", "skipped_frames", "duplicate_frames", "overtaken_frames"
+        dropped = self._buffer.dropped + self.late_events
+        return {"dropped_events": dropped, **{name: getattr(self, name) for name in own}}
 
     def reset(self, reason: str) -> None:
         """The next frame starts anew and says why; what waits goes on waiting."""

@@ -9,11 +9,10 @@ from typing import Any
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Calibration, Camera, Events, Frame, Packet, Receiver
 from rehdr_ros.events.buffer import in_time_order
+from rehdr_ros.events.receiver import Size
 
 _MOST_WAITING = 32  # pairs, for events that may never come
 _FAR_NS = 5_000_000_000  # ahead of the frames, where events are of no use
-
-Size = tuple[int, int]  # width, height
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +52,8 @@ def windows(
     def cut(index: int, first: Frame, second: Frame) -> Window:
         start, end = first.stamp_ns - before, second.stamp_ns + after
         parts = [c[(c.t > start) & (c.t <= end)] for c in chunks if c.t[0] <= end and c.t[-1] > start]
-        return Window(index, first, second, Events.concatenate(parts), receiver.size or event_size or second.size)
+        size = receiver.size or event_size or second.size
+        return Window(index, first, second, Events.concatenate(parts), size)
 
     for message in messages:
         if isinstance(message, Frame):
@@ -78,7 +78,7 @@ def windows(
 
 
 def events_and_frames(messages: Iterable[Any], cameras: dict[str, Camera]) -> Iterator[Any]:
-    """The messages but for Calibrations, which go to `cameras`. Raises InputError for frames with voxel grids."""
+    """The messages but for Calibrations, which go to `cameras`. Raises InputError for voxel grids."""
     for message in messages:
         if isinstance(message, Calibration):
             cameras[message.of] = message.camera

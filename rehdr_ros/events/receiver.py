@@ -15,11 +15,11 @@ Size = tuple[int, int]  # width, height
 class Receiver:
     """Decodes one stream of packets after the other, and brings their events to ROS time by its `clock`.
 
-    A packet of another encoding or size than the one before begins another stream: with another decoder, and the
-    clock anew; the counters go on.
-    frame_clock, offset_ns: as of Clock. accept_triggers: whether packets may hold external triggers in place of
-    events. size: of the event camera, None where unknown. restarted: whether the last packet was numbered lower
-    than the one before it. triggers: how many external triggers it held.
+    A packet of another encoding or size than the one before begins another stream: with another decoder, and
+    the clock anew; the counters go on.
+    frame_clock, offset_ns: as of Clock. accept_triggers: whether packets may hold external triggers in place
+    of events. size: of the event camera, None where unknown. restarted: whether the last packet was numbered
+    lower than the one before it. triggers: how many external triggers it held.
     """
 
     def __init__(self, frame_clock: str = "host", offset_ns: int = 0, accept_triggers: bool = False) -> None:
@@ -35,7 +35,8 @@ class Receiver:
         """Since construction, by cause: what decoders and clock lost or found odd."""
         total = Counter(self._earlier)
         total.update(self._decoder.counters if self._decoder else {})
-        return {**total, "time_contradictions": self.clock.contradictions, "misdated_events": self.clock.misdated}
+        clock = self.clock
+        return {**total, "time_contradictions": clock.contradictions, "misdated_events": clock.misdated}
 
     def restart(self) -> None:
         """Expect a new stream."""
@@ -45,7 +46,7 @@ class Receiver:
             self._decoder.reset()
 
     def receive(self, message: Packet | Events, size: Size | None = None) -> Events:
-        """t in ROS ns. Events come decoded, in ROS time but for the offset; size: width, height of their camera.
+        """t in ROS ns. Events come decoded, in ROS time but for the offset; size: of their camera.
 
         Raises ValueError for an unknown encoding, an impossible size, and triggers that aren't accepted.
         """

@@ -98,7 +98,7 @@ def _is_wanted(each: LifecyclePublisher) -> bool:
     return each.get_subscription_count() > 0
 
 
-def _message(frame: HdrFrame, header: Header, durations: dict[str, float], latency: float, tally: Counter) -> FrameInfo:
+def _message(frame: HdrFrame, header: Header, durations: dict, latency: float, tally: Counter) -> FrameInfo:
     names = FrameInfo.get_fields_and_field_types()
     info = {name: value for name, value in vars(frame.info).items() if name in names}
     info |= {

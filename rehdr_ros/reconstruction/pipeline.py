@@ -104,8 +104,8 @@ class HdrFrame:
 class HdrPipeline:
     """Receiver, synchroniser, network and tone mapping in one object.
 
-    `add` and its likes may be called from one thread while another runs `take`: they never wait for the network.
-    Raises CheckpointError or ValueError for what the configuration asks for and can't have.
+    `add` and its likes may be called from one thread while another runs `take`: they never wait for the
+    network. Raises CheckpointError or ValueError for what the configuration asks for and can't have.
     """
 
     def __init__(self, config: PipelineConfig | None = None):
@@ -150,7 +150,7 @@ class HdrPipeline:
 
     @property
     def counters(self) -> dict[str, int]:
-        """Since activation, by cause: what decoders and clock lost or found odd, and events and frames dropped."""
+        """Since activation, by cause: what was lost or odd on the way, and what the network could not do."""
         with self._lock:
             own = {"not_finite": self._reconstructor.not_finite, "fallbacks": self._reconstructor.fallbacks}
             return {**self._stream.counters, **own}
@@ -283,11 +283,11 @@ class HdrPipeline:
         grid: np.ndarray | None = None,
         exposure_seconds: float | None = None,
     ) -> None:
-        """A Frame, as for `add`. exposure: time x gain, in s; exposure_seconds: the time alone. Raises as Frame."""
+        """As add(Frame). exposure: time x gain, in s; exposure_seconds: the time alone. Raises as Frame."""
         self.add(Frame(stamp_ns, image, frame_id, exposure_seconds, exposure, grid), now=now)
 
     def add_exposure(self, stamp_ns: int, exposure: float, exposure_seconds: float | None = None) -> None:
-        """An Exposure. exposure: time x gain, in s; exposure_seconds: the time alone. Raises as Exposure."""
+        """As add(Exposure). exposure: time x gain, in s; exposure_seconds: the time. Raises as Exposure."""
         self.add(Exposure(stamp_ns, exposure, exposure_seconds))
 
     @property
@@ -348,6 +348,7 @@ class HdrPipeline:
                 decode, self._decode_seconds = (self._decode_seconds, 0.0) if job else (0.0, self._decode_seconds)
             if job is None:
                 return
+            self._begin(job)
             if self._passing:
                 self._pass_over(job)
             else:
@@ -368,7 +369,6 @@ class HdrPipeline:
         self._stream.synchronizer.latency_ns = _ns(self._event_model.latency)
 
     def _pass_over(self, job: Job) -> None:
-        self._begin(job)
         self._reconstructor.pass_over(job)
         self._learn(job)
         self._index += 1
@@ -382,7 +382,6 @@ class HdrPipeline:
 
     def _process(self, job: Job, decode_seconds: float, wait: bool) -> HdrFrame:
         frame = job.frame
-        self._begin(job)
         result = self._reconstructor.reconstruct(job, wait)
         reset_reason = job.reset_reason or result.reset_reason
         if result.reset_reason:

@@ -9,6 +9,8 @@ from rehdr_ros.events import Events, Exposure, Frame, Packet, Receiver
 from rehdr_ros.reconstruction.config import PipelineConfig
 from rehdr_ros.reconstruction.synchronizer import Job, Synchronizer
 
+Message = Packet | Events | Frame | Exposure
+
 
 class Stream:
     """A receiver in front of `synchronizer`, both as the configuration asks for them. Not thread-safe."""
@@ -28,14 +30,14 @@ class Stream:
         self.synchronizer.configure(config)
 
     def restart(self, reason: str) -> None:
-        """Expect a new stream: forget what waits and the sensor's clock; the next frame starts anew and says why."""
+        """Forget what waits and the sensor's clock; the next frame starts anew and says why."""
         self._receiver.restart()
         self.synchronizer.clear()
         self.synchronizer.reset(reason)
 
     def add(
         self,
-        message: Packet | Events | Frame | Exposure,
+        message: Message,
         event_size: tuple[int, int] | None = None,
         arrived: float = 0.0,
         since: float | None = None,
@@ -55,9 +57,7 @@ class Stream:
             return len(events)
         return 0
 
-    def jobs(
-        self, messages: Iterable[Packet | Events | Frame | Exposure], event_size: tuple[int, int] | None = None
-    ) -> Iterator[Job]:
+    def jobs(self, messages: Iterable[Message], event_size: tuple[int, int] | None = None) -> Iterator[Job]:
         """Every frame of a recording, in order."""
         for message in messages:
             self.add(message, event_size)

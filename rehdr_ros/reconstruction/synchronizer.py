@@ -45,10 +45,10 @@ class Exposed(NamedTuple):
 
 @dataclass(eq=False)
 class _Waiting:
-    """A frame that waits. arrived: monotonic s; since: s, by the clock that tells the timeout, None: the monotonic one.
+    """A frame that waits. arrived: monotonic s; since: s, by the clock of the timeout, None: the same.
 
-    exposed: when, with the events' latency then, latency_ns. complete: monotonic s at which its last event had arrived
-    too; None while some may be missing.
+    exposed: when, with the events' latency then, latency_ns. complete: monotonic s at which its last event
+    had arrived too; None while some may be missing.
     """
 
     frame: Frame
@@ -65,8 +65,8 @@ class Job:
 
     exposed, before: when both were exposed, with the events' latency then; latency_ns: that of this frame.
     events: of the exposures of both and what lies between, so that those within one are in two jobs; none after a
-    reset. taken: those that no job before had, without what came too late. event_size: width and height of their
-    camera, None where that is unknown.
+    reset. taken: those that no job before had, without what came too late. event_size: width and height of
+    their camera, None where that is unknown.
     reset_reason: why the hidden state must be forgotten before this frame, else empty. ready_at: monotonic s at
     which the last message that the frame needed had arrived.
     """
@@ -95,12 +95,12 @@ class Job:
 class Synchronizer:
     """Pairs frames with events by their stamps. Not thread-safe.
 
-    A frame may go when the event stream has passed the end of its exposure, or event_timeout s after its arrival. Its
-    events are those up to that end that no frame before had taken; those that come after it has gone are dropped.
-    stamp_is: what stamps mean, one of STAMPS; where the exposure time is unknown they are the exposure. A frame that
-    tells none has that of the one before. latency_ns: how much later than the light events are stamped. Policy "all"
-    keeps every frame, up to 64 that wait; "latest" skips frames that a newer one has overtaken. The events of a
-    skipped frame join the next grid. Events of a camera of another size than the ones before leave those behind.
+    A frame may go when the event stream has passed the end of its exposure, or event_timeout s after its arrival.
+    Its events are those up to that end that no frame before had; what comes when it has gone is dropped.
+    stamp_is: what stamps mean, one of STAMPS; where the exposure time is unknown they are the exposure. A
+    frame that tells none has that of the one before. latency_ns: how much later than the light events are
+    stamped. Policy "all" keeps every frame, up to 64 that wait; "latest" skips frames that a newer one has
+    overtaken, whose events join the next grid. Events of a camera of another size leave those before behind.
     max_frame_gap: s between two stamps from which on the stream counts as interrupted.
     """
 
@@ -118,8 +118,7 @@ class Synchronizer:
         self._exposure_ns = self._latency_ns = 0
         self._event_size: tuple[int, int] | None = None
         self._reset_reason = "start"
-        self.skipped_frames = self.duplicate_frames = self.overtaken_frames = 0
-        self.late_events = 0
+        self.skipped_frames = self.duplicate_frames = self.overtaken_frames = self.late_events = 0
 
     def configure(self, config: PipelineConfig) -> None:
         """Go on with other settings."""
@@ -304,7 +303,6 @@ class Synchronizer:
         self._processed, self._reset_reason = exposed, ""
         if reason:
             before, events = None, Events.empty()
-        ready_at = waiting.complete or waiting.arrived
-        return Job(
-            waiting.frame, exposed, before, events, taken, self._event_size, reason, ready_at, waiting.latency_ns
-        )
+        ready_at, latency_ns = waiting.complete or waiting.arrived, waiting.latency_ns
+        size = self._event_size
+        return Job(waiting.frame, exposed, before, events, taken, size, reason, ready_at, latency_ns)

@@ -10,6 +10,7 @@ import numpy as np
 
 from rehdr_ros.events import Events, Packet, Receiver
 from rehdr_ros.events.hot_pixels import find_hot_pixels
+from rehdr_ros.events.receiver import Size
 
 _BIN_NS = 100_000_000  # in which rates are counted
 _MOST_NAMED = 10  # hot pixels
@@ -32,10 +33,10 @@ class EventStream:
         self._first = self._last = self._origin = None
         self._pixels = np.zeros((0, 0), np.int64)
 
-    def add(self, message: Packet | Events, size: tuple[int, int] | None = None, encoding: str = "decoded") -> None:
+    def add(self, message: Packet | Events, size: Size | None = None, encoding: str = "decoded") -> None:
         """Raises ValueError for a packet of an unknown encoding.
 
-        size, encoding: of Events, which come in ROS time: width and height of their camera, and what they were.
+        size, encoding: of Events, which come in ROS time: width, height of their camera, and what they were.
         """
         events = self._receiver.receive(message, size)
         if isinstance(message, Packet):

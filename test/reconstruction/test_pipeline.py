@@ -167,7 +167,8 @@ def test_an_activation_counts_anew_and_a_reset_does_not(make_pipeline, recording
     pipeline.add_frame(recording[-1][0] + 1, recording[0][1])
     list(pipeline.take(flush=True))
     counted = {name: count for name, count in pipeline.counters.items() if count}
-    assert set(counted) == {"lost_packets", "skipped_frames", "duplicate_frames", "dropped_events", "late_events"}
+    lost = {"lost_packets", "skipped_frames", "duplicate_frames", "dropped_events", "late_events"}
+    assert set(counted) == lost
     pipeline.reset("service")
     pipeline.restart("nobody subscribed")
     assert {name: count for name, count in pipeline.counters.items() if count} == counted

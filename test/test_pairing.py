@@ -1,4 +1,4 @@
-"""Which events a frame gets is one rule: in the pipeline, live and offline, in alignment, and in the export."""
+"""Which events a frame gets is one rule: in the pipeline, live or not, in alignment, and in the export."""
 
 import time
 
@@ -63,7 +63,8 @@ def bag(tmp_path_factory):
         for arrival, packet in sorted(messages, key=lambda message: message[0]):
             if packet is None:
                 bag.write_image(IMAGE_TOPIC, START + arrival * MS, "", image(arrival), "rgb8")
-                bag.write_image(TRUTH_TOPIC, START + arrival * MS, "", np.ones((SIZE, SIZE, 3), np.float32), "32FC3")
+                truth = np.ones((SIZE, SIZE, 3), np.float32)
+                bag.write_image(TRUTH_TOPIC, START + arrival * MS, "", truth, "32FC3")
             else:
                 stamp = bag.types["builtin_interfaces/msg/Time"](*divmod(packet.stamp_ns, 10**9))
                 header = bag.types["std_msgs/msg/Header"](stamp, "")

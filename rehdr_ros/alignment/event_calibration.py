@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from rehdr_ros.alignment.windows import without_cameras, without_grids
+from rehdr_ros.alignment.windows import events_and_frames
 from rehdr_ros.reconstruction import PipelineConfig
 from rehdr_ros.reconstruction.event_latency import EventLatency, Measured
 from rehdr_ros.reconstruction.response import Response
@@ -37,7 +37,7 @@ def calibrate_events(
     measure, response = EventLatency(memory=memory), Response(config.response, config.white_level)
     registrations: dict[tuple, Any] = {}
     exposed, frames = False, 0
-    for job in stream.jobs(without_grids(without_cameras(messages, cameras)), event_size):
+    for job in stream.jobs(events_and_frames(messages, cameras), event_size):
         frame, frames = job.frame, frames + 1
         if job.reset_reason:
             measure.interrupt()

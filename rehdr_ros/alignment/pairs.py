@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rehdr_ros.alignment.windows import Window, windows, without_cameras
+from rehdr_ros.alignment.windows import Window, events_and_frames, windows
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Camera
 from rehdr_ros.events.hot_pixels import find_hot_pixels
@@ -96,7 +96,7 @@ def collect_pairs(
     offset, gap = round(config.event_time_offset * 1e9), round(config.max_frame_gap * 1e9)
     margin = round(reach * 1e9) + MEMORY_NS
     around = margin + offset, margin - offset
-    messages = without_cameras(messages, collector.cameras)
+    messages = events_and_frames(messages, collector.cameras)
     found = windows(messages, event_size, config.frame_clock, collector.wanted, around, gap)
     for window in found:
         collector.add(window)

@@ -9,11 +9,10 @@ from typing import Any
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Calibration, Camera, Events, Frame, Packet, Receiver
 from rehdr_ros.events.buffer import in_time_order
+from rehdr_ros.events.receiver import Size
 
 _MOST_WAITING = 32  # pairs, for events that may never come
 _FAR_NS = 5_000_000_000  # ahead of the frames, where events are of no use
-
-Size = tuple[int, int]  # width, height
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +41,7 @@ def windows(
 
     messages: a recording's; event_size: where Events come. longest_gap_ns: no pair is further apart. What is kept of
     the stream is bounded, whatever the clocks say.
-    Raises InputError for voxel grids and triggers instead of events.
+    Raises InputError for triggers instead of events.
     """
     before, after = reach_ns
     receiver = Receiver(frame_clock)
@@ -53,9 +52,10 @@ def windows(
     def cut(index: int, first: Frame, second: Frame) -> Window:
         start, end = first.stamp_ns - before, second.stamp_ns + after
         parts = [c[(c.t > start) & (c.t <= end)] for c in chunks if c.t[0] <= end and c.t[-1] > start]
-        return Window(index, first, second, Events.concatenate(parts), receiver.size or event_size or second.size)
+        size = receiver.size or event_size or second.size
+        return Window(index, first, second, Events.concatenate(parts), size)
 
-    for message in without_grids(messages):
+    for message in messages:
         if isinstance(message, Frame):
             index += 1
             if previous is not None and wanted(index) and _follows(previous, message, longest_gap_ns):
@@ -77,18 +77,12 @@ def windows(
         yield cut(*pair)
 
 
-def without_cameras(messages: Iterable[Any], cameras: dict[str, Camera]) -> Iterator[Any]:
-    """The messages but for Calibrations, which go to `cameras`, by what they are of."""
+def events_and_frames(messages: Iterable[Any], cameras: dict[str, Camera]) -> Iterator[Any]:
+    """The messages but for Calibrations, which go to `cameras`. Raises InputError for voxel grids."""
     for message in messages:
         if isinstance(message, Calibration):
             cameras[message.of] = message.camera
-        else:
-            yield message
-
-
-def without_grids(messages: Iterable[Any]) -> Iterator[Any]:
-    """The messages. Raises InputError for frames with voxel grids."""
-    for message in messages:
+            continue
         if isinstance(message, Frame) and message.grid is not None:
             raise InputError("this recording holds voxel grids, whose events have no times any more")
         yield message

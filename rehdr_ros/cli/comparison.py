@@ -25,8 +25,8 @@ def comparison_picture(recording: Recording, ours: Images, truth: Images, rows: 
     """One row per instant, (H, W, 3) uint8; the three radiances tone mapped with one exposure, the truth's."""
     stamps = sorted(ours.keys() & truth.keys())
     chosen = {stamps[i] for i in np.linspace(len(stamps) / rows / 2, len(stamps) - 1, rows).astype(int)}
-    jobs = ((job.frame.stamp_ns, job) for job in paired(recording))
-    return grid_picture([_row(job, ours[stamp], truth[stamp]) for stamp, job in jobs if stamp in chosen], _TITLES)
+    made = [_row(job, ours[t], truth[t]) for job in paired(recording) if (t := job.frame.stamp_ns) in chosen]
+    return grid_picture(made, _TITLES)
 
 
 def _row(job: Job, ours: np.ndarray, truth: np.ndarray) -> list[np.ndarray]:

@@ -10,7 +10,6 @@ import numpy as np
 
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.errors import InputError
-from rehdr_ros.events import Packet
 from rehdr_ros.recordings import BagRecording, RawRecording, RealHdrRecording, Recording, open_recording
 from rehdr_ros.recordings.event_stream import EventStream
 from rehdr_ros.recordings.timestamps import UNITS
@@ -63,10 +62,7 @@ def _events(recording: Recording, args: argparse.Namespace, label: str, total: i
     error = None
     try:
         for part in progress(recording.events(), label, total, "packet"):
-            if isinstance(part, Packet):
-                stream.add_packet(part)
-            else:
-                stream.add_events(part, *recording.event_size, recording.encoding)
+            stream.add(part, recording.event_size, recording.encoding or "none")
     except InputError as unreadable:
         error = str(unreadable)
     stream.count_damage(recording.counters)

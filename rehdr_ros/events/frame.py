@@ -1,4 +1,4 @@
-"""What comes in beside events: frames of the ordinary camera, how they were exposed, and both cameras' calibration."""
+"""What comes in beside events: frames, how they were exposed, and both cameras' calibration."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ class Frame:
     """One image: (H, W) or (H, W, 3) in RGB, uint8, uint16 or float32 in 0..1; the array is kept, not copied.
 
     stamp_ns: what it is of the exposure the settings say (stamp_is), in an AEDAT4 file its start.
-    exposure_time_s: which tells when the frame was; effective_time_s: that x gain, which scales its radiance; None
-    where unknown. grid: the voxel grid of the signed events since the frame before, float32 (bins, H, W), where they
-    come as one and not by themselves.
+    exposure_time_s: which tells when the frame was; effective_time_s: that x gain, which scales its radiance;
+    None where unknown. grid: the voxel grid of the signed events since the frame before, float32
+    (bins, H, W), where they come as one and not by themselves.
     Raises ValueError for an image of another shape or dtype.
     """
 
@@ -73,8 +73,5 @@ class Frame:
 
     def exposed_as(self, exposure: Exposure) -> Frame:
         """The same, with what it doesn't tell of its exposure itself."""
-        return replace(
-            self,
-            exposure_time_s=exposure.exposure_time_s if self.exposure_time_s is None else self.exposure_time_s,
-            effective_time_s=exposure.effective_time_s if self.effective_time_s is None else self.effective_time_s,
-        )
+        told = {"exposure_time_s": exposure.exposure_time_s, "effective_time_s": exposure.effective_time_s}
+        return replace(self, **{name: value for name, value in told.items() if getattr(self, name) is None})

@@ -13,17 +13,17 @@ Size = tuple[int, int]  # width, height
 
 
 class Receiver:
-    """Decodes one stream of packets after the other, and brings their events to ROS time by a Clock.
+    """Decodes one stream of packets after the other, and brings their events to ROS time by its `clock`.
 
-    A packet of another encoding or size than the one before begins another stream, with a decoder and a clock of its
-    own; the counters go on.
-    frame_clock, offset_ns: as of Clock. accept_triggers: whether packets may hold external triggers instead of events.
-    size: of the event camera, None where unknown. restarted: whether the last packet was numbered lower than the one
-    before it. triggers: how many external triggers it held.
+    A packet of another encoding or size than the one before begins another stream: with another decoder, and
+    the clock anew; the counters go on.
+    frame_clock, offset_ns: as of Clock. accept_triggers: whether packets may hold external triggers in place
+    of events. size: of the event camera, None where unknown. restarted: whether the last packet was numbered
+    lower than the one before it. triggers: how many external triggers it held.
     """
 
     def __init__(self, frame_clock: str = "host", offset_ns: int = 0, accept_triggers: bool = False) -> None:
-        self._clock, self._accept_triggers = Clock(frame_clock, offset_ns), accept_triggers
+        self.clock, self._accept_triggers = Clock(frame_clock, offset_ns), accept_triggers
         self._decoder: Decoder | None = None
         self._stream: tuple[str, int, int] | None = None
         self._earlier: Counter[str] = Counter()  # what the decoders of earlier streams counted
@@ -35,37 +35,29 @@ class Receiver:
         """Since construction, by cause: what decoders and clock lost or found odd."""
         total = Counter(self._earlier)
         total.update(self._decoder.counters if self._decoder else {})
-        return {**total, "time_contradictions": self._clock.contradictions, "misdated_events": self._clock.misdated}
-
-    @property
-    def clock_estimate(self) -> tuple[int, float | None] | None:
-        """See Clock."""
-        return self._clock.estimate
-
-    def set_offset(self, offset_ns: int) -> None:
-        """Add another offset from the next events on."""
-        self._clock.set_offset(offset_ns)
+        clock = self.clock
+        return {**total, "time_contradictions": clock.contradictions, "misdated_events": clock.misdated}
 
     def restart(self) -> None:
         """Expect a new stream."""
-        self._clock.reset()
+        self.clock.reset()
         self._seq = -1
         if self._decoder:
             self._decoder.reset()
 
     def receive(self, message: Packet | Events, size: Size | None = None) -> Events:
-        """t in ROS ns. Events come decoded, t in ROS ns but for the offset; size: width and height of their camera.
+        """t in ROS ns. Events come decoded, in ROS time but for the offset; size: of their camera.
 
         Raises ValueError for an unknown encoding, an impossible size, and triggers that aren't accepted.
         """
         if isinstance(message, Events):
             self.size, self.restarted = size, False
-            return message.shifted(self._clock.offset_ns)
+            return message.shifted(self.clock.offset_ns)
         self._follow(message)
         decoded = self._decoder.decode(message)
         self.triggers = len(self._decoder.triggers)
         self.restarted, self._seq = message.seq < self._seq, message.seq
-        return self._clock.to_ros(message, decoded)
+        return self.clock.to_ros(message, decoded)
 
     def _follow(self, packet: Packet) -> None:
         stream = packet.encoding, packet.width, packet.height
@@ -76,4 +68,4 @@ class Receiver:
         decoder = make_decoder(*stream)
         self._earlier.update(self._decoder.counters if self._decoder else {})
         self._decoder, self._stream, self.size = decoder, stream, stream[1:]
-        self._clock.reset()
+        self.clock.reset()

@@ -244,9 +244,7 @@ class RehdrNode(LifecycleNode):
 
     def _counters(self) -> Counter:
         """Everything that is counted, since activation."""
-        counters = Counter(self._tally)
-        counters.update(self._pipeline.counters)
-        return counters
+        return Counter(self._tally) + Counter(self._pipeline.counters)
 
     def _health(self) -> Health:
         pipeline = self._pipeline

@@ -97,25 +97,16 @@ def _is_wanted(each: LifecyclePublisher) -> bool:
     return each.get_subscription_count() > 0
 
 
-def _message(frame: HdrFrame, header: Header, durations: dict[str, float], latency: float, tally: Counter) -> FrameInfo:
-    info = frame.info
-    return FrameInfo(
-        header=header,
-        index=tally["published"],
-        events=info.events,
-        dropped_events=info.dropped_events,
-        late_events=info.late_events,
-        lost_packets=info.lost_packets,
-        skipped_frames=info.skipped_frames + tally["lost_frames"],
-        refused_messages=tally["refused_messages"],
-        clipped_fraction=info.clipped_fraction,
-        tonemapped_clipped_fraction=info.tonemapped_clipped_fraction,
-        latency=latency,
-        stages=list(durations),
-        stage_durations=list(durations.values()),
-        state_age=info.state_age,
-        reset_reason=info.reset_reason,
-        radiance=info.radiance,
-        event_latency=info.event_latency,
-        **info.event_fit._asdict(),
-    )
+def _message(frame: HdrFrame, header: Header, durations: dict, latency: float, tally: Counter) -> FrameInfo:
+    names = FrameInfo.get_fields_and_field_types()
+    info = {name: value for name, value in vars(frame.info).items() if name in names}
+    info |= {
+        "header": header,
+        "index": tally["published"],
+        "skipped_frames": info["skipped_frames"] + tally["lost_frames"],
+        "refused_messages": tally["refused_messages"],
+        "latency": latency,
+        "stages": list(durations),
+        "stage_durations": list(durations.values()),
+    }
+    return FrameInfo(**info, **frame.info.event_fit._asdict())

@@ -3,6 +3,7 @@
 import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from functools import partial
@@ -113,8 +114,8 @@ class HdrFrame:
 class HdrPipeline:
     """Receiver, synchroniser, network and tone mapping in one object.
 
-    `add` and its likes may be called from one thread while another runs `take`: they never wait for the network.
-    Raises CheckpointError or ValueError for what the configuration asks for and can't have.
+    `add` and its likes may be called from one thread while another runs `take`: they never wait for the
+    network. Raises CheckpointError or ValueError for what the configuration asks for and can't have.
     """
 
     def __init__(self, config: PipelineConfig | None = None):
@@ -131,7 +132,8 @@ class HdrPipeline:
         )
         self._tonemapper = ToneMapper(config.tonemap)
         self._event_model = EventModel(config.fixed_latency)
-        self._stream = self._new_stream()
+        self._stream = Stream(config)
+        self._use_latency()
         self._decode_seconds = 0.0
         self._changes: list[Callable[[], None]] = []
         self._lock = threading.Lock()
@@ -158,7 +160,7 @@ class HdrPipeline:
 
     @property
     def counters(self) -> dict[str, int]:
-        """Since activation, by cause: what decoders and clock lost or found odd, and events and frames dropped."""
+        """Since activation, by cause: what was lost or odd on the way, and what the network could not do."""
         with self._lock:
             own = {"not_finite": self._reconstructor.not_finite, "fallbacks": self._reconstructor.fallbacks}
             return {**self._stream.counters, **own}
@@ -175,7 +177,10 @@ class HdrPipeline:
         reconstructor, changes = self._reconstructor, []
         if new & {"response", "white_level"}:
             response = Response(config.response, config.white_level)
-            changes += [partial(reconstructor.set_response, response), lambda: self._stream.reset("response")]
+            changes += [
+                partial(reconstructor.set_response, response),
+                lambda: self._stream.synchronizer.reset("response"),
+            ]
         if new & {f.name for f in fields(VoxelConfig)}:
             changes.append(partial(reconstructor.set_voxels, config))
         if "tonemap" in new:
@@ -288,11 +293,11 @@ class HdrPipeline:
         grid: np.ndarray | None = None,
         exposure_seconds: float | None = None,
     ) -> None:
-        """A Frame, as for `add`. exposure: time x gain, in s; exposure_seconds: the time alone. Raises as Frame."""
+        """As add(Frame). exposure: time x gain, in s; exposure_seconds: the time alone. Raises as Frame."""
         self.add(Frame(stamp_ns, image, frame_id, exposure_seconds, exposure, grid), now=now)
 
     def add_exposure(self, stamp_ns: int, exposure: float, exposure_seconds: float | None = None) -> None:
-        """An Exposure. exposure: time x gain, in s; exposure_seconds: the time alone. Raises as Exposure."""
+        """As add(Exposure). exposure: time x gain, in s; exposure_seconds: the time. Raises as Exposure."""
         self.add(Exposure(stamp_ns, exposure, exposure_seconds))
 
     @property
@@ -323,7 +328,7 @@ class HdrPipeline:
     def reset(self, reason: str) -> None:
         """Forget the hidden state; the next frame starts anew and its info says why. Nothing that waits is lost."""
         with self._lock:
-            self._stream.reset(reason)
+            self._stream.synchronizer.reset(reason)
 
     def restart(self, reason: str) -> None:
         """Expect a new stream: forget the hidden state, what waits and the sensor's clock."""
@@ -335,14 +340,9 @@ class HdrPipeline:
     def activate(self) -> None:
         """As `restart`, with all that is counted at 0 again, and the frames' index."""
         with self._lock:
-            self._stream = self._new_stream()
+            self._stream = Stream(self.config)
             self._index = self._reconstructor.not_finite = self._reconstructor.fallbacks = 0
         self.restart("activation")
-
-    def _new_stream(self) -> Stream:
-        stream = Stream(self.config)
-        stream.latency_ns = _ns(self._event_model.latency)
-        return stream
 
     def take(self, now: float | None = None, flush: bool = False) -> Iterator[HdrFrame]:
         """The frames that may go, in order, each computed as it is asked for.
@@ -354,10 +354,11 @@ class HdrPipeline:
             with self._lock:
                 while self._changes:
                     self._changes.pop(0)()
-                job = self._stream.next(now, flush)
+                job = self._stream.synchronizer.next(now, flush)
                 decode, self._decode_seconds = (self._decode_seconds, 0.0) if job else (0.0, self._decode_seconds)
             if job is None:
                 return
+            self._begin(job)
             if self._passing:
                 self._pass_over(job)
             else:
@@ -375,10 +376,9 @@ class HdrPipeline:
             self._use_latency()
 
     def _use_latency(self) -> None:
-        self._stream.latency_ns = _ns(self._event_model.latency)
+        self._stream.synchronizer.latency_ns = _ns(self._event_model.latency)
 
     def _pass_over(self, job: Job) -> None:
-        self._begin(job)
         self._reconstructor.pass_over(job)
         self._learn(job)
         self._index += 1
@@ -392,7 +392,6 @@ class HdrPipeline:
 
     def _process(self, job: Job, decode_seconds: float, wait: bool) -> HdrFrame:
         frame = job.frame
-        self._begin(job)
         result = self._reconstructor.reconstruct(job, wait)
         reset_reason = job.reset_reason or result.reset_reason
         if result.reset_reason:
@@ -411,14 +410,11 @@ class HdrPipeline:
             started = time.perf_counter()
             picture = event_image(result.grid[0].cpu().numpy(), frame.image, white)
             durations["event_image"] = time.perf_counter() - started
-        counters = self.counters
+        counters = Counter(self.counters)
         info = FrameInfo(
             index=self._index,
             events=len(job.taken) if job.before else 0,
-            dropped_events=counters["dropped_events"],
-            late_events=counters["late_events"],
-            lost_packets=counters.get("lost_packets", 0),
-            skipped_frames=counters["skipped_frames"],
+            **{name: counters[name] for name in _COUNTED},
             clipped_fraction=result.clipped_fraction,
             tonemapped_clipped_fraction=tonemapped_clipped,
             state_age=(frame.stamp_ns - self._state_since_ns) * 1e-9,
@@ -433,6 +429,7 @@ class HdrPipeline:
         return HdrFrame(frame.stamp_ns, frame.frame_id, frame.image, white, download, tonemapped, info, picture, late)
 
 
+_COUNTED = "dropped_events", "late_events", "lost_packets", "skipped_frames"  # in FrameInfo
 # Settings whose change makes what was learned of the events wrong.
 _MAKES_ANOTHER_EVENT_MODEL = {"response", "white_level", "event_time_offset", "stamp_is", *(
     f.name for f in fields(VoxelConfig) if not f.name.startswith("hot_pixel")

@@ -125,8 +125,8 @@ class Reconstructor:
     def reconstruct(self, job: Job, wait: bool = True) -> Reconstruction:
         """One frame, with the events of its interval; a zero grid for the first after a reset.
 
-        wait: for a compilation that pays; else it goes on in the background. Raises ValueError for a grid of another
-        shape than the network's.
+        wait: for a compilation that pays; else it goes on in the background. Raises ValueError for a grid of
+        another shape than the network's.
         """
         self._engine.meet(*job.frame.image.shape[:2], wait)
         reason = ""
@@ -164,7 +164,8 @@ class Reconstructor:
     def _inputs(self, job: Job, watch: "_Stopwatch"):
         frame = job.frame
         if frame.grid is None:
-            grid = self.voxels.build(job.events, job.event_size, *job.interval_ns, frame.size, job.exposures_ns)
+            times = *job.interval_ns, frame.size, job.exposures_ns
+            grid = self.voxels.build(job.events, job.event_size, *times)
         else:
             grid = self.voxels.from_grid(frame.grid, frame.size)
         watch.lap("voxel")

@@ -3,53 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from rehdr_ros.events import Events, Exposure, Frame, Packet, Receiver
 from rehdr_ros.reconstruction.config import PipelineConfig
 from rehdr_ros.reconstruction.synchronizer import Job, Synchronizer
 
+Message = Packet | Events | Frame | Exposure
+
 
 class Stream:
-    """A receiver and a synchroniser, as the configuration asks for them. Not thread-safe.
-
-    latency_ns: see Synchronizer.
-    """
+    """A receiver in front of `synchronizer`, both as the configuration asks for them. Not thread-safe."""
 
     def __init__(self, config: PipelineConfig) -> None:
         self._receiver = Receiver(config.frame_clock, _offset_ns(config))
-        self._synchronizer = Synchronizer(*_timing(config), config.buffer_megabytes)
-
-    @property
-    def latency_ns(self) -> int:
-        return self._synchronizer.latency_ns
-
-    @latency_ns.setter
-    def latency_ns(self, latency_ns: int) -> None:
-        self._synchronizer.latency_ns = latency_ns
+        self.synchronizer = Synchronizer(config)
 
     @property
     def counters(self) -> dict[str, int]:
         """Since construction, by cause: what was lost or odd on the way."""
-        return {**self._receiver.counters, **self._synchronizer.counters}
+        return {**self._receiver.counters, **self.synchronizer.counters}
 
     def configure(self, config: PipelineConfig) -> None:
         """Go on with other settings, those of a pipeline that are not fixed."""
-        self._receiver.set_offset(_offset_ns(config))
-        self._synchronizer.configure(*_timing(config))
-
-    def reset(self, reason: str) -> None:
-        """The next frame starts anew and says why; what waits goes on waiting."""
-        self._synchronizer.reset(reason)
+        self._receiver.clock.set_offset(_offset_ns(config))
+        self.synchronizer.configure(config)
 
     def restart(self, reason: str) -> None:
-        """Expect a new stream: forget what waits and the sensor's clock; the next frame starts anew and says why."""
+        """Forget what waits and the sensor's clock; the next frame starts anew and says why."""
         self._receiver.restart()
-        self._synchronizer.clear()
-        self._synchronizer.reset(reason)
+        self.synchronizer.clear()
+        self.synchronizer.reset(reason)
 
     def add(
         self,
-        message: Packet | Events | Frame | Exposure,
+        message: Message,
         event_size: tuple[int, int] | None = None,
         arrived: float = 0.0,
         since: float | None = None,
@@ -59,33 +47,23 @@ class Stream:
         arrived: monotonic s. since: see Synchronizer.add_frame. Raises ValueError as Receiver.receive.
         """
         if isinstance(message, Frame):
-            self._synchronizer.add_frame(message, arrived, since)
+            self.synchronizer.add_frame(message, arrived, since)
         elif isinstance(message, Exposure):
-            self._synchronizer.add_exposure(message)
+            self.synchronizer.add_exposure(message)
         else:
             receiver = self._receiver
             events = receiver.receive(message, event_size)
-            self._synchronizer.add_events(events, arrived, receiver.restarted, receiver.size)
+            self.synchronizer.add_events(events, arrived, receiver.restarted, receiver.size)
             return len(events)
         return 0
 
-    def next(self, now: float | None = None, flush: bool = False) -> Job | None:
-        """See Synchronizer."""
-        return self._synchronizer.next(now, flush)
-
-    def jobs(
-        self, messages: Iterable[Packet | Events | Frame | Exposure], event_size: tuple[int, int] | None = None
-    ) -> Iterator[Job]:
+    def jobs(self, messages: Iterable[Message], event_size: tuple[int, int] | None = None) -> Iterator[Job]:
         """Every frame of a recording, in order."""
         for message in messages:
             self.add(message, event_size)
-            yield from iter(self.next, None)
-        yield from iter(lambda: self.next(flush=True), None)
+            yield from iter(self.synchronizer.next, None)
+        yield from iter(partial(self.synchronizer.next, flush=True), None)
 
 
 def _offset_ns(config: PipelineConfig) -> int:
     return round(config.event_time_offset * 1e9)
-
-
-def _timing(config: PipelineConfig) -> tuple[str, float, float, str]:
-    return config.policy, config.event_timeout, config.max_frame_gap, config.stamp_is

@@ -1,15 +1,19 @@
 """Which events belong to which frame, and when a frame may go."""
 
+from __future__ import annotations
+
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from rehdr_ros.errors import InputError
 from rehdr_ros.events import EventBuffer, Events, Exposure, Frame
 from rehdr_ros.reconstruction.recent import Recent
+
+if TYPE_CHECKING:
+    from rehdr_ros.reconstruction.config import PipelineConfig
 
 _EAGER = 32  # waiting frames from which the oldest goes without its last events
 CROWDED = 64  # waiting frames from which the oldest is skipped
@@ -41,10 +45,10 @@ class Exposed(NamedTuple):
 
 @dataclass(eq=False)
 class _Waiting:
-    """A frame that waits. arrived: monotonic s; since: s, by the clock that tells the timeout, None: the monotonic one.
+    """A frame that waits. arrived: monotonic s; since: s, by the clock of the timeout, None: the same.
 
-    exposed: when, with the events' latency then, latency_ns. complete: monotonic s at which its last event had arrived
-    too; None while some may be missing.
+    exposed: when, with the events' latency then, latency_ns. complete: monotonic s at which its last event
+    had arrived too; None while some may be missing.
     """
 
     frame: Frame
@@ -61,8 +65,8 @@ class Job:
 
     exposed, before: when both were exposed, with the events' latency then; latency_ns: that of this frame.
     events: of the exposures of both and what lies between, so that those within one are in two jobs; none after a
-    reset. taken: those that no job before had, without what came too late. event_size: width and height of their
-    camera, None where that is unknown.
+    reset. taken: those that no job before had, without what came too late. event_size: width and height of
+    their camera, None where that is unknown.
     reset_reason: why the hidden state must be forgotten before this frame, else empty. ready_at: monotonic s at
     which the last message that the frame needed had arrived.
     """
@@ -91,25 +95,18 @@ class Job:
 class Synchronizer:
     """Pairs frames with events by their stamps. Not thread-safe.
 
-    A frame may go when the event stream has passed the end of its exposure, or event_timeout s after its arrival. Its
-    events are those up to that end that no frame before had taken; those that come after it has gone are dropped.
-    stamp_is: what stamps mean, one of STAMPS; where the exposure time is unknown they are the exposure. A frame that
-    tells none has that of the one before. latency_ns: how much later than the light events are stamped. Policy "all"
-    keeps every frame, up to 64 that wait; "latest" skips frames that a newer one has overtaken. The events of a
-    skipped frame join the next grid. Events of a camera of another size than the ones before leave those behind.
+    A frame may go when the event stream has passed the end of its exposure, or event_timeout s after its arrival.
+    Its events are those up to that end that no frame before had; what comes when it has gone is dropped.
+    stamp_is: what stamps mean, one of STAMPS; where the exposure time is unknown they are the exposure. A
+    frame that tells none has that of the one before. latency_ns: how much later than the light events are
+    stamped. Policy "all" keeps every frame, up to 64 that wait; "latest" skips frames that a newer one has
+    overtaken, whose events join the next grid. Events of a camera of another size leave those before behind.
     max_frame_gap: s between two stamps from which on the stream counts as interrupted.
     """
 
-    def __init__(
-        self,
-        policy: str,
-        event_timeout: float,
-        max_frame_gap: float,
-        stamp_is: str,
-        buffer_megabytes: float,
-    ):
-        self.configure(policy, event_timeout, max_frame_gap, stamp_is)
-        self._buffer = EventBuffer(buffer_megabytes)
+    def __init__(self, config: PipelineConfig):
+        self.configure(config)
+        self._buffer = EventBuffer(config.buffer_megabytes)
         self._waiting: deque[_Waiting] = deque()
         self._exposures: Recent[Exposure] = Recent()  # of frames that have not come yet
         self._last: Frame | None = None  # skipped or processed
@@ -121,16 +118,13 @@ class Synchronizer:
         self._exposure_ns = self._latency_ns = 0
         self._event_size: tuple[int, int] | None = None
         self._reset_reason = "start"
-        self.skipped_frames = self.duplicate_frames = self.overtaken_frames = 0
-        self.late_events = 0
+        self.skipped_frames = self.duplicate_frames = self.overtaken_frames = self.late_events = 0
 
-    def configure(self, policy: str, event_timeout: float, max_frame_gap: float, stamp_is: str) -> None:
-        """Go on with other settings. Raises ValueError for an unknown policy."""
-        if policy not in ("all", "latest"):
-            raise InputError(f"policy is 'all' or 'latest', not {policy!r}")
-        self._policy, self._event_timeout = policy, event_timeout
-        self._max_gap_ns = int(max_frame_gap * 1e9)
-        self._passed_share = STAMPS[stamp_is]
+    def configure(self, config: PipelineConfig) -> None:
+        """Go on with other settings."""
+        self._policy, self._event_timeout = config.policy, config.event_timeout
+        self._max_gap_ns = int(config.max_frame_gap * 1e9)
+        self._passed_share = STAMPS[config.stamp_is]
 
     @property
     def latency_ns(self) -> int:
@@ -147,13 +141,9 @@ class Synchronizer:
     @property
     def counters(self) -> dict[str, int]:
         """Since construction, by cause. dropped_events: to the bound on memory, and the late ones."""
-        return {
-            "dropped_events": self._buffer.dropped + self.late_events,
-            "late_events": self.late_events,
-            "skipped_frames": self.skipped_frames,
-            "duplicate_frames": self.duplicate_frames,
-            "overtaken_frames": self.overtaken_frames,
-        }
+        own = "late_events", "skipped_frames", "duplicate_frames", "overtaken_frames"
+        dropped = self._buffer.dropped + self.late_events
+        return {"dropped_events": dropped, **{name: getattr(self, name) for name in own}}
 
     def reset(self, reason: str) -> None:
         """The next frame starts anew and says why; what waits goes on waiting."""
@@ -313,7 +303,6 @@ class Synchronizer:
         self._processed, self._reset_reason = exposed, ""
         if reason:
             before, events = None, Events.empty()
-        ready_at = waiting.complete or waiting.arrived
-        return Job(
-            waiting.frame, exposed, before, events, taken, self._event_size, reason, ready_at, waiting.latency_ns
-        )
+        ready_at, latency_ns = waiting.complete or waiting.arrived, waiting.latency_ns
+        size = self._event_size
+        return Job(waiting.frame, exposed, before, events, taken, size, reason, ready_at, latency_ns)

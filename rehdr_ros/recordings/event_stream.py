@@ -10,6 +10,7 @@ import numpy as np
 
 from rehdr_ros.events import Events, Packet, Receiver
 from rehdr_ros.events.hot_pixels import find_hot_pixels
+from rehdr_ros.events.receiver import Size
 
 _BIN_NS = 100_000_000  # in which rates are counted
 _MOST_NAMED = 10  # hot pixels
@@ -32,21 +33,22 @@ class EventStream:
         self._first = self._last = self._origin = None
         self._pixels = np.zeros((0, 0), np.int64)
 
-    def add_packet(self, packet: Packet) -> None:
-        """Raises ValueError for an unknown encoding."""
-        events = self._receiver.receive(packet)
-        self._begin_stream(packet.encoding, packet.width, packet.height)
-        self._triggers += self._receiver.triggers
-        self._packets += 1
-        self._octets += memoryview(packet.data).nbytes
-        self._stamps.append(packet.stamp_ns)
-        if len(events):
-            self._delays.append((packet.stamp_ns - int(events.t[0])) * 1e-6)
-        self._add(events)
+    def add(self, message: Packet | Events, size: Size | None = None, encoding: str = "decoded") -> None:
+        """Raises ValueError for a packet of an unknown encoding.
 
-    def add_events(self, events: Events, width: int, height: int, encoding: str = "decoded") -> None:
-        """Events that come decoded, in ROS time; encoding: what they were, to be named so."""
-        self._begin_stream(encoding, width, height)
+        size, encoding: of Events, which come in ROS time: width, height of their camera, and what they were.
+        """
+        events = self._receiver.receive(message, size)
+        if isinstance(message, Packet):
+            size, encoding = self._receiver.size, message.encoding
+            self._triggers += self._receiver.triggers
+            self._packets += 1
+            self._octets += memoryview(message.data).nbytes
+            self._stamps.append(message.stamp_ns)
+            if len(events):
+                self._delays.append((message.stamp_ns - int(events.t[0])) * 1e-6)
+        if self._streams[-1:] != [f"{encoding} {size[0]}x{size[1]}"]:
+            self._begin_stream(encoding, *size)
         self._add(events)
 
     def count_damage(self, counters: dict[str, int]) -> None:
@@ -54,10 +56,7 @@ class EventStream:
         self._counters.update(counters)
 
     def _begin_stream(self, encoding: str, width: int, height: int) -> None:
-        name = f"{encoding} {width}x{height}"
-        if self._streams[-1:] == [name]:
-            return
-        self._streams.append(name)
+        self._streams.append(f"{encoding} {width}x{height}")
         size = max(height, self._pixels.shape[0]), max(width, self._pixels.shape[1])
         pixels = np.zeros(size, np.int64)
         pixels[: self._pixels.shape[0], : self._pixels.shape[1]] = self._pixels
@@ -103,8 +102,8 @@ class EventStream:
         }
         if len(self._stamps) > 1:
             result["packet_interval_ms"] = float(np.median(np.diff(np.array(self._stamps)))) * 1e-6
-        if self._receiver.clock_estimate:
-            offset, drift = self._receiver.clock_estimate
+        if self._receiver.clock.estimate:
+            offset, drift = self._receiver.clock.estimate
             quantiles = np.percentile(self._delays, (50, 99, 100)).tolist()
             result["clock"] = {
                 "offset": offset * 1e-9,

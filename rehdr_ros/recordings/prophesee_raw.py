@@ -41,11 +41,11 @@ class RawRecording(Uncalibrated):
 
     def events(self) -> Iterator[Events]:
         """The events in batches, t in ns from the start of the file."""
-        decoder, raw, shift_ns = make_decoder(self.encoding, *self.event_size), raw_formats()[self.encoding], None
+        decoder, shift_ns = make_decoder(self.encoding, *self.event_size), None
         self.counters = {}
         for number, words in enumerate(self._chunks()):
             if shift_ns is None:
-                shift_ns = raw.start_ns(words)
+                shift_ns = raw_formats()[self.encoding].start_ns(words)
             events = decoder.decode(Packet(0, *self.event_size, number, 0, self.encoding, words))
             self.counters = decoder.counters
             if len(events):

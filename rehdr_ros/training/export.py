@@ -24,8 +24,8 @@ CACHED_NAME = "recording"
 def export_folder(bag: str | Path, root: str | Path, name: str, bins: int) -> int:
     """Write a bag with truth to ROOT/{LDR,HDR,event}/NAME: PNG, EXR and float32 voxel grids; returns the frame count.
 
-    Memory does not grow with the bag. Frames get their events as in the pipeline, see Synchronizer: the first grid is
-    zero, and events that the bag holds too late for their frame are in none.
+    Memory does not grow with the bag. Frames get their events as in the pipeline, see Synchronizer: the first
+    grid is zero, and events that the bag holds too late for their frame are in none.
     Raises InputError for a bag that is unreadable, lacks the truth of a frame, changes its size or encoding, has events
     of other pixels than the frames' or frames that are not in the order of time, and FileExistsError.
     """
@@ -80,26 +80,28 @@ def _is_fresh(root: Path, bag: Path) -> bool:
 
 
 def paired(recording: Recording) -> Iterator[Job]:
-    """Every frame with its events, as in a pipeline that takes no latency off. Raises InputError as `checked`."""
+    """Every frame with its events, as in a pipeline that takes no latency off. Raises as `checked`."""
     config = PipelineConfig(policy="all")
     stream = Stream(config)
     for job in stream.jobs(checked(recording), recording.event_size):
         counters = stream.counters
         if counters["dropped_events"] > counters["late_events"]:
-            raise InputError(f"{recording.path}: more than {config.buffer_megabytes:.0f} MB of events before one frame")
+            megabytes = f"{config.buffer_megabytes:.0f} MB"
+            raise InputError(f"{recording.path}: more than {megabytes} of events before one frame")
         yield job
 
 
 def grid_of(job: Job, bins: int) -> np.ndarray:
     """Signed events, float32 (bins, H, W), which are of the frame's pixels."""
-    return voxel_grid(job.events, *job.interval_ns, bins, *job.frame.image.shape[:2], exposures=job.exposures_ns)
+    size = job.frame.image.shape[:2]
+    return voxel_grid(job.events, *job.interval_ns, bins, *size, exposures=job.exposures_ns)
 
 
 def checked(recording: Recording) -> Iterator[Packet | Events | Frame | Exposure]:
     """A recording's messages.
 
-    Raises InputError where events and frames aren't of the same pixels, events change their encoding, or a frame is
-    not later than the one before.
+    Raises InputError where events and frames aren't of the same pixels, events change their encoding, or a
+    frame is not later than the one before.
     """
     stream, last = None, None
     for message in recording.messages():

@@ -10,7 +10,8 @@ from rehdr_ros.events.codecs import CODECS, evt2
 from rehdr_ros.jit import sealed
 from rehdr_ros.recordings import open_recording
 
-EVENTS = Events(np.arange(0, 90_000_000, 10_000), np.arange(9000) % 64, np.arange(9000) % 48, np.arange(9000) % 2)
+COUNT = np.arange(9000)
+EVENTS = Events(COUNT * 10_000, COUNT % 64, COUNT % 48, COUNT % 2)
 
 
 class Decoder(evt2.Decoder):

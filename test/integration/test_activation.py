@@ -16,7 +16,7 @@ from rehdr_ros.node.transitions import answer_every_request
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 SUBSCRIPTIONS = 5
 STEPS = {
-    "pipeline": (node.HdrPipeline, "restart"),
+    "pipeline": (node.HdrPipeline, "activate"),
     "diagnostics": (node.Diagnostics, "restart"),
     "worker": (node.Worker, "__init__"),
     "publishers": (LifecycleNode, "on_activate"),

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rehdr_ros.events import Events
+from rehdr_ros.events import Calibration, Camera, Events, Exposure, Frame
 from rehdr_ros.network import CheckpointError
 from rehdr_ros.simulation import SimulationConfig, simulate
 
@@ -154,6 +154,48 @@ def test_another_sensor_s_packets_start_another_decoder_and_the_counters_stay(ma
     for packet in (packets[0], packets[2], replace(packets[3], width=64), replace(packets[5], width=64)):
         pipeline.add_packet(packet)
     assert pipeline.counters["lost_packets"] == 2
+
+
+def test_an_activation_counts_anew_and_a_reset_does_not(make_pipeline, recording, encoded):
+    pipeline = make_pipeline()
+    packets = [p for stamp, _, _ in recording for p in encoded[stamp]]
+    pipeline.add_frame(recording[-1][0], recording[0][1])
+    pipeline.add_frame(recording[-1][0], recording[0][1])
+    list(pipeline.take(flush=True))
+    for packet in (packets[0], packets[2]):
+        pipeline.add_packet(packet)
+    pipeline.add_frame(recording[-1][0] + 1, recording[0][1])
+    list(pipeline.take(flush=True))
+    counted = {name: count for name, count in pipeline.counters.items() if count}
+    lost = {"lost_packets", "skipped_frames", "duplicate_frames", "dropped_events", "late_events"}
+    assert set(counted) == lost
+    pipeline.reset("service")
+    pipeline.restart("nobody subscribed")
+    assert {name: count for name, count in pipeline.counters.items() if count} == counted
+    pipeline.activate()
+    assert not any(pipeline.counters.values())
+    frames = list(feed(pipeline, recording, encoded))
+    assert (frames[0].info.index, frames[0].info.reset_reason) == (0, "activation")
+    assert_same(frames, list(feed(make_pipeline(), recording, encoded)))
+
+
+def test_any_message_is_added(make_pipeline, recording, encoded, grey):
+    pipeline, frames = make_pipeline(), []
+    for stamp, image, events in recording:
+        assert sum(map(pipeline.add, encoded[stamp])) == len(events)
+        assert pipeline.add(Exposure(stamp, 0.01)) == 0
+        pipeline.add(Frame(stamp, image))
+        frames += pipeline.take()
+    assert_same([*frames, *pipeline.take(flush=True)], list(feed(make_pipeline(), recording)))
+    pipeline = make_pipeline(registration="camera_info")
+    camera = Camera(8, 6, (60.0, 0.0, 3.5, 0.0, 60.0, 2.5, 0.0, 0.0, 1.0))
+    for stamp in (0, S // 10):
+        for of in ("events", "frames"):
+            assert pipeline.add(Calibration(of, camera)) == 0
+        assert pipeline.add(Events([stamp + 1], [1], [1], [1]), (8, 6)) == 1
+        pipeline.add(Frame(stamp, grey()))
+        list(pipeline.take(flush=True))
+    assert not pipeline.registration_problem
 
 
 @pytest.fixture

@@ -4,14 +4,19 @@ import numpy as np
 import pytest
 
 from rehdr_ros.events import Events, Exposure, Frame
+from rehdr_ros.reconstruction import PipelineConfig
 from rehdr_ros.reconstruction.synchronizer import Synchronizer
 
 MS = 1_000_000
 S = 1000 * MS
 
 
-def synchronizer(policy="all", event_timeout=0.1, max_frame_gap=1.0, megabytes=1.0, stamp_is="start"):
-    return Synchronizer(policy, event_timeout, max_frame_gap, stamp_is, megabytes)
+def settings(policy="all", megabytes=1.0, **others):
+    return PipelineConfig(policy=policy, buffer_megabytes=megabytes, **others)
+
+
+def synchronizer(*args, **options):
+    return Synchronizer(settings(*args, **options))
 
 
 def frame(stamp_ms, shape=(4, 6, 3), exposure=None):
@@ -217,7 +222,7 @@ def test_settings_can_change_while_frames_wait():
     for stamp in (20, 30):
         sync.add_frame(frame(stamp), 0.0)
     assert sync.next(now=1.0) is None
-    sync.configure("latest", 0.5, 1.0, "start")
+    sync.configure(settings("latest", event_timeout=0.5))
     (job,) = jobs(sync, now=1.0)
     assert job.frame.stamp_ns == 30 * MS
     assert sync.skipped_frames == 1

@@ -25,7 +25,7 @@ class Decoder:
 
     word: np.dtype  # what one word is, or the parts of it whose bytes a big-endian sender swaps
     word_bytes: int  # of a whole word
-    stamped_at_time_base = False  # header.stamp belongs to time_base, and not to a moment in the host's reception
+    stamped_at_time_base = False  # header.stamp: the time of time_base, and not of the host's reception
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height

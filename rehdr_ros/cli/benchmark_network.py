@@ -12,9 +12,9 @@ from rehdr_ros.cli.timing import Figures, pair, seconds
 from rehdr_ros.network import Rehdr, RehdrConfig, load_checkpoint
 from rehdr_ros.network.checkpoint import SHIPPED
 from rehdr_ros.network.cost import layers
+from rehdr_ros.network.engines.choice import PRECISIONS, Engine
 from rehdr_ros.network.integrator import CLIPPED
 from rehdr_ros.network.rehdr import USUAL_SECONDS
-from rehdr_ros.reconstruction.engine import PRECISIONS, Engine
 from rehdr_ros.reconstruction.reconstructor import pick_device, pick_precision
 
 _CONFIGURATIONS = {

@@ -14,7 +14,7 @@ from rehdr_ros.network.compact import Compact
 from rehdr_ros.network.event_fit import EventFit
 from rehdr_ros.network.full import FullResolution
 from rehdr_ros.network.fusion import FUSION
-from rehdr_ros.network.head_start import FLOOR, Evidence, HeadStart, advance, initial_state, rescale
+from rehdr_ros.network.head_start.reference import FLOOR, Evidence, HeadStart, advance, initial_state, rescale
 from rehdr_ros.network.integrator import CLIPPED, luminance
 from rehdr_ros.network.recurrent import RECURRENT
 

@@ -11,12 +11,12 @@ from torch import Tensor
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Events
 from rehdr_ros.network import Estimate, load_checkpoint
+from rehdr_ros.network.engines.choice import PRECISIONS, Engine
 from rehdr_ros.network.event_fit import EventFit, read
-from rehdr_ros.network.head_start import HeadStart
+from rehdr_ros.network.head_start.reference import HeadStart
 from rehdr_ros.network.rehdr import USUAL_SECONDS
 from rehdr_ros.products import CAUSES
 from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
-from rehdr_ros.reconstruction.engine import PRECISIONS, Engine
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.voxel_input import VoxelConfig, VoxelInput
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from rehdr_ros.network import Rehdr, RehdrConfig, load_checkpoint, save_checkpoint
-from rehdr_ros.network.head_start import HeadStart
+from rehdr_ros.network.head_start.reference import HeadStart
 
 NORMS = ("none", "batch", "instance", "group")
 RECURRENT = ("convlstm", "convgru")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rehdr_ros.network import Rehdr, RehdrConfig
-from rehdr_ros.network.head_start import HALF_TRUSTED, HeadStart
+from rehdr_ros.network.head_start.reference import HALF_TRUSTED, HeadStart
 from rehdr_ros.network.integrator import CLIPPED
 from rehdr_ros.network.rehdr import MEASURED_SIGMA, clip_mask
 from rehdr_ros.products import CAUSES

@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from rehdr_ros.network import load_checkpoint
-from rehdr_ros.network.cpu import CpuRehdr, remade
-from rehdr_ros.network.cuda import CudaRehdr
-from rehdr_ros.network.fold import fold_norms
-from rehdr_ros.network.head_start import HeadStart
-from rehdr_ros.network.head_start_kernels import prepare
+from rehdr_ros.network.engines.cpu import CpuRehdr, remade
+from rehdr_ros.network.engines.cuda import CudaRehdr
+from rehdr_ros.network.engines.fold import fold_norms
+from rehdr_ros.network.engines.openvino import OpenVinoRehdr, is_installed
+from rehdr_ros.network.engines.tensor_cores import for_tensor_cores
+from rehdr_ros.network.head_start.kernels import prepare
+from rehdr_ros.network.head_start.reference import HeadStart
 from rehdr_ros.network.integrator import CLIPPED
-from rehdr_ros.network.openvino_rehdr import OpenVinoRehdr, is_installed
 from rehdr_ros.network.rehdr import USUAL_SECONDS, Rehdr
-from rehdr_ros.network.tensor_cores import for_tensor_cores
 
 CONFIGURATIONS = {
     "full": {},
@@ -153,7 +153,7 @@ def test_openvino_tells_nobody_of_its_use_and_leaves_signals_as_they_are(tmp_pat
         "import faulthandler, subprocess, torch\n"
         "faulthandler.enable()\n"
         "from rehdr_ros.network import Rehdr, RehdrConfig\n"
-        "from rehdr_ros.network.openvino_rehdr import OpenVinoRehdr\n"
+        "from rehdr_ros.network.engines.openvino import OpenVinoRehdr\n"
         "import signal\n"
         "signal.signal(signal.SIGCHLD, lambda *_: None)\n"
         "for _ in range(2):\n"
@@ -170,7 +170,7 @@ def test_openvino_tells_nobody_of_its_use_and_leaves_signals_as_they_are(tmp_pat
 
 @needs_openvino
 def test_what_openvino_has_read_is_kept_for_the_same_weights(make_network, stream, tmp_path, monkeypatch):
-    from rehdr_ros.network import openvino_cache
+    from rehdr_ros.network.engines import openvino_cache
 
     monkeypatch.setattr(openvino_cache, "_FOLDER", tmp_path / "cache")
     ldr, voxel = stream(frames=2)

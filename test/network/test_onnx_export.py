@@ -10,10 +10,11 @@ import torch
 
 import rehdr_ros
 from rehdr_ros.errors import InputError
-from rehdr_ros.network import Rehdr, RehdrConfig, onnx_export
+from rehdr_ros.network import Rehdr, RehdrConfig
+from rehdr_ros.network.engines import onnx as onnx_export
+from rehdr_ros.network.engines.onnx import difference, export_onnx
+from rehdr_ros.network.engines.step import Step
 from rehdr_ros.network.event_fit import PRIOR
-from rehdr_ros.network.onnx_export import difference, export_onnx
-from rehdr_ros.network.step import Step
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")

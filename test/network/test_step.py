@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from rehdr_ros.network import Rehdr, RehdrConfig
+from rehdr_ros.network.engines.step import Step
 from rehdr_ros.network.rehdr import pad_to_multiple
-from rehdr_ros.network.step import Step
 
 CONFIGURATIONS = {
     "ldr_white": RehdrConfig(base_channels=4),

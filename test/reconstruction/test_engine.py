@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from rehdr_ros.network import load_checkpoint
-from rehdr_ros.network.cpu import CpuRehdr, remade
-from rehdr_ros.network.openvino_rehdr import is_installed
-from rehdr_ros.reconstruction.engine import Engine
+from rehdr_ros.network.engines.choice import Engine
+from rehdr_ros.network.engines.cpu import CpuRehdr, remade
+from rehdr_ros.network.engines.openvino import is_installed
 
 CPU = torch.device("cpu")
 CLIPPED_FROM, SECONDS = 0.957, 0.03

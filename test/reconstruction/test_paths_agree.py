@@ -6,10 +6,10 @@ import torch
 
 from rehdr_ros.events import Events, make_decoder, voxel_grid
 from rehdr_ros.network import load_checkpoint
-from rehdr_ros.network.cpu import CpuRehdr, remade
-from rehdr_ros.network.openvino_rehdr import OpenVinoRehdr, is_installed
+from rehdr_ros.network.engines.choice import Engine
+from rehdr_ros.network.engines.cpu import CpuRehdr, remade
+from rehdr_ros.network.engines.openvino import OpenVinoRehdr, is_installed
 from rehdr_ros.network.rehdr import USUAL_SECONDS
-from rehdr_ros.reconstruction.engine import Engine
 from rehdr_ros.reconstruction.reconstructor import pick_precision
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.recordings import BagRecording

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from rehdr_ros.network.compose_kernels import clipped_pixels, measured_sigma, put, take
-from rehdr_ros.network.head_start import FLOOR, Evidence, HeadStart
-from rehdr_ros.network.head_start_kernels import prepare
+from rehdr_ros.network.head_start.compose_kernels import clipped_pixels, measured_sigma, put, take
+from rehdr_ros.network.head_start.kernels import prepare
+from rehdr_ros.network.head_start.reference import FLOOR, Evidence, HeadStart
 from rehdr_ros.network.integrator import CLIPPED
 from rehdr_ros.network.rehdr import Estimate, Prepared, Rehdr, State
 

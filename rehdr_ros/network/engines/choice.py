@@ -10,11 +10,11 @@ import torch
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.network import Estimate, Rehdr, State
-from rehdr_ros.network.cpu import CpuRehdr, remade
-from rehdr_ros.network.cuda import CudaRehdr
-from rehdr_ros.network.fold import fold_norms
-from rehdr_ros.network.openvino_rehdr import OpenVinoRehdr, is_installed
-from rehdr_ros.network.tensor_cores import for_tensor_cores
+from rehdr_ros.network.engines.cpu import CpuRehdr, remade
+from rehdr_ros.network.engines.cuda import CudaRehdr
+from rehdr_ros.network.engines.fold import fold_norms
+from rehdr_ros.network.engines.openvino import OpenVinoRehdr, is_installed
+from rehdr_ros.network.engines.tensor_cores import for_tensor_cores
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 ENGINES = ("auto", "pytorch")

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from rehdr_ros.jit import kernel, reduction
-from rehdr_ros.network import event_fit, head_start
+from rehdr_ros.network import event_fit
 from rehdr_ros.network.event_fit import EventFit
-from rehdr_ros.network.head_start import Evidence, HeadStart
+from rehdr_ros.network.head_start import reference as head_start
+from rehdr_ros.network.head_start.reference import Evidence, HeadStart
 from rehdr_ros.network.rehdr import (
     DARKEST,
     ENCODING,

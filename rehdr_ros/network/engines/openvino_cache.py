@@ -7,10 +7,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from rehdr_ros.network.openvino_core import core, openvino
+from rehdr_ros.network.engines.openvino_core import core, openvino
 from rehdr_ros.network.rehdr import Rehdr
 
-_PACKAGE = Path(__file__).parent.parent
+_PACKAGE = Path(__file__).parent.parent.parent
 _FOLDER = _PACKAGE / "__pycache__"
 _FILE = "network.xml"
 _MOST = 6  # networks
@@ -44,7 +44,7 @@ def _keep(model: openvino.Model, folder: Path) -> None:
 
 def _fingerprint(network: Rehdr) -> str:
     digest = hashlib.sha256(f"{openvino.__version__} {network.config}".encode())
-    for path in sorted((_PACKAGE / "network").glob("*.py")):
+    for path in sorted((_PACKAGE / "network").rglob("*.py")):
         digest.update(path.read_bytes())
     for name, value in network.state_dict().items():
         digest.update(name.encode() + value.contiguous().numpy().tobytes())

@@ -15,9 +15,9 @@ from torch import Tensor
 
 import rehdr_ros
 from rehdr_ros.errors import InputError
+from rehdr_ros.network.engines.step import Step
 from rehdr_ros.network.integrator import CLIPPED
 from rehdr_ros.network.rehdr import USUAL_SECONDS, Rehdr, pad_to_multiple
-from rehdr_ros.network.step import Step
 
 OPSET = 18  # what the exporter writes without a conversion, and TensorRT 10 reads
 FRAMES = 5

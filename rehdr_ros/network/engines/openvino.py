@@ -6,7 +6,7 @@ import warnings
 import torch
 from torch import Tensor, nn
 
-from rehdr_ros.network.cpu import CpuRehdr
+from rehdr_ros.network.engines.cpu import CpuRehdr
 from rehdr_ros.network.rehdr import Prepared, Rehdr, State
 
 _TRACED = 16  # px, times the body's multiple: the size at which the network is read
@@ -28,8 +28,8 @@ class OpenVinoRehdr(CpuRehdr):
 
     def build(self, height: int, width: int) -> None:
         """Get ready for a frame size."""
-        from rehdr_ros.network.openvino_cache import kept
-        from rehdr_ros.network.openvino_core import core
+        from rehdr_ros.network.engines.openvino_cache import kept
+        from rehdr_ros.network.engines.openvino_core import core
 
         if self._model is None:
             self._model = kept(self, self._read)
@@ -48,7 +48,7 @@ class OpenVinoRehdr(CpuRehdr):
         self._shapes = shapes
 
     def features(self, prepared: Prepared, cells: State) -> State:
-        from rehdr_ros.network.openvino_core import openvino
+        from rehdr_ros.network.engines.openvino_core import openvino
 
         inputs = [x.float().contiguous() for x in (*prepared, *cells)]
         if [tuple(x.shape) for x in inputs] != self._shapes:
@@ -65,7 +65,7 @@ class OpenVinoRehdr(CpuRehdr):
 
     def _read(self):
         """The convolutions as OpenVINO reads them, of any size; it takes some seconds, once."""
-        from rehdr_ros.network.openvino_core import openvino
+        from rehdr_ros.network.engines.openvino_core import openvino
 
         size = _TRACED * self.body.multiple
         examples = self._examples(size, size)

@@ -7,7 +7,7 @@ from torch import Tensor
 from rehdr_ros.jit import kernel
 from rehdr_ros.luminance import BT709
 from rehdr_ros.network import rehdr
-from rehdr_ros.network.head_start import FLOOR
+from rehdr_ros.network.head_start.reference import FLOOR
 
 _RED, _GREEN, _BLUE = BT709
 _FLOOR = np.float32(FLOOR)

@@ -9,12 +9,10 @@ import torch
 
 from rehdr_ros.cli.arguments import size
 from rehdr_ros.cli.timing import Figures, pair, seconds
-from rehdr_ros.network import Rehdr, RehdrConfig, load_checkpoint
+from rehdr_ros.network import Network, Rehdr, RehdrConfig, Stream, load_checkpoint
 from rehdr_ros.network.checkpoint import SHIPPED
 from rehdr_ros.network.cost import layers
-from rehdr_ros.network.integrator import CLIPPED
-from rehdr_ros.network.rehdr import USUAL_SECONDS
-from rehdr_ros.reconstruction.engine import PRECISIONS, Engine
+from rehdr_ros.network.engines.choice import PRECISIONS, Engine, choose
 from rehdr_ros.reconstruction.reconstructor import pick_device, pick_precision
 
 _CONFIGURATIONS = {
@@ -46,7 +44,7 @@ def network(args: argparse.Namespace) -> Figures:
     for name in args.networks:
         plain = make_network(name).to(device)
         for width, height in args.sizes:
-            engine = Engine(plain, device, precision)
+            engine = choose(plain, device, precision)
             engine.compile(height, width)
             ours, reference = _Stream(engine, width, height, device), _Stream(plain, width, height, device)
             with _without_tf32():
@@ -83,7 +81,7 @@ def make_network(name: str) -> Rehdr:
 class _Stream:
     """One frame a call, of a scene that clips, with carried state."""
 
-    def __init__(self, network: Engine | Rehdr, width: int, height: int, device: torch.device):
+    def __init__(self, network: Engine | Network, width: int, height: int, device: torch.device):
         generator = torch.Generator().manual_seed(0)
         self._ldr = (1.2 * torch.rand(1, 3, height, width, generator=generator)).clamp_max(1).to(device)
         self._voxel = torch.randint(-2, 3, (1, network.config.bins, height, width), generator=generator).float()
@@ -91,8 +89,7 @@ class _Stream:
         self._network, self._state, self._device = network, None, device
 
     def __call__(self) -> None:
-        given = self._ldr, self._voxel, self._state, CLIPPED, USUAL_SECONDS
-        estimate, self._state = self._network.estimate(*given)
+        estimate, self._state = self._network.step(self._ldr, self._voxel, self._state, Stream())
         self.radiance = estimate.radiance
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)

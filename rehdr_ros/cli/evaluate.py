@@ -8,7 +8,7 @@ from rehdr_ros.cli.pictures import write_pictures
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.real_recordings import add_real_recordings, compared_statistics, reclipped_recordings
 from rehdr_ros.errors import InputError, writing
-from rehdr_ros.network import Rehdr, load_checkpoint
+from rehdr_ros.network import Network, load_checkpoint
 from rehdr_ros.simulation.sensors import RESPONSE
 from rehdr_ros.training.baselines import BASELINES
 from rehdr_ros.training.benchmark import DISTURBANCES, cases
@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> None:
         _write(args.output, _evaluate_benchmark(args, networks))
 
 
-def _evaluate_reclipped(args: argparse.Namespace, networks: dict[str, Rehdr]) -> dict:
+def _evaluate_reclipped(args: argparse.Namespace, networks: dict[str, Network]) -> dict:
     recordings = reclipped_recordings(args, _bins(networks))
     report = _evaluate(recordings.comparisons(networks), args.pictures, "sequence", len(recordings))
     for measure in _BY_SEQUENCE:
@@ -98,7 +98,7 @@ def _evaluate_reclipped(args: argparse.Namespace, networks: dict[str, Rehdr]) ->
     return report
 
 
-def _evaluate_benchmark(args: argparse.Namespace, networks: dict[str, Rehdr]) -> dict:
+def _evaluate_benchmark(args: argparse.Namespace, networks: dict[str, Network]) -> dict:
     folder = None if args.benchmark == "procedural" else args.benchmark
     bins = _bins(networks)
     report = {}
@@ -113,7 +113,7 @@ def _evaluate_benchmark(args: argparse.Namespace, networks: dict[str, Rehdr]) ->
 
 
 def _compared(
-    sequences: Iterator[tuple[str, Sequence]], networks: dict[str, Rehdr]
+    sequences: Iterator[tuple[str, Sequence]], networks: dict[str, Network]
 ) -> Iterator[tuple[str, Comparison]]:
     return ((name, compare(sequence, networks)) for name, sequence in sequences)
 
@@ -132,7 +132,7 @@ def _evaluate(
     return {"mean": mean, "sequences": scores}
 
 
-def _recorded(paths: list[str], networks: dict[str, Rehdr], response: float | str) -> Iterator[tuple[str, Sequence]]:
+def _recorded(paths: list[str], networks: dict[str, Network], response: float | str) -> Iterator[tuple[str, Sequence]]:
     bins = _bins(networks)
     for recording in (recording for path in paths for recording in find_recordings(path, bins, response)):
         if recording.bins != bins:
@@ -144,7 +144,7 @@ def _recorded(paths: list[str], networks: dict[str, Rehdr], response: float | st
         yield str(recording), sequence
 
 
-def _bins(networks: dict[str, Rehdr]) -> int:
+def _bins(networks: dict[str, Network]) -> int:
     bins = {network.config.bins for network in networks.values()}
     if len(bins) > 1:
         raise InputError(f"the networks take voxel grids of different bins: {sorted(bins)}; evaluate them apart")

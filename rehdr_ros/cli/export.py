@@ -8,7 +8,7 @@ from rehdr_ros.cli.arguments import size
 from rehdr_ros.errors import Failure, InputError
 from rehdr_ros.network import load_checkpoint
 from rehdr_ros.network.checkpoint import SHIPPED
-from rehdr_ros.network.onnx_export import FRAMES, difference, export_onnx
+from rehdr_ros.network.engines.onnx import FRAMES, difference, export_onnx
 from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.training.export import export_folder

@@ -126,7 +126,7 @@ class _Run:
         if not summary["events"] and summary["encoding"] != "voxel_grid":
             print("note: no frame has got events; what clips is a guess", flush=True)
         write_summary(self._output, summary)
-        self._save(replace(pipeline.snapshot, complete=True, state=[]))
+        self._save(replace(pipeline.snapshot, complete=True, state={}))
 
     def make_videos_and_bag(self) -> list[str]:
         """Write those that are asked for; returns what is in the folder."""

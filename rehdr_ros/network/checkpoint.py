@@ -10,9 +10,12 @@ from torch import Tensor
 
 from rehdr_ros import safetensors_file
 from rehdr_ros.errors import InputError
+from rehdr_ros.network.contract import Network, NetworkConfig
 from rehdr_ros.network.rehdr import Rehdr, RehdrConfig
 
 SHIPPED = Path(__file__).parent / "weights"
+NETWORKS: dict[str, type[Network]] = {"rehdr": Rehdr}
+"""By what a checkpoint's metadata call their architecture; those that name none are REHDR."""
 
 # The authors' names, in order of application, and ours.
 _RENAME = (
@@ -50,7 +53,19 @@ class CheckpointError(InputError):
     """A checkpoint that is missing, damaged or of another network; the message says which and why."""
 
 
-def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Rehdr:
+def make_config(architecture: str = "rehdr", **values) -> NetworkConfig:
+    """A configuration of the network of that name. Raises InputError for an unknown one, TypeError for wrong values."""
+    if architecture not in NETWORKS:
+        raise InputError(f"architecture={architecture!r}: use one of {', '.join(NETWORKS)}")
+    return NETWORKS[architecture].configuration(**values)
+
+
+def make_network(config: NetworkConfig) -> Network:
+    """A network of that configuration, untrained."""
+    return next(kind for kind in NETWORKS.values() if kind.configuration is type(config))(config)
+
+
+def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Network:
     """Load a network in evaluation mode, float32.
 
     path: a shipped name ("rehdr_t"), our `.safetensors` or the authors' `.pth` ({'params': state_dict} or
@@ -62,7 +77,7 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Reh
             config, state = _read_ours(path)
         else:
             config, state = _read_published(path)
-        network = Rehdr(config)
+        network = make_network(config)
         network.load_state_dict({name: value.float() for name, value in state.items()})
     except CheckpointError:
         raise
@@ -72,7 +87,7 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Reh
     return network.to(device).eval().requires_grad_(False)
 
 
-def save_checkpoint(network: Rehdr, path: str | Path, dtype: torch.dtype = torch.float32, **notes: str) -> None:
+def save_checkpoint(network: Network, path: str | Path, dtype: torch.dtype = torch.float32, **notes: str) -> None:
     """Write a `.safetensors` with the configuration (and any notes, e.g. how it was trained) inside.
 
     Raises OSError where the file cannot be written.
@@ -80,7 +95,9 @@ def save_checkpoint(network: Rehdr, path: str | Path, dtype: torch.dtype = torch
     state = {
         name: value.to(dtype) if value.is_floating_point() else value for name, value in network.state_dict().items()
     }
-    safetensors_file.write(path, state, {"config": json.dumps(asdict(network.config)), **notes})
+    architecture = next(name for name, kind in NETWORKS.items() if kind is type(network))
+    config = json.dumps(asdict(network.config))
+    safetensors_file.write(path, state, {**notes, "architecture": architecture, "config": config})
 
 
 def resolve(path: str | Path) -> Path:
@@ -93,11 +110,11 @@ def resolve(path: str | Path) -> Path:
     raise CheckpointError(f"weights {str(path)!r} not found: give a file, or a shipped name ({names})")
 
 
-def _read_ours(path: Path) -> tuple[RehdrConfig, dict[str, Tensor]]:
+def _read_ours(path: Path) -> tuple[NetworkConfig, dict[str, Tensor]]:
     state, notes = safetensors_file.read(path)
     if "config" not in notes:
         raise CheckpointError(f"{path}: no configuration inside; was it saved by this package?")
-    return RehdrConfig(**json.loads(notes["config"])), state
+    return make_config(notes.get("architecture", "rehdr"), **json.loads(notes["config"])), state
 
 
 def _read_published(path: Path) -> tuple[RehdrConfig, dict[str, Tensor]]:

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rehdr_ros.network.contract import State
+
 _CONDITIONS = 3
 
 
@@ -67,7 +69,6 @@ class Compact(nn.Module):
     """Widths base, 2 base and 4 base at a half, a quarter and an eighth; cells at the latter two. See BODIES."""
 
     multiple = 8
-    state_names = ("hidden_0", "hidden_1")
 
     def __init__(self, config, channels: int, outputs: int):
         super().__init__()
@@ -85,23 +86,23 @@ class Compact(nn.Module):
         self.decoders = nn.ModuleList((Block(quarter), Block(half)))
         self.prediction = nn.Conv2d(half, 4 * outputs, 1)
 
-    def initial_state(self, n: int, height: int, width: int) -> tuple[Tensor, ...]:
+    def initial_state(self, n: int, height: int, width: int) -> State:
         like = self.prediction.weight
         shapes = [(n, cell.channels, height >> i, width >> i) for i, cell in enumerate(self.cells, 2)]
-        return tuple(like.new_zeros(shape, dtype=torch.float32) for shape in shapes)
+        return {f"hidden_{i}": like.new_zeros(shape, dtype=torch.float32) for i, shape in enumerate(shapes)}
 
     def forward(
-        self, image: Tensor, ldr: Tensor, voxel: Tensor, condition: Tensor, seconds: Tensor, *state: Tensor
-    ) -> tuple[Tensor, ...]:
+        self, image: Tensor, ldr: Tensor, voxel: Tensor, condition: Tensor, seconds: Tensor, state: State
+    ) -> tuple[Tensor, State]:
         bias = self.condition(condition)[..., None, None]
         x = self.image_block(F.relu(self.image_head(F.pixel_unshuffle(image, 2)) + bias))
         half = self.attention(x, self.event_block(F.relu(self.event_head(F.pixel_unshuffle(voxel, 2)) + bias)))
         x = self.down[0](half)
-        first = self.cells[0](x, state[0], seconds)
+        first = self.cells[0](x, state["hidden_0"], seconds)
         quarter = self.encoder(x + first.to(x.dtype))
         x = self.down[1](quarter)
-        second = self.cells[1](x, state[1], seconds)
+        second = self.cells[1](x, state["hidden_1"], seconds)
         x = self.bottleneck(x + second.to(x.dtype))
         x = self.decoders[0](quarter + F.pixel_shuffle(self.up[0](x), 2))
         x = self.decoders[1](half + F.pixel_shuffle(self.up[1](x), 2))
-        return F.pixel_shuffle(self.prediction(x), 2), first, second
+        return F.pixel_shuffle(self.prediction(x), 2), {"hidden_0": first, "hidden_1": second}

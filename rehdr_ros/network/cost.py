@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from rehdr_ros.network.rehdr import Prepared, Rehdr, RehdrConfig
+from rehdr_ros.network.contract import Stream, padded
+from rehdr_ros.network.rehdr import Rehdr, RehdrConfig
 
 
 @dataclass(frozen=True)
@@ -24,18 +25,16 @@ class Layer:
 @torch.no_grad()
 def layers(config: RehdrConfig, width: int, height: int) -> list[Layer]:
     """The convolutions of one frame of that size, in their order; the sizes are those after padding."""
-    network, meta = Rehdr(config).eval().to("meta"), {"device": "meta"}
-    multiple = network.body.multiple
-    ldr = torch.empty(1, 3, height + -height % multiple, width + -width % multiple, **meta)
-    image = torch.empty(1, network.channels, *ldr.shape[2:], **meta)
-    voxel = torch.empty(1, config.bins, *ldr.shape[2:], **meta)
-    condition, seconds = torch.empty(1, 3, **meta), torch.empty(1, 1, 1, 1, **meta)
+    network = Rehdr(config).eval().to("meta")
+    shape = padded(height, network.multiple), padded(width, network.multiple)
+    ldr, voxel = (torch.empty(1, channels, *shape, device="meta") for channels in (3, config.bins))
+    state, stream = network.initial_state(1, *shape), Stream(seconds=torch.empty(1, device="meta"))
+    inputs, _, _ = network.prepare(ldr, voxel, state, stream)
     found: list[Layer] = []
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             module.register_forward_hook(lambda m, given, out, name=name: found.append(_layer(name, m, given[0], out)))
-        cells, _ = network.split(network.initial_state(ldr))
-    network.features(Prepared(image, ldr, voxel, condition, seconds), cells)
+    network.features(inputs, {name: state[name] for name in network.cells})
     return found
 
 

@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rehdr_ros.network.blocks import UPSAMPLING, ConvNorm, EncoderBlock, ResidualBlock
+from rehdr_ros.network.contract import State
 from rehdr_ros.network.fusion import FUSION
 from rehdr_ros.network.recurrent import RECURRENT
 
@@ -17,7 +18,7 @@ class ImageEncoder(nn.Module):
         self.fusion = FUSION[config.fusion](outputs, config.norm)
         self.recurrent = RECURRENT[config.recurrent](outputs)
 
-    def forward(self, x: Tensor, events: Tensor, ldr: Tensor, state) -> tuple[Tensor, tuple]:
+    def forward(self, x: Tensor, events: Tensor, ldr: Tensor, state: State) -> tuple[Tensor, State]:
         return self.recurrent(self.fusion(self.block(x), events, ldr), state)
 
 
@@ -27,7 +28,6 @@ class FullResolution(nn.Module):
     def __init__(self, config, channels: int, outputs: int):
         super().__init__()
         self.multiple = 2**config.scales
-        self._cells = [f"{name}_{i}" for i in range(config.scales) for name in RECURRENT[config.recurrent].names]
         widths = [config.base_channels * 2**i for i in range(config.scales + 1)]
         pairs = list(zip(widths, widths[1:], strict=False))
         self.image_head = ConvNorm(channels, widths[0], 3, config.norm)
@@ -40,31 +40,27 @@ class FullResolution(nn.Module):
         self.decoders = nn.ModuleList(UPSAMPLING[config.upsampling](b, a, config.norm) for a, b in reversed(pairs))
         self.prediction = ConvNorm(widths[0], outputs, 3, config.norm)
 
-    @property
-    def state_names(self) -> list[str]:
-        return self._cells
-
-    def initial_state(self, n: int, height: int, width: int) -> tuple[Tensor, ...]:
-        weight, state = self.image_head.conv.weight, []
-        for i, encoder in enumerate(self.image_encoders, 1):
-            channels = encoder.recurrent.channels
-            state += encoder.recurrent.initial_state(weight.new_empty((n, channels, height >> i, width >> i)))
-        return tuple(state)
+    def initial_state(self, n: int, height: int, width: int) -> State:
+        weight, state = self.image_head.conv.weight, {}
+        for i, encoder in enumerate(self.image_encoders):
+            like = weight.new_empty((n, encoder.recurrent.channels, height >> i + 1, width >> i + 1))
+            state |= {f"{name}_{i}": x for name, x in encoder.recurrent.initial_state(like).items()}
+        return state
 
     def forward(
-        self, image: Tensor, ldr: Tensor, voxel: Tensor, condition: Tensor, seconds: Tensor, *state: Tensor
-    ) -> tuple[Tensor, ...]:
+        self, image: Tensor, ldr: Tensor, voxel: Tensor, condition: Tensor, seconds: Tensor, state: State
+    ) -> tuple[Tensor, State]:
         x = head = self.image_head(image)
         events = self.event_head(voxel)
-        outputs, new_state, rest = [], [], list(state)
-        for event_encoder, image_encoder in zip(self.event_encoders, self.image_encoders, strict=True):
+        outputs, new_state = [], {}
+        for i, (event_encoder, image_encoder) in enumerate(zip(self.event_encoders, self.image_encoders, strict=True)):
             events = event_encoder(events)
             ldr = F.avg_pool2d(ldr, 2)
-            cell = [rest.pop(0) for _ in image_encoder.recurrent.names]
+            cell = {name: state[f"{name}_{i}"] for name in image_encoder.recurrent.names}
             x, cell = image_encoder(x, events, ldr, cell)
             outputs.append(x)
-            new_state += cell
+            new_state |= {f"{name}_{i}": value for name, value in cell.items()}
         x = self.bottleneck(x)
         for decoder, skip in zip(self.decoders, reversed(outputs), strict=True):
             x = decoder(x + skip)
-        return self.prediction(x + head), *new_state
+        return self.prediction(x + head), new_state

@@ -1,4 +1,4 @@
-"""Event integration: a per-pixel radiance estimate that gives the network a head start in clipped pixels.
+"""Event integration: a per-pixel estimate of the radiance in clipped pixels.
 
 A gated complementary filter: while a pixel is exposed its log luminance is read from the LDR frame; while it
 is clipped the polarity sum times the contrast threshold carries it on. The threshold is not given: it is the
@@ -80,11 +80,6 @@ def integrate(
     log_luminance = torch.where(exposed, log_y, carried)
     recency = torch.where(exposed, 1.0, state.recency * RECENCY_DECAY)
     return IntegratorState(log_luminance, recency, calibration), threshold
-
-
-def rescale(state: IntegratorState, gain: float | Tensor) -> IntegratorState:
-    """The same radiance in units of another exposure's white: gain = exposure now / exposure before, (N,) or one."""
-    return state._replace(log_luminance=state.log_luminance + log_gain(gain, state.log_luminance))
 
 
 def log_gain(gain: float | Tensor, like: Tensor) -> Tensor:

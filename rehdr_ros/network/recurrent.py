@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from rehdr_ros.network.contract import State
+
 
 class ConvLSTM(nn.Module):
     """ConvLSTM (Shi et al. 2015): one 3x3 convolution over [input, hidden] gives all four gates.
@@ -18,15 +20,15 @@ class ConvLSTM(nn.Module):
         self.channels = channels
         self.gates = nn.Conv2d(2 * channels, 4 * channels, 3, padding=1)
 
-    def initial_state(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        return torch.zeros_like(like), torch.zeros_like(like, dtype=torch.float32)
+    def initial_state(self, like: Tensor) -> State:
+        return {"hidden": torch.zeros_like(like), "cell": torch.zeros_like(like, dtype=torch.float32)}
 
-    def forward(self, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        hidden, cell = state
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        hidden, cell = state["hidden"], state["cell"]
         i, f, o, g = self.gates(torch.cat((x, hidden), 1)).chunk(4, 1)
         cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
         hidden = torch.sigmoid(o) * torch.tanh(cell).to(o.dtype)
-        return hidden, (hidden, cell.float())
+        return hidden, {"hidden": hidden, "cell": cell.float()}
 
 
 class ConvGRU(nn.Module):
@@ -41,17 +43,17 @@ class ConvGRU(nn.Module):
         self.update = nn.Conv2d(2 * channels, channels, 3, padding=1)
         self.candidate = nn.Conv2d(2 * channels, channels, 3, padding=1)
 
-    def initial_state(self, like: Tensor) -> tuple[Tensor]:
-        return (torch.zeros_like(like),)
+    def initial_state(self, like: Tensor) -> State:
+        return {"hidden": torch.zeros_like(like)}
 
-    def forward(self, x: Tensor, state: tuple[Tensor]) -> tuple[Tensor, tuple[Tensor]]:
-        (hidden,) = state
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        hidden = state["hidden"]
         both = torch.cat((x, hidden), 1)
         update = torch.sigmoid(self.update(both))
         reset = torch.sigmoid(self.reset(both))
         candidate = torch.tanh(self.candidate(torch.cat((x, hidden * reset), 1)))
         hidden = hidden * (1 - update) + candidate * update
-        return hidden, (hidden,)
+        return hidden, {"hidden": hidden}
 
 
 RECURRENT = {"convlstm": ConvLSTM, "convgru": ConvGRU}

@@ -18,7 +18,7 @@ from rehdr_ros.node.parameters import QOS_OVERRIDES, Parameters, changed_by, dec
 from rehdr_ros.node.silence import Silence
 from rehdr_ros.node.transitions import FAILURE, SUCCESS, answer_every_request, transition
 from rehdr_ros.node.worker import Worker
-from rehdr_ros.reconstruction import HdrFrame, HdrPipeline
+from rehdr_ros.reconstruction import Fault, HdrFrame, HdrPipeline
 
 _LAZY_SECONDS = 0.2  # between looks for subscribers
 _SILENT_FRAMES = 30  # without events, after which something is probably wrong
@@ -216,17 +216,17 @@ class RehdrNode(LifecycleNode):
         info = self._outputs.publish(frame, self._settings, camera_info, self._tally)
         self._latencies += info.latency
         self._diagnostics.note(info)
-        self._comment(info)
+        self._comment(info, frame.info.fault)
 
-    def _comment(self, info) -> None:
+    def _comment(self, info, fault: Fault | None) -> None:
         """Say in the log what a user should know of this frame."""
         complaints, reason = self._complaints, info.reset_reason
         if self._pipeline.engine != self._engine:
             self._engine = self._pipeline.engine
             self.get_logger().info(f"the network now runs by {self._engine}")
-        if reason.startswith("out of memory"):
+        if fault is Fault.OUT_OF_MEMORY:
             complaints.error(reason, f"the device is {reason}: slower or coarser from here on", seconds=math.inf)
-        elif reason == "not finite":
+        elif fault is Fault.NOT_FINITE:
             complaints.error(reason, "the network gave NaN or infinity: the hidden state was reset")
         elif reason and info.index:
             complaints.info(f"reset {reason.split()[0]}", f"hidden state reset: {reason}")

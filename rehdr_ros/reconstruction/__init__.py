@@ -2,5 +2,6 @@
 
 from rehdr_ros.reconstruction.config import PipelineConfig
 from rehdr_ros.reconstruction.pipeline import FrameInfo, HdrFrame, HdrPipeline
+from rehdr_ros.reconstruction.reconstructor import Fault
 
-__all__ = ["FrameInfo", "HdrFrame", "HdrPipeline", "PipelineConfig"]
+__all__ = ["Fault", "FrameInfo", "HdrFrame", "HdrPipeline", "PipelineConfig"]

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.reconstruction.engine import ENGINES
+from rehdr_ros.network.engines.choice import ENGINES
 from rehdr_ros.reconstruction.synchronizer import STAMPS
 from rehdr_ros.reconstruction.tonemap import ToneMapper
 from rehdr_ros.reconstruction.voxel_input import VoxelConfig

@@ -18,7 +18,7 @@ from rehdr_ros.network import Estimate
 from rehdr_ros.reconstruction.config import PipelineConfig
 from rehdr_ros.reconstruction.event_image import event_image
 from rehdr_ros.reconstruction.event_model import EventModel, Fit
-from rehdr_ros.reconstruction.reconstructor import Reconstructor
+from rehdr_ros.reconstruction.reconstructor import Fault, Reconstructor
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.snapshot import Snapshot
 from rehdr_ros.reconstruction.stream import Stream
@@ -37,8 +37,8 @@ class FrameInfo:
     dropped_events (late_events among them), lost_packets and skipped_frames count since the activation.
     clipped_fraction: of the LDR, tonemapped_clipped_fraction: of what became of it. state_age: s of the stream that the
     hidden state has seen. event_latency: s, taken off the events' time; event_fit: how well the events explain the
-    frames, as of the last whole second of the state. durations: stage -> s. ready_at: monotonic s at which the last
-    message that the frame needed had arrived.
+    frames, as of the last whole second of the state. fault: why the network was the cause of a reset. durations:
+    stage -> s. ready_at: monotonic s at which the last message that the frame needed had arrived.
     """
 
     index: int
@@ -55,6 +55,7 @@ class FrameInfo:
     ready_at: float
     event_latency: float = 0.0
     event_fit: Fit = Fit()
+    fault: Fault | None = None
     durations: dict[str, float] = field(default_factory=dict)
 
 
@@ -224,7 +225,7 @@ class HdrPipeline:
         before, now = (snapshot.device, snapshot.precision), (self.device, self.precision)
         if before != now or snapshot.fallbacks:
             raise InputError(f"the network ran in {before[1]} on {before[0]}, now it runs in {now[1]} on {now[0]}")
-        self._reconstructor.insist(snapshot.engine)
+        self._reconstructor.require_engine(snapshot.engine)
         self._passing = snapshot if snapshot.frames else None
 
     def warm_up(self, size: tuple[int, int] | None = None) -> None:
@@ -383,7 +384,7 @@ class HdrPipeline:
         self._learn(job)
         self._index += 1
         if self._index == self._passing.frames:
-            self._reconstructor.go_on(self._passing.state)
+            self._reconstructor.restore(self._passing.state)
             self._reconstructor.not_finite = self._passing.not_finite
             self._state_since_ns = self._passing.since_ns
             self._event_model.fit = Fit(*self._passing.event_fit)
@@ -423,6 +424,7 @@ class HdrPipeline:
             ready_at=job.ready_at,
             event_latency=job.latency_ns * 1e-9,
             event_fit=self._event_model.fit,
+            fault=result.fault,
             durations=durations,
         )
         self._index += 1

@@ -3,22 +3,29 @@
 import math
 import time
 from dataclasses import dataclass, field, replace
+from enum import Enum
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.network import Estimate, load_checkpoint
-from rehdr_ros.network.event_fit import EventFit, read
-from rehdr_ros.network.head_start import HeadStart
-from rehdr_ros.network.rehdr import USUAL_SECONDS
+from rehdr_ros.network import Estimate, State, Stream, load_checkpoint
+from rehdr_ros.network.contract import USUAL_SECONDS
+from rehdr_ros.network.engines.choice import PRECISIONS, choose
+from rehdr_ros.network.event_fit import EventFit
 from rehdr_ros.products import CAUSES
 from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
-from rehdr_ros.reconstruction.engine import PRECISIONS, Engine
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.synchronizer import Job
 from rehdr_ros.reconstruction.voxel_input import VoxelConfig, VoxelInput
+
+
+class Fault(Enum):
+    """Why a reconstructor forgot its hidden state of its own accord."""
+
+    OUT_OF_MEMORY = "out of memory"
+    NOT_FINITE = "not finite"
 
 
 @dataclass(frozen=True)
@@ -27,7 +34,7 @@ class Reconstruction:
 
     planes: what else network.Estimate has, by its names. grid: the frame's signed events, (1, bins, H, W)
     float32 on the device. Both hold until the next frame.
-    reset_reason: why the hidden state was forgotten on the way, else empty.
+    fault: why the hidden state was forgotten on the way, and in words, else None and empty.
     """
 
     radiance: Tensor
@@ -35,6 +42,7 @@ class Reconstruction:
     grid: Tensor
     clipped_fraction: float
     durations: dict[str, float] = field(default_factory=dict)
+    fault: Fault | None = None
     reset_reason: str = ""
 
 
@@ -77,7 +85,7 @@ class Reconstructor:
 
     def _load(self) -> None:
         network = load_checkpoint(self._weights, self.device)
-        self._engine = Engine(network, self.device, self.precision, self._choice)
+        self._engine = choose(network, self.device, self.precision, self._choice)
         self.config = self._engine.config
         self.voxels = VoxelInput(self._voxel_config, self.config.bins, self.config.voxel, self.device)
         self.reset()
@@ -102,9 +110,7 @@ class Reconstructor:
     @property
     def event_fit(self) -> EventFit | None:
         """How well the events explain the frames so far, from the hidden state; None where it doesn't tell."""
-        if self._state is None or self.config.radiance != "ldr_white":
-            return None
-        return read(HeadStart(*self._state[-len(HeadStart._fields) :]).fit.cpu())
+        return None if self._state is None else self._engine.event_fit(self._state)
 
     def white(self, dtype: np.dtype) -> float:
         """The value of images of this type that means white."""
@@ -117,8 +123,7 @@ class Reconstructor:
 
     def reset(self) -> None:
         """Forget the hidden state, and the exposure that 1.0 refers to."""
-        self._state = None
-        self.voxels.reset()
+        self._state: State | None = None
         self._first_exposure = self._last_exposure = None
 
     @torch.inference_mode()
@@ -128,38 +133,39 @@ class Reconstructor:
         wait: for a compilation that pays; else it goes on in the background. Raises ValueError for a grid of
         another shape than the network's.
         """
-        self._engine.meet(*job.frame.image.shape[:2], wait)
-        reason = ""
+        self._engine.expect(*job.frame.image.shape[:2], wait)
+        fault: dict = {}
         while True:
             try:
                 result = self._step(job)
             except torch.cuda.OutOfMemoryError:
                 if not self._fall_back():
                     raise
-                reason = f"out of memory, now {self.precision} on {self.device}"
+                words = f"{Fault.OUT_OF_MEMORY.value}, now {self.precision} on {self.device}"
+                fault = {"fault": Fault.OUT_OF_MEMORY, "reset_reason": words}
             else:
-                return replace(result, reset_reason=reason) if reason else result
+                return replace(result, **fault)
 
     @torch.inference_mode()
     def pass_over(self, job: Job) -> None:
         """A frame that an interrupted run has done: learn from it all but the hidden state."""
-        self._engine.meet(*job.frame.image.shape[:2], wait=True)
+        self._engine.expect(*job.frame.image.shape[:2], wait=True)
         self._inputs(job, _Stopwatch(self.device))
 
     @property
-    def saved(self) -> tuple[str | None, list[Tensor]]:
-        """What `go_on` needs: the engine that runs, once that is decided, and the hidden state, empty after a reset."""
-        state = [] if self._state is None else [tensor.to("cpu", copy=True) for tensor in self._state]
+    def saved(self) -> tuple[str | None, State]:
+        """The engine that runs, once that is decided, and the hidden state, empty after a reset; on the CPU."""
+        state = {name: x.to("cpu", copy=True) for name, x in (self._state or {}).items()}
         return self._engine.decided, state
 
-    def insist(self, engine: str | None) -> None:
+    def require_engine(self, name: str | None) -> None:
         """Run the network by what ran it before an interruption. Raises ValueError where that can't be had."""
-        if engine is not None:
-            self._engine.insist(engine)
+        if name is not None:
+            self._engine.require(name)
 
-    def go_on(self, state: list[Tensor]) -> None:
-        """From a hidden state that `saved` gave."""
-        self._state = tuple(tensor.to(self.device) for tensor in state) or None
+    def restore(self, state: State) -> None:
+        """Go on from a hidden state that `saved` gave."""
+        self._state = {name: x.to(self.device) for name, x in state.items()} or None
 
     def _inputs(self, job: Job, watch: "_Stopwatch"):
         frame = job.frame
@@ -171,18 +177,19 @@ class Reconstructor:
         watch.lap("voxel")
         ldr, clipped = self._response.linearise(frame.image, self.device)
         gain = self._rescale(frame.effective_time_s)
-        return grid, ldr, self.voxels.in_units(grid, ldr, self._clipped_from), clipped, gain
+        return grid, ldr, self.voxels.in_units(grid), clipped, gain
 
     def _step(self, job: Job) -> Reconstruction:
-        watch, reason = _Stopwatch(self.device), ""
+        watch, fault = _Stopwatch(self.device), None
         grid, ldr, voxel, clipped, gain = self._inputs(job, watch)
         t0_ns, t1_ns = job.interval_ns
         seconds = USUAL_SECONDS if job.before is None else max(t1_ns - t0_ns, 0) * 1e-9
-        estimate, self._state = self._engine.estimate(ldr, voxel, self._state, self._clipped_from, seconds)
+        stream = Stream(self._clipped_from, seconds)
+        estimate, self._state = self._engine.step(ldr, voxel, self._state, stream)
         if not _is_finite(estimate.radiance):
             self.not_finite += 1
-            reason, self._state = "not finite", None
-            estimate, self._state = self._engine.estimate(ldr, voxel, None, self._clipped_from, seconds)
+            fault, self._state = Fault.NOT_FINITE, None
+            estimate, self._state = self._engine.step(ldr, voxel, None, stream)
             if not _is_finite(estimate.radiance):  # no state is to blame
                 estimate, self._state = _where_finite(estimate, ldr), None
         planes = {name: part for name, part in estimate._asdict().items() if part is not None}
@@ -190,7 +197,8 @@ class Reconstructor:
         if gain != 1.0:
             radiance = radiance * gain  # of which sigma, a share, knows nothing
         watch.lap("network")
-        return Reconstruction(radiance, planes, grid, clipped, watch.durations, reason)
+        reason = fault.value if fault else ""
+        return Reconstruction(radiance, planes, grid, clipped, watch.durations, fault, reason)
 
     def _fall_back(self) -> bool:
         """To 16 bits on the same device, else to the CPU; False where that is not allowed, or nothing is left."""
@@ -215,10 +223,8 @@ class Reconstructor:
             return self._first_exposure / self._last_exposure if self._last_exposure else 1.0
         if self._first_exposure is None:
             self._first_exposure = exposure
-        elif exposure != self._last_exposure:
-            if self._state is not None:
-                self._state = self._engine.rescale_state(self._state, exposure / self._last_exposure)
-            self.voxels.rescale(exposure / self._last_exposure)
+        elif exposure != self._last_exposure and self._state is not None:
+            self._state = self._engine.rescale(self._state, exposure / self._last_exposure)
         self._last_exposure = exposure
         return self._first_exposure / exposure
 

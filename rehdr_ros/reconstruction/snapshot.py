@@ -6,18 +6,17 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import Tensor
-
 from rehdr_ros import safetensors_file
 from rehdr_ros.errors import InputError
+from rehdr_ros.network import State
 
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
     """A stream after `frames` frames; what its messages tell anew when they are read again is not in it.
 
-    device, precision: of the network. engine: what runs it, None while that is open. state: the hidden state's tensors,
-    none after a reset; since_ns: of which stamp. event_fit: as it was last looked at, a NaN for what is not known.
+    device, precision: of the network. engine: what runs it, None while that is open. state: the hidden state,
+    empty after a reset; since_ns: of which stamp. event_fit: as it was last looked at, a NaN for what is not known.
     exposure: of the tone mapping. not_finite: frames at which the network
     gave NaN or infinity; fallbacks: how often the device was out of memory. complete: these were all of the frames.
     """
@@ -26,7 +25,7 @@ class Snapshot:
     device: str
     precision: str
     engine: str | None
-    state: list[Tensor]
+    state: State
     since_ns: int
     event_fit: tuple[float, ...]
     exposure: tuple[float, float, int] | None
@@ -38,16 +37,14 @@ class Snapshot:
         """Into a safetensors file, whole or not at all; notes: more for its metadata. Raises OSError."""
         about = {name: value for name, value in vars(self).items() if name != "state"}
         unfinished = Path(path).with_suffix(".tmp")
-        tensors = {f"{i:03d}": tensor for i, tensor in enumerate(self.state)}
-        safetensors_file.write(unfinished, tensors, {**notes, "snapshot": json.dumps(about)})
+        safetensors_file.write(unfinished, self.state, {**notes, "snapshot": json.dumps(about)})
         unfinished.replace(path)
 
     @classmethod
     def read(cls, path: str | Path) -> tuple[Snapshot, dict[str, str]]:
         """What `write` has written, and the notes. Raises InputError for any other file."""
         try:
-            tensors, notes = safetensors_file.read(path)
-            state = [tensors[name] for name in sorted(tensors)]
+            state, notes = safetensors_file.read(path)
             about = json.loads(notes.pop("snapshot"))
             about["exposure"] = about["exposure"] and tuple(about["exposure"])
             about["event_fit"] = tuple(about["event_fit"])

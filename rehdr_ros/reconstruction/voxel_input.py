@@ -11,7 +11,6 @@ from torch import Tensor
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Camera, Events, HotPixels, Registration, voxel_grid
 from rehdr_ros.events.device_grid import DeviceVoxelGrid
-from rehdr_ros.network.integrator import IntegratorState, initial_state, integrate, rescale
 from rehdr_ros.settings import check, setting
 
 REGISTRATIONS = ("scale", "identity", "homography", "camera_info")
@@ -62,7 +61,7 @@ class VoxelInput:
     """Voxel grids in the frame's pixels, in the network's units, on its device.
 
     units, by the network's configuration: "counts", signed events; "quantile", divided by a high quantile of what the
-    events reached, in -1..1; "log_intensity", times the contrast threshold, which is estimated from exposed pixels.
+    events reached, in -1..1.
     """
 
     def __init__(self, config: VoxelConfig, bins: int, units: str, device: torch.device) -> None:
@@ -72,11 +71,6 @@ class VoxelInput:
         self._cameras: dict[str, Camera] = {}
         self.problem = ""
         self.forget()
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget what was learned of the contrast threshold."""
-        self._integrator: IntegratorState | None = None
 
     def configure(self, config: VoxelConfig) -> None:
         """Go on with other settings."""
@@ -144,22 +138,9 @@ class VoxelInput:
             raise InputError(f"the network takes grids of {expected} (bins, height, width), not {grid.shape}")
         return torch.from_numpy(np.ascontiguousarray(grid, np.float32)).to(self._device)[None]
 
-    def in_units(self, voxel: Tensor, ldr: Tensor, clipped_from: float) -> Tensor:
-        """What `build` returned, in the network's units. ldr: (1, 3, H, W) linear; clipped_from: as for the network."""
-        if self._units == "quantile":
-            return normalised(voxel)
-        if self._units == "log_intensity":
-            state = self._integrator
-            if state is None or state.log_luminance.shape[-2:] != ldr.shape[-2:]:
-                state = initial_state(ldr)
-            self._integrator, threshold = integrate(ldr, voxel, state, clipped_from)
-            return voxel * threshold
-        return voxel
-
-    def rescale(self, gain: float) -> None:
-        """The exposure has just changed by `gain`."""
-        if self._integrator is not None:
-            self._integrator = rescale(self._integrator, gain)
+    def in_units(self, voxel: Tensor) -> Tensor:
+        """What `build` returned, in the network's units."""
+        return normalised(voxel) if self._units == "quantile" else voxel
 
     def _find_hot_pixels(self, events: Events, size: Size, t1: int) -> None:
         if self._hot is None or self._hot.size != size:

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from rehdr_ros.luminance import BT709
+from rehdr_ros.network import Rehdr, RehdrConfig
+from rehdr_ros.network.head_start.reference import clip_mask
 from rehdr_ros.network.integrator import CLIPPED, initial_state, integrate, luminance
-from rehdr_ros.network.rehdr import Rehdr, RehdrConfig, clip_mask
 from rehdr_ros.simulation.sensors import RESPONSE
 from rehdr_ros.training.metrics import FLOOR, fill_constant, pixel_classes
 

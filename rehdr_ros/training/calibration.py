@@ -16,6 +16,7 @@ import torch
 from rehdr_ros import safetensors_file
 from rehdr_ros.network import Rehdr, load_checkpoint, save_checkpoint
 from rehdr_ros.network.checkpoint import resolve
+from rehdr_ros.network.head_start.composition import OUTPUTS
 from rehdr_ros.network.integrator import CLIPPED, luminance
 from rehdr_ros.simulation.scene import load_radiance
 from rehdr_ros.training import benchmark
@@ -58,7 +59,7 @@ def scale_sigma(network: Rehdr, by: float) -> None:
     """Multiply what the network says of its uncertainty, in place."""
     bias = network.body.prediction.bias if network.config.form == "compact" else network.body.prediction.conv.bias
     with torch.no_grad():
-        bias[-(len(bias) // network.outputs) :] += float(np.log(by))
+        bias[-(len(bias) // OUTPUTS) :] += float(np.log(by))
 
 
 if __name__ == "__main__":
@@ -67,6 +68,5 @@ if __name__ == "__main__":
     by = factor(trained, sequences(*sys.argv[2:]))
     scale_sigma(trained, by)
     _, notes = safetensors_file.read(path)
-    notes.pop("config")
     save_checkpoint(trained, path, torch.float16, **notes)
     print(f"sigma times {by:.3f}")

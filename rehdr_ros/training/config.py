@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.network import RehdrConfig
+from rehdr_ros.network.checkpoint import make_config
+from rehdr_ros.network.contract import NetworkConfig
 from rehdr_ros.simulation.batch import Variety
 
 
@@ -14,14 +16,15 @@ class TrainConfig:
     reuse: how many batches are drawn of each that is simulated. minutes: end after so many, the learning rate's
     schedule with them; 0: no limit.
 
-    network: of a new one; start: a checkpoint to fine-tune from instead. Scenes are simulated, with the `variety`
-    and from the folder `radiance` of `.hdr`/`.exr` files besides procedural ones; unless there are `recordings` to cut
-    sequences from, linearised by `response`. precision: float32, bfloat16 (autocast), or auto, what the device computes
-    natively. perceptual: weight of the perceptual loss, which needs `vgg`, a checkpoint of torchvision's VGG16.
-    workers: processes that prepare batches (CPU only). Raises InputError for what can't be.
+    network: of a new one, by its `architecture`, REHDR if it has none; start: a checkpoint to fine-tune from
+    instead. Scenes are simulated, with the `variety` and from the folder `radiance` of `.hdr`/`.exr` files besides
+    procedural ones; unless there are `recordings` to cut sequences from, linearised by `response`. precision: float32,
+    bfloat16 (autocast), or auto, what the device computes natively. perceptual: weight of the perceptual loss, which
+    needs `vgg`, a checkpoint of torchvision's VGG16. workers: processes that prepare batches (CPU only). Raises
+    InputError for what can't be.
     """
 
-    network: RehdrConfig = field(default_factory=RehdrConfig)
+    network: NetworkConfig = field(default_factory=RehdrConfig)
     variety: Variety = field(default_factory=Variety)
     steps: int = 4000
     minutes: float = 0.0
@@ -71,7 +74,7 @@ class TrainConfig:
     @classmethod
     def from_dict(cls, values: dict) -> "TrainConfig":
         """Raises TypeError or ValueError that names a wrong key or value."""
-        parts = {"network": RehdrConfig, "variety": Variety}
+        parts = {"network": make_config, "variety": Variety}
         return cls(**{k: parts[k](**v) if k in parts else v for k, v in values.items()})
 
 

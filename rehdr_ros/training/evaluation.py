@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.network import Rehdr
+from rehdr_ros.network import Network
 from rehdr_ros.products import NAMED
 from rehdr_ros.recordings import BagRecording, RecordingError, read_exr
 from rehdr_ros.recordings.results.folder import TABLE, read_rows
@@ -55,7 +55,7 @@ class Comparison:
 @torch.inference_mode()
 def compare(
     sequence: Sequence,
-    networks: Mapping[str, Rehdr],
+    networks: Mapping[str, Network],
     baselines: Mapping[str, Baseline] = BASELINES,
     others: Mapping[str, Tensor] | None = None,
     skipped: int = SKIPPED,

@@ -9,7 +9,7 @@ import torch
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.luminance import BT709
-from rehdr_ros.network.rehdr import USUAL_SECONDS
+from rehdr_ros.network.contract import USUAL_SECONDS
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.recordings.images import read_radiance
 from rehdr_ros.recordings.realhdr import KINDS, open_grid, require_finite, require_pairs, sequence_files

@@ -15,7 +15,8 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from rehdr_ros.errors import InputError, writing
-from rehdr_ros.network import Rehdr, load_checkpoint, save_checkpoint
+from rehdr_ros.network import Network, load_checkpoint, save_checkpoint
+from rehdr_ros.network.checkpoint import make_network
 from rehdr_ros.reconstruction.reconstructor import pick_device, pick_precision
 from rehdr_ros.simulation.batch import BatchSimulator
 from rehdr_ros.training.batches import Batches, RecordedBatches, SimulatedBatches, stream
@@ -44,7 +45,7 @@ class Trainer:
         precision = config.precision
         self._half = (pick_precision("auto", self._device) if precision == "auto" else precision) != "float32"
         torch.manual_seed(config.seed)
-        network = load_checkpoint(config.start) if config.start else Rehdr(config.network)
+        network = load_checkpoint(config.start) if config.start else make_network(config.network)
         if self._rank == 0:
             self._folder.mkdir(parents=True, exist_ok=True)
         self.network = network.requires_grad_(True).train().to(self._device, memory_format=torch.channels_last)
@@ -101,9 +102,9 @@ class Trainer:
             if last:
                 break
 
-    def averaged(self) -> Rehdr:
+    def averaged(self) -> Network:
         """The network with the exponential moving average of its weights, in evaluation mode."""
-        network = Rehdr(self.network.config).to(self._device)
+        network = make_network(self.network.config).to(self._device)
         network.load_state_dict(self._average)
         return network.eval().requires_grad_(False)
 

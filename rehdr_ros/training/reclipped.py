@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.network import Rehdr
+from rehdr_ros.network import Network
 from rehdr_ros.network.integrator import CLIPPED, luminance
 from rehdr_ros.simulation.sensors import RESPONSE
 from rehdr_ros.training.baselines import BASELINES, constant_lift
@@ -73,7 +73,7 @@ class Reclipped:
     def __len__(self) -> int:
         return len(self.footages) * len(self.shares)
 
-    def comparisons(self, networks: Mapping[str, Rehdr]) -> Iterator[tuple[str, Comparison]]:
+    def comparisons(self, networks: Mapping[str, Network]) -> Iterator[tuple[str, Comparison]]:
         """Of the baselines and the networks; among several recordings also of a lift that is best on the others."""
         # Made anew for the comparison: all sequences together would fill the memory.
         lifts = [np.mean([lift(self._sequence(footage, share)) for share in self.shares]) for footage in self.footages]

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from rehdr_ros.errors import InputError
-from rehdr_ros.network import Estimate, Rehdr
+from rehdr_ros.network import Estimate, Network, Stream
 from rehdr_ros.network.integrator import CLIPPED
 from rehdr_ros.reconstruction.voxel_input import normalised
 from rehdr_ros.training.losses import PEAK, ClippedError, everywhere_loss, temporal_loss, uncertainty_loss
@@ -15,27 +14,26 @@ from rehdr_ros.training.sequence import Sequence
 _EVERYWHERE = 10.0
 
 
-def unroll(network: Rehdr, sequence: Sequence) -> Iterator[Estimate]:
+def unroll(network: Network, sequence: Sequence) -> Iterator[Estimate]:
     """Of frame after frame of a batch (N, T, ...), radiance 1.0 = the frame's white; the state is carried.
 
-    A "relative" network's 0..1 stand for 0..32 whites. Raises InputError for one that takes "log_intensity".
+    A "relative" network's 0..1 stand for 0..32 whites.
     """
-    units, state = network.config.voxel, None
-    if units == "log_intensity":
-        raise InputError("networks that take voxel='log_intensity' run in the pipeline, not in a training")
+    state = None
     for k in range(sequence.ldr.shape[1]):
         voxel, gain = sequence.voxel[:, k], sequence.gain[:, k]
-        if units == "quantile":
+        if network.config.voxel == "quantile":
             voxel = torch.stack([normalised(v) for v in voxel])
         if state is not None:
-            state = network.rescale_state(state, gain)
-        estimate, state = network.estimate(sequence.ldr[:, k], voxel, state, seconds=sequence.seconds[:, k])
+            state = network.rescale(state, gain)
+        stream = Stream(seconds=sequence.seconds[:, k])
+        estimate, state = network.step(sequence.ldr[:, k], voxel, state, stream)
         if network.config.radiance == "relative":
             estimate = estimate._replace(radiance=estimate.radiance * PEAK)
         yield estimate
 
 
-def radiances(network: Rehdr, sequence: Sequence) -> Tensor:
+def radiances(network: Network, sequence: Sequence) -> Tensor:
     """(N, T, 3, H, W)."""
     return torch.stack([estimate.radiance for estimate in unroll(network, sequence)], 1)
 
@@ -47,7 +45,12 @@ class Unrolled(nn.Module):
     """
 
     def __init__(
-        self, network: Rehdr, temporal: float, uncertainty: float, perceptual: float = 0.0, vgg: nn.Module | None = None
+        self,
+        network: Network,
+        temporal: float,
+        uncertainty: float,
+        perceptual: float = 0.0,
+        vgg: nn.Module | None = None,
     ):
         super().__init__()
         self.network, self._temporal, self._perceptual = network, temporal, perceptual

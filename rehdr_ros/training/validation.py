@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from rehdr_ros.network import Rehdr
+from rehdr_ros.network import Network
 from rehdr_ros.simulation.sensors import RESPONSE
 from rehdr_ros.training.metrics import fill_constant, mean_scores, score
 from rehdr_ros.training.sequence import Sequence
@@ -15,7 +15,7 @@ _MEASURES = ("clipped_log2_rmse", "mu_psnr")
 
 
 @torch.inference_mode()
-def validate(network: Rehdr, batches: list[Sequence]) -> dict[str, float]:
+def validate(network: Network, batches: list[Sequence]) -> dict[str, float]:
     """Clipped error in stops, and mu-law PSNR, of the network, of it without events, and of the baselines."""
     device = next(network.parameters()).device
     rows: dict[str, list] = {"ours": [], "ours_without_events": [], "ldr": [], "constant_fill": []}

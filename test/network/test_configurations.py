@@ -4,8 +4,7 @@ from itertools import product
 import pytest
 import torch
 
-from rehdr_ros.network import Rehdr, RehdrConfig, load_checkpoint, save_checkpoint
-from rehdr_ros.network.head_start import HeadStart
+from rehdr_ros.network import Rehdr, RehdrConfig, Stream, load_checkpoint, save_checkpoint
 
 NORMS = ("none", "batch", "instance", "group")
 RECURRENT = ("convlstm", "convgru")
@@ -46,7 +45,8 @@ def test_a_saved_network_is_loaded_to_the_same_outputs(tmp_path, make_network, s
     assert loaded.config == network.config and not loaded.training
     actual, loaded_state = run(loaded, ldr, voxel)
     assert torch.equal(actual, expected)
-    assert all(torch.equal(a, b) for a, b in zip(state, loaded_state, strict=True))
+    assert list(loaded_state) == list(state)
+    assert all(torch.equal(loaded_state[name], state[name]) for name in state)
 
 
 @pytest.mark.parametrize("config", [*({"recurrent": name} for name in RECURRENT), {"form": "compact"}], ids=name)
@@ -67,23 +67,23 @@ def test_sequences_of_a_batch_do_not_mix(make_network, stream, run, form):
     torch.testing.assert_close(both[:, 1:], second, rtol=1e-4, atol=1e-5)
 
 
-def shapes_of(network, state):
-    return {name: tuple(value.shape) for name, value in zip(network.state_names, state, strict=True)}
+def shapes_of(state):
+    return {name: tuple(value.shape) for name, value in state.items()}
 
 
 HEAD_START = {"log_radiance": (1, 3, 24, 32), "variance": (1, 1, 24, 32), "age": (1, 1, 24, 32), "fit": (1, 8)}
 
 
-def test_the_state_is_flat_and_named(make_network, stream, run):
+def test_the_state_is_named(make_network, stream, run):
     ldr, voxel = stream(height=17, width=30)
     network = make_network(scales=3)  # padded to 24 x 32
     cells = {f"{kind}_{i}": (1, 8 << i, 12 >> i, 16 >> i) for i in range(3) for kind in ("hidden", "cell")}
-    assert shapes_of(network, run(network, ldr, voxel)[1]) == cells | HEAD_START
+    assert shapes_of(run(network, ldr, voxel)[1]) == cells | HEAD_START
     network = make_network(form="compact")
     cells = {"hidden_0": (1, 8, 6, 8), "hidden_1": (1, 16, 3, 4)}
-    assert shapes_of(network, run(network, ldr, voxel)[1]) == cells | HEAD_START
+    assert shapes_of(run(network, ldr, voxel)[1]) == cells | HEAD_START
     network = make_network(radiance="relative", recurrent="convgru")  # padded to 20 x 32
-    assert shapes_of(network, run(network, ldr, voxel)[1]) == {"hidden_0": (1, 8, 10, 16), "hidden_1": (1, 16, 5, 8)}
+    assert shapes_of(run(network, ldr, voxel)[1]) == {"hidden_0": (1, 8, 10, 16), "hidden_1": (1, 16, 5, 8)}
 
 
 @torch.inference_mode()
@@ -93,7 +93,7 @@ def test_the_cells_of_the_compact_form_forget_by_the_second(make_network, stream
 
     def states(network):
         _, state = network(first, grids[0])
-        return [network(second, grids[1], state, seconds=seconds)[1] for seconds in (0.02, 0.5, 0.5)]
+        return [network(second, grids[1], state, Stream(seconds=seconds))[1].values() for seconds in (0.02, 0.5, 0.5)]
 
     short, long, again = states(make_network(form="compact", radiance="relative"))
     for a, b, c in zip(short, long, again, strict=True):
@@ -107,8 +107,8 @@ def test_a_long_gap_leaves_nothing_in_the_cells_of_the_compact_form(make_network
     (first, second), grids = stream()
     network = make_network(form="compact", radiance="relative")
     _, state = network(first, grids[0])
-    radiance, new = network(second, grids[1], state, seconds=1e3)
-    fresh, new_fresh = network(second, grids[1], seconds=1e3)
+    radiance, new = network(second, grids[1], state, Stream(seconds=1e3))
+    fresh, new_fresh = network(second, grids[1], stream=Stream(seconds=1e3))
     torch.testing.assert_close(radiance, fresh)
     torch.testing.assert_close(new, new_fresh)
 
@@ -119,15 +119,15 @@ def test_every_sequence_of_a_batch_has_its_own_seconds(make_network, stream, for
     network = make_network(form=form)
     (first, second), grids = stream(batch=2)
     seconds = torch.tensor([0.01, 0.8])
-    _, state = network(first, grids[0], seconds=seconds)
-    both, state = network(second, grids[1], state, seconds=seconds)
+    _, state = network(first, grids[0], stream=Stream(seconds=seconds))
+    both, state = network(second, grids[1], state, Stream(seconds=seconds))
     for k in range(2):
         part = slice(k, k + 1)
-        _, alone = network(first[part], grids[0][part], seconds=seconds[part])
-        radiance, alone = network(second[part], grids[1][part], alone, seconds=float(seconds[k]))
+        _, alone = network(first[part], grids[0][part], stream=Stream(seconds=seconds[part]))
+        radiance, alone = network(second[part], grids[1][part], alone, Stream(seconds=float(seconds[k])))
         torch.testing.assert_close(both[part], radiance, rtol=1e-4, atol=1e-5)
-        for a, b in zip(state, alone, strict=True):
-            torch.testing.assert_close(a[part], b, rtol=1e-4, atol=1e-5)
+        for name, value in alone.items():
+            torch.testing.assert_close(state[name][part], value, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("form", ["full", "compact"])
@@ -135,19 +135,10 @@ def test_every_sequence_of_a_batch_has_its_own_seconds(make_network, stream, for
 def test_another_exposure_moves_the_remembered_radiance_alone(make_network, stream, run, form, gain):
     network = make_network(form=form)
     _, state = run(network, *stream(batch=2))
-    moved = network.rescale_state(state, gain)
-    before, after = (dict(zip(network.state_names, x, strict=True)) for x in (state, moved))
+    before, after = dict(state), network.rescale(state, gain)
     by = torch.as_tensor(gain).log().expand(2).view(2, 1, 1, 1)
     torch.testing.assert_close(after.pop("log_radiance"), before.pop("log_radiance") + by)
     assert all(torch.equal(after[name], before[name]) for name in before)
-
-
-def test_the_parts_of_a_state(make_network, stream, run):
-    network = make_network(form="compact")
-    _, state = run(network, *stream())
-    cells, head_start = network.split(state)
-    assert (*cells, *head_start) == state and len(cells) == 2
-    assert HeadStart(*head_start).fit is state[-1]
 
 
 def test_as_published_it_has_as_many_parameters_as_published():

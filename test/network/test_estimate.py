@@ -5,12 +5,13 @@ import math
 import pytest
 import torch
 
-from rehdr_ros.network import Rehdr, RehdrConfig
-from rehdr_ros.network.head_start import HALF_TRUSTED, HeadStart
+from rehdr_ros.network import Rehdr, RehdrConfig, Stream
+from rehdr_ros.network.head_start.composition import MEASURED_SIGMA
+from rehdr_ros.network.head_start.reference import HALF_TRUSTED, clip_mask
 from rehdr_ros.network.integrator import CLIPPED
-from rehdr_ros.network.rehdr import MEASURED_SIGMA, clip_mask
 from rehdr_ros.products import CAUSES
 
+STREAM = Stream(CLIPPED, torch.full((1,), 0.05))
 FORMS = pytest.mark.parametrize("form", ["full", "compact"])
 MEASURED, CARRIED, FILLED, LOST = range(4)
 
@@ -20,7 +21,7 @@ def estimates(network, ldr, voxel):
     """Of every frame, and the states after them."""
     state, found = None, []
     for frame, grid in zip(ldr, voxel, strict=True):
-        estimate, state = network.estimate(frame, grid, state)
+        estimate, state = network.step(frame, grid, state)
         found.append((estimate, state))
     return found
 
@@ -52,7 +53,7 @@ def test_the_radiance_is_that_of_forward(make_network, stream, run, form):
     radiance, state = run(network, ldr, voxel)
     found = estimates(network, ldr, voxel)
     assert torch.equal(torch.stack([estimate.radiance for estimate, _ in found]), radiance)
-    assert all(map(torch.equal, found[-1][1], state))
+    assert all(torch.equal(found[-1][1][name], state[name]) for name in state)
 
 
 @FORMS
@@ -61,14 +62,13 @@ def test_an_untrained_network_returns_the_shrunk_head_start(stream, form):
     """By another statement: the excess over the LDR, by what is known of its noise, blended in by how far it clips."""
     network = Rehdr(RehdrConfig(base_channels=4, form=form)).eval()
     ldr, voxel = stream(frames=4, height=24, width=32)
-    shares, state = [], network.initial_state(ldr[0])
+    shares, state = [], network.initial_state(1, 24, 32)
     for frame, grid in zip(ldr, voxel, strict=True):
-        prepared = network.prepare(frame, grid, network.split(state)[1], CLIPPED, torch.full((1,), 0.05))
-        estimate, state = network.estimate(frame, grid, state)
-        head_start = HeadStart(*network.split(state)[1])
-        share = (prepared[2].fit.explained * 2 / (2 + head_start.variance)).clamp(0.02, 0.98)
+        prepared = network.prepare(frame, grid, state, STREAM)
+        estimate, state = network.step(frame, grid, state)
+        share = (prepared[2].fit.explained * 2 / (2 + state["variance"])).clamp(0.02, 0.98)
         shown = frame.clamp_min(2.0**-10).log()
-        target = (shown + share * (head_start.log_radiance - shown)).exp()
+        target = (shown + share * (state["log_radiance"] - shown)).exp()
         expected = frame + clip_mask(frame, CLIPPED) * (target - frame).clamp_min(0)
         torch.testing.assert_close(estimate.radiance, expected, rtol=1e-4, atol=1e-5)
         shares.append(share.flatten())
@@ -83,13 +83,12 @@ def test_whatever_the_features_the_radiance_is_bounded(stream, form, size):
     """At least the frame, at most the head start and what is not known of it."""
     network = Rehdr(RehdrConfig(base_channels=4, form=form)).eval()
     ldr, voxel = stream(frames=4, height=24, width=32)
-    generator, state = torch.Generator().manual_seed(0), network.initial_state(ldr[0])
+    generator, state = torch.Generator().manual_seed(0), network.initial_state(1, 24, 32)
     for frame, grid in zip(ldr, voxel, strict=True):
-        cells, before = network.split(state)
-        _, head_start, evidence = network.prepare(frame, grid, before, CLIPPED, torch.full((1,), 0.05))
+        _, head_start, evidence = network.prepare(frame, grid, state, STREAM)
         features = size * torch.randn((1, 5, 24, 32), generator=generator)
-        estimate = network.compose(features, frame, head_start, evidence)
-        log, variance = head_start[0], head_start[1]
+        estimate = network.compose(features, frame, head_start, evidence, STREAM)
+        log, variance = head_start["log_radiance"], head_start["variance"]
         excess = (log - evidence.shown).clamp_min(0)
         bound = 0.1 + 0.7 * variance.clamp_max(1).sqrt() + 0.6 * excess
         radiance = estimate.radiance
@@ -100,7 +99,7 @@ def test_whatever_the_features_the_radiance_is_bounded(stream, form, size):
         clipped = frame == 1
         if size > 100:  # the bound is reached, not just kept
             assert (radiance[clipped] > 0.99 * most[clipped]).float().mean() > 0.1
-        state = *cells, *head_start
+        state |= head_start
 
 
 @torch.inference_mode()
@@ -111,9 +110,9 @@ def test_where_the_events_are_good_the_network_can_do_little():
     voxel = torch.zeros(2, 1, 5, 16, 16)
     voxel[1, 0, 2] = 1
     _, state = network(before, voxel[0])
-    _, head_start, evidence = network.prepare(after, voxel[1], network.split(state)[1], CLIPPED, torch.full((1,), 0.05))
+    _, head_start, evidence = network.prepare(after, voxel[1], state, STREAM)
     logs = [
-        network.compose(torch.full((1, 5, 16, 16), sign * 1e4), after, head_start, evidence).radiance.log()
+        network.compose(torch.full((1, 5, 16, 16), sign * 1e4), after, head_start, evidence, STREAM).radiance.log()
         for sign in (-1, 1)
     ]
     variance, excess = 0.02 + 0.1 * 0.05, 0.25 + math.log(0.9)
@@ -132,7 +131,7 @@ def test_causes_by_where_a_pixel_s_light_is_known_from():
     _, state = network(ldr, voxel)
     ldr[..., 4:] = 1.0  # what was exposed at 4..7 brightens
     voxel[:, 2, :, 4:8] = 4
-    cause = network.estimate(ldr, voxel, state)[0].cause[0, 0, 32]
+    cause = network.step(ldr, voxel, state)[0].cause[0, 0, 32]
     assert cause[:4].tolist() == [MEASURED] * 4
     assert cause[4:8].tolist() == [CARRIED] * 4
     assert cause[8:10].tolist() == [FILLED] * 2
@@ -150,12 +149,12 @@ def test_the_uncertainty_of_an_untrained_network_goes_with_what_is_known():
     voxel = torch.zeros(1, 5, 64, 64)
     _, state = network(ldr, voxel)
     ldr[..., 4:8] = 1.0
-    estimate, state = network.estimate(ldr, voxel, state)
+    estimate, state = network.step(ldr, voxel, state)
     sigma = estimate.sigma[0, 0, 32]
     least, over = MEASURED_SIGMA
     assert sigma[0].item() == pytest.approx(least + over / (0.5 + 2**-10), rel=1e-4)
     assert sigma[2].item() == pytest.approx(least + over / (0.01 + 2**-10), rel=1e-4)
-    variance = HeadStart(*network.split(state)[1]).variance[0, 0, 32]
+    variance = state["variance"][0, 0, 32]
     torch.testing.assert_close(sigma[4:], 0.05 + 0.5 * variance[4:].clamp_max(1).sqrt())
     assert sigma[4] < sigma[10] < sigma[40] and variance[40] > 10 * HALF_TRUSTED
 

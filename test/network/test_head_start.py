@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from rehdr_ros.network.event_fit import CALIBRATION_RANGE, PLAUSIBLE, initial_sums, read, update
-from rehdr_ros.network.head_start import (
+from rehdr_ros.network.head_start.reference import (
     AROUND,
     DRIFT,
     FLOOR,

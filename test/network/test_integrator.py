@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from rehdr_ros.network.integrator import RECENCY_DECAY, initial_state, integrate, luminance, rescale
+from rehdr_ros.network.integrator import RECENCY_DECAY, initial_state, integrate, luminance
 from rehdr_ros.simulation import EventCameraConfig, SimulationConfig
 from rehdr_ros.training.simulated import simulated_sequence
 
@@ -130,16 +130,3 @@ def test_a_hot_pixel_says_nothing_about_the_threshold():
         thresholds.append(threshold.item())
     assert thresholds[0] == pytest.approx(0.3, rel=0.05)
     assert thresholds[1] == pytest.approx(thresholds[0], rel=0.01)
-
-
-def test_a_change_of_exposure_keeps_the_radiance_and_the_calibration():
-    """The same scene with half and full exposure: in units of white everything doubles."""
-    state, _ = integrate(grey([0.2, 1, 1]), sums([0, 5, 0]), initial_state(grey([0] * 3)))
-    rescaled = rescale(state, 2.0)
-    torch.testing.assert_close(rescaled.log_luminance.exp(), 2 * state.log_luminance.exp())
-    # A still scene, thus no events: the pixel that clips now keeps its radiance.
-    state, threshold = integrate(grey([0.4, 1, 1]), sums([0, 0, 0]), rescaled)
-    assert threshold.item() == pytest.approx(PRIOR)
-    np.testing.assert_allclose(
-        state.log_luminance.flatten(), [np.log(0.4), 5 * PRIOR + np.log(2), np.log(2)], atol=1e-5
-    )

@@ -54,7 +54,7 @@ def test_one_hot_pixel_spoils_only_its_surroundings(make_network, stream, run, p
     network = make_network()
     plain, _ = run(network, ldr, voxel)
     spoilt, state = run(network, ldr, hot)
-    assert spoilt.isfinite().all() and network.split(state)[1][0].abs().max() <= 10
+    assert spoilt.isfinite().all() and state["log_radiance"].abs().max() <= 10
     change = (spoilt.log() - plain.log()).abs()
     change[..., 16:81, 16:81] = 0  # what the convolutions of three frames reach
     assert change.max() < 0.03  # what the averages over the whole image pass on
@@ -69,14 +69,14 @@ def test_a_known_change_of_exposure_keeps_the_absolute_radiance(gain):
     voxel = torch.zeros(1, 5, 8, 8)
 
     def remembered(state):
-        return network.split(state)[1][0].exp()
+        return state["log_radiance"].exp()
 
     _, state = network(scene / 10, voxel)
-    state = network.rescale_state(state, 10.0)
+    state = network.rescale(state, 10.0)
     hdr, state = network(scene.clamp_max(1), voxel, state)
     torch.testing.assert_close(remembered(state), scene)
     assert (hdr > 3).all()
-    hdr, state = network((scene * gain).clamp_max(1), voxel, network.rescale_state(state, gain))
+    hdr, state = network((scene * gain).clamp_max(1), voxel, network.rescale(state, gain))
     torch.testing.assert_close(remembered(state), gain * scene)
     assert (hdr > 3 * min(gain, 1)).all()
 
@@ -84,7 +84,7 @@ def test_a_known_change_of_exposure_keeps_the_absolute_radiance(gain):
 def test_relative_networks_know_no_exposure(make_network, stream, run):
     network = make_network(radiance="relative")
     _, state = run(network, *stream())
-    assert network.rescale_state(state, 4.0) == state
+    assert network.rescale(state, 4.0) == state
 
 
 @pytest.mark.skipif(torch.__version__ < "2", reason="before PyTorch 2 a CPU's bfloat16 is refused")
@@ -95,6 +95,6 @@ def test_bfloat16_stays_close_to_float32(make_network, stream, run, config):
     half = make_network(**config).to(torch.bfloat16)
     expected, _ = run(full, ldr, voxel)
     actual, state = run(half, ldr, voxel)
-    assert actual.dtype == torch.float32 and state[0].dtype == torch.bfloat16
+    assert actual.dtype == torch.float32 and state["hidden_0"].dtype == torch.bfloat16
     for a, b in zip(actual, expected, strict=True):  # in log: an error of the network is one of the exponent
         assert (a.clamp_min(1e-3).log() - b.clamp_min(1e-3).log()).abs().mean() < 0.03

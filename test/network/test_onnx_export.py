@@ -10,10 +10,10 @@ import torch
 
 import rehdr_ros
 from rehdr_ros.errors import InputError
-from rehdr_ros.network import Rehdr, RehdrConfig, onnx_export
+from rehdr_ros.network import Rehdr, RehdrConfig, Stream
+from rehdr_ros.network.engines import onnx as onnx_export
+from rehdr_ros.network.engines.onnx import difference, export_onnx
 from rehdr_ros.network.event_fit import PRIOR
-from rehdr_ros.network.onnx_export import difference, export_onnx
-from rehdr_ros.network.step import Step
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
@@ -49,16 +49,16 @@ def test_onnxruntime_computes_what_pytorch_does(exported, stream):
     network, path = exported
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     initial = json.loads(session.get_modelmeta().custom_metadata_map["initial_state"])
-    names = Step(network).names
+    names = list(network.initial_state(1, *SIZE[::-1]))
     shapes = {each.name: each.shape for each in session.get_inputs()}
     theirs, state = {name: np.full(shapes[name], initial.get(name, 0), np.float32) for name in names}, None
     for k, (ldr, voxel) in enumerate(zip(*stream(frames=5, width=SIZE[0], height=SIZE[1]), strict=True)):
         seconds = torch.tensor([0.02 + 0.03 * k])
-        expected, state = network(ldr, voxel, state, CLIPPED_FROM, seconds)
+        expected, state = network(ldr, voxel, state, Stream(CLIPPED_FROM, seconds))
         timed = {"seconds": seconds.numpy()} if "seconds" in shapes else {}
         radiance, *new = session.run(None, {"ldr": ldr.numpy(), "voxel": voxel.numpy(), **timed, **theirs})
         theirs = dict(zip(names, new, strict=True))
-        for a, b in zip([radiance, *new], [expected, *state], strict=True):
+        for a, b in zip([radiance, *new], [expected, *state.values()], strict=True):
             assert a.shape == b.shape and a.dtype == np.float32
             assert np.linalg.norm(a - b.numpy()) <= 1e-5 * b.norm()
     assert difference(path, network, CLIPPED_FROM) < 1e-5
@@ -82,7 +82,7 @@ def test_the_file_says_what_it_is(exported):
         each.name: [d.dim_value for d in each.type.tensor_type.shape.dim]
         for each in (*model.graph.input, *model.graph.output)
     }
-    names = Step(network).names
+    names = list(network.initial_state(1, *SIZE[::-1]))
     is_timed = network.config.radiance == "ldr_white"
     inputs = ["ldr", "voxel", *(["seconds"] if is_timed else []), *names]
     assert list(shapes) == [*inputs, "radiance", *(f"new_{name}" for name in names)]

@@ -18,7 +18,7 @@ def test_full_hd():
     network = Rehdr(RehdrConfig(base_channels=4, scales=3, residual_blocks=1)).eval()
     hdr, state = network(torch.full((1, 3, 1080, 1920), 0.5), torch.zeros(1, 5, 1080, 1920))
     assert hdr.shape == (1, 3, 1080, 1920) and (hdr == 0.5).all()
-    assert state[4].shape == (1, 32, 135, 240)
+    assert state["hidden_2"].shape == (1, 32, 135, 240)
 
 
 def test_padding_does_not_change_what_is_there(make_network, stream, run):

@@ -1,9 +1,8 @@
 import pytest
 import torch
 
-from rehdr_ros.network import Rehdr, RehdrConfig
-from rehdr_ros.network.rehdr import pad_to_multiple
-from rehdr_ros.network.step import Step
+from rehdr_ros.network import Rehdr, RehdrConfig, Stream
+from rehdr_ros.network.engines.onnx import Step
 
 CONFIGURATIONS = {
     "ldr_white": RehdrConfig(base_channels=4),
@@ -19,17 +18,16 @@ def test_a_step_is_the_network_with_a_plain_state(config):
     network = Rehdr(config).eval()
     for parameter in network.body.prediction.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
-    step, ldr = Step(network), torch.rand(1, 3, 16, 24)
-    state = plain = network.initial_state(ldr)
-    assert len(plain) == len(step.names) == len(set(step.names))
+    state, ldr = network.initial_state(1, 16, 24), torch.rand(1, 3, 16, 24)
+    step, plain = Step(network, state), state.values()
     assert step.timed == (config.radiance == "ldr_white")
     with torch.no_grad():
         for k in range(3):
             voxel, seconds = torch.randn(1, 5, 16, 24).round(), torch.tensor([0.02 + 0.05 * k])
-            expected, state = network(ldr, voxel, state, seconds=seconds)
+            expected, state = network(ldr, voxel, state, Stream(seconds=seconds))
             radiance, *plain = step(ldr, voxel, *([seconds] if step.timed else []), *plain)
             assert torch.equal(radiance, expected)
-    assert all(map(torch.equal, plain, state))
+    assert all(map(torch.equal, plain, state.values()))
 
 
 @pytest.mark.parametrize("config", CONFIGURATIONS.values(), ids=CONFIGURATIONS)
@@ -37,8 +35,7 @@ def test_no_state_is_the_initial_state(config):
     torch.manual_seed(0)
     network = Rehdr(config).eval()
     ldr, voxel = torch.rand(2, 3, 17, 30), torch.randn(2, 5, 17, 30)
-    padded = pad_to_multiple(ldr, network.body.multiple)
     with torch.no_grad():
         nothing, _ = network(ldr, voxel)
-        initial, _ = network(ldr, voxel, network.initial_state(padded))
+        initial, _ = network(ldr, voxel, network.initial_state(2, 17, 30))
     assert torch.equal(nothing, initial)

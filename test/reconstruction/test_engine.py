@@ -3,13 +3,13 @@ import time
 import pytest
 import torch
 
-from rehdr_ros.network import load_checkpoint
-from rehdr_ros.network.cpu import CpuRehdr, remade
-from rehdr_ros.network.openvino_rehdr import is_installed
-from rehdr_ros.reconstruction.engine import Engine
+from rehdr_ros.network import Stream, load_checkpoint
+from rehdr_ros.network.engines.choice import Engine, choose
+from rehdr_ros.network.engines.cpu import CpuEngine, for_inference
+from rehdr_ros.network.engines.openvino import is_installed
 
 CPU = torch.device("cpu")
-CLIPPED_FROM, SECONDS = 0.957, 0.03
+STREAM = Stream(0.957, 0.03)
 
 
 @pytest.fixture
@@ -30,18 +30,19 @@ def through(engine, frames, wait=True):
     ran, radiance, state = [], [], None
     with torch.inference_mode():
         for ldr, voxel in frames:
-            engine.meet(*ldr.shape[-2:], wait)
-            output, state = engine.estimate(ldr, voxel, state, CLIPPED_FROM, SECONDS)
+            engine.expect(*ldr.shape[-2:], wait)
+            output, state = engine.step(ldr, voxel, state, STREAM)
             ran.append(engine.about)
             radiance.append(output.radiance.clone())
     return ran, torch.cat(radiance)
 
 
-def make(choice="auto", candidates=None):
-    engine = Engine(load_checkpoint("rehdr_t"), CPU, "float32", choice)
-    if candidates is not None:
-        engine._candidates = candidates
-    return engine
+def make(choice="auto"):
+    return choose(load_checkpoint("rehdr_t"), CPU, "float32", choice)
+
+
+def with_candidate(plain, name, candidate):
+    return Engine(load_checkpoint("rehdr_t"), CPU, plain, [(name, candidate)])
 
 
 def test_pytorch_alone_where_that_is_asked_for(frames, network):
@@ -50,17 +51,17 @@ def test_pytorch_alone_where_that_is_asked_for(frames, network):
     state = None
     with torch.inference_mode():
         for (ldr, voxel), ours in zip(frames, radiance, strict=True):
-            expected, state = network(ldr, voxel, state, CLIPPED_FROM, SECONDS)
+            expected, state = network(ldr, voxel, state, STREAM)
             torch.testing.assert_close(ours[None], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_long_stream_becomes_faster_without_a_change_in_what_it_shows(frames, network):
-    engine = make(candidates=[("Kernels", lambda: ready_made(remade(CpuRehdr, network)))])
-    engine._plain = Slow(engine._plain)
+    plain = Slow(CpuEngine(network))
+    engine = with_candidate(plain, "Kernels", lambda: CpuEngine(network))
     ran, radiance = through(engine, frames)
     assert set(ran[:20]) == {"PyTorch"}
     assert all(about.startswith("Kernels, ") and "times as fast" in about for about in ran[20:])
-    assert engine._plain.calls < 30
+    assert plain.calls < 30
     torch.testing.assert_close(radiance, through(make("pytorch"), frames)[1], rtol=1e-4, atol=1e-5)
 
 
@@ -76,22 +77,21 @@ def test_openvino_is_compiled_for_each_size_and_gives_the_same(frames):
     torch.testing.assert_close(radiance, through(make("pytorch"), smaller)[1], rtol=1e-4, atol=1e-5)
 
 
-def test_what_cannot_run_is_left_and_said(frames):
+def test_what_cannot_run_is_left_and_said(frames, network):
     def missing():
         raise RuntimeError("no compiler\nhere")
 
-    engine = make(candidates=[("Magic", missing)])
+    engine = with_candidate(network, "Magic", missing)
     ran, radiance = through(engine, frames)
     assert ran[-1] == "PyTorch (Magic: no compiler here)"
     assert torch.isfinite(radiance).all()
 
 
-def test_what_gives_something_else_is_left_and_said(frames):
-    other = load_checkpoint("rehdr_t")
+def test_what_gives_something_else_is_left_and_said(frames, network):
+    other = for_inference(network)
     for parameter in other.body.prediction.parameters():
         parameter.data.mul_(1.5)
-    engine = make(candidates=[("Wrong", lambda: ready_made(remade(CpuRehdr, other)))])
-    engine._plain = Slow(engine._plain)
+    engine = with_candidate(Slow(CpuEngine(network)), "Wrong", lambda: CpuEngine(other))
     ran, radiance = through(engine, frames)
     assert ran[-1].startswith("PyTorch (Wrong: ") and "relative difference" in ran[-1]
     torch.testing.assert_close(radiance, through(make("pytorch"), frames)[1])
@@ -103,10 +103,9 @@ def test_the_stream_goes_on_while_it_compiles(frames, network):
     def slowly():
         started.append(time.monotonic())
         time.sleep(0.5)
-        return ready_made(remade(CpuRehdr, network))
+        return CpuEngine(network)
 
-    engine = make(candidates=[("Kernels", slowly)])
-    engine._plain = Slow(engine._plain)
+    engine = with_candidate(Slow(CpuEngine(network)), "Kernels", slowly)
     ran, _ = through(engine, frames[:22], wait=False)
     assert ran[-1] == "PyTorch" and started
     deadline = time.monotonic() + 60
@@ -117,24 +116,12 @@ def test_the_stream_goes_on_while_it_compiles(frames, network):
 
 
 class Slow:
-    """A network whose frames take a moment longer."""
+    """What runs a network, a moment longer."""
 
-    def __init__(self, network):
-        self._network, self.calls = network, 0
+    def __init__(self, runner):
+        self._runner, self.calls = runner, 0
 
-    def __call__(self, *args):
-        return self._slowly(self._network, *args)
-
-    def estimate(self, *args):
-        return self._slowly(self._network.estimate, *args)
-
-    def _slowly(self, function, *args):
+    def step(self, *args):
         self.calls += 1
         time.sleep(0.02)
-        return function(*args)
-
-
-def ready_made(network):
-    """That has what an engine calls before it uses a network, and nothing to do for it."""
-    network.build = lambda height, width: None
-    return network
+        return self._runner.step(*args)

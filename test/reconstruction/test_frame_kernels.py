@@ -51,7 +51,7 @@ def test_a_size_that_is_not_known_yet_leaves_nothing_to_compile(tiny_weights):
     program = f"""
 import numpy as np
 from numba.extending import is_jitted
-from rehdr_ros.network import compose_kernels, head_start_kernels
+from rehdr_ros.network.head_start import compose_kernels, kernels as head_start_kernels
 from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
 pipeline = HdrPipeline(PipelineConfig(weights={str(tiny_weights)!r}, device="cpu", engine="pytorch", policy="all"))
 pipeline.warm_up()

@@ -5,11 +5,10 @@ import pytest
 import torch
 
 from rehdr_ros.events import Events, make_decoder, voxel_grid
-from rehdr_ros.network import load_checkpoint
-from rehdr_ros.network.cpu import CpuRehdr, remade
-from rehdr_ros.network.openvino_rehdr import OpenVinoRehdr, is_installed
-from rehdr_ros.network.rehdr import USUAL_SECONDS
-from rehdr_ros.reconstruction.engine import Engine
+from rehdr_ros.network import Stream, load_checkpoint
+from rehdr_ros.network.engines.choice import choose
+from rehdr_ros.network.engines.cpu import CpuEngine, for_inference
+from rehdr_ros.network.engines.openvino import is_installed, openvino_engine
 from rehdr_ros.reconstruction.reconstructor import pick_precision
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.recordings import BagRecording
@@ -36,19 +35,17 @@ def frames(shared):
 
 
 def paths(network):
-    yield "kernels", remade(CpuRehdr, network)
+    yield "kernels", CpuEngine(network)
     if is_installed():
-        yield "OpenVINO", remade(OpenVinoRehdr, network)
+        yield "OpenVINO", openvino_engine(network)
     if pick_precision("auto", CPU) == "bfloat16":
-        yield "bfloat16", remade(CpuRehdr, network).bfloat16()
+        yield "bfloat16", CpuEngine(for_inference(network).bfloat16())
         if is_installed():
-            low = remade(OpenVinoRehdr, network)
-            low.precision = "bfloat16"
-            yield "OpenVINO, bfloat16", low
+            yield "OpenVINO, bfloat16", openvino_engine(network, "bfloat16")
     if torch.cuda.is_available():
         device = torch.device("cuda")
         for precision in ("float32", "float16", "bfloat16"):
-            engine = Engine(network, device, precision)
+            engine = choose(network, device, precision)
             engine.compile(*SIZE[::-1])
             yield f"{engine.name}, {precision}", OnDevice(engine, device)
 
@@ -57,23 +54,22 @@ class OnDevice:
     def __init__(self, engine, device):
         self._engine, self._device = engine, device
 
-    def __call__(self, ldr, voxel, state, clipped_from):
-        frame = ldr.to(self._device), voxel.to(self._device)
-        estimate, state = self._engine.estimate(*frame, state, clipped_from, USUAL_SECONDS)
-        return estimate.radiance.cpu(), state
+    def step(self, ldr, voxel, state, stream):
+        estimate, state = self._engine.step(ldr.to(self._device), voxel.to(self._device), state, stream)
+        return estimate._replace(radiance=estimate.radiance.cpu()), state
 
 
 @pytest.mark.parametrize("weights", ["rehdr_t", "rehdr_s"])
 def test_every_path_gives_the_radiance_of_eager_float32(frames, weights):
-    network, clipped_from = load_checkpoint(weights), Response()(250 / 255)
+    network, stream = load_checkpoint(weights), Stream(Response()(250 / 255))
     fast = dict(paths(network))
     states, state, worst = dict.fromkeys(fast), None, dict.fromkeys(fast, 0.0)
     with torch.inference_mode():
         for ldr, voxel in frames:
-            expected, state = network(ldr, voxel, state, clipped_from)
+            expected, state = network(ldr, voxel, state, stream)
             for name, path in fast.items():
-                radiance, states[name] = path(ldr, voxel, states[name], clipped_from)
-                difference = ((radiance - expected).norm() / expected.norm()).item()
+                estimate, states[name] = path.step(ldr, voxel, states[name], stream)
+                difference = ((estimate.radiance - expected).norm() / expected.norm()).item()
                 worst[name] = max(worst[name], difference)
     print(f"{weights}: largest relative difference of {FRAMES} frames: {worst}")
     assert max(worst.values()) <= 1e-2, worst

@@ -4,7 +4,7 @@ import torch
 
 from rehdr_ros.events import Events
 from rehdr_ros.network import CheckpointError, Rehdr, RehdrConfig, save_checkpoint
-from rehdr_ros.reconstruction.reconstructor import Reconstructor, pick_device, pick_precision
+from rehdr_ros.reconstruction.reconstructor import Fault, Reconstructor, pick_device, pick_precision
 
 MS = 1_000_000
 needs_16_bits = pytest.mark.skipif(torch.__version__ < "2", reason="before PyTorch 2 a CPU has no 16-bit formats")
@@ -152,23 +152,17 @@ def test_what_clips_is_told_by_the_display_value_whatever_the_response(make_reco
     assert (radiance[image[..., 0] == 255] > 1.01).any()
 
 
-def poisoned(state):
-    """The same state, not a number throughout."""
-    if isinstance(state, tuple):
-        parts = [poisoned(part) for part in state]
-        return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
-    return torch.full_like(state, torch.nan)
-
-
 def test_a_state_that_is_no_number_is_reset_and_counted(make_reconstructor, job):
     reconstructor, fresh = make_reconstructor(), make_reconstructor()
     reconstructor.reconstruct(job(frame(), EVENTS, None, 0))
-    reconstructor._state = poisoned(reconstructor._state)
+    _, state = reconstructor.saved
+    reconstructor.restore({name: torch.full_like(x, torch.nan) for name, x in state.items()})
     result = reconstructor.reconstruct(job(frame(), EVENTS, 0, 10 * MS))
     assert torch.equal(result.radiance, fresh.reconstruct(job(frame(), EVENTS, 0, 10 * MS)).radiance)
-    assert (result.reset_reason, reconstructor.not_finite) == ("not finite", 1)
+    assert (result.fault, result.reset_reason) == (Fault.NOT_FINITE, "not finite")
+    assert reconstructor.not_finite == 1
     again = reconstructor.reconstruct(job(frame(), EVENTS, 10 * MS, 20 * MS))
-    assert (again.reset_reason, reconstructor.not_finite) == ("", 1)
+    assert (again.fault, again.reset_reason, reconstructor.not_finite) == (None, "", 1)
     assert torch.equal(again.radiance, fresh.reconstruct(job(frame(), EVENTS, 10 * MS, 20 * MS)).radiance)
 
 
@@ -195,6 +189,7 @@ def test_a_device_without_memory_hands_over_to_the_cpu(make_reconstructor, job):
     reconstructor.voxels.build = out_of_memory
     result = reconstructor.reconstruct(job(frame(), EVENTS, 0, 10 * MS))
     assert torch.equal(result.radiance, expected.reconstruct(job(frame(), EVENTS, 0, 10 * MS)).radiance)
+    assert result.fault is Fault.OUT_OF_MEMORY
     assert result.reset_reason == f"out of memory, now {expected.precision} on cpu"
     assert (reconstructor.device.type, reconstructor.fallbacks) == ("cpu", 1)
     assert reconstructor.reconstruct(job(frame(), EVENTS, 10 * MS, 20 * MS)).reset_reason == ""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rehdr_ros.network import Rehdr, RehdrConfig, load_checkpoint, save_checkpoint
+from rehdr_ros.network import Rehdr, RehdrConfig, Stream, load_checkpoint, save_checkpoint
 from rehdr_ros.products import CAUSES
 from rehdr_ros.reconstruction import HdrFrame, HdrPipeline, PipelineConfig
 from rehdr_ros.transfer import LateDownload
@@ -45,7 +45,7 @@ def test_uncertainty_is_the_networks_in_stops_of_log2(make, frames, tiny_weights
     ldr = torch.from_numpy(frames[0].astype(np.float32) / 255).permute(2, 0, 1)[None]
     with torch.no_grad():
         network = load_checkpoint(tiny_weights, "cpu")
-        estimate, _ = network.estimate(ldr, torch.zeros(1, 5, 24, 32), None, 250 / 255)
+        estimate, _ = network.step(ldr, torch.zeros(1, 5, 24, 32), None, Stream(250 / 255))
     assert (frame.uncertainty.dtype, frame.cause.dtype) == (np.float32, np.uint8)
     np.testing.assert_allclose(frame.uncertainty, estimate.sigma[0, 0].numpy() / math.log(2), rtol=1e-4)
     np.testing.assert_array_equal(frame.cause, estimate.cause[0, 0].numpy())

@@ -4,11 +4,10 @@ import torch
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Camera, Events, Registration, voxel_grid
-from rehdr_ros.network import Rehdr, RehdrConfig, save_checkpoint
-from rehdr_ros.network.integrator import CLIPPED
+from rehdr_ros.network import Rehdr, RehdrConfig, Stream, save_checkpoint
 from rehdr_ros.reconstruction.reconstructor import Reconstructor
+from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.voxel_input import VoxelConfig, VoxelInput, normalised
-from rehdr_ros.simulation import EventCameraConfig, SimulationConfig, simulate
 
 S = 10**9
 CPU = torch.device("cpu")
@@ -158,50 +157,15 @@ def test_an_empty_grid_stays_empty_and_a_nearly_empty_one_small():
 
 
 def test_published_networks_get_quantiles_and_ours_get_counts(tmp_path, events, job):
-    seen = {}
-    for radiance in ("relative", "ldr_white"):
-        save_checkpoint(Rehdr(RehdrConfig(base_channels=4, scales=1, radiance=radiance)), tmp_path / "net.safetensors")
+    """By the state that the network makes of them."""
+    counts, image = torch.from_numpy(voxel_grid(events, 0, 1000, 5, 24, 32))[None], np.full((24, 32, 3), 100, np.uint8)
+    response = Response()
+    for radiance, voxel in (("relative", normalised(counts)), ("ldr_white", counts)):
+        network = Rehdr(RehdrConfig(base_channels=4, scales=1, radiance=radiance)).eval().requires_grad_(False)
+        save_checkpoint(network, tmp_path / "net.safetensors")
         reconstructor = Reconstructor(str(tmp_path / "net.safetensors"), "cpu", "float32")
-        network = reconstructor._engine._plain
-
-        def estimate(ldr, voxel, *rest, name=radiance, estimate=network.estimate):
-            seen[name] = voxel.clone()
-            return estimate(ldr, voxel, *rest)
-
-        network.estimate = estimate
-        reconstructor.reconstruct(job(np.full((24, 32, 3), 100, np.uint8), events, 0, 1000))
-    counts = torch.from_numpy(voxel_grid(events, 0, 1000, 5, 24, 32))[None]
-    assert torch.equal(seen["ldr_white"], counts)
-    assert torch.equal(seen["relative"], normalised(counts))
-
-
-def test_log_intensity_is_events_times_the_estimated_contrast_threshold():
-    contrast, config = 0.2, {}
-    config = SimulationConfig(
-        width=96, height=72, seconds=2, fps=20, seed=5, speed=120, clipped=0.05,
-        events=EventCameraConfig(contrast=contrast, mismatch=0.0, refractory_us=0.0, noise_rate=0.0, leak_rate=0.0),
-    )  # fmt: skip
-    voxel_input, counts = voxels("log_intensity"), voxels()
-    previous = 0
-    for sample in simulate(config):
-        arguments = sample.events, None, previous, sample.stamp_ns, (96, 72)
-        ldr = torch.from_numpy((sample.ldr.astype(np.float32) / 255) ** 2.2).permute(2, 0, 1)[None]
-        adapted = voxel_input.in_units(voxel_input.build(*arguments), ldr, CLIPPED).clone()
-        plain, previous = counts.build(*arguments), sample.stamp_ns
-    threshold = float(adapted.sum() / plain.sum())
-    assert torch.allclose(adapted, plain * threshold, atol=1e-4)
-    assert threshold == pytest.approx(contrast, rel=0.25)
-
-
-def test_a_longer_exposure_is_no_contrast(events):
-    def thresholds(exposures):
-        voxel_input, previous = voxels("log_intensity"), None
-        for exposure in exposures:
-            if previous is not None and exposure != previous:
-                voxel_input.rescale(exposure / previous)
-            previous = exposure
-            ldr = torch.full((1, 3, 24, 32), 0.2 * exposure)
-            adapted = voxel_input.in_units(torch.ones(1, 5, 24, 32), ldr, CLIPPED)
-        return float(adapted.mean())
-
-    assert thresholds([1.0, 2.0, 1.0, 2.0]) == pytest.approx(thresholds([1.0] * 4), rel=1e-4)
+        reconstructor.reconstruct(job(image, events, 0, 1000))
+        stream = Stream(response(250 / 255), 1e-6)
+        expected = network.step(response.linearise(image, CPU).pixels, voxel, None, stream)[1]
+        torch.testing.assert_close(reconstructor.saved[1], expected)
+    assert not torch.allclose(counts, normalised(counts))

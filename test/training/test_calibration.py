@@ -13,7 +13,7 @@ def network(request):
 
 def estimate(network):
     with torch.inference_mode():
-        return network.estimate(torch.ones(1, 3, 16, 16), torch.zeros(1, 5, 16, 16))[0]
+        return network.step(torch.ones(1, 3, 16, 16), torch.zeros(1, 5, 16, 16))[0]
 
 
 def test_sigma_is_scaled_and_the_radiance_stays(network):

@@ -3,8 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from rehdr_ros.errors import InputError
-from rehdr_ros.network import Rehdr, RehdrConfig
+from rehdr_ros.network import Rehdr, RehdrConfig, Stream
 from rehdr_ros.network.integrator import CLIPPED
 from rehdr_ros.reconstruction.voxel_input import normalised
 from rehdr_ros.training.losses import (
@@ -80,7 +79,7 @@ def test_the_state_is_carried_from_frame_to_frame(make_network, sequences):
     state = None
     for k, estimate in enumerate(unroll(network, batch)):
         frame = batch.ldr[:, k], batch.voxel[:, k]
-        expected, state = network.estimate(*frame, state, seconds=batch.seconds[:, k])
+        expected, state = network.step(*frame, state, Stream(seconds=batch.seconds[:, k]))
         assert all(map(torch.equal, estimate, expected))
     assert k == 3
 
@@ -95,12 +94,6 @@ def test_relative_networks_get_normalised_grids_and_mean_peaks(make_network, seq
         expected, state = network(batch.ldr[:, k], voxel, state)
         torch.testing.assert_close(radiance, PEAK * expected)
     assert batch.voxel.abs().max() > 1 == voxel.abs().max()
-
-
-def test_networks_that_take_log_intensity_are_refused(make_network, sequences):
-    network = make_network(radiance="relative", voxel="log_intensity")
-    with pytest.raises(InputError, match="log_intensity"):
-        next(unroll(network, collate(sequences[:1])))
 
 
 @pytest.mark.parametrize("temporal", [0.0, 0.3])

@@ -5,16 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import torch
+from torch import Tensor
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.network import Estimate, Rehdr, State
-from rehdr_ros.network.cpu import CpuRehdr, remade
-from rehdr_ros.network.cuda import CudaRehdr
-from rehdr_ros.network.fold import fold_norms
-from rehdr_ros.network.openvino_rehdr import OpenVinoRehdr, is_installed
-from rehdr_ros.network.tensor_cores import for_tensor_cores
+from rehdr_ros.network.contract import USUAL_STREAM, Estimate, Network, PartedNetwork, State, Stream
+from rehdr_ros.network.engines.cpu import CpuEngine, for_inference
+from rehdr_ros.network.engines.cuda import CudaEngine
+from rehdr_ros.network.engines.fold import fold_norms
+from rehdr_ros.network.engines.openvino import is_installed, openvino_engine
+from rehdr_ros.network.engines.tensor_cores import for_tensor_cores
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 ENGINES = ("auto", "pytorch")
@@ -25,57 +27,70 @@ _CHECK_SIZE = (96, 128)  # of the frames that are compared on a CPU
 _CHECK_FRAMES = 6
 
 
+class Runner(Protocol):
+    """What can run a network's step, one frame at a time, and may have to get ready for a frame size."""
+
+    def step(self, ldr: Tensor, voxel: Tensor, state: State | None, stream: Stream) -> tuple[Estimate, State]: ...
+
+    def build(self, height: int, width: int) -> None: ...
+
+
+Candidate = tuple[str, Callable[[], Runner]]  # its name, and what makes it
+
+
+def choose(network: Network, device: torch.device, precision: str, choice: str = "auto") -> Engine:
+    """choice: "auto", or "pytorch" for nothing else."""
+    made = _as_configured(network, device, precision)
+    compiled = device.type == "cpu" and isinstance(made, PartedNetwork)
+    candidates = list(_faster(network, device, precision)) if choice == "auto" else []
+    return Engine(made, device, CpuEngine(made) if compiled else made, candidates)
+
+
 class Engine:
     """A network that starts at once, as PyTorch runs it, and may be made faster for a frame size.
 
-    Calls are those of `Rehdr.estimate`, one frame each. choice: "auto", or "pytorch" for nothing else. What is faster,
-    OpenVINO on a CPU or a CUDA graph on a GPU, is taken only if it is so on this machine and gives the same radiance
-    within 1 %.
+    Calls are those of Network, one frame each. Of the candidates, the fastest first, the first is taken that is faster
+    than `plain` on this machine and gives the same radiance within 1 %.
     name: what runs; about: how that was found, too.
     """
 
-    def __init__(self, network: Rehdr, device: torch.device, precision: str, choice: str = "auto"):
-        self.config = network.config
-        self._device, self._precision = device, precision
-        self._plain = self._as_configured(network, CpuRehdr if device.type == "cpu" else Rehdr)
-        self.rescale_state = self._plain.rescale_state
-        self._candidates = list(self._faster(network)) if choice == "auto" else []
-        self._insisted: str | None = None
-        self._fast: Rehdr | None = None
+    def __init__(self, network: Network, device: torch.device, plain: Network | Runner, candidates: list[Candidate]):
+        self.config, self.rescale, self.event_fit = network.config, network.rescale, network.event_fit
+        self._device, self._plain, self._candidates = device, plain, candidates
+        self._required: str | None = None
+        self._fast: Runner | None = None
         self._ready: tuple[int, int] | None = None  # the size that `_fast` is compiled for
-        self._met, self._frames = None, 0
+        self._size, self._frames = None, 0
         self._thread: threading.Thread | None = None
         self.name = self.about = "PyTorch"
 
-    def estimate(
-        self, ldr: torch.Tensor, voxel: torch.Tensor, state: State | None, clipped_from: float, seconds: float
-    ) -> tuple[Estimate, State]:
+    def step(self, ldr: Tensor, voxel: Tensor, state: State | None, stream: Stream) -> tuple[Estimate, State]:
         fast = self._fast if self._ready == tuple(ldr.shape[-2:]) else None
-        return (fast or self._plain).estimate(ldr, voxel, state, clipped_from, seconds)
+        return (fast or self._plain).step(ldr, voxel, state, stream)
 
     @property
     def decided(self) -> str | None:
         """The name of what runs, None while something faster may still take over."""
         return self.name if self._fast or not self._candidates else None
 
-    def insist(self, name: str) -> None:
+    def require(self, name: str) -> None:
         """Take that of the candidates, or PyTorch, however fast it is here: an interrupted run goes on as it began.
 
         Raises ValueError where that can't be had.
         """
-        self._insisted = name
+        self._required = name
         self._candidates = [candidate for candidate in self._candidates if candidate[0] == name]
         if not self._candidates and name != self.name:
             raise InputError(f"{name} can't run the network here")
 
-    def meet(self, height: int, width: int, wait: bool) -> None:
+    def expect(self, height: int, width: int, wait: bool) -> None:
         """A frame of that size comes next. After the first twenty of a stream what is faster is compiled for them.
 
         wait: until that is done; else it is done in the background.
         """
         size = height, width
-        if self._met != size:
-            self._met, self._frames = size, 0
+        if self._size != size:
+            self._size, self._frames = size, 0
         self._frames += 1
         if self._frames > _WORTH and self._ready != size:
             self.compile(*size, wait)
@@ -109,20 +124,20 @@ class Engine:
         else:
             self._ready = height, width
 
-    def _checked(self, name: str, make: Callable[[], Rehdr], size: tuple[int, int]) -> Rehdr | None:
+    def _checked(self, name: str, make: Callable[[], Runner], size: tuple[int, int]) -> Runner | None:
         try:
             fast = make()
             ratio, difference = self._compare(fast, size if self._device.type == "cuda" else _CHECK_SIZE)
         except Exception as error:  # a compiler that isn't there, a processor that can't
             self.about = f"PyTorch ({name}: {_said(error)})"
             return None
-        if (ratio > 1 or name == self._insisted) and difference <= _TOLERANCE:
+        if (ratio > 1 or name == self._required) and difference <= _TOLERANCE:
             self.name, self.about = name, f"{name}, {ratio:.1f} times as fast as PyTorch here"
             return fast
         self.about = f"PyTorch ({name}: {ratio:.1f} times as fast here, relative difference {difference:.0e})"
         return None
 
-    def _compare(self, fast: Rehdr, size: tuple[int, int]) -> tuple[float, float]:
+    def _compare(self, fast: Runner, size: tuple[int, int]) -> tuple[float, float]:
         """How many times as fast as PyTorch, and how far from it, over some frames with carried state."""
         fast.build(*size)
         generator = torch.Generator().manual_seed(0)
@@ -131,37 +146,31 @@ class Engine:
             ldr = (1.2 * torch.rand(1, 3, *size, generator=generator)).clamp_max(1).to(self._device)
             voxel = torch.randint(-2, 3, (1, self.config.bins, *size), generator=generator).float().to(self._device)
             outputs = []
-            for i, network in enumerate((self._plain, fast)):
+            for i, runner in enumerate((self._plain, fast)):
                 started = time.perf_counter()
-                radiance, states[i] = network(ldr, voxel, states[i])
-                outputs.append(radiance.cpu())
+                estimate, states[i] = runner.step(ldr, voxel, states[i], USUAL_STREAM)
+                outputs.append(estimate.radiance.cpu())
                 shortest[i] = min(shortest[i], time.perf_counter() - started)
         plain, ours = outputs
         return shortest[0] / shortest[1], ((ours - plain).norm() / plain.norm()).item()
 
-    def _faster(self, network: Rehdr) -> Iterator[tuple[str, Callable[[], Rehdr]]]:
-        """By name, what may be faster, the fastest first."""
-        if self._device.type == "cuda":
-            for compiled, name in ((True, "torch.compile and a CUDA graph"), (False, "CUDA graph")):
-                yield name, lambda compiled=compiled: self._graphed(network, compiled)
-        elif is_installed() and self._precision in ("float32", "bfloat16"):
-            yield f"OpenVINO {self._precision}", lambda: self._by_openvino(network)
 
-    def _graphed(self, network: Rehdr, compiled: bool) -> Rehdr:
-        fast = self._as_configured(network, CudaRehdr)
-        fast.compiled = compiled
-        return fast
+def _faster(network: Network, device: torch.device, precision: str) -> Iterator[Candidate]:
+    """What may be faster, the fastest first."""
+    if device.type == "cuda":
+        for compiled, name in ((True, "torch.compile and a CUDA graph"), (False, "CUDA graph")):
+            yield name, lambda compiled=compiled: _graphed(network, device, precision, compiled)
+    elif is_installed() and precision in ("float32", "bfloat16"):
+        yield f"OpenVINO {precision}", lambda: openvino_engine(for_inference(network), precision)
 
-    def _by_openvino(self, network: Rehdr) -> Rehdr:
-        fast = remade(OpenVinoRehdr, network)
-        fast.precision = self._precision
-        return fast
 
-    def _as_configured(self, network: Rehdr, kind: type[Rehdr]) -> Rehdr:
-        made = fold_norms(remade(kind, network))
-        if kind is CudaRehdr:
-            made = for_tensor_cores(made)
-        return made.to(self._device, PRECISIONS[self._precision], memory_format=torch.channels_last)
+def _graphed(network: Network, device: torch.device, precision: str, compiled: bool) -> CudaEngine:
+    return CudaEngine(for_tensor_cores(_as_configured(network, device, precision)), compiled)
+
+
+def _as_configured(network: Network, device: torch.device, precision: str) -> Network:
+    made = fold_norms(for_inference(network))
+    return made.to(device, PRECISIONS[precision], memory_format=torch.channels_last)
 
 
 def _said(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""`Rehdr.prepare` on a CPU: head_start.py and event_fit.py in a few passes over the frame instead of a hundred.
+"""`prepare` on a CPU: reference.py and event_fit.py in a few passes over the frame instead of a hundred.
 
 Only clipped pixels are worked on one by one; what all pixels need is done row by row, in loops short enough that the
 compiler vectorises them.
@@ -11,19 +11,11 @@ import torch
 from torch import Tensor
 
 from rehdr_ros.jit import kernel, reduction
-from rehdr_ros.network import event_fit, head_start
+from rehdr_ros.network import event_fit
+from rehdr_ros.network.contract import Stream
 from rehdr_ros.network.event_fit import EventFit
-from rehdr_ros.network.head_start import Evidence, HeadStart
-from rehdr_ros.network.rehdr import (
-    DARKEST,
-    ENCODING,
-    IMAGE_CHANNELS,
-    LOG_SHARE,
-    MOST_MOVED,
-    Prepared,
-    State,
-    condition,
-)
+from rehdr_ros.network.head_start import reference as head_start
+from rehdr_ros.network.head_start.reference import Evidence, HeadStart, Inputs, condition
 
 _FLOOR, _LOG_LIMIT = np.float32(head_start.FLOOR), np.float32(head_start.LOG_LIMIT)
 _UNKNOWN, _NEVER = np.float32(head_start.UNKNOWN), np.float32(head_start.NEVER)
@@ -37,31 +29,30 @@ _SINGULAR = event_fit.SINGULAR
 _LOW, _HIGH = (np.float32(math.log(level)) for level in event_fit.CALIBRATION_RANGE)
 _PLAUSIBLE = np.float32(event_fit.PLAUSIBLE)
 _OUTLIER, _FRAME_VARIANCE = np.float32(event_fit.OUTLIER), np.float32(event_fit.FRAME_VARIANCE)
-_SHARE, _MOST_MOVED = np.float32(LOG_SHARE), np.float32(MOST_MOVED)
+_SHARE, _MOST_MOVED = np.float32(head_start.LOG_SHARE), np.float32(head_start.MOST_MOVED)
 _0, _1 = np.float32(0), np.float32(1)
 _THIRD = np.float32(1 / 3)
 
 
-def prepare(
-    ldr: Tensor, voxel: Tensor, state: HeadStart, clipped_from: float, seconds: Tensor
-) -> tuple[Prepared, State, Evidence]:
-    """As `Rehdr.prepare`, for one frame: (1, 3, H, W) and (1, bins, H, W) float32 on the CPU, seconds (1,).
+def prepare(ldr: Tensor, voxel: Tensor, state: HeadStart, stream: Stream) -> tuple[Inputs, HeadStart, Evidence]:
+    """As of the package, for one frame: (1, 3, H, W) and (1, bins, H, W) float32 on the CPU, stream.seconds (1,).
 
-    Equal to it but for rounding. H and W are at least 2.
+    H and W are at least 2.
     """
-    image = torch.empty(1, IMAGE_CHANNELS, *ldr.shape[2:])
+    seconds = stream.seconds
+    image = torch.empty(1, head_start.IMAGE_CHANNELS, *ldr.shape[2:])
     encoded = image[:, :3]
-    log = ldr.contiguous().clamp_min(DARKEST).log_()
-    torch.div(log, ENCODING, out=encoded).exp_()
+    log = ldr.contiguous().clamp_min(head_start.DARKEST).log_()
+    torch.div(log, head_start.ENCODING, out=encoded).exp_()
     shown = log.clamp_min_(math.log(head_start.FLOOR))  # which is above DARKEST
     moved, fit = torch.empty(voxel.shape), torch.empty(4)
     new = HeadStart(*(torch.empty(x.shape) for x in state))  # rows after rows, whatever the state's layout
-    inputs = *map(_array, (ldr, shown, voxel)), _arrays(state), np.float32(clipped_from), seconds.item()
+    inputs = *map(_array, (ldr, shown, voxel)), _arrays(state), np.float32(stream.clipped_from), seconds.item()
     _advance(*inputs, _arrays(new), moved[0].numpy(), image[0].numpy(), fit.numpy())
     torch.neg(new.age, out=image[:, 8:9]).exp_()
     fit, interval = EventFit(*fit.view(4, 1, 1, 1, 1)), seconds.view(1, 1, 1, 1)
     evidence = Evidence(fit, shown, own=image[:, 6:7], trust=image[:, 7:8])
-    return Prepared(image, encoded, moved, condition(fit, interval), interval), tuple(new), evidence
+    return Inputs(image, encoded, moved, condition(fit, interval), interval), new, evidence
 
 
 def _array(x: Tensor) -> np.ndarray:
@@ -93,7 +84,7 @@ def _advance(ldr, shown, voxel, old, clipped_from, seconds, new, moved, image, f
 
 
 def fill(values: np.ndarray, weight: np.ndarray, levels: int) -> np.ndarray:
-    """As of head_start.py: values (3, H, W), weight (H, W)."""
+    """As of reference.py: values (3, H, W), weight (H, W)."""
     if levels == 0 or min(weight.shape) < 2:
         return values
     return _enlarge(fill(*_halve(values, weight), levels - 1), values, weight)
@@ -113,7 +104,7 @@ def _smaller(a, b):
 def _observe(ldr, shown, voxel, log_radiance, age, old, fade, clipped_from, clipped, events, weight, mask, new):
     """The events of each polarity without isolated ones, the sums of event_fit.py after them, and what is clipped.
 
-    clipped: rows where anything is. weight: 1 where a channel is. mask: as of rehdr.py, of the brightest channel.
+    clipped: rows where anything is. weight: 1 where a channel is. mask: as of clip_mask, of the brightest channel.
     """
     bins, height, width = voxel.shape
     on, off = np.full((3, width + 2), -_1), np.full((3, width + 2), -_1)  # a row and those around it

@@ -3,7 +3,7 @@
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.util import find_spec
@@ -11,25 +11,43 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import rehdr_ros
 from rehdr_ros.errors import InputError
+from rehdr_ros.network.contract import USUAL_SECONDS, Network, Stream
 from rehdr_ros.network.integrator import CLIPPED
-from rehdr_ros.network.rehdr import USUAL_SECONDS, Rehdr, pad_to_multiple
-from rehdr_ros.network.step import Step
 
 OPSET = 18  # what the exporter writes without a conversion, and TensorRT 10 reads
 FRAMES = 5
 
 
-def export_onnx(network: Rehdr, path: str | Path, size: tuple[int, int], clipped_from: float = CLIPPED) -> None:
+class Step(nn.Module):
+    """`forward(ldr, voxel, seconds, *state)` -> (radiance, *state), as of Network; seconds: (1,), left out by networks
+    of "relative" radiance, for which time is nothing.
+
+    names: of the state's tensors, in their order. clipped_from: as of Stream.
+    """
+
+    def __init__(self, network: Network, names: Iterable[str], clipped_from: float = CLIPPED):
+        super().__init__()
+        self.network, self.names, self._clipped_from = network, list(names), clipped_from
+        self.timed = network.config.radiance == "ldr_white"
+
+    def forward(self, ldr: Tensor, voxel: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+        seconds, *state = rest if self.timed else (ldr.new_zeros(1), *rest)
+        state = dict(zip(self.names, state, strict=True))
+        radiance, new = self.network(ldr, voxel, state, Stream(self._clipped_from, seconds))
+        return radiance, *(new[name] for name in self.names)
+
+
+def export_onnx(network: Network, path: str | Path, size: tuple[int, int], clipped_from: float = CLIPPED) -> None:
     """Write a step of the network, float32 on the CPU and in evaluation mode, for frames of one size: width, height.
 
     The file holds the weights. Inputs: ldr (1, 3, H, W), voxel (1, bins, H, W), seconds (1,) since the last
-    frame (not for "relative" radiance), then the state by `Step.names`;
+    frame (not for "relative" radiance), then the state by its names;
     outputs: radiance (1, 3, H, W), then the state as new_NAME. All float32. Its metadata are strings: rehdr_ros, the
-    version; config, JSON; size, WxH; radiance; clipped_from, as of Rehdr; initial_state, JSON: by name, what to fill
+    version; config, JSON; size, WxH; radiance; clipped_from, as of Stream; initial_state, JSON: by name, what to fill
     a state with before the first frame, where that is not zero.
     Raises InputError where onnx or onnxscript is not installed.
     """
@@ -37,12 +55,12 @@ def export_onnx(network: Rehdr, path: str | Path, size: tuple[int, int], clipped
     if missing:
         raise InputError(f"the export needs {' and '.join(missing)}: pip install rehdr_ros[onnx]")
     width, height = size
-    step, ldr = Step(network, clipped_from), torch.zeros(1, 3, height, width)
-    state, seconds = _initial_state(network, ldr), _seconds(step)
+    state, ldr = network.initial_state(1, height, width), torch.zeros(1, 3, height, width)
+    step = Step(network, state, clipped_from)
     with _quiet():
         program = torch.onnx.export(
             step,
-            (ldr, torch.zeros(1, network.config.bins, height, width), *seconds, *state),
+            (ldr, torch.zeros(1, network.config.bins, height, width), *_seconds(step), *state.values()),
             dynamo=True,
             opset_version=OPSET,
             input_names=["ldr", "voxel", *(["seconds"] if step.timed else []), *step.names],
@@ -57,14 +75,14 @@ def export_onnx(network: Rehdr, path: str | Path, size: tuple[int, int], clipped
         "size": f"{width}x{height}",
         "radiance": network.config.radiance,
         "clipped_from": repr(clipped_from),
-        "initial_state": json.dumps({name: _filling(x) for name, x in zip(step.names, state, strict=True) if x.any()}),
+        "initial_state": json.dumps({name: _filling(x) for name, x in state.items() if x.any()}),
     }
     program.model.metadata_props.update(metadata)
     program.save(path, external_data=False)
 
 
 @torch.no_grad()
-def difference(path: str | Path, network: Rehdr, clipped_from: float = CLIPPED) -> float:
+def difference(path: str | Path, network: Network, clipped_from: float = CLIPPED) -> float:
     """How far an exported file, run by onnxruntime, is from its network over FRAMES random frames.
 
     Each carries its own state. Returns the largest difference of any output and frame, its norm relative to the
@@ -75,10 +93,11 @@ def difference(path: str | Path, network: Rehdr, clipped_from: float = CLIPPED) 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     shapes = {each.name: each.shape for each in session.get_inputs()}
     initial = json.loads(session.get_modelmeta().custom_metadata_map["initial_state"])
-    step = Step(network, clipped_from)
+    ours = network.initial_state(1, *shapes["ldr"][2:])
+    step = Step(network, ours, clipped_from)
     theirs = [np.full(shapes[name], initial.get(name, 0), np.float32) for name in step.names]
     generator = torch.Generator().manual_seed(0)
-    ours, differences = _initial_state(network, torch.zeros(shapes["ldr"])), []
+    ours, differences = ours.values(), []
     for _ in range(FRAMES):
         ldr = (1.5 * torch.rand(shapes["ldr"], generator=generator)).clamp_max(1)  # a third of it clips
         voxel = torch.randint(-2, 3, shapes["voxel"], generator=generator).float()
@@ -93,10 +112,6 @@ def difference(path: str | Path, network: Rehdr, clipped_from: float = CLIPPED) 
 
 def _seconds(step: Step) -> list[Tensor]:
     return [torch.full((1,), USUAL_SECONDS)] if step.timed else []
-
-
-def _initial_state(network: Rehdr, ldr: Tensor) -> list[Tensor]:
-    return list(network.initial_state(pad_to_multiple(ldr, network.body.multiple)))
 
 
 def _filling(x: Tensor) -> float | list:

@@ -1,4 +1,4 @@
-"""`Rehdr.compose` on a CPU for clipped pixels alone: what is measured needs little of it."""
+"""`compose` on a CPU for clipped pixels alone: what is measured needs little of it."""
 
 import numpy as np
 import torch
@@ -6,12 +6,32 @@ from torch import Tensor
 
 from rehdr_ros.jit import kernel
 from rehdr_ros.luminance import BT709
-from rehdr_ros.network import rehdr
-from rehdr_ros.network.head_start import FLOOR
+from rehdr_ros.network.contract import Estimate
+from rehdr_ros.network.head_start import composition
+from rehdr_ros.network.head_start.reference import FLOOR, Evidence, HeadStart
 
 _RED, _GREEN, _BLUE = BT709
 _FLOOR = np.float32(FLOOR)
-_LEAST, _OVER = (np.float32(x) for x in rehdr.MEASURED_SIGMA)
+_LEAST, _OVER = (np.float32(x) for x in composition.MEASURED_SIGMA)
+
+
+def compose(features: Tensor, ldr: Tensor, state: HeadStart, evidence: Evidence, clipped_from: float) -> Estimate:
+    """As of the package, for one frame on the CPU."""
+    ldr = ldr.float().contiguous()  # and what is made like it: `put` writes rows after rows
+    whole = Estimate(ldr.clone(), measured_sigma(ldr), torch.zeros_like(ldr[:, :1]))
+    pixels = clipped_pixels(ldr, clipped_from)
+    if len(pixels):
+        fit, _, *trusts = evidence
+        features, ldr, log_radiance, variance, *trusts = (
+            take(x, pixels) for x in (features, ldr, state.log_radiance, state.variance, *trusts)
+        )
+        state = state._replace(log_radiance=log_radiance, variance=variance)
+        shown = ldr.clamp_min(FLOOR).log()  # faster than taking it
+        estimate = composition.compose(features, ldr, state, Evidence(fit, shown, *trusts), clipped_from)
+        for part, of in zip(estimate, whole, strict=True):
+            if part is not None:
+                put(part, pixels, of)
+    return whole
 
 
 def clipped_pixels(ldr: Tensor, clipped_from: float) -> np.ndarray:
@@ -32,7 +52,7 @@ def put(part: Tensor, pixels: np.ndarray, x: Tensor) -> None:
 
 
 def measured_sigma(ldr: Tensor) -> Tensor:
-    """As of rehdr.py, (1, 1, H, W)."""
+    """As of composition.py, (1, 1, H, W)."""
     sigma = torch.empty_like(ldr[:, :1])
     _sigma(_planes(ldr), _planes(sigma)[0])
     return sigma

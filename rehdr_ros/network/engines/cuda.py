@@ -1,4 +1,4 @@
-"""REHDR on an NVIDIA GPU: one compiled step, recorded once as a CUDA graph and replayed for every frame."""
+"""A network on an NVIDIA GPU: one compiled step, recorded once as a CUDA graph and replayed for every frame."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,35 +6,38 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from rehdr_ros.network.integrator import CLIPPED
-from rehdr_ros.network.rehdr import USUAL_SECONDS, Estimate, Rehdr, State, pad_to_multiple
+from rehdr_ros.network.contract import USUAL_STREAM, Estimate, Network, State, Stream
 
 _WARM_UPS = 3  # runs before the recording, as CUDA graphs want them
 
 
-class CudaRehdr(Rehdr):
+class CudaEngine:
     """For inference, one frame at a time; a size that it meets for the first time is compiled and recorded.
 
     Inputs, output and state live in buffers that stay: what a call returns holds until the next one.
     compiled: whether torch.compile fuses the step first; without, the graph replays PyTorch's own kernels.
     """
 
-    compiled = True
-    _size: tuple[int, ...] | None = None
+    def __init__(self, network: Network, compiled: bool):
+        self._network, self._compiled = network, compiled
+        self._size: tuple[int, ...] | None = None
 
     @torch.inference_mode()
     def build(self, height: int, width: int) -> None:
         """Get ready for a frame size. Allocates all that the frames will need."""
         self._size = None
-        device = next(self.body.parameters()).device
+        device = next(self._network.parameters()).device
         ldr = torch.zeros(1, 3, height, width, device=device)
-        voxel = torch.zeros(1, self.config.bins, height, width, device=device)
-        clipped_from, seconds = torch.full((), CLIPPED, device=device), torch.full((1,), USUAL_SECONDS, device=device)
-        self._initial = self.initial_state(pad_to_multiple(ldr, self.body.multiple))
+        voxel = torch.zeros(1, self._network.config.bins, height, width, device=device)
+        clipped_from, seconds = USUAL_STREAM
+        stream = torch.full((), clipped_from, device=device), torch.full((1,), seconds, device=device)
+        self._initial = self._network.initial_state(1, height, width)
         # In the order in which the convolutions keep their pixels.
-        self._state = tuple(x.clone(memory_format=_layout(x)) for x in self._initial)
-        self._inputs = ldr, voxel, clipped_from, seconds
-        step = torch.compile(self._step, fullgraph=True, dynamic=False) if self.compiled else self._step
+        self._state = {name: x.clone(memory_format=_layout(x)) for name, x in self._initial.items()}
+        self._inputs = ldr, voxel, *stream
+        step = (
+            torch.compile(self.step_in_place, fullgraph=True, dynamic=False) if self._compiled else self.step_in_place
+        )
         stream = torch.cuda.Stream(device)
         stream.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(stream):
@@ -50,30 +53,28 @@ class CudaRehdr(Rehdr):
         self._size = height, width
 
     @torch.inference_mode()
-    def estimate(
-        self,
-        ldr: Tensor,
-        voxel: Tensor,
-        state: State | None = None,
-        clipped_from: float | Tensor = CLIPPED,
-        seconds: float | Tensor = USUAL_SECONDS,
+    def step(
+        self, ldr: Tensor, voxel: Tensor, state: State | None = None, stream: Stream = USUAL_STREAM
     ) -> tuple[Estimate, State]:
-        self._check(ldr, voxel)
+        self._network.check(ldr, voxel)
         if tuple(ldr.shape[-2:]) != self._size:
             self.build(*ldr.shape[-2:])
-        for mine, given in zip(self._inputs, (ldr, voxel, clipped_from, seconds), strict=True):
-            mine.copy_(given) if isinstance(given, Tensor) else mine.fill_(given)
-        for mine, given in zip(self._state, self._initial if state is None else state, strict=True):
-            if mine is not given:
-                mine.copy_(given)
+        for mine, new in zip(self._inputs, (ldr, voxel, *stream), strict=True):
+            mine.copy_(new) if isinstance(new, Tensor) else mine.fill_(new)
+        state = self._initial if state is None else state
+        for name, mine in self._state.items():
+            if mine is not state[name]:
+                mine.copy_(state[name])
         self._graph.replay()
         return self._estimate, self._state
 
-    def _step(self, ldr: Tensor, voxel: Tensor, clipped_from: Tensor, seconds: Tensor, state: State) -> Estimate:
-        """The state is written where the last one was."""
-        estimate, new = Rehdr.estimate(self, ldr, voxel, state, clipped_from, seconds)
-        for old, value in zip(state, new, strict=True):
-            old.copy_(value)
+    def step_in_place(
+        self, ldr: Tensor, voxel: Tensor, clipped_from: Tensor, seconds: Tensor, state: State
+    ) -> Estimate:
+        """What is recorded: the new state is written where the last one was."""
+        estimate, new = self._network.step(ldr, voxel, state, Stream(clipped_from, seconds))
+        for name, old in state.items():
+            old.copy_(new[name])
         return estimate
 
 

@@ -7,44 +7,44 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from rehdr_ros.network.openvino_core import core, openvino
-from rehdr_ros.network.rehdr import Rehdr
+from rehdr_ros.network.contract import Network
+from rehdr_ros.network.engines.openvino_core import core, openvino
 
-_PACKAGE = Path(__file__).parent.parent
-_FOLDER = _PACKAGE / "__pycache__"
+_PACKAGE = Path(__file__).parent.parent.parent
+FOLDER = _PACKAGE / "__pycache__"
 _FILE = "network.xml"
 _MOST = 6  # networks
 
 
-def kept(network: Rehdr, read: Callable[[], openvino.Model]) -> openvino.Model:
+def cached(network: Network, read: Callable[[], openvino.Model]) -> openvino.Model:
     """What `read` makes of the network, or what it made before of the same weights by the same code."""
-    folder = _FOLDER / f"openvino-{_fingerprint(network)}"
+    folder = FOLDER / f"openvino-{_fingerprint(network)}"
     try:
         return core().read_model(folder / _FILE)
     except Exception:  # not there, or damaged
         model = read()
     with contextlib.suppress(OSError, RuntimeError):  # not writable, or another process does the same
-        _keep(model, folder)
+        _store(model, folder)
     return model
 
 
-def _keep(model: openvino.Model, folder: Path) -> None:
-    _FOLDER.mkdir(exist_ok=True)
-    new = Path(tempfile.mkdtemp(prefix="new-", dir=_FOLDER))
+def _store(model: openvino.Model, folder: Path) -> None:
+    FOLDER.mkdir(exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix="new-", dir=FOLDER))
     try:
         openvino.save_model(model, new / _FILE, compress_to_fp16=False)
         shutil.rmtree(folder, ignore_errors=True)
         new.rename(folder)  # never half of it
     finally:
         shutil.rmtree(new, ignore_errors=True)
-    oldest_first = sorted(_FOLDER.glob("openvino-*"), key=lambda path: path.stat().st_mtime)
+    oldest_first = sorted(FOLDER.glob("openvino-*"), key=lambda path: path.stat().st_mtime)
     for old in oldest_first[:-_MOST]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _fingerprint(network: Rehdr) -> str:
+def _fingerprint(network: Network) -> str:
     digest = hashlib.sha256(f"{openvino.__version__} {network.config}".encode())
-    for path in sorted((_PACKAGE / "network").glob("*.py")):
+    for path in sorted((_PACKAGE / "network").rglob("*.py")):
         digest.update(path.read_bytes())
     for name, value in network.state_dict().items():
         digest.update(name.encode() + value.contiguous().numpy().tobytes())

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from rehdr_ros.network.contract import Stream
 from rehdr_ros.network.event_fit import CALIBRATION_RANGE, EventFit, initial_sums, read, update
 from rehdr_ros.network.integrator import CLIPPED, log_gain
 
@@ -28,6 +29,11 @@ PASSED_ON = 0.5  # trust that a filled pixel gets of its neighbours'
 AROUND = 4  # px on each side, whose trust is passed on
 LEVELS = 6
 ISOLATED = 2.0  # events by which a pixel may surpass all its neighbours; hot pixels do by more
+
+IMAGE_CHANNELS = 10  # of Inputs
+DARKEST, ENCODING = 1e-4, 2.2  # the LDR as the convolutions see it: at least, and to which root
+LOG_SHARE = 0.3  # of log radiances, as they see them
+MOST_MOVED = 3.0  # nat, of events
 
 
 class HeadStart(NamedTuple):
@@ -51,6 +57,43 @@ class Evidence(NamedTuple):
     shown: Tensor
     own: Tensor
     trust: Tensor
+
+
+class Inputs(NamedTuple):
+    """What the convolutions take of a frame.
+
+    image (N, 10 or 3, H, W), ldr (N, 3, H, W), voxel (N, bins, H, W); condition (N, 3), of the stream: R^2 and noise of
+    its events, the interval; seconds (N, 1, 1, 1) since the last frame.
+    """
+
+    image: Tensor
+    ldr: Tensor
+    voxel: Tensor
+    condition: Tensor
+    seconds: Tensor
+
+
+def prepare(ldr: Tensor, voxel: Tensor, state: HeadStart, stream: Stream) -> tuple[Inputs, HeadStart, Evidence]:
+    """As of the package."""
+    clipped_from, interval = stream.clipped_from, stream.seconds.view(-1, 1, 1, 1)
+    state, evidence = advance(ldr, voxel, state, stream.seconds, clipped_from)
+    encoded = ldr.clamp_min(DARKEST) ** (1 / ENCODING)
+    clipped = clip_mask(ldr, clipped_from).amax(1, keepdim=True)
+    image = (encoded, LOG_SHARE * state.log_radiance, evidence.own, evidence.trust, (-state.age).exp(), clipped)
+    fit = evidence.fit
+    # In log-intensity units the grid looks alike for every contrast threshold, and no hot pixel rules it.
+    moved = torch.where(voxel > 0, fit.on * voxel, fit.off * voxel).clamp(-MOST_MOVED, MOST_MOVED)
+    return Inputs(torch.cat(image, 1), encoded, moved, condition(fit, interval), interval), state, evidence
+
+
+def condition(fit: EventFit, interval: Tensor) -> Tensor:
+    """What Inputs has of it; interval: (N, 1, 1, 1) s."""
+    return torch.cat((fit.explained, 0.2 * fit.noise.log(), 0.2 * (interval + 1e-3).log()), 1)[..., 0, 0]
+
+
+def clip_mask(ldr: Tensor, clipped_from: float | Tensor) -> Tensor:
+    """Soft mask, per channel: 0 up to clipped_from, 1 at white."""
+    return ((ldr - clipped_from) / (1 - clipped_from)).clamp(0, 1)
 
 
 def initial_state(ldr: Tensor) -> HeadStart:

@@ -1,0 +1,27 @@
+"""A network on a CPU, with what PyTorch does slowly there done by kernels."""
+
+import copy
+
+from torch import Tensor, nn
+
+from rehdr_ros.network.contract import USUAL_STREAM, Estimate, PartedNetwork, State, Stream
+
+
+class CpuEngine:
+    """The parts around the convolutions `compiled`. For inference, one frame at a time."""
+
+    def __init__(self, network: PartedNetwork):
+        self._network = network
+
+    def build(self, height: int, width: int) -> None:
+        """Nothing is to be done for a frame size."""
+
+    def step(
+        self, ldr: Tensor, voxel: Tensor, state: State | None = None, stream: Stream = USUAL_STREAM
+    ) -> tuple[Estimate, State]:
+        return self._network.step(ldr, voxel, state, stream, compiled=True)
+
+
+def for_inference(network: nn.Module) -> nn.Module:
+    """A copy, float32, in evaluation mode."""
+    return copy.deepcopy(network).float().eval().requires_grad_(False)

@@ -1,0 +1,49 @@
+"""The estimate: what the head start has above the LDR, taken by a share and corrected, by no more than is unknown.
+
+The share and the correction are the network's.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from rehdr_ros.network.contract import Estimate
+from rehdr_ros.network.head_start.reference import FLOOR, Evidence, HeadStart, clip_mask
+from rehdr_ros.network.integrator import luminance
+
+OUTPUTS = 5  # channels: the colour's correction, the share, the spread
+MEASURED_SIGMA = 0.01, 0.002  # nat, of usual cameras; the latter over luminance: shot, read and quantisation noise
+
+_PRIOR_VARIANCE = 2.0  # nat^2, of what lies above white: the head start's excess is shrunk by how it compares with it
+_LEAST_BOUND, _VARIANCE_BOUND, _EXCESS_BOUND = 0.1, 0.7, 0.6  # of the correction, nat
+_LOG_SIGMA = (math.log(0.01), math.log(4.0))  # nat
+_CARRIED, _FILLED = 0.25, 0.1  # trust from which a pixel counts as such
+
+
+def compose(
+    features: Tensor, ldr: Tensor, state: HeadStart, evidence: Evidence, clipped_from: float | Tensor
+) -> Estimate:
+    """As of the package."""
+    fit, shown, own, trust = evidence
+    colour, share, spread = features.float().split((3, 1, 1), 1)
+    excess = state.log_radiance - shown
+    usual = (fit.explained * _PRIOR_VARIANCE / (_PRIOR_VARIANCE + state.variance)).clamp(0.02, 0.98)
+    unknown = state.variance.clamp_max(1.0).sqrt()
+    bound = _LEAST_BOUND + _VARIANCE_BOUND * unknown + _EXCESS_BOUND * excess
+    above = torch.sigmoid(share + torch.logit(usual)) * excess + bound * torch.tanh(colour)
+    clipped = clip_mask(ldr, clipped_from)
+    radiance = ldr + clipped * ((shown + above.clamp(0, 12)).exp() - ldr).clamp_min(0)
+    return Estimate(radiance, _sigma(spread, unknown, ldr, clipped), _cause(own, trust, clipped))
+
+
+def _sigma(spread: Tensor, unknown: Tensor, ldr: Tensor, clipped: Tensor) -> Tensor:
+    predicted = (spread + (0.05 + 0.5 * unknown).log()).clamp(*_LOG_SIGMA).exp()
+    least, over = MEASURED_SIGMA
+    measured = least + over / (luminance(ldr) + FLOOR)
+    return torch.where(clipped.amax(1, keepdim=True) > 0, predicted, measured)
+
+
+def _cause(own: Tensor, trust: Tensor, clipped: Tensor) -> Tensor:
+    cause = torch.where(own >= _CARRIED, 1.0, torch.where(trust >= _FILLED, 2.0, 3.0))
+    return torch.where(clipped.amax(1, keepdim=True) > 0, cause, 0.0)

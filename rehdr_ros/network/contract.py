@@ -44,10 +44,7 @@ class Estimate(NamedTuple):
 
 
 class NetworkConfig(Protocol):
-    """A dataclass of what decides a network's shape, stored in its checkpoint as JSON; these fields at least.
-
-    bins: of the voxel grids. radiance: "ldr_white" or "relative"; voxel: "counts" or "quantile", as of RehdrConfig.
-    """
+    """A dataclass of what decides a network's shape, stored in its checkpoint as JSON; see RehdrConfig for these."""
 
     bins: int
     radiance: str
@@ -119,8 +116,8 @@ class PartedNetwork(Network):
     def prepare(
         self, ldr: Tensor, voxel: Tensor, state: State, stream: Stream, compiled: bool = False
     ) -> tuple[tuple[Tensor, ...], State, object]:
-        """What goes in front of the convolutions: their inputs, the new state but for the cells, and what
-        else `compose` takes. stream.seconds: (N,). compiled: by kernels, where there are any: one frame, on a CPU.
+        """What goes in front of the convolutions: their inputs, the new state but for the cells, and what is
+        known for `compose`. stream.seconds: (N,). compiled: by kernels, where there are any: one frame, on a CPU.
         """
 
     @abstractmethod
@@ -128,10 +125,8 @@ class PartedNetwork(Network):
         """Every convolution: (N, C, H, W), in the precision of the parameters, and the new cells."""
 
     @abstractmethod
-    def compose(
-        self, features: Tensor, ldr: Tensor, state: State, evidence: object, stream: Stream, compiled: bool = False
-    ) -> Estimate:
-        """The estimate, from the features, the padded LDR and what `prepare` gave."""
+    def compose(self, features: Tensor, ldr: Tensor, known: object, stream: Stream, compiled: bool = False) -> Estimate:
+        """The estimate, from the features, the padded LDR and what `prepare` knows."""
 
     def step(
         self,
@@ -149,9 +144,9 @@ class PartedNetwork(Network):
         ldr, voxel = (pad_to_multiple(x, self.multiple) for x in (ldr, voxel))
         seconds = torch.as_tensor(stream.seconds, dtype=torch.float32, device=ldr.device).expand(count)
         stream = stream._replace(seconds=seconds)
-        inputs, new, evidence = self.prepare(ldr, voxel, state, stream, compiled)
+        inputs, new, known = self.prepare(ldr, voxel, state, stream, compiled)
         output, cells = (features or self.features)(inputs, {name: state[name] for name in self.cells})
-        estimate = self.compose(output, ldr, new, evidence, stream, compiled)
+        estimate = self.compose(output, ldr, known, stream, compiled)
         cropped = (None if x is None else x[..., :height, :width] for x in estimate)
         return Estimate(*cropped), {**cells, **new}
 

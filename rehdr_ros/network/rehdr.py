@@ -22,6 +22,8 @@ from rehdr_ros.network.recurrent import RECURRENT
 # width divide by; initial_state(n, height, width); and forward(*Inputs, state) -> (features, state), of its own cells.
 BODIES = {"full": FullResolution, "compact": Compact}
 
+Known = tuple[HeadStart, Evidence] | None  # by `prepare`, for `compose`; None without a head start
+
 
 @dataclass(frozen=True)
 class RehdrConfig:
@@ -108,30 +110,22 @@ class Rehdr(PartedNetwork):
 
     def prepare(
         self, ldr: Tensor, voxel: Tensor, state: State, stream: Stream, compiled: bool = False
-    ) -> tuple[Inputs, State, Evidence | None]:
+    ) -> tuple[Inputs, State, Known]:
         if not self._has_head_start:
             interval = stream.seconds.view(-1, 1, 1, 1)
             return Inputs(ldr, ldr, voxel, torch.zeros(len(ldr), 3).to(ldr), interval), {}, None
         inputs, new, evidence = head_start.prepare(ldr, voxel, _head_start(state), stream, compiled)
-        return inputs, new._asdict(), evidence
+        return inputs, new._asdict(), (new, evidence)
 
     def features(self, inputs: Inputs, cells: State) -> tuple[Tensor, State]:
         *inputs, seconds = inputs
         precision = next(self.body.parameters()).dtype
         return self.body(*(x.to(precision) for x in inputs), seconds, cells)
 
-    def compose(
-        self,
-        features: Tensor,
-        ldr: Tensor,
-        state: State,
-        evidence: Evidence | None,
-        stream: Stream,
-        compiled: bool = False,
-    ) -> Estimate:
-        if not self._has_head_start:
+    def compose(self, features: Tensor, ldr: Tensor, known: Known, stream: Stream, compiled: bool = False) -> Estimate:
+        if known is None:
             return Estimate(torch.sigmoid(features.float()))
-        return head_start.compose(features, ldr, _head_start(state), evidence, stream, compiled)
+        return head_start.compose(features, ldr, *known, stream.clipped_from, compiled)
 
 
 def _head_start(state: State) -> HeadStart:

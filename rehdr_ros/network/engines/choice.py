@@ -15,7 +15,7 @@ from rehdr_ros.network.contract import USUAL_STREAM, Estimate, Network, PartedNe
 from rehdr_ros.network.engines.cpu import CpuEngine, for_inference
 from rehdr_ros.network.engines.cuda import CudaEngine
 from rehdr_ros.network.engines.fold import fold_norms
-from rehdr_ros.network.engines.openvino import is_installed, openvino_engine
+from rehdr_ros.network.engines.openvino import OpenVinoEngine, is_installed
 from rehdr_ros.network.engines.tensor_cores import for_tensor_cores
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -161,7 +161,7 @@ def _faster(network: Network, device: torch.device, precision: str) -> Iterator[
         for compiled, name in ((True, "torch.compile and a CUDA graph"), (False, "CUDA graph")):
             yield name, lambda compiled=compiled: _graphed(network, device, precision, compiled)
     elif is_installed() and precision in ("float32", "bfloat16"):
-        yield f"OpenVINO {precision}", lambda: openvino_engine(for_inference(network), precision)
+        yield f"OpenVINO {precision}", lambda: OpenVinoEngine(for_inference(network), precision)
 
 
 def _graphed(network: Network, device: torch.device, precision: str, compiled: bool) -> CudaEngine:

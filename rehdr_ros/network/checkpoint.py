@@ -62,7 +62,7 @@ def make_config(architecture: str = "rehdr", **values) -> NetworkConfig:
 
 def make_network(config: NetworkConfig) -> Network:
     """A network of that configuration, untrained."""
-    return next(kind for kind in NETWORKS.values() if kind.configuration is type(config))(config)
+    return {kind.configuration: kind for kind in NETWORKS.values()}[type(config)](config)
 
 
 def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Network:
@@ -95,7 +95,7 @@ def save_checkpoint(network: Network, path: str | Path, dtype: torch.dtype = tor
     state = {
         name: value.to(dtype) if value.is_floating_point() else value for name, value in network.state_dict().items()
     }
-    architecture = next(name for name, kind in NETWORKS.items() if kind is type(network))
+    architecture = {kind: name for name, kind in NETWORKS.items()}[type(network)]
     config = json.dumps(asdict(network.config))
     safetensors_file.write(path, state, {**notes, "architecture": architecture, "config": config})
 

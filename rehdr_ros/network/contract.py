@@ -100,9 +100,6 @@ class Network(nn.Module, ABC):
             )
 
 
-Features = Callable[[tuple[Tensor, ...], State], tuple[Tensor, State]]
-
-
 class PartedNetwork(Network):
     """A network whose step has three parts, of which engines compute some otherwise; on padded frames.
 
@@ -134,7 +131,7 @@ class PartedNetwork(Network):
         voxel: Tensor,
         state: State | None = None,
         stream: Stream = USUAL_STREAM,
-        features: Features | None = None,
+        features: Callable | None = None,
         compiled: bool = False,
     ) -> tuple[Estimate, State]:
         """As of Network. features: in place of this one's; compiled: as of the parts."""

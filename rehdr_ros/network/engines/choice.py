@@ -157,19 +157,19 @@ class Engine:
 
 def _faster(network: Network, device: torch.device, precision: str) -> Iterator[Candidate]:
     """What may be faster, the fastest first."""
+    how = network, device, precision
     if device.type == "cuda":
         for compiled, name in ((True, "torch.compile and a CUDA graph"), (False, "CUDA graph")):
-            yield name, lambda compiled=compiled: _graphed(network, device, precision, compiled)
+            yield name, lambda compiled=compiled: CudaEngine(_as_configured(*how, for_tensor_cores), compiled)
     elif is_installed() and precision in ("float32", "bfloat16"):
         yield f"OpenVINO {precision}", lambda: OpenVinoEngine(for_inference(network), precision)
 
 
-def _graphed(network: Network, device: torch.device, precision: str, compiled: bool) -> CudaEngine:
-    return CudaEngine(for_tensor_cores(_as_configured(network, device, precision)), compiled)
-
-
-def _as_configured(network: Network, device: torch.device, precision: str) -> Network:
-    made = fold_norms(for_inference(network))
+def _as_configured(network: Network, device: torch.device, precision: str, *forms: Callable) -> Network:
+    """forms: what changes the network, in float32, after its norms were folded."""
+    made = for_inference(network)
+    for form in (fold_norms, *forms):
+        made = form(made)
     return made.to(device, PRECISIONS[precision], memory_format=torch.channels_last)
 
 

@@ -1,4 +1,5 @@
-"""Checkpoints: our own (.safetensors, configuration inside) and the authors' (.pth, read without running its code)."""
+"""Checkpoints: our own (.safetensors, configuration inside) and the authors' (.pth, read without running its
+code)."""
 
 import json
 import re
@@ -54,7 +55,8 @@ class CheckpointError(InputError):
 
 
 def make_config(architecture: str = "rehdr", **values) -> NetworkConfig:
-    """A configuration of the network of that name. Raises InputError for an unknown one, TypeError for wrong values."""
+    """A configuration of the network of that name. Raises InputError for an unknown one, TypeError for wrong
+    values."""
     if architecture not in NETWORKS:
         raise InputError(f"architecture={architecture!r}: use one of {', '.join(NETWORKS)}")
     return NETWORKS[architecture].configuration(**values)

@@ -13,17 +13,15 @@ from torch import Tensor, nn
 from rehdr_ros.network.event_fit import EventFit
 from rehdr_ros.network.integrator import CLIPPED
 
-State = dict[
-    str, Tensor
-]  # by name, of the stream so far; float32 whatever the precision, but where a network says else
+State = dict[str, Tensor]  # by name, what a network remembers of the stream
 USUAL_SECONDS = 0.05  # between two frames, where nobody says
 
 
 class Stream(NamedTuple):
     """What a step needs to know of the stream.
 
-    clipped_from: linear value from which a channel counts as clipped; 250/255 of full scale through a response of 2.2.
-    seconds: (N,) or one, since the last frame.
+    clipped_from: linear value from which a channel counts as clipped; 250/255 of full scale through a
+    response of 2.2. seconds: (N,) or one, since the last frame.
     """
 
     clipped_from: float | Tensor = CLIPPED
@@ -34,9 +32,9 @@ USUAL_STREAM = Stream()
 
 
 class Estimate(NamedTuple):
-    """radiance: (N, 3, H, W), 1.0 = the LDR's white; sigma: (N, 1, H, W), standard deviation of log luminance, nat;
-    cause: (N, 1, H, W), what each pixel rests on, an index of products.CAUSES. float32; the latter two None for
-    "relative" radiance."""
+    """radiance: (N, 3, H, W), 1.0 = the LDR's white; sigma: (N, 1, H, W), standard deviation of log
+    luminance, nat; cause: (N, 1, H, W), what each pixel rests on, an index of products.CAUSES. float32; the
+    latter two None for "relative" radiance."""
 
     radiance: Tensor
     sigma: Tensor | None = None
@@ -44,7 +42,7 @@ class Estimate(NamedTuple):
 
 
 class NetworkConfig(Protocol):
-    """A dataclass of what decides a network's shape, stored in its checkpoint as JSON; see RehdrConfig for these."""
+    """A dataclass of what decides a network's shape, stored in its checkpoint; for these see RehdrConfig."""
 
     bins: int
     radiance: str
@@ -66,9 +64,9 @@ class Network(nn.Module, ABC):
     ) -> tuple[Estimate, State]:
         """One frame.
 
-        ldr: (N, 3, H, W) linear RGB, 1.0 = white. voxel: (N, bins, H, W), events of the interval that ends with this
-        frame, in units of `config.voxel`. state: None at the start of a stream, else what the last call returned. Any H
-        and W. What goes in stays as it is. Raises ValueError for other shapes.
+        ldr: (N, 3, H, W) linear RGB, 1.0 = white. voxel: (N, bins, H, W), events of the interval that ends
+        with this frame, in units of `config.voxel`. state: None at the start of a stream, else what the last
+        call returned. Any H and W. What goes in stays as it is. Raises ValueError for other shapes.
         """
 
     @abstractmethod
@@ -103,7 +101,8 @@ class Network(nn.Module, ABC):
 class PartedNetwork(Network):
     """A network whose step has three parts, of which engines compute some otherwise; on padded frames.
 
-    multiple: what height and width are padded to. cells: names of the state's tensors that `features` takes and gives.
+    multiple: what height and width are padded to. cells: names of the state's tensors that `features` takes
+    and gives.
     """
 
     multiple: int
@@ -114,7 +113,8 @@ class PartedNetwork(Network):
         self, ldr: Tensor, voxel: Tensor, state: State, stream: Stream, compiled: bool = False
     ) -> tuple[tuple[Tensor, ...], State, object]:
         """What goes in front of the convolutions: their inputs, the new state but for the cells, and what is
-        known for `compose`. stream.seconds: (N,). compiled: by kernels, where there are any: one frame, on a CPU.
+        known for `compose`. stream.seconds: (N,). compiled: by kernels, where there are any: one frame, on a
+        CPU.
         """
 
     @abstractmethod

@@ -18,8 +18,8 @@ from rehdr_ros.network.head_start.composition import OUTPUTS
 from rehdr_ros.network.head_start.reference import IMAGE_CHANNELS, initial_state, rescale
 from rehdr_ros.network.recurrent import RECURRENT
 
-# A body is the network's convolutions: Body(config, image channels, output channels), with `multiple`, what height and
-# width divide by; initial_state(n, height, width); and forward(*Inputs, state) -> (features, state), of its own cells.
+# A body is the network's convolutions: Body(config, image channels, output channels), with `multiple`, what height
+# and width divide by; initial_state(n, height, width); and forward(*Inputs, state) -> (features, state), of its cells.
 BODIES = {"full": FullResolution, "compact": Compact}
 
 Known = tuple[HeadStart, Evidence] | None  # by `prepare`, for `compose`; None without a head start
@@ -29,12 +29,12 @@ Known = tuple[HeadStart, Evidence] | None  # by `prepare`, for `compose`; None w
 class RehdrConfig:
     """Everything that decides a network's shape; stored inside its checkpoint.
 
-    form: "full", the paper's, or "compact" (compact.py), to which scales, norm, recurrent, upsampling and fusion don't
-    apply. radiance says what the output means: "ldr_white", 1.0 = the LDR's white, the LDR itself where it is
-    exposed and a prediction where it is clipped; or "relative", a sigmoid in 0..1 as published. voxel says in which
-    units it takes the grid: "counts", signed events, or "quantile", divided by a high quantile of their magnitudes, in
-    -1..1. One that gives "ldr_white" takes counts; for "relative" the default is "quantile", since published networks
-    were trained on -1..1.
+    form: "full", the paper's, or "compact" (compact.py), to which scales, norm, recurrent, upsampling and
+    fusion don't apply. radiance says what the output means: "ldr_white", 1.0 = the LDR's white, the LDR
+    itself where it is exposed and a prediction where it is clipped; or "relative", a sigmoid in 0..1 as
+    published. voxel says in which units it takes the grid: "counts", signed events, or "quantile", divided by
+    a high quantile of their magnitudes, in -1..1. One that gives "ldr_white" takes counts; for "relative" the
+    default is "quantile", since published networks were trained on -1..1.
     """
 
     base_channels: int = 32
@@ -74,9 +74,9 @@ class RehdrConfig:
 class Rehdr(PartedNetwork):
     """The network. `network(ldr, voxel, state)` takes one frame and carries the state.
 
-    Any H and W: both inputs are padded by reflection to a multiple of the body's and the output is cropped. The
-    convolutions run in the precision of the parameters (or of autocast); the head start, which networks of "relative"
-    radiance don't have, and the output stay float32.
+    Any H and W: both inputs are padded by reflection to a multiple of the body's and the output is cropped.
+    The convolutions run in the precision of the parameters (or of autocast); the head start, which networks
+    of "relative" radiance don't have, and the output stay float32.
     """
 
     configuration = RehdrConfig

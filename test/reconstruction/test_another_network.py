@@ -34,7 +34,8 @@ class TrailConfig:
 
 
 class Trail(PartedNetwork):
-    """What was seen, at half resolution, the brightest level of each pixel, and how many frames there were."""
+    """What was seen, at half resolution, the brightest level of each pixel, and how many frames there
+    were."""
 
     configuration, multiple, cells = TrailConfig, 2, ("trail",)
 

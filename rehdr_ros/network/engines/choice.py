@@ -49,9 +49,9 @@ def choose(network: Network, device: torch.device, precision: str, choice: str =
 class Engine:
     """A network that starts at once, as PyTorch runs it, and may be made faster for a frame size.
 
-    Calls are those of Network, one frame each. Of the candidates, the fastest first, the first is taken that is faster
-    than `plain` on this machine and gives the same radiance within 1 %.
-    name: what runs; about: how that was found, too.
+    Calls are those of Network, one frame each. Of the candidates, the fastest first, the first is taken that
+    is faster than `plain` on this machine and gives the same radiance within 1 %. name: what runs; about: how
+    that was found, too.
     """
 
     def __init__(self, network: Network, device: torch.device, plain: Network | Runner, candidates: list[Candidate]):
@@ -74,7 +74,8 @@ class Engine:
         return self.name if self._fast or not self._candidates else None
 
     def require(self, name: str) -> None:
-        """Take that of the candidates, or PyTorch, however fast it is here: an interrupted run goes on as it began.
+        """Take that of the candidates, or PyTorch, however fast it is here: an interrupted run goes on as it
+        began.
 
         Raises ValueError where that can't be had.
         """
@@ -84,7 +85,8 @@ class Engine:
             raise InputError(f"{name} can't run the network here")
 
     def expect(self, height: int, width: int, wait: bool) -> None:
-        """A frame of that size comes next. After the first twenty of a stream what is faster is compiled for them.
+        """A frame of that size comes next. After the first twenty of a stream what is faster is compiled for
+        them.
 
         wait: until that is done; else it is done in the background.
         """

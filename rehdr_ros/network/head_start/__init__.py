@@ -1,7 +1,7 @@
 """The head start in clipped pixels: what goes in front of the convolutions, and what becomes of their output.
 
-Each in two forms that are equal but for rounding: by PyTorch, anywhere, or `compiled`, in loops for one frame on a CPU.
-Both read their constants from reference.py and composition.py.
+Each in two forms that are equal but for rounding: by PyTorch, anywhere, or `compiled`, in loops for one frame
+on a CPU. Both read their constants from reference.py and composition.py.
 """
 
 from torch import Tensor

@@ -6,17 +6,7 @@ if tuple(map(int, torch.__version__.split(".")[:2])) < (1, 13):  # the first tha
     raise ModuleNotFoundError(f"PyTorch {torch.__version__} is too old, 1.13 is needed", name="torch")
 
 from rehdr_ros.network.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from rehdr_ros.network.contract import Estimate, Network, State, Stream
+from rehdr_ros.network.contract import Network, Stream
 from rehdr_ros.network.rehdr import Rehdr, RehdrConfig
 
-__all__ = [
-    "CheckpointError",
-    "Estimate",
-    "Network",
-    "Rehdr",
-    "RehdrConfig",
-    "State",
-    "Stream",
-    "load_checkpoint",
-    "save_checkpoint",
-]
+__all__ = ["CheckpointError", "Network", "Rehdr", "RehdrConfig", "Stream", "load_checkpoint", "save_checkpoint"]

@@ -1,4 +1,5 @@
-"""Checkpoints: our own (.safetensors, configuration inside) and the authors' (.pth, read without running its code)."""
+"""Checkpoints: our own (.safetensors, configuration inside) and the authors' (.pth, read without running its
+code)."""
 
 import json
 import re
@@ -54,7 +55,8 @@ class CheckpointError(InputError):
 
 
 def make_config(architecture: str = "rehdr", **values) -> NetworkConfig:
-    """A configuration of the network of that name. Raises InputError for an unknown one, TypeError for wrong values."""
+    """A configuration of the network of that name. Raises InputError for an unknown one, TypeError for wrong
+    values."""
     if architecture not in NETWORKS:
         raise InputError(f"architecture={architecture!r}: use one of {', '.join(NETWORKS)}")
     return NETWORKS[architecture].configuration(**values)
@@ -62,7 +64,7 @@ def make_config(architecture: str = "rehdr", **values) -> NetworkConfig:
 
 def make_network(config: NetworkConfig) -> Network:
     """A network of that configuration, untrained."""
-    return next(kind for kind in NETWORKS.values() if kind.configuration is type(config))(config)
+    return {kind.configuration: kind for kind in NETWORKS.values()}[type(config)](config)
 
 
 def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Network:
@@ -95,7 +97,7 @@ def save_checkpoint(network: Network, path: str | Path, dtype: torch.dtype = tor
     state = {
         name: value.to(dtype) if value.is_floating_point() else value for name, value in network.state_dict().items()
     }
-    architecture = next(name for name, kind in NETWORKS.items() if kind is type(network))
+    architecture = {kind: name for name, kind in NETWORKS.items()}[type(network)]
     config = json.dumps(asdict(network.config))
     safetensors_file.write(path, state, {**notes, "architecture": architecture, "config": config})
 

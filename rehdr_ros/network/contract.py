@@ -13,17 +13,15 @@ from torch import Tensor, nn
 from rehdr_ros.network.event_fit import EventFit
 from rehdr_ros.network.integrator import CLIPPED
 
-State = dict[
-    str, Tensor
-]  # by name, of the stream so far; float32 whatever the precision, but where a network says else
+State = dict[str, Tensor]  # by name, what a network remembers of the stream
 USUAL_SECONDS = 0.05  # between two frames, where nobody says
 
 
 class Stream(NamedTuple):
     """What a step needs to know of the stream.
 
-    clipped_from: linear value from which a channel counts as clipped; 250/255 of full scale through a response of 2.2.
-    seconds: (N,) or one, since the last frame.
+    clipped_from: linear value from which a channel counts as clipped; 250/255 of full scale through a
+    response of 2.2. seconds: (N,) or one, since the last frame.
     """
 
     clipped_from: float | Tensor = CLIPPED
@@ -34,9 +32,9 @@ USUAL_STREAM = Stream()
 
 
 class Estimate(NamedTuple):
-    """radiance: (N, 3, H, W), 1.0 = the LDR's white; sigma: (N, 1, H, W), standard deviation of log luminance, nat;
-    cause: (N, 1, H, W), what each pixel rests on, an index of products.CAUSES. float32; the latter two None for
-    "relative" radiance."""
+    """radiance: (N, 3, H, W), 1.0 = the LDR's white; sigma: (N, 1, H, W), standard deviation of log
+    luminance, nat; cause: (N, 1, H, W), what each pixel rests on, an index of products.CAUSES. float32; the
+    latter two None for "relative" radiance."""
 
     radiance: Tensor
     sigma: Tensor | None = None
@@ -44,10 +42,7 @@ class Estimate(NamedTuple):
 
 
 class NetworkConfig(Protocol):
-    """A dataclass of what decides a network's shape, stored in its checkpoint as JSON; these fields at least.
-
-    bins: of the voxel grids. radiance: "ldr_white" or "relative"; voxel: "counts" or "quantile", as of RehdrConfig.
-    """
+    """A dataclass of what decides a network's shape, stored in its checkpoint; for these see RehdrConfig."""
 
     bins: int
     radiance: str
@@ -69,9 +64,9 @@ class Network(nn.Module, ABC):
     ) -> tuple[Estimate, State]:
         """One frame.
 
-        ldr: (N, 3, H, W) linear RGB, 1.0 = white. voxel: (N, bins, H, W), events of the interval that ends with this
-        frame, in units of `config.voxel`. state: None at the start of a stream, else what the last call returned. Any H
-        and W. What goes in stays as it is. Raises ValueError for other shapes.
+        ldr: (N, 3, H, W) linear RGB, 1.0 = white. voxel: (N, bins, H, W), events of the interval that ends
+        with this frame, in units of `config.voxel`. state: None at the start of a stream, else what the last
+        call returned. Any H and W. What goes in stays as it is. Raises ValueError for other shapes.
         """
 
     @abstractmethod
@@ -103,13 +98,11 @@ class Network(nn.Module, ABC):
             )
 
 
-Features = Callable[[tuple[Tensor, ...], State], tuple[Tensor, State]]
-
-
 class PartedNetwork(Network):
     """A network whose step has three parts, of which engines compute some otherwise; on padded frames.
 
-    multiple: what height and width are padded to. cells: names of the state's tensors that `features` takes and gives.
+    multiple: what height and width are padded to. cells: names of the state's tensors that `features` takes
+    and gives.
     """
 
     multiple: int
@@ -119,8 +112,9 @@ class PartedNetwork(Network):
     def prepare(
         self, ldr: Tensor, voxel: Tensor, state: State, stream: Stream, compiled: bool = False
     ) -> tuple[tuple[Tensor, ...], State, object]:
-        """What goes in front of the convolutions: their inputs, the new state but for the cells, and what
-        else `compose` takes. stream.seconds: (N,). compiled: by kernels, where there are any: one frame, on a CPU.
+        """What goes in front of the convolutions: their inputs, the new state but for the cells, and what is
+        known for `compose`. stream.seconds: (N,). compiled: by kernels, where there are any: one frame, on a
+        CPU.
         """
 
     @abstractmethod
@@ -128,10 +122,8 @@ class PartedNetwork(Network):
         """Every convolution: (N, C, H, W), in the precision of the parameters, and the new cells."""
 
     @abstractmethod
-    def compose(
-        self, features: Tensor, ldr: Tensor, state: State, evidence: object, stream: Stream, compiled: bool = False
-    ) -> Estimate:
-        """The estimate, from the features, the padded LDR and what `prepare` gave."""
+    def compose(self, features: Tensor, ldr: Tensor, known: object, stream: Stream, compiled: bool = False) -> Estimate:
+        """The estimate, from the features, the padded LDR and what `prepare` knows."""
 
     def step(
         self,
@@ -139,7 +131,7 @@ class PartedNetwork(Network):
         voxel: Tensor,
         state: State | None = None,
         stream: Stream = USUAL_STREAM,
-        features: Features | None = None,
+        features: Callable | None = None,
         compiled: bool = False,
     ) -> tuple[Estimate, State]:
         """As of Network. features: in place of this one's; compiled: as of the parts."""
@@ -149,9 +141,9 @@ class PartedNetwork(Network):
         ldr, voxel = (pad_to_multiple(x, self.multiple) for x in (ldr, voxel))
         seconds = torch.as_tensor(stream.seconds, dtype=torch.float32, device=ldr.device).expand(count)
         stream = stream._replace(seconds=seconds)
-        inputs, new, evidence = self.prepare(ldr, voxel, state, stream, compiled)
+        inputs, new, known = self.prepare(ldr, voxel, state, stream, compiled)
         output, cells = (features or self.features)(inputs, {name: state[name] for name in self.cells})
-        estimate = self.compose(output, ldr, new, evidence, stream, compiled)
+        estimate = self.compose(output, ldr, known, stream, compiled)
         cropped = (None if x is None else x[..., :height, :width] for x in estimate)
         return Estimate(*cropped), {**cells, **new}
 

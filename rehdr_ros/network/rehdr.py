@@ -18,21 +18,23 @@ from rehdr_ros.network.head_start.composition import OUTPUTS
 from rehdr_ros.network.head_start.reference import IMAGE_CHANNELS, initial_state, rescale
 from rehdr_ros.network.recurrent import RECURRENT
 
-# A body is the network's convolutions: Body(config, image channels, output channels), with `multiple`, what height and
-# width divide by; initial_state(n, height, width); and forward(*Inputs, state) -> (features, state), of its own cells.
+# A body is the network's convolutions: Body(config, image channels, output channels), with `multiple`, what height
+# and width divide by; initial_state(n, height, width); and forward(*Inputs, state) -> (features, state), of its cells.
 BODIES = {"full": FullResolution, "compact": Compact}
+
+Known = tuple[HeadStart, Evidence] | None  # by `prepare`, for `compose`; None without a head start
 
 
 @dataclass(frozen=True)
 class RehdrConfig:
     """Everything that decides a network's shape; stored inside its checkpoint.
 
-    form: "full", the paper's, or "compact" (compact.py), to which scales, norm, recurrent, upsampling and fusion don't
-    apply. radiance says what the output means: "ldr_white", 1.0 = the LDR's white, the LDR itself where it is
-    exposed and a prediction where it is clipped; or "relative", a sigmoid in 0..1 as published. voxel says in which
-    units it takes the grid: "counts", signed events, or "quantile", divided by a high quantile of their magnitudes, in
-    -1..1. One that gives "ldr_white" takes counts; for "relative" the default is "quantile", since published networks
-    were trained on -1..1.
+    form: "full", the paper's, or "compact" (compact.py), to which scales, norm, recurrent, upsampling and
+    fusion don't apply. radiance says what the output means: "ldr_white", 1.0 = the LDR's white, the LDR
+    itself where it is exposed and a prediction where it is clipped; or "relative", a sigmoid in 0..1 as
+    published. voxel says in which units it takes the grid: "counts", signed events, or "quantile", divided by
+    a high quantile of their magnitudes, in -1..1. One that gives "ldr_white" takes counts; for "relative" the
+    default is "quantile", since published networks were trained on -1..1.
     """
 
     base_channels: int = 32
@@ -72,9 +74,9 @@ class RehdrConfig:
 class Rehdr(PartedNetwork):
     """The network. `network(ldr, voxel, state)` takes one frame and carries the state.
 
-    Any H and W: both inputs are padded by reflection to a multiple of the body's and the output is cropped. The
-    convolutions run in the precision of the parameters (or of autocast); the head start, which networks of "relative"
-    radiance don't have, and the output stay float32.
+    Any H and W: both inputs are padded by reflection to a multiple of the body's and the output is cropped.
+    The convolutions run in the precision of the parameters (or of autocast); the head start, which networks
+    of "relative" radiance don't have, and the output stay float32.
     """
 
     configuration = RehdrConfig
@@ -108,30 +110,22 @@ class Rehdr(PartedNetwork):
 
     def prepare(
         self, ldr: Tensor, voxel: Tensor, state: State, stream: Stream, compiled: bool = False
-    ) -> tuple[Inputs, State, Evidence | None]:
+    ) -> tuple[Inputs, State, Known]:
         if not self._has_head_start:
             interval = stream.seconds.view(-1, 1, 1, 1)
             return Inputs(ldr, ldr, voxel, torch.zeros(len(ldr), 3).to(ldr), interval), {}, None
         inputs, new, evidence = head_start.prepare(ldr, voxel, _head_start(state), stream, compiled)
-        return inputs, new._asdict(), evidence
+        return inputs, new._asdict(), (new, evidence)
 
     def features(self, inputs: Inputs, cells: State) -> tuple[Tensor, State]:
         *inputs, seconds = inputs
         precision = next(self.body.parameters()).dtype
         return self.body(*(x.to(precision) for x in inputs), seconds, cells)
 
-    def compose(
-        self,
-        features: Tensor,
-        ldr: Tensor,
-        state: State,
-        evidence: Evidence | None,
-        stream: Stream,
-        compiled: bool = False,
-    ) -> Estimate:
-        if not self._has_head_start:
+    def compose(self, features: Tensor, ldr: Tensor, known: Known, stream: Stream, compiled: bool = False) -> Estimate:
+        if known is None:
             return Estimate(torch.sigmoid(features.float()))
-        return head_start.compose(features, ldr, _head_start(state), evidence, stream, compiled)
+        return head_start.compose(features, ldr, *known, stream.clipped_from, compiled)
 
 
 def _head_start(state: State) -> HeadStart:

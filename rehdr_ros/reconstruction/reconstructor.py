@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.network import Estimate, State, Stream, load_checkpoint
-from rehdr_ros.network.contract import USUAL_SECONDS
+from rehdr_ros.network import Stream, load_checkpoint
+from rehdr_ros.network.contract import USUAL_SECONDS, Estimate, State
 from rehdr_ros.network.engines.choice import PRECISIONS, choose
 from rehdr_ros.network.event_fit import EventFit
 from rehdr_ros.products import CAUSES

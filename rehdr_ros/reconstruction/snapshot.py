@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rehdr_ros import safetensors_file
 from rehdr_ros.errors import InputError
-from rehdr_ros.network import State
+from rehdr_ros.network.contract import State
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from rehdr_ros.network import Estimate, Network, Stream
+from rehdr_ros.network import Network, Stream
+from rehdr_ros.network.contract import Estimate
 from rehdr_ros.network.integrator import CLIPPED
 from rehdr_ros.reconstruction.voxel_input import normalised
 from rehdr_ros.training.losses import PEAK, ClippedError, everywhere_loss, temporal_loss, uncertainty_loss

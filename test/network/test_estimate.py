@@ -64,9 +64,9 @@ def test_an_untrained_network_returns_the_shrunk_head_start(stream, form):
     ldr, voxel = stream(frames=4, height=24, width=32)
     shares, state = [], network.initial_state(1, 24, 32)
     for frame, grid in zip(ldr, voxel, strict=True):
-        prepared = network.prepare(frame, grid, state, STREAM)
+        _, _, (_, evidence) = network.prepare(frame, grid, state, STREAM)
         estimate, state = network.step(frame, grid, state)
-        share = (prepared[2].fit.explained * 2 / (2 + state["variance"])).clamp(0.02, 0.98)
+        share = (evidence.fit.explained * 2 / (2 + state["variance"])).clamp(0.02, 0.98)
         shown = frame.clamp_min(2.0**-10).log()
         target = (shown + share * (state["log_radiance"] - shown)).exp()
         expected = frame + clip_mask(frame, CLIPPED) * (target - frame).clamp_min(0)
@@ -85,11 +85,11 @@ def test_whatever_the_features_the_radiance_is_bounded(stream, form, size):
     ldr, voxel = stream(frames=4, height=24, width=32)
     generator, state = torch.Generator().manual_seed(0), network.initial_state(1, 24, 32)
     for frame, grid in zip(ldr, voxel, strict=True):
-        _, head_start, evidence = network.prepare(frame, grid, state, STREAM)
+        _, new, known = network.prepare(frame, grid, state, STREAM)
         features = size * torch.randn((1, 5, 24, 32), generator=generator)
-        estimate = network.compose(features, frame, head_start, evidence, STREAM)
-        log, variance = head_start["log_radiance"], head_start["variance"]
-        excess = (log - evidence.shown).clamp_min(0)
+        estimate = network.compose(features, frame, known, STREAM)
+        log, variance = new["log_radiance"], new["variance"]
+        excess = (log - known[1].shown).clamp_min(0)
         bound = 0.1 + 0.7 * variance.clamp_max(1).sqrt() + 0.6 * excess
         radiance = estimate.radiance
         assert (radiance >= frame - 1e-6).all()
@@ -99,7 +99,7 @@ def test_whatever_the_features_the_radiance_is_bounded(stream, form, size):
         clipped = frame == 1
         if size > 100:  # the bound is reached, not just kept
             assert (radiance[clipped] > 0.99 * most[clipped]).float().mean() > 0.1
-        state |= head_start
+        state |= new
 
 
 @torch.inference_mode()
@@ -110,10 +110,9 @@ def test_where_the_events_are_good_the_network_can_do_little():
     voxel = torch.zeros(2, 1, 5, 16, 16)
     voxel[1, 0, 2] = 1
     _, state = network(before, voxel[0])
-    _, head_start, evidence = network.prepare(after, voxel[1], state, STREAM)
+    _, _, known = network.prepare(after, voxel[1], state, STREAM)
     logs = [
-        network.compose(torch.full((1, 5, 16, 16), sign * 1e4), after, head_start, evidence, STREAM).radiance.log()
-        for sign in (-1, 1)
+        network.compose(torch.full((1, 5, 16, 16), sign * 1e4), after, known, STREAM).radiance.log() for sign in (-1, 1)
     ]
     variance, excess = 0.02 + 0.1 * 0.05, 0.25 + math.log(0.9)
     assert (logs[0] == 0).all()

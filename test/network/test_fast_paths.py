@@ -12,7 +12,7 @@ from rehdr_ros.network.contract import USUAL_STREAM
 from rehdr_ros.network.engines.cpu import CpuEngine, for_inference
 from rehdr_ros.network.engines.cuda import CudaEngine
 from rehdr_ros.network.engines.fold import fold_norms
-from rehdr_ros.network.engines.openvino import is_installed, openvino_engine
+from rehdr_ros.network.engines.openvino import OpenVinoEngine, is_installed
 from rehdr_ros.network.engines.tensor_cores import for_tensor_cores
 from rehdr_ros.network.head_start.reference import initial_state
 from rehdr_ros.network.integrator import CLIPPED
@@ -129,13 +129,13 @@ def test_the_forms_for_tensor_cores(network, stream):
 
 @needs_openvino
 def test_openvino(network, stream):
-    assert_same(openvino_engine(network), network, *stream(frames=5, height=50, width=70))
+    assert_same(OpenVinoEngine(network), network, *stream(frames=5, height=50, width=70))
 
 
 @needs_openvino
 def test_openvino_takes_a_state_from_pytorch_and_gives_one_back(make_network, stream):
     network = make_network()
-    fast = openvino_engine(network)
+    fast = OpenVinoEngine(network)
     ldr, voxel = stream(frames=4)
     state = mixed = None
     with torch.inference_mode():
@@ -152,11 +152,11 @@ def test_openvino_tells_nobody_of_its_use_and_leaves_signals_as_they_are(tmp_pat
         "import faulthandler, subprocess, torch\n"
         "faulthandler.enable()\n"
         "from rehdr_ros.network import Rehdr, RehdrConfig\n"
-        "from rehdr_ros.network.engines.openvino import openvino_engine\n"
+        "from rehdr_ros.network.engines.openvino import OpenVinoEngine\n"
         "import signal\n"
         "signal.signal(signal.SIGCHLD, lambda *_: None)\n"
         "for _ in range(2):\n"
-        "    network = openvino_engine(Rehdr(RehdrConfig(base_channels=4, scales=1)).eval().requires_grad_(False))\n"
+        "    network = OpenVinoEngine(Rehdr(RehdrConfig(base_channels=4, scales=1)).eval().requires_grad_(False))\n"
         "    network.step(torch.rand(1, 3, 16, 16), torch.zeros(1, 5, 16, 16))\n"
         "    del network\n"
         "    for _ in range(3):\n"
@@ -176,20 +176,20 @@ def test_what_openvino_has_read_is_kept_for_the_same_weights(make_network, strea
     ldr, voxel = stream(frames=2)
     for seed in (0, 1):
         network = make_network(seed)
-        assert_same(openvino_engine(network), network, ldr, voxel)
+        assert_same(OpenVinoEngine(network), network, ldr, voxel)
         with monkeypatch.context() as context:
             context.delattr(openvino, "convert_model")  # it is not needed
-            assert_same(openvino_engine(network), network, ldr, voxel)
+            assert_same(OpenVinoEngine(network), network, ldr, voxel)
     assert len(list((tmp_path / "cache").iterdir())) == 2
     for file in (tmp_path / "cache").rglob("network.xml"):
         file.write_text("<damaged")
-    assert_same(openvino_engine(network), network, ldr, voxel)
+    assert_same(OpenVinoEngine(network), network, ldr, voxel)
 
 
 @needs_openvino
 def test_openvino_meets_another_size_and_keeps_what_it_returned(make_network, stream):
     network = make_network()
-    fast = openvino_engine(network)
+    fast = OpenVinoEngine(network)
     ldr, voxel = stream(frames=2)
     with torch.inference_mode():
         first, state = fast.step(ldr[0], voxel[0])

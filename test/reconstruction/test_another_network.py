@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from rehdr_ros.network import Estimate, Network, Stream, checkpoint, load_checkpoint, save_checkpoint
-from rehdr_ros.network.contract import USUAL_STREAM, PartedNetwork
+from rehdr_ros.network import Network, Stream, checkpoint, load_checkpoint, save_checkpoint
+from rehdr_ros.network.contract import USUAL_STREAM, Estimate, PartedNetwork
 from rehdr_ros.network.engines.choice import choose
 from rehdr_ros.network.engines.cuda import CudaEngine
 from rehdr_ros.network.engines.onnx import difference, export_onnx
@@ -34,7 +34,8 @@ class TrailConfig:
 
 
 class Trail(PartedNetwork):
-    """What was seen, at half resolution, the brightest level of each pixel, and how many frames there were."""
+    """What was seen, at half resolution, the brightest level of each pixel, and how many frames there
+    were."""
 
     configuration, multiple, cells = TrailConfig, 2, ("trail",)
 
@@ -55,7 +56,7 @@ class Trail(PartedNetwork):
     def prepare(self, ldr, voxel, state, stream, compiled=False):
         brightest = torch.maximum(state["brightest"], luminance(ldr))
         new = {"brightest": brightest, "frames": state["frames"] + 1}
-        return (ldr, voxel, stream.seconds.view(-1, 1, 1, 1)), new, None
+        return (ldr, voxel, stream.seconds.view(-1, 1, 1, 1)), new, new
 
     def features(self, inputs, cells):
         ldr, voxel, seconds = inputs
@@ -63,9 +64,9 @@ class Trail(PartedNetwork):
         trail = cells["trail"] * (-seconds).exp() + new
         return F.interpolate(self.decode(trail), scale_factor=2.0), {"trail": trail}
 
-    def compose(self, features, ldr, state, evidence, stream, compiled=False):
+    def compose(self, features, ldr, known, stream, compiled=False):
         clipped = ldr >= stream.clipped_from
-        above = state["brightest"] + features.abs() / state["frames"].view(-1, 1, 1, 1)
+        above = known["brightest"] + features.abs() / known["frames"].view(-1, 1, 1, 1)
         sigma = torch.where(clipped.any(1, keepdim=True), 1.0, 0.1)
         return Estimate(torch.where(clipped, ldr + above, ldr), sigma, 3 * clipped.any(1, keepdim=True).float())
 

@@ -8,7 +8,7 @@ from rehdr_ros.events import Events, make_decoder, voxel_grid
 from rehdr_ros.network import Stream, load_checkpoint
 from rehdr_ros.network.engines.choice import choose
 from rehdr_ros.network.engines.cpu import CpuEngine, for_inference
-from rehdr_ros.network.engines.openvino import is_installed, openvino_engine
+from rehdr_ros.network.engines.openvino import OpenVinoEngine, is_installed
 from rehdr_ros.reconstruction.reconstructor import pick_precision
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.recordings import BagRecording
@@ -37,11 +37,11 @@ def frames(shared):
 def paths(network):
     yield "kernels", CpuEngine(network)
     if is_installed():
-        yield "OpenVINO", openvino_engine(network)
+        yield "OpenVINO", OpenVinoEngine(network)
     if pick_precision("auto", CPU) == "bfloat16":
         yield "bfloat16", CpuEngine(for_inference(network).bfloat16())
         if is_installed():
-            yield "OpenVINO, bfloat16", openvino_engine(network, "bfloat16")
+            yield "OpenVINO, bfloat16", OpenVinoEngine(network, "bfloat16")
     if torch.cuda.is_available():
         device = torch.device("cuda")
         for precision in ("float32", "float16", "bfloat16"):

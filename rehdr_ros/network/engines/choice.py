@@ -15,7 +15,7 @@ from rehdr_ros.network.contract import USUAL_STREAM, Estimate, Network, PartedNe
 from rehdr_ros.network.engines.cpu import CpuEngine, for_inference
 from rehdr_ros.network.engines.cuda import CudaEngine
 from rehdr_ros.network.engines.fold import fold_norms
-from rehdr_ros.network.engines.openvino import is_installed, openvino_engine
+from rehdr_ros.network.engines.openvino import OpenVinoEngine, is_installed
 from rehdr_ros.network.engines.tensor_cores import for_tensor_cores
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -49,9 +49,9 @@ def choose(network: Network, device: torch.device, precision: str, choice: str =
 class Engine:
     """A network that starts at once, as PyTorch runs it, and may be made faster for a frame size.
 
-    Calls are those of Network, one frame each. Of the candidates, the fastest first, the first is taken that is faster
-    than `plain` on this machine and gives the same radiance within 1 %.
-    name: what runs; about: how that was found, too.
+    Calls are those of Network, one frame each. Of the candidates, the fastest first, the first is taken that
+    is faster than `plain` on this machine and gives the same radiance within 1 %. name: what runs; about: how
+    that was found, too.
     """
 
     def __init__(self, network: Network, device: torch.device, plain: Network | Runner, candidates: list[Candidate]):
@@ -74,7 +74,8 @@ class Engine:
         return self.name if self._fast or not self._candidates else None
 
     def require(self, name: str) -> None:
-        """Take that of the candidates, or PyTorch, however fast it is here: an interrupted run goes on as it began.
+        """Take that of the candidates, or PyTorch, however fast it is here: an interrupted run goes on as it
+        began.
 
         Raises ValueError where that can't be had.
         """
@@ -84,7 +85,8 @@ class Engine:
             raise InputError(f"{name} can't run the network here")
 
     def expect(self, height: int, width: int, wait: bool) -> None:
-        """A frame of that size comes next. After the first twenty of a stream what is faster is compiled for them.
+        """A frame of that size comes next. After the first twenty of a stream what is faster is compiled for
+        them.
 
         wait: until that is done; else it is done in the background.
         """
@@ -157,19 +159,19 @@ class Engine:
 
 def _faster(network: Network, device: torch.device, precision: str) -> Iterator[Candidate]:
     """What may be faster, the fastest first."""
+    how = network, device, precision
     if device.type == "cuda":
         for compiled, name in ((True, "torch.compile and a CUDA graph"), (False, "CUDA graph")):
-            yield name, lambda compiled=compiled: _graphed(network, device, precision, compiled)
+            yield name, lambda compiled=compiled: CudaEngine(_as_configured(*how, for_tensor_cores), compiled)
     elif is_installed() and precision in ("float32", "bfloat16"):
-        yield f"OpenVINO {precision}", lambda: openvino_engine(for_inference(network), precision)
+        yield f"OpenVINO {precision}", lambda: OpenVinoEngine(for_inference(network), precision)
 
 
-def _graphed(network: Network, device: torch.device, precision: str, compiled: bool) -> CudaEngine:
-    return CudaEngine(for_tensor_cores(_as_configured(network, device, precision)), compiled)
-
-
-def _as_configured(network: Network, device: torch.device, precision: str) -> Network:
-    made = fold_norms(for_inference(network))
+def _as_configured(network: Network, device: torch.device, precision: str, *forms: Callable) -> Network:
+    """forms: what changes the network, in float32, after its norms were folded."""
+    made = for_inference(network)
+    for form in (fold_norms, *forms):
+        made = form(made)
     return made.to(device, PRECISIONS[precision], memory_format=torch.channels_last)
 
 

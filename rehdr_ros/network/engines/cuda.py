@@ -1,4 +1,5 @@
-"""A network on an NVIDIA GPU: one compiled step, recorded once as a CUDA graph and replayed for every frame."""
+"""A network on an NVIDIA GPU: one compiled step, recorded once as a CUDA graph and replayed for every
+frame."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,8 +85,8 @@ def _layout(x: Tensor) -> torch.memory_format:
 
 @contextmanager
 def _searching() -> Iterator[None]:
-    """cuDNN measures which of its algorithms is fastest for each convolution that it meets for the first time; in other
-    threads, too."""
+    """cuDNN measures which of its algorithms is fastest for each convolution that it meets for the first
+    time; in other threads, too."""
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = True
     try:

@@ -1,13 +1,13 @@
 """The head start in clipped pixels: what goes in front of the convolutions, and what becomes of their output.
 
-Each in one of two forms that are equal but for rounding: by PyTorch, anywhere, or `compiled`, in loops for one frame on
-a CPU. Both read their constants from reference.py.
+Each in two forms that are equal but for rounding: by PyTorch, anywhere, or `compiled`, in loops for one frame
+on a CPU. Both read their constants from reference.py and composition.py.
 """
 
 from torch import Tensor
 
 from rehdr_ros.network.contract import Estimate, Stream
-from rehdr_ros.network.head_start import composition, reference
+from rehdr_ros.network.head_start import compose_kernels, composition, kernels, reference
 from rehdr_ros.network.head_start.reference import Evidence, HeadStart, Inputs
 
 __all__ = ["Evidence", "HeadStart", "Inputs", "compose", "prepare"]
@@ -17,19 +17,11 @@ def prepare(
     ldr: Tensor, voxel: Tensor, state: HeadStart, stream: Stream, compiled: bool
 ) -> tuple[Inputs, HeadStart, Evidence]:
     """As of PartedNetwork: ldr (N, 3, H, W), voxel (N, bins, H, W), stream.seconds (N,)."""
-    if not compiled:
-        return reference.prepare(ldr, voxel, state, stream)
-    from rehdr_ros.network.head_start import kernels
-
-    return kernels.prepare(ldr.float(), voxel.float(), state, stream)
+    return (kernels if compiled else reference).prepare(ldr, voxel, state, stream)
 
 
 def compose(
-    features: Tensor, ldr: Tensor, state: HeadStart, evidence: Evidence, stream: Stream, compiled: bool
+    features: Tensor, ldr: Tensor, state: HeadStart, evidence: Evidence, clipped_from: float | Tensor, compiled: bool
 ) -> Estimate:
     """As of PartedNetwork: features (N, 5, H, W), ldr (N, 3, H, W)."""
-    if not compiled:
-        return composition.compose(features, ldr, state, evidence, stream.clipped_from)
-    from rehdr_ros.network.head_start import compose_kernels
-
-    return compose_kernels.compose(features, ldr, state, evidence, stream.clipped_from)
+    return (compose_kernels if compiled else composition).compose(features, ldr, state, evidence, clipped_from)

@@ -1,4 +1,5 @@
-"""The estimate: what the head start has above the LDR, taken by a share and corrected, by no more than is unknown.
+"""The estimate: what the head start has above the LDR, taken by a share and corrected, by no more than is
+unknown.
 
 The share and the correction are the network's.
 """

@@ -39,7 +39,7 @@ def prepare(ldr: Tensor, voxel: Tensor, state: HeadStart, stream: Stream) -> tup
 
     H and W are at least 2.
     """
-    seconds = stream.seconds
+    ldr, voxel, seconds = ldr.float(), voxel.float(), stream.seconds
     image = torch.empty(1, head_start.IMAGE_CHANNELS, *ldr.shape[2:])
     encoded = image[:, :3]
     log = ldr.contiguous().clamp_min(head_start.DARKEST).log_()

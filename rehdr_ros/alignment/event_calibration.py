@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from rehdr_ros.alignment.windows import events_and_frames
 from rehdr_ros.reconstruction import PipelineConfig
 from rehdr_ros.reconstruction.event_latency import EventLatency, Measured
+from rehdr_ros.reconstruction.front_end import FrontEnd
 from rehdr_ros.reconstruction.response import Response
-from rehdr_ros.reconstruction.stream import Stream
 from rehdr_ros.reconstruction.voxel_input import registration_of
 
 _FOREVER = 1e9  # s: what is old counts as much as what is new
@@ -33,11 +33,11 @@ def calibrate_events(
     memory: s, after which a pair of frames counts 1/e. Raises InputError where events can't be registered, and for
     voxel grids and triggers in place of events.
     """
-    stream, cameras = Stream(replace(config, policy="all")), {}
+    front_end, cameras = FrontEnd(replace(config, policy="all")), {}
     measure, response = EventLatency(memory=memory), Response(config.response, config.white_level)
     registrations: dict[tuple, Any] = {}
     exposed, frames = False, 0
-    for job in stream.jobs(events_and_frames(messages, cameras), event_size):
+    for job in front_end.jobs(events_and_frames(messages, cameras), event_size):
         frame, frames = job.frame, frames + 1
         if job.reset_reason:
             measure.interrupt()

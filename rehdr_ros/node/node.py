@@ -171,11 +171,11 @@ class RehdrNode(LifecycleNode):
 
     # Callbacks: none waits for the network
 
-    def _on_parameters(self, given: list[Parameter]) -> SetParametersResult:
+    def _on_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         """Take changes between two frames; refuse those that are wrong, or that need a new configuration."""
         configured = self._pipeline is not None
         try:
-            settings = changed_by(given, self._settings if configured else self._parameters_so_far(), configured)
+            settings = changed_by(changes, self._settings if configured else self._parameters_so_far(), configured)
             if configured:
                 self._pipeline.configure(settings)
                 self._settings = settings

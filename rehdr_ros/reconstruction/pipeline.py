@@ -14,14 +14,14 @@ import torch
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Calibration, Events, Exposure, Frame, Packet, warm_up
 from rehdr_ros.events.codecs import CODECS
-from rehdr_ros.network import Estimate
+from rehdr_ros.network.contract import Estimate
 from rehdr_ros.reconstruction.config import PipelineConfig
 from rehdr_ros.reconstruction.event_image import event_image
 from rehdr_ros.reconstruction.event_model import EventModel, Fit
+from rehdr_ros.reconstruction.front_end import FrontEnd
 from rehdr_ros.reconstruction.reconstructor import Fault, Reconstructor
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.snapshot import Snapshot
-from rehdr_ros.reconstruction.stream import Stream
 from rehdr_ros.reconstruction.synchronizer import Exposed, Job
 from rehdr_ros.reconstruction.tonemap import ToneMapper
 from rehdr_ros.reconstruction.voxel_input import VoxelConfig
@@ -133,7 +133,7 @@ class HdrPipeline:
         )
         self._tonemapper = ToneMapper(config.tonemap)
         self._event_model = EventModel(config.fixed_latency)
-        self._stream = Stream(config)
+        self._front_end = FrontEnd(config)
         self._use_latency()
         self._decode_seconds = 0.0
         self._changes: list[Callable[[], None]] = []
@@ -164,7 +164,7 @@ class HdrPipeline:
         """Since activation, by cause: what was lost or odd on the way, and what the network could not do."""
         with self._lock:
             own = {"not_finite": self._reconstructor.not_finite, "fallbacks": self._reconstructor.fallbacks}
-            return {**self._stream.counters, **own}
+            return {**self._front_end.counters, **own}
 
     def configure(self, config: PipelineConfig) -> None:
         """Go on with other settings from the next frame on; a new response starts anew.
@@ -180,7 +180,7 @@ class HdrPipeline:
             response = Response(config.response, config.white_level)
             changes += [
                 partial(reconstructor.set_response, response),
-                lambda: self._stream.synchronizer.reset("response"),
+                lambda: self._front_end.synchronizer.reset("response"),
             ]
         if new & {f.name for f in fields(VoxelConfig)}:
             changes.append(partial(reconstructor.set_voxels, config))
@@ -189,7 +189,7 @@ class HdrPipeline:
         if new & _MAKES_ANOTHER_EVENT_MODEL:
             changes.append(self._event_model.forget)
         changes += [partial(self._event_model.set_fixed_latency, config.fixed_latency), self._use_latency]
-        changes.append(lambda: self._stream.configure(config))
+        changes.append(lambda: self._front_end.configure(config))
         with self._lock:
             self.config = config
             self._changes += changes
@@ -271,7 +271,7 @@ class HdrPipeline:
             return 0
         with self._lock:
             started = time.perf_counter()
-            count = self._stream.add(message, event_size, arrived, now)
+            count = self._front_end.add(message, event_size, arrived, now)
             if isinstance(message, Packet):
                 self._decode_seconds += time.perf_counter() - started
             return count
@@ -329,19 +329,19 @@ class HdrPipeline:
     def reset(self, reason: str) -> None:
         """Forget the hidden state; the next frame starts anew and its info says why. Nothing that waits is lost."""
         with self._lock:
-            self._stream.synchronizer.reset(reason)
+            self._front_end.synchronizer.reset(reason)
 
     def restart(self, reason: str) -> None:
         """Expect a new stream: forget the hidden state, what waits and the sensor's clock."""
         with self._lock:
-            self._stream.restart(reason)
+            self._front_end.restart(reason)
             self._event_model.forget()
             self._use_latency()
 
     def activate(self) -> None:
         """As `restart`, with all that is counted at 0 again, and the frames' index."""
         with self._lock:
-            self._stream = Stream(self.config)
+            self._front_end = FrontEnd(self.config)
             self._index = self._reconstructor.not_finite = self._reconstructor.fallbacks = 0
         self.restart("activation")
 
@@ -355,7 +355,7 @@ class HdrPipeline:
             with self._lock:
                 while self._changes:
                     self._changes.pop(0)()
-                job = self._stream.synchronizer.next(now, flush)
+                job = self._front_end.synchronizer.next(now, flush)
                 decode, self._decode_seconds = (self._decode_seconds, 0.0) if job else (0.0, self._decode_seconds)
             if job is None:
                 return
@@ -377,7 +377,7 @@ class HdrPipeline:
             self._use_latency()
 
     def _use_latency(self) -> None:
-        self._stream.synchronizer.latency_ns = _ns(self._event_model.latency)
+        self._front_end.synchronizer.latency_ns = _ns(self._event_model.latency)
 
     def _pass_over(self, job: Job) -> None:
         self._reconstructor.pass_over(job)

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from rehdr_ros.errors import InputError, writing
 from rehdr_ros.events import Events, Exposure, Frame, Packet, voxel_grid
 from rehdr_ros.reconstruction import PipelineConfig
-from rehdr_ros.reconstruction.stream import Stream
+from rehdr_ros.reconstruction.front_end import FrontEnd
 from rehdr_ros.reconstruction.synchronizer import Job
 from rehdr_ros.recordings import BagRecording, Recording, write_exr
 from rehdr_ros.recordings.realhdr import KINDS
@@ -82,9 +82,9 @@ def _is_fresh(root: Path, bag: Path) -> bool:
 def paired(recording: Recording) -> Iterator[Job]:
     """Every frame with its events, as in a pipeline that takes no latency off. Raises as `checked`."""
     config = PipelineConfig(policy="all")
-    stream = Stream(config)
-    for job in stream.jobs(checked(recording), recording.event_size):
-        counters = stream.counters
+    front_end = FrontEnd(config)
+    for job in front_end.jobs(checked(recording), recording.event_size):
+        counters = front_end.counters
         if counters["dropped_events"] > counters["late_events"]:
             megabytes = f"{config.buffer_megabytes:.0f} MB"
             raise InputError(f"{recording.path}: more than {megabytes} of events before one frame")

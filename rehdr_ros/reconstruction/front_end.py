@@ -12,7 +12,7 @@ from rehdr_ros.reconstruction.synchronizer import Job, Synchronizer
 Message = Packet | Events | Frame | Exposure
 
 
-class Stream:
+class FrontEnd:
     """A receiver in front of `synchronizer`, both as the configuration asks for them. Not thread-safe."""
 
     def __init__(self, config: PipelineConfig) -> None:

@@ -32,7 +32,7 @@ class Fault(Enum):
 class Reconstruction:
     """radiance: (1, 3, H, W) float32 on the device; clipped_fraction: of the LDR; durations: stage -> s.
 
-    planes: what else network.Estimate has, by its names. grid: the frame's signed events, (1, bins, H, W)
+    planes: what else network.contract.Estimate has, by its names. grid: the frame's signed events, (1, bins, H, W)
     float32 on the device. Both hold until the next frame.
     fault: why the hidden state was forgotten on the way, and in words, else None and empty.
     """

@@ -217,7 +217,7 @@ def test_an_interrupted_reconstruction_goes_on_where_it_was(network, weights, re
         "trail": (1, 4, 17, 23), "brightest": (1, 1, 34, 46), "frames": (1, 1),
     }  # fmt: skip
     second = pipeline_of(weights)
-    second.go_on(snapshot)
+    second.resume(snapshot)
     for ours, frame in zip(offline(second, recording), expected[4:], strict=True):
         assert torch.equal(torch.tensor(ours.radiance), torch.tensor(frame.radiance))
 

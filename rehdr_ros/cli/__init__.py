@@ -74,4 +74,4 @@ def _run(arguments: list[str]) -> int:
 
 
 def _module(verb: str) -> ModuleType:
-    return import_module(f"rehdr_ros.cli.{verb.replace('-', '_')}")
+    return import_module(f"rehdr_ros.cli.verbs.{verb.replace('-', '_')}")

@@ -5,7 +5,7 @@ import argparse
 import torch
 
 from rehdr_ros.cli.progress import progress
-from rehdr_ros.cli.train import read_config
+from rehdr_ros.cli.verbs.train import read_config
 from rehdr_ros.errors import InputError
 from rehdr_ros.simulation.batch import BatchSimulator
 from rehdr_ros.training import statistics

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from rehdr_ros.cli import export
+from rehdr_ros.cli.verbs import export
 from rehdr_ros.network import Rehdr, RehdrConfig, save_checkpoint
 from rehdr_ros.recordings import read_exr
 from rehdr_ros.simulation import SimulationConfig

@@ -12,8 +12,8 @@ import numpy as np
 import OpenEXR
 import pytest
 
-from rehdr_ros.cli import reconstruct as command
 from rehdr_ros.cli.output_folder import claimed
+from rehdr_ros.cli.verbs import reconstruct as command
 from rehdr_ros.events import Events, make_encoder
 from rehdr_ros.network import Rehdr, RehdrConfig, save_checkpoint
 from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig

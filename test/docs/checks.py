@@ -73,7 +73,7 @@ def _rehdr(words: Words, interface: Interface) -> None:
 def options_of(verb: str) -> argparse.ArgumentParser:
     """What `rehdr VERB` takes."""
     parser = argparse.ArgumentParser(f"rehdr {verb}")
-    import_module(f"rehdr_ros.cli.{verb.replace('-', '_')}").add_arguments(parser)
+    import_module(f"rehdr_ros.cli.verbs.{verb.replace('-', '_')}").add_arguments(parser)
     return parser
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from rehdr_ros.alignment import TimeOffset, collect_pairs, estimate_time_offset
 from rehdr_ros.alignment.event_calibration import EventCalibration, calibrate_events
-from rehdr_ros.cli.calibrate_time import SETTINGS
 from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.recording_options import add_recording_options, open_chosen, selected
+from rehdr_ros.cli.verbs.calibrate_time import SETTINGS
 from rehdr_ros.errors import InputError
 from rehdr_ros.reconstruction import PipelineConfig
 

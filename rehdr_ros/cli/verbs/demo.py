@@ -11,7 +11,7 @@ from rehdr_ros.cli.frame_results import UNCERTAINTY_HELP, require_products
 from rehdr_ros.cli.live_results import INFO_TOPIC, write_live_results
 from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
-from rehdr_ros.cli.reconstruct import reconstruct
+from rehdr_ros.cli.verbs.reconstruct import reconstruct
 from rehdr_ros.errors import Failure, InputError, require_ros, writing
 from rehdr_ros.products import written
 from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from rehdr_ros.cli.arguments import size
-from rehdr_ros.cli.timing import Figures, pair, seconds
+from rehdr_ros.cli.benchmarks.timing import Figures, pair, seconds
 from rehdr_ros.network import Rehdr, RehdrConfig, load_checkpoint
 from rehdr_ros.network.checkpoint import SHIPPED
 from rehdr_ros.network.cost import layers

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from rehdr_ros.cli.arguments import size
-from rehdr_ros.cli.benchmark_network import make_network
-from rehdr_ros.cli.timing import Figures, duration
+from rehdr_ros.cli.benchmarks.network import make_network
+from rehdr_ros.cli.benchmarks.timing import Figures, duration
 from rehdr_ros.events import Events, Packet, make_encoder
 from rehdr_ros.network import save_checkpoint
 from rehdr_ros.node.complaints import Complaints

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from rehdr_ros.cli.config_options import add_options
 from rehdr_ros.errors import InputError
 from rehdr_ros.training.config import TrainConfig
 from rehdr_ros.training.loop import Trainer
@@ -30,15 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("config", help="YAML file, e.g. config/train_rehdr_t.yaml")
     add("-o", "--output", required=True, help="folder for checkpoints and the log; resumed if it has any")
-    add("--radiance", metavar="FOLDER", help="of .hdr and .exr scenes; without one all scenes are procedural")
-    add(
-        "--recordings",
-        metavar="PATH",
-        nargs="+",
-        help="train on these, not on simulations: folders with LDR/, HDR/ and event/, bags with truth, folders of bags",
-    )
-    add("--start", metavar="FILE", help="checkpoint to fine-tune from, ours or the authors'")
-    add("--device", help="auto, cpu, cuda or cuda:N")
+    add_options(parser, TrainConfig, ("radiance", "recordings", "start", "device"))
     add(
         "--set",
         metavar="KEY=VALUE",

@@ -14,6 +14,7 @@ from rehdr_ros.errors import InputError
 from rehdr_ros.reconstruction import PipelineConfig
 from rehdr_ros.settings import changed, description, setting, types
 
+READ_ONLY = "autostart"  # what no one can change once the node is there
 QOS_OVERRIDES = "qos_overrides"  # what ROS' standard overrides of an endpoint's QoS begin with
 
 
@@ -87,7 +88,7 @@ class Parameters(PipelineConfig):
         True,
         "configure and activate at start; false leaves that to a lifecycle manager. Fixed at start",
         fixed=True,
-        group="start",
+        group="lifecycle",
     )
 
     def __post_init__(self):
@@ -143,7 +144,7 @@ def _descriptor(each: Field) -> ParameterDescriptor:
         # A file may write 2.2 without quotes, 1 for 1.0, and an empty list has no type: read() sees to the types.
         dynamic_typing=True,
         additional_constraints="changes only while the node is unconfigured" if about["fixed"] else "",
-        read_only=each.name == "autostart",
+        read_only=each.name == READ_ONLY,
     )
     least, most = about["least"], about["most"]
     if least is not None and isinstance(each.default, int):

@@ -11,7 +11,7 @@ from rehdr_ros.alignment import TimeOffset, collect_pairs, estimate_time_offset
 from rehdr_ros.alignment.event_calibration import EventCalibration, calibrate_events
 from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
-from rehdr_ros.cli.recording_options import add_recording_options, open_chosen, selected
+from rehdr_ros.cli.recording_options import add_recording_options, open_source, selected_messages
 from rehdr_ros.cli.verbs.calibrate_time import SETTINGS
 from rehdr_ros.errors import InputError
 from rehdr_ros.reconstruction import PipelineConfig
@@ -34,11 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     if not 0 < args.range <= _LONGEST_RANGE:
         raise InputError(f"--range {args.range}: more than 0 and at most {_LONGEST_RANGE:g} s")
-    config, recording = pipeline_config(args), open_chosen(args)
+    config, recording = pipeline_config(args), open_source(args)
     cameras = config.registration == "camera_info"
 
     def messages():
-        return progress(selected(args, recording, cameras), "reading", unit="message")
+        return progress(selected_messages(args, recording, cameras), "reading", unit="message")
 
     clocks = _clocks(messages(), recording.event_size, config, args.range)
     if clocks is not None and clocks.sure and abs(clocks.offset - config.event_time_offset) > _CLOCKS:

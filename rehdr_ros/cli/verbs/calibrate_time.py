@@ -15,7 +15,7 @@ from rehdr_ros.alignment.windows import windows
 from rehdr_ros.cli.comparison import grid_picture
 from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
-from rehdr_ros.cli.recording_options import add_recording_options, open_chosen, selected
+from rehdr_ros.cli.recording_options import add_recording_options, open_source, selected_messages
 from rehdr_ros.errors import InputError, writing
 from rehdr_ros.reconstruction import PipelineConfig
 from rehdr_ros.reconstruction.response import Response
@@ -55,8 +55,8 @@ def run(args: argparse.Namespace) -> None:
         raise InputError(f"--range {args.range}: more than 0 and at most {_LONGEST_RANGE:g} s")
     if args.pairs < 1 or not 0 <= (args.exposure or 0) < 10:
         raise InputError("--pairs is at least 1, --exposure from 0 to 10 s")
-    config, recording = pipeline_config(args), open_chosen(args)
-    messages = selected(args, recording, cameras=config.registration == "camera_info")
+    config, recording = pipeline_config(args), open_source(args)
+    messages = selected_messages(args, recording, cameras=config.registration == "camera_info")
     messages = progress(messages, "reading", unit="message")
     collected = collect_pairs(messages, recording.event_size, config, args.range, args.exposure, args.pairs)
     present = config.event_time_offset
@@ -109,7 +109,7 @@ def _write(
     chosen = {pairs[k].index for k in np.linspace(0, len(pairs) - 1, min(_SHOWN, len(pairs))).astype(int)}
     offsets = found.present, found.offset
     reach, gap = round((max(map(abs, offsets)) + config.max_frame_gap) * 1e9), round(config.max_frame_gap * 1e9)
-    messages = progress(selected(args, recording, cameras=False), "reading for the picture", unit="message")
+    messages = progress(selected_messages(args, recording, cameras=False), "reading for the picture", unit="message")
     response, rows = Response(config.response, config.white_level), []
     for window in windows(messages, recording.event_size, config.frame_clock, chosen.__contains__, (reach, reach), gap):
         image = window.second.image

@@ -60,8 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    given = [name for name in ("predicted", "benchmark", "recordings") if getattr(args, name)]
-    if len(given) != 1 or bool(args.truth) != bool(args.predicted):
+    modes = [name for name in ("predicted", "benchmark", "recordings") if getattr(args, name)]
+    if len(modes) != 1 or bool(args.truth) != bool(args.predicted):
         raise InputError("give --predicted with --truth, or --benchmark, or --recordings")
     if (args.reclip or args.statistics) and not args.recordings or args.wrong_events and not args.reclip:
         raise InputError("--reclip and --statistics go with --recordings, and --wrong-events with --reclip")
@@ -78,9 +78,9 @@ def run(args: argparse.Namespace) -> None:
     if args.size < 16:
         raise InputError(f"--size {args.size}: at least 16 px")
     networks = {Path(w).stem if Path(w).is_file() else w: load_checkpoint(w) for w in args.weights}
-    taken = [*BASELINES, CONSTANT_LIFT]
-    if len(networks) < len(args.weights) or networks.keys() & taken:
-        raise InputError(f"--weights: every network needs a name of its own, not one of {', '.join(taken)} either")
+    reserved = [*BASELINES, CONSTANT_LIFT]
+    if len(networks) < len(args.weights) or networks.keys() & reserved:
+        raise InputError(f"--weights: every network needs a name of its own, not one of {', '.join(reserved)} either")
     if args.reclip:
         _write(args.output, _evaluate_reclipped(args, networks))
     elif args.recordings:

@@ -39,14 +39,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     if _is_network(args.source):
-        _refuse(args, ("name", "bins"), "bags")
+        _require_unset(args, ("name", "bins"), "bags")
         _export_network(args)
     else:
-        _refuse(args, ("size", "response"), "weights: a shipped name, a .safetensors or a .pth")
+        _require_unset(args, ("size", "response"), "weights: a shipped name, a .safetensors or a .pth")
         _export_bag(args)
 
 
-def _refuse(args: argparse.Namespace, options: tuple[str, ...], kind: str) -> None:
+def _require_unset(args: argparse.Namespace, options: tuple[str, ...], kind: str) -> None:
     for option in options:
         if getattr(args, option) is not None:
             raise InputError(f"--{option} goes with {kind}; not with {args.source}")

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from rehdr_ros.cli.frame_results import UNCERTAINTY_HELP, pictures, require_products, row_of
 from rehdr_ros.cli.interruption import Interruption
-from rehdr_ros.cli.output_folder import claimed, identity
+from rehdr_ros.cli.output_folder import exclusive_folder, identity
 from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
-from rehdr_ros.cli.recording_options import add_recording_options, open_chosen, selected
+from rehdr_ros.cli.recording_options import add_recording_options, open_source, selected_messages
 from rehdr_ros.errors import InputError, writing
 from rehdr_ros.events import Events, Packet
 from rehdr_ros.products import written
@@ -71,10 +71,10 @@ def run(args: argparse.Namespace) -> None:
         if value is not None and not 0 < value < math.inf:
             raise InputError(f"--{name.replace('_', '-')} must be positive and finite, not {value}")
     require_encoders(hdr=args.hdr_video)
-    recording, output = open_chosen(args, args.fps), Path(args.output)
+    recording, output = open_source(args, args.fps), Path(args.output)
     for note in recording.notes:
         print(f"note: {note}", flush=True)
-    with claimed(output), Interruption() as interruption:
+    with exclusive_folder(output), Interruption() as interruption:
         run_ = _Run(args, recording, output, interruption)
         run_.reconstruct()
         names = run_.make_videos_and_bag()
@@ -114,12 +114,12 @@ class _Run:
                 if pipeline.registration_problem and not frame.info.reset_reason:
                     raise InputError(pipeline.registration_problem)
                 results.write(pictures(frame, self._products), row_of(frame))
-                asked = self._interruption.asked
-                if asked or time.monotonic() - saved > _SECONDS_BETWEEN_SNAPSHOTS:
+                stops = self._interruption.requested
+                if stops or time.monotonic() - saved > _SECONDS_BETWEEN_SNAPSHOTS:
                     results.flush()
                     self._save(pipeline.snapshot)
                     saved = time.monotonic()
-                if asked:
+                if stops:
                     raise KeyboardInterrupt(f"interrupted after {results.count} frames; the same command goes on there")
             self.frames = results.count
         summary = self._summary(pipeline)
@@ -132,18 +132,18 @@ class _Run:
         """Write those that are asked for; returns what is in the folder."""
         args, output = self._args, self._output
         fps = args.fps or _frame_rate(output)
-        made = {VIDEO: write_video(output, fps)}
+        documents = {VIDEO: write_video(output, fps)}
         if args.hdr_video:
-            made[HDR_VIDEO] = write_hdr_video(output, fps, args.hdr_white)
+            documents[HDR_VIDEO] = write_hdr_video(output, fps, args.hdr_white)
         if args.bag:
             frame_id = next(iter(self._recording.frames())).frame_id
-            made[BAG] = write_bag(output, self._products, frame_id, self._recording.camera_info())
-        for name, steps in made.items():
+            documents[BAG] = write_bag(output, self._products, frame_id, self._recording.camera_info())
+        for name, steps in documents.items():
             for _ in progress(steps, f"writing {name}"):
-                if self._interruption.asked:
+                if self._interruption.requested:
                     raise KeyboardInterrupt(f"interrupted while writing {name}; the same command goes on there")
         self._unfinished.unlink()
-        return [*(f"{product.name}/" for product in self._products), *made, TABLE, SUMMARY]
+        return [*(f"{product.name}/" for product in self._products), *documents, TABLE, SUMMARY]
 
     def _pipeline(self, snapshot: Snapshot | None) -> tuple[HdrPipeline, int]:
         """And how many frames are done."""
@@ -160,8 +160,9 @@ class _Run:
         return pipeline, snapshot.frames
 
     def _messages(self, pipeline: HdrPipeline) -> Iterator:
-        for message in selected(self._args, self._recording, cameras=self._config.registration == "camera_info"):
-            if self._interruption.asked and pipeline.passing:
+        cameras = self._config.registration == "camera_info"
+        for message in selected_messages(self._args, self._recording, cameras):
+            if self._interruption.requested and pipeline.passing:
                 raise KeyboardInterrupt("interrupted before the first new frame; the same command goes on")
             yield message
 

@@ -42,16 +42,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    given = {name: value for name, value in vars(args).items() if name not in ("verb", "config", "output", "set")}
-    Trainer(read_config(args.config, given, getattr(args, "set", ())), args.output).run()
+    options = {name: value for name, value in vars(args).items() if name not in ("verb", "config", "output", "set")}
+    Trainer(read_config(args.config, options, getattr(args, "set", ())), args.output).run()
     if os.environ.get("RANK", "0") == "0":  # of torchrun's processes the first
         print(f"weights in {args.output}/weights.safetensors")
 
 
-def read_config(path: str, given: dict, settings: Iterable[tuple[list[str], object]] = ()) -> TrainConfig:
-    """The file's keys; those given, and then the settings of single keys, take their place. Raises InputError."""
+def read_config(path: str, options: dict, settings: Iterable[tuple[list[str], object]] = ()) -> TrainConfig:
+    """The file's keys; options, and then the settings of single keys, take their place. Raises InputError."""
     try:
-        values = {**(yaml.safe_load(Path(path).read_text()) or {}), **given}
+        values = {**(yaml.safe_load(Path(path).read_text()) or {}), **options}
         for (*parts, name), value in settings:
             part = values
             for key in parts:

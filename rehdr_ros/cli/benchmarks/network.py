@@ -74,10 +74,10 @@ def make_network(name: str) -> Rehdr:
     if (SHIPPED / f"{name}.safetensors").exists():
         return load_checkpoint(name)
     torch.manual_seed(0)
-    network = Rehdr(_CONFIGURATIONS[name]).eval().requires_grad_(False)
-    for parameter in network.body.prediction.parameters():
+    untrained = Rehdr(_CONFIGURATIONS[name]).eval().requires_grad_(False)
+    for parameter in untrained.body.prediction.parameters():
         torch.nn.init.normal_(parameter, std=0.01)  # or its features would not show
-    return network
+    return untrained
 
 
 class _Stream:

@@ -7,6 +7,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import cache
 from math import isfinite
 from numbers import Integral, Real
+from os import PathLike
 from typing import Any, get_args, get_type_hints
 
 from rehdr_ros.errors import InputError
@@ -77,32 +78,32 @@ def _flat(hint: Any) -> tuple[type, ...]:
 
 
 def _complaint(each: Field, kinds: tuple[type, ...], value: Any) -> str:
-    """What is wrong with a value, or ""."""
     if not isinstance(each.default, tuple):
-        return _complaint_of_one(each, kinds, value)
+        return "" if value is each.default is None else complaint(each, kinds, value)
     lengths = each.metadata["lengths"]
     if not isinstance(value, tuple) or (lengths and len(value) not in lengths):
         return f"must be a list of {' or '.join(map(str, lengths))} values"
-    return next(filter(None, (_complaint_of_one(each, kinds, item) for item in value)), "")
+    return next(filter(None, (complaint(each, kinds, item) for item in value)), "")
 
 
-def _complaint_of_one(each: Field, kinds: tuple[type, ...], value: Any) -> str:
+def complaint(each: Field, kinds: tuple[type, ...], value: Any) -> str:
+    """What is wrong with one value of a setting, or ""."""
     about = each.metadata
+    accepted = tuple(_ACCEPTED[kind] for kind in kinds)
+    if not isinstance(value, accepted) or isinstance(value, bool) != (bool in kinds):
+        return f"must be {' or '.join(_NAMES[kind] for kind in kinds)}"  # YAML reads 5e-4, without a point, as text
     if about["choices"] and value not in about["choices"]:
         return f"use {', '.join(about['choices'])}"
-    if str in kinds or bool in kinds:
+    if isinstance(value, str | PathLike | bool):
         return ""
-    if not isinstance(value, Real if float in kinds else Integral):  # YAML reads 5e-4, without a point, as text
-        return f"must be a {'number' if float in kinds else 'whole number'}"
     least, most, above, below = (about[name] for name in ("least", "most", "above", "below"))
-    is_within = (
-        isfinite(value)
-        and (least is None or value >= least)
-        and (most is None or value <= most)
-        and (above is None or value > above)
-        and (below is None or value < below)
-    )
-    return "" if is_within else f"must be {bounds(each) or 'finite'}"
+    within = (least is None or value >= least) and (most is None or value <= most) and isfinite(value)
+    within_open = (above is None or value > above) and (below is None or value < below)
+    return "" if within and within_open else f"must be {bounds(each) or 'finite'}"
+
+
+_ACCEPTED = {int: Integral, float: Real, str: (str, PathLike), bool: bool}
+_NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
 def bounds(each: Field) -> str:
@@ -120,16 +121,6 @@ def description(each: Field) -> str:
     text, semicolon, explanation = each.metadata["text"].partition(";")
     unit = each.metadata["unit"]
     return f"{text}, {unit}{semicolon}{explanation}" if unit else each.metadata["text"]
-
-
-def groups(settings: type[Settings]) -> dict[str, list[Field]]:
-    """The settings by their group, in the order of the class."""
-    found: dict[str, list[Field]] = {}
-    group = ""
-    for each in fields(settings):
-        group = each.metadata.get("group") or group
-        found.setdefault(group, []).append(each)
-    return found
 
 
 def changed(old: Any, new: Any) -> set[str]:

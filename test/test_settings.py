@@ -8,7 +8,7 @@ import pytest
 from rehdr_ros.errors import InputError
 from rehdr_ros.network import RehdrConfig
 from rehdr_ros.reconstruction import PipelineConfig
-from rehdr_ros.settings import Settings, bounds, changed, description, groups, setting, types
+from rehdr_ros.settings import Settings, bounds, changed, description, setting, types
 from rehdr_ros.simulation import EventCameraConfig, SimulationConfig
 from rehdr_ros.simulation.batch import Variety
 from rehdr_ros.training.config import TrainConfig
@@ -25,11 +25,12 @@ class Lid(Settings):
 @dataclass(frozen=True)
 class Kettle(Settings):
     power: float = setting(1.0, "of the heater; 3: fast", unit="kW", least=0.5, most=3)
-    cups: int = setting(4, "that it holds, at least", least=1, group="size")
+    cups: int = setting(4, "that it holds, at least", least=1)
     share: float = setting(0.5, "that is filled", above=0, below=1)
     sides: tuple[float, ...] = setting((), "width and height", lengths=(0, 2), above=0)
     name: str | None = setting(None, "anything", fixed=True)
-    owners: tuple[str, ...] = setting((), "whose it is", group="people")
+    whistles: bool = setting(False, "when the water boils")
+    owners: tuple[str, ...] = setting((), "whose it is")
     weight: float | str = setting(1.5, "a number, or how it feels")
     lid: Lid = field(default_factory=Lid)
 
@@ -54,6 +55,10 @@ WRONG = {
     "infinite": ({"power": math.inf}, "power=inf: must be from 0.5 to 3"),
     "a text": ({"power": "1"}, "power='1': must be a number"),
     "nothing": ({"power": None}, "power=None: must be a number"),
+    "true": ({"cups": True}, "cups=True: must be a whole number"),
+    "not true or false": ({"whistles": 1}, "whistles=1: must be true or false"),
+    "no text": ({"name": 5}, "name=5: must be a text"),
+    "neither number nor text": ({"weight": False}, "weight=False: must be a number or a text"),
     "below its only bound": ({"cups": 0}, "cups=0: must be at least 1"),
     "infinitely many": ({"cups": math.inf}, "cups=inf: must be a whole number"),
     "not whole": ({"cups": 1.5}, "cups=1.5: must be a whole number"),
@@ -100,12 +105,6 @@ def test_a_description_is_in_words():
     assert description(FIELDS["cups"]) == "that it holds, at least"
     assert types(Kettle)["sides"] == (float,) and types(Kettle)["name"] == (str,)
     assert types(Kettle)["weight"] == (float, str)
-
-
-def test_a_group_holds_until_the_next():
-    named = {group: [each.name for each in members] for group, members in groups(Kettle).items()}
-    assert list(named) == ["", "size", "people"]
-    assert named["size"] == ["cups", "share", "sides", "name"]
 
 
 def test_changed_settings_are_told_by_name():

@@ -12,7 +12,7 @@ import yaml
 from rehdr_ros.cli.pipeline_options import add_pipeline_options
 from rehdr_ros.network import RehdrConfig
 from rehdr_ros.node.parameters import READ_ONLY, Parameters
-from rehdr_ros.settings import bounds, description, groups
+from rehdr_ros.settings import bounds, description
 from rehdr_ros.simulation.batch import Variety
 from rehdr_ros.training.config import TrainConfig
 
@@ -56,10 +56,10 @@ _LAUNCH = """
 
 def yaml_file() -> str:
     """The whole of config/rehdr.yaml. A list that is empty is commented out: it would have no type."""
-    known, parts = groups(Parameters), []
-    for group in sorted(known, key=_GROUPS.index):
+    known, parts = _groups(), []
+    for group, members in known.items():
         lines = [f"    # {group.upper()}"]
-        for each in known[group]:
+        for each in members:
             is_marked = each.metadata["fixed"] and each.name != READ_ONLY
             text = ("(C) " if is_marked else "") + description(each)
             lines.append(fill(text, _WIDTH, initial_indent="    # ", subsequent_indent="    # "))
@@ -72,11 +72,11 @@ def document() -> str:
     """The whole of docs/parameters.md."""
     parser = argparse.ArgumentParser()
     add_pipeline_options(parser)
-    offline, known = vars(parser.parse_args([])), groups(Parameters)
+    offline, known = vars(parser.parse_args([])), _groups()
     parts = [_HEAD]
-    for group in sorted(known, key=_GROUPS.index):
+    for group, members in known.items():
         rows = []
-        for each in known[group]:
+        for each in members:
             marks = ("C", each.metadata["fixed"] and each.name != READ_ONLY), ("O", each.name in offline)
             rows.append((*_cells(each), " ".join(mark for mark, holds in marks if holds)))
         parts += [f"\n### {group.capitalize()}\n\n", _table(("parameter", "default", "values", "what", ""), rows)]
@@ -100,6 +100,16 @@ def launch_arguments(name: str) -> dict[str, str]:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_ARGUMENTS"
     )
     return {key.value: value.elts[1].value for key, value in zip(table.keys, table.values, strict=True)}
+
+
+def _groups() -> dict[str, list[Field]]:
+    """The node's parameters by their group, which holds until the next."""
+    found: dict[str, list[Field]] = {name: [] for name in _GROUPS}
+    group = _GROUPS[0]
+    for each in fields(Parameters):
+        group = each.metadata["group"] or group
+        found[group].append(each)
+    return found
 
 
 def _cells(each: Field, prefix: str = "") -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import argparse
 
 import torch
 
+from rehdr_ros.cli.arguments import number
 from rehdr_ros.cli.config_options import add_options, option_values
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.verbs.train import read_config
@@ -38,7 +39,8 @@ def add_real_recordings(parser: argparse.ArgumentParser) -> None:
     add("--frames", type=int, default=MOST_FRAMES, metavar="N", help="most frames of a recording, from its start on")
     add("--training", metavar="CONFIG", help="YAML file of the training that --statistics simulates; else its defaults")
     add("--radiance", metavar="FOLDER", help="of that training's .hdr and .exr scenes; else as CONFIG says")
-    add("--sequences", type=int, default=100, metavar="N", help="of that training, for --statistics")
+    count = number(int, least=1)
+    add("--sequences", type=count, default=100, metavar="N", help="of that training, for --statistics")
 
 
 def reclipped_recordings(args: argparse.Namespace, bins: int) -> Reclipped:
@@ -53,8 +55,6 @@ def reclipped_recordings(args: argparse.Namespace, bins: int) -> Reclipped:
 
 def compared_statistics(args: argparse.Namespace) -> dict:
     """What --statistics asks for: as of side_by_side, and printed."""
-    if args.sequences < 1:
-        raise InputError(f"--sequences {args.sequences}: at least 1")
     scenes = {"radiance": args.radiance} if args.radiance else {}
     config = read_config(args.training, scenes) if args.training else TrainConfig(**scenes)
     simulator = BatchSimulator(config.size, config.frames, statistics.BINS, torch.device("cpu"), config.variety)

@@ -52,15 +52,13 @@ class Parameters(PipelineConfig):
     )
     events_type: str = setting(
         "event_camera_msgs",
-        "type of the events' messages: event_camera_msgs (EventPacket), or dvs_msgs (EventArray, where that "
-        "package is)",
+        "of the events: event_camera_msgs (EventPacket) or dvs_msgs (EventArray, where that package is)",
         choices=("event_camera_msgs", "dvs_msgs"),
         fixed=True,
     )
     input_reliability: str = setting(
         "best_effort",
-        "of the subscriptions: best_effort (from every publisher), or reliable (without loss, from reliable "
-        "publishers only)",
+        "best_effort (from every publisher), or reliable (without loss, from reliable publishers only)",
         choices=("best_effort", "reliable"),
         fixed=True,
     )
@@ -157,22 +155,15 @@ def _descriptor(each: Field) -> ParameterDescriptor:
 
 
 def _typed(each: Field, value):
-    """The value in the type of the default; whole numbers do for numbers, and numbers for what is text or a number."""
-    name, default, kinds = each.name, each.default, types(Parameters)[each.name]
-    if {float, str} <= {*kinds} and isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    if isinstance(default, tuple):
-        values, (kind,) = () if value is None else value, kinds
-        if not isinstance(values, Sequence) or not all(isinstance(v, (kind, int)) for v in values):
-            raise InputError(
-                f"{name}={value!r}: use a list of {'numbers' if kind is float else 'whole numbers'}, or []"
-            )
-        return tuple(map(kind, values))
-    if isinstance(default, float) and type(value) is int:
-        return float(value)
-    if type(value) is not type(default):
-        raise InputError(f"{name}={value!r}: use {_KINDS[type(default)]}")
-    return value
+    """The value with numbers in the type of the parameter: whole ones do for any, and any for what may be a text."""
+    kinds = types(Parameters)[each.name]
 
+    def typed(item):
+        if float not in kinds or isinstance(item, bool) or not isinstance(item, int | float):
+            return item
+        return str(item) if str in kinds else float(item)
 
-_KINDS = {str: "a text", float: "a number", int: "a whole number", bool: "true or false"}
+    if not isinstance(each.default, tuple):
+        return typed(value)
+    values = () if value is None else value
+    return tuple(map(typed, values)) if isinstance(values, Sequence) else values

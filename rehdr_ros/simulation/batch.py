@@ -43,26 +43,14 @@ class Variety(Settings):
     skew: Range = _range(-0.4, 0.4, "log of the ON over the OFF threshold, halved; in half of the sequences")
     mismatch: Range = _range(0.0, 0.12, "relative spread of the contrast thresholds", least=0)
     refractory_us: Range = _range(50.0, 1500.0, "dead time of a pixel after an event", "us", least=0)
-    scatter: Range = _range(
-        0.0, 0.7, "relative deviation of a pixel's count from what it should be; in half of the sequences", least=0
-    )
+    scatter: Range = _range(0.0, 0.7, "relative error of a pixel's count; in half of the sequences", least=0)
     strays: Range = _range(0.0, 0.3, "events beside, a true one; in half of the sequences", least=0)
-    readout: Range = _range(
-        3.0, 300.0, "events that get through at most, a pixel; in half of the sequences", "Hz", above=0
-    )
+    readout: Range = _range(3.0, 300.0, "most events a pixel; in half of the sequences", "Hz", above=0)
     noise_rate: Range = _range(0.003, 1.0, "random events of a pixel", "Hz", least=0)
     leak_rate: Range = _range(0.003, 0.2, "ON events of a pixel without a change", "Hz", least=0)
-    hot_pixels: Range = _range(
-        0.0, 0.012, "share of hot pixels; in most sequences a thousandth at most", least=0, most=1
-    )
+    hot_pixels: Range = _range(0.0, 0.012, "share of hot pixels; mostly 0.001 at most", least=0, most=1)
     dark: Range = _range(5e-4, 5e-3, "luminance, white = 1, below which the sensor sees nothing", above=0)
-    bandwidth: Range = _range(
-        30.0,
-        3000.0,
-        "corner frequency of a pixel's low pass at white; in half of the sequences unlimited",
-        "Hz",
-        least=0,
-    )
+    bandwidth: Range = _range(30.0, 3000.0, "low pass of a pixel at white; in half of the sequences", "Hz", least=0)
     latency: Range = _range(-0.002, 0.004, "how late the events' clock is, after whatever corrects it", "s")
     lost: Range = _range(0.1, 0.4, "share of the packets, in the sequences that lose any", least=0, most=1)
     gain: Range = _range(-0.7, 0.7, "of an exposure step, natural log units")

@@ -46,9 +46,7 @@ class EventCameraConfig(Settings):
     hot_pixels: float = setting(0.0, f"share of hot pixels, which fire at {HOT_RATE:g} Hz", least=0)
     dark: float = setting(1e-3, "luminance, white = 1, below which the sensor sees nothing", above=0)
     # Of a first-order low pass that falls with the light, as in a real sensor (Hu et al. 2021).
-    bandwidth: float = setting(
-        0.0, "corner frequency of a pixel's low pass at white; less in darker light; 0: unlimited", unit="Hz", least=0
-    )
+    bandwidth: float = setting(0.0, "low pass of a pixel at white; less in the dark; 0: none", unit="Hz", least=0)
 
 
 class EventCamera:

@@ -21,12 +21,10 @@ class SimulationConfig(Settings):
     seconds: float = setting(3.0, "length", unit="s", above=0)
     fps: float = setting(20.0, "frame rate", unit="Hz", above=0)
     seed: int = setting(0, "the same seed gives the same recording", least=0)
-    clipped: float = setting(
-        0.2, "share of the pixels, mean over the recording, that the exposure lets clip", above=0, below=1
-    )
+    clipped: float = setting(0.2, "share of all pixels that the exposure lets clip", above=0, below=1)
     exposure: float = setting(0.004, "exposure time, motion blur included", unit="s", above=0)
     speed: float = setting(60.0, "how fast the image moves, about", unit="px/s", above=0)
-    renders: float = setting(400.0, "scene renderings a second, from which events are interpolated", unit="Hz", above=0)
+    renders: float = setting(400.0, "renderings, between which events are interpolated", unit="Hz", above=0)
     jitter: float = setting(0.0, "irregularity of the frame intervals, 0 to 1", least=0, below=1)
     events: EventCameraConfig = field(default_factory=EventCameraConfig)
 

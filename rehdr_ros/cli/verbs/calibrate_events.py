@@ -12,28 +12,25 @@ from rehdr_ros.alignment.event_calibration import EventCalibration, calibrate_ev
 from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.recording_options import add_recording_options, open_source, selected_messages
-from rehdr_ros.cli.verbs.calibrate_time import SETTINGS
+from rehdr_ros.cli.verbs.calibrate_time import RANGE, SETTINGS
 from rehdr_ros.errors import InputError
 from rehdr_ros.reconstruction import PipelineConfig
 
 _CLOCKS = 0.03  # s: no pixel is later; what is more is the clocks', and goes into event_time_offset
 _POOR = 0.25  # share of the change explained
-_LONGEST_RANGE = 10.0  # s
 _PAIRS = 40
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_recording_options(parser)
     group = parser.add_argument_group("search")
-    group.add_argument("--range", type=float, default=0.1, metavar="S", help="of the clocks, around event_time_offset")
+    group.add_argument("--range", type=RANGE, default=0.1, metavar="S", help="of the clocks, around event_time_offset")
     group.add_argument("-o", "--output", metavar="FILE", help="YAML of parameters for the node (params_file)")
     group.add_argument("--json", action="store_true", help="print one JSON object")
     add_pipeline_options(parser, SETTINGS)
 
 
 def run(args: argparse.Namespace) -> None:
-    if not 0 < args.range <= _LONGEST_RANGE:
-        raise InputError(f"--range {args.range}: more than 0 and at most {_LONGEST_RANGE:g} s")
     config, recording = pipeline_config(args), open_source(args)
     cameras = config.registration == "camera_info"
 

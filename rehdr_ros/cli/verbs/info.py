@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rehdr_ros.cli.arguments import number
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.recording_options import add_source_options, open_source
 from rehdr_ros.errors import InputError
@@ -24,12 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fps", type=float, help="frame rate of frames without timestamps")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--frame-clock", default="host", choices=("host", "sensor"), help="that stamps the frames")
-    parser.add_argument("--hot-pixel-threshold", type=float, default=5.0, help="rate against the neighbours'")
+    threshold = number(above=1)
+    parser.add_argument("--hot-pixel-threshold", type=threshold, default=5.0, help="rate against the neighbours'")
 
 
 def run(args: argparse.Namespace) -> None:
-    if not args.hot_pixel_threshold > 1:
-        raise InputError(f"--hot-pixel-threshold must be more than 1, not {args.hot_pixel_threshold}")
     recording = open_source(args, args.fps)
     if isinstance(recording, BagRecording):
         topics = [args.events] if args.events else recording.events_topics

@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
 
+from rehdr_ros.cli.arguments import number
 from rehdr_ros.cli.frame_results import UNCERTAINTY_HELP, pictures, require_products, row_of
 from rehdr_ros.cli.interruption import Interruption
 from rehdr_ros.cli.output_folder import exclusive_folder, identity
@@ -47,29 +48,23 @@ _ABOUT_RADIANCE = {
 }
 
 
-class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    pass
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.epilog, parser.formatter_class = _EPILOG, _Formatter
+    parser.epilog = _EPILOG
     add_recording_options(parser)
     group = parser.add_argument_group("results")
     group.add_argument("-o", "--output", required=True, help="folder for the results")
     group.add_argument("--half", action="store_true", help="write 16-bit EXR files")
-    group.add_argument("--fps", type=float, help="of the videos, and of frames without stamps; the recording's, or 25")
+    rate = "of the videos, and of frames without stamps; the recording's, or 25"
+    group.add_argument("--fps", type=number(above=0), help=rate)
     group.add_argument("--hdr-video", action="store_true", help=f"write {HDR_VIDEO} too: HDR10 (HEVC, BT.2020, PQ)")
-    group.add_argument("--hdr-white", type=float, default=203.0, metavar="CD", help="cd/m2 of radiance 1.0 in there")
+    white = {"type": number(above=0), "default": 203.0, "metavar": "CD"}
+    group.add_argument("--hdr-white", **white, help="cd/m2 of radiance 1.0 in there")
     group.add_argument("--uncertainty", action="store_true", help=UNCERTAINTY_HELP)
     group.add_argument("--bag", action="store_true", help=f"write {BAG}/ too: a rosbag2 with the node's image topics")
     add_pipeline_options(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    for name in ("hdr_white", "fps"):
-        value = getattr(args, name)
-        if value is not None and not 0 < value < math.inf:
-            raise InputError(f"--{name.replace('_', '-')} must be positive and finite, not {value}")
     require_encoders(hdr=args.hdr_video)
     recording, output = open_source(args, args.fps), Path(args.output)
     for note in recording.notes:

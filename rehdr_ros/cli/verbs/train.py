@@ -21,12 +21,8 @@ On several GPUs, each with batches of its own and the gradients averaged:
 """
 
 
-class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    pass
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.epilog, parser.formatter_class = _EPILOG, _Formatter
+    parser.epilog = _EPILOG
     parser.argument_default = argparse.SUPPRESS  # what isn't given is the file's
     add = parser.add_argument
     add("config", help="YAML file, e.g. config/train_rehdr_t.yaml")

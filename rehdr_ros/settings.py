@@ -82,7 +82,7 @@ def _complaint(each: Field, kinds: tuple[type, ...], value: Any) -> str:
         return "" if value is each.default is None else complaint(each, kinds, value)
     lengths = each.metadata["lengths"]
     if not isinstance(value, tuple) or (lengths and len(value) not in lengths):
-        return f"must be a list of {' or '.join(map(str, lengths))} values"
+        return f"must be a list of {' or '.join(map(str, lengths)) or 'any'} values"
     return next(filter(None, (complaint(each, kinds, item) for item in value)), "")
 
 

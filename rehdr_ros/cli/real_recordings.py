@@ -7,12 +7,11 @@ import torch
 from rehdr_ros.cli.arguments import number
 from rehdr_ros.cli.config_options import add_options, option_values
 from rehdr_ros.cli.progress import progress
-from rehdr_ros.cli.verbs.train import read_config
 from rehdr_ros.errors import InputError
 from rehdr_ros.simulation.batch import BatchSimulator
 from rehdr_ros.training import statistics
 from rehdr_ros.training.batches import SimulatedBatches
-from rehdr_ros.training.config import TrainConfig
+from rehdr_ros.training.config import TrainConfig, read_config
 from rehdr_ros.training.footage import MOST_FRAMES, Footage, Timing, read_all
 from rehdr_ros.training.reclipped import Reclipped
 

@@ -1,6 +1,10 @@
 """What decides a training."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.network import RehdrConfig
@@ -47,6 +51,22 @@ class TrainConfig(Settings):
         super().__post_init__()
         if self.perceptual and not self.vgg:
             raise InputError("perceptual needs vgg, the file of torchvision's VGG16 weights")
+
+
+def read_config(path: str, options: dict, settings: Iterable[tuple[list[str], object]] = ()) -> TrainConfig:
+    """The file's keys; options, and then the settings of single keys, take their place. Raises InputError."""
+    try:
+        values = {**(yaml.safe_load(Path(path).read_text()) or {}), **options}
+        for (*parts, name), value in settings:
+            part = values
+            for key in parts:
+                part = part.setdefault(key, {})
+            part[name] = value
+        return TrainConfig.from_dict(values)
+    except InputError:
+        raise
+    except (TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 # Of the machine that trained, not of the training.

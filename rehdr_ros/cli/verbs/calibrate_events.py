@@ -9,10 +9,10 @@ from typing import Any
 
 from rehdr_ros.alignment import TimeOffset, collect_pairs, estimate_time_offset
 from rehdr_ros.alignment.event_calibration import EventCalibration, calibrate_events
-from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
+from rehdr_ros.cli.arguments import number
+from rehdr_ros.cli.pipeline_options import ALIGNMENT, add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.recording_options import add_recording_options, open_source, selected_messages
-from rehdr_ros.cli.verbs.calibrate_time import RANGE, SETTINGS
 from rehdr_ros.errors import InputError
 from rehdr_ros.reconstruction import PipelineConfig
 
@@ -23,11 +23,11 @@ _PAIRS = 40
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_recording_options(parser)
-    group = parser.add_argument_group("search")
-    group.add_argument("--range", type=RANGE, default=0.1, metavar="S", help="of the clocks, around event_time_offset")
-    group.add_argument("-o", "--output", metavar="FILE", help="YAML of parameters for the node (params_file)")
-    group.add_argument("--json", action="store_true", help="print one JSON object")
-    add_pipeline_options(parser, SETTINGS)
+    add, reach = parser.add_argument_group("search").add_argument, number(above=0, most=10)
+    add("--range", type=reach, default=0.1, metavar="S", help="of the clocks, around event_time_offset")
+    add("-o", "--output", metavar="FILE", help="YAML of parameters for the node (params_file)")
+    add("--json", action="store_true", help="print one JSON object")
+    add_pipeline_options(parser, ALIGNMENT)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -14,7 +14,7 @@ from rehdr_ros.alignment.overlay import before_after, curve
 from rehdr_ros.alignment.windows import windows
 from rehdr_ros.cli.arguments import number
 from rehdr_ros.cli.comparison import grid_picture
-from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
+from rehdr_ros.cli.pipeline_options import ALIGNMENT, add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.recording_options import add_recording_options, open_source, selected_messages
 from rehdr_ros.errors import writing
@@ -24,33 +24,19 @@ from rehdr_ros.reconstruction.synchronizer import STAMPS
 from rehdr_ros.reconstruction.voxel_input import registration_of
 from rehdr_ros.recordings import write_png
 
-SETTINGS = (
-    "registration",
-    "event_roi",
-    "homography",
-    "hot_pixel_threshold",
-    "response",
-    "white_level",
-    "frame_clock",
-    "event_time_offset",
-    "stamp_is",
-    "max_frame_gap",
-)
-RANGE = number(above=0, most=10)  # of a search, s
 _SHOWN = 3  # pairs of frames in the picture
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_recording_options(parser)
-    group = parser.add_argument_group("search")
-    add = group.add_argument
-    add("--range", type=RANGE, default=0.1, metavar="S", help="on both sides of event_time_offset, s")
-    exposure = number(least=0, below=10)
+    add = parser.add_argument_group("search").add_argument
+    reach, exposure = number(above=0, most=10), number(least=0, below=10)
+    add("--range", type=reach, default=0.1, metavar="S", help="on both sides of event_time_offset, s")
     add("--exposure", type=exposure, metavar="S", help="exposure time; as the recording tells if not given")
     add("--pairs", type=number(int, least=1), default=40, metavar="N", help="most pairs of frames, spread over it all")
-    group.add_argument("-o", "--output", metavar="FOLDER", help="for curve.csv, curve.png and before_after.png")
-    group.add_argument("--json", action="store_true", help="print one JSON object")
-    add_pipeline_options(parser, SETTINGS)
+    add("-o", "--output", metavar="FOLDER", help="for curve.csv, curve.png and before_after.png")
+    add("--json", action="store_true", help="print one JSON object")
+    add_pipeline_options(parser, ALIGNMENT)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -2,14 +2,11 @@
 
 import argparse
 import os
-from collections.abc import Iterable
-from pathlib import Path
 
 import yaml
 
 from rehdr_ros.cli.config_options import add_options
-from rehdr_ros.errors import InputError
-from rehdr_ros.training.config import TrainConfig
+from rehdr_ros.training.config import TrainConfig, read_config
 from rehdr_ros.training.loop import Trainer
 
 _EPILOG = """\
@@ -42,22 +39,6 @@ def run(args: argparse.Namespace) -> None:
     Trainer(read_config(args.config, options, getattr(args, "set", ())), args.output).run()
     if os.environ.get("RANK", "0") == "0":  # of torchrun's processes the first
         print(f"weights in {args.output}/weights.safetensors")
-
-
-def read_config(path: str, options: dict, settings: Iterable[tuple[list[str], object]] = ()) -> TrainConfig:
-    """The file's keys; options, and then the settings of single keys, take their place. Raises InputError."""
-    try:
-        values = {**(yaml.safe_load(Path(path).read_text()) or {}), **options}
-        for (*parts, name), value in settings:
-            part = values
-            for key in parts:
-                part = part.setdefault(key, {})
-            part[name] = value
-        return TrainConfig.from_dict(values)
-    except InputError:
-        raise
-    except (TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: {error}") from error
 
 
 def _setting(text: str) -> tuple[list[str], object]:

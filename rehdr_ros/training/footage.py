@@ -27,7 +27,7 @@ _CPU = torch.device("cpu")
 class Timing(Settings):
     """When a frame was, and its events."""
 
-    frame_time: str = setting("middle", "of the exposure: start or middle", choices=tuple(FRAME_TIMES))
+    frame_time: str = setting("middle", "when in its exposure a frame was: start or middle", choices=tuple(FRAME_TIMES))
     event_latency: float = setting(0.0, "how much later than the light events are", unit="s", above=-1, below=1)
 
 

@@ -380,7 +380,7 @@ def test_killed_while_frames_pass_again_nothing_is_lost(simulated_bag, reconstru
     shutil.rmtree(folder)
     interrupt(6)
     with monkeypatch.context() as patch:
-        patch.setattr(command, "selected", lambda *_, **__: 1 / 0)
+        patch.setattr(command, "selected_messages", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             reconstruct(simulated_bag)
     assert len(rows(folder)) == 6

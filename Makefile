@@ -40,6 +40,9 @@ lint: setup  ## check style
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 
+parameters: setup  ## write config/rehdr.yaml and docs/parameters.md from the code
+	.venv/bin/python tools/generate_parameters.py
+
 bench: setup  ## measure decoding, voxel grids, network and pipeline on this machine
 	.venv/bin/rehdr benchmark events
 	.venv/bin/rehdr benchmark voxels
@@ -55,4 +58,4 @@ clean:  ## remove the environments and everything built
 	rm -rf .venv .venv-* build install log demo *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test test-long test-jazzy test-humble-libraries test-docs soak lint bench bench-gpu clean
+.PHONY: help setup demo test test-long test-jazzy test-humble-libraries test-docs soak lint parameters bench bench-gpu clean

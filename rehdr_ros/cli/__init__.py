@@ -4,7 +4,6 @@ import argparse
 import os
 import sys
 from importlib import import_module
-from types import ModuleType
 from typing import NoReturn
 
 from rehdr_ros.errors import Failure, InputError, is_of_the_machine, missing_package, one_line
@@ -26,6 +25,10 @@ VERBS = {
     "export": "write a bag with truth in the layout of the RealHDR set, or weights as ONNX",
     "benchmark": "measure events, voxels, the network, or what the node does with a frame",
 }
+
+
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    pass
 
 
 class _Parser(argparse.ArgumentParser):
@@ -56,14 +59,14 @@ def _run(arguments: list[str]) -> int:
             verb,
             help=help_text,
             description=help_text[0].upper() + help_text[1:] + ".",
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            formatter_class=_Formatter,
         )
         if verb in arguments[:1]:  # only the verb in use pays for its imports
-            module = _module(verb)
+            module = import_module(f"rehdr_ros.cli.verbs.{verb.replace('-', '_')}")
             module.add_arguments(subparser)
     args = parser.parse_args(arguments)
     try:
-        _module(args.verb).run(args)
+        module.run(args)
     except (InputError, OSError, Failure) as error:
         print(f"rehdr {args.verb}: {one_line(error)}", file=sys.stderr)
         return 1 if isinstance(error, Failure) or is_of_the_machine(error) else 2
@@ -71,7 +74,3 @@ def _run(arguments: list[str]) -> int:
         print(f"rehdr {args.verb}: {str(interruption) or 'interrupted'}", file=sys.stderr)
         return 130
     return 0
-
-
-def _module(verb: str) -> ModuleType:
-    return import_module(f"rehdr_ros.cli.{verb.replace('-', '_')}")

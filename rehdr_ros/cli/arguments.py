@@ -2,6 +2,9 @@
 
 import argparse
 import re
+from collections.abc import Callable
+
+from rehdr_ros.settings import complaint, setting
 
 
 def size(text: str) -> tuple[int, int]:
@@ -10,3 +13,19 @@ def size(text: str) -> tuple[int, int]:
     if not match or not all(map(int, match.groups())):
         raise argparse.ArgumentTypeError(f"{text!r}: give WIDTHxHEIGHT, for example 346x260")
     return int(match[1]), int(match[2])
+
+
+def number(kind: type = float, **bounds: float) -> Callable[[str], float]:
+    """Of that kind and within bounds, as of settings.setting."""
+    each = setting(kind(), "", **bounds)
+
+    def within(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = text
+        if wrong := complaint(each, (kind,), value):
+            raise argparse.ArgumentTypeError(f"{text}: {wrong}")
+        return value
+
+    return within

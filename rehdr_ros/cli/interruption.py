@@ -9,22 +9,22 @@ from types import FrameType
 
 
 class Interruption:
-    """While it is entered, the first SIGINT or SIGTERM only sets `asked`; a second one interrupts at once."""
+    """While it is entered, the first SIGINT or SIGTERM only sets `requested`; a second one interrupts at once."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
 
     def __enter__(self) -> Interruption:
-        self._before = {s: signal.signal(s, self._ask) for s in (signal.SIGINT, signal.SIGTERM)}
+        self._before = {s: signal.signal(s, self._handle) for s in (signal.SIGINT, signal.SIGTERM)}
         return self
 
     def __exit__(self, *exception: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
             raise KeyboardInterrupt
-        self.asked = True
+        self.requested = True
         # Not by print, which the signal may have interrupted.
         os.write(sys.stderr.fileno(), b"\nstopping after this frame; once more stops at once\n")

@@ -13,7 +13,7 @@ from rehdr_ros.recordings.results.folder import TABLE
 
 
 @contextmanager
-def claimed(output: Path) -> Iterator[None]:
+def exclusive_folder(output: Path) -> Iterator[None]:
     """The folder for one run alone; made where it isn't there, and removed again where nothing was written.
 
     Raises InputError where it holds something else than results, or another run writes to it.
@@ -41,9 +41,9 @@ def identity(value: object, output: Path) -> object:
         return value
     path, output = Path(value).resolve(), output.resolve()
     files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file() and output not in p.parents]
-    known = [file.stat() for file in files]
-    newest = max((each.st_mtime_ns for each in known), default=0)
-    return f"{path}, {sum(each.st_size for each in known)} bytes, changed at {newest} ns"
+    stats = [file.stat() for file in files]
+    newest = max((each.st_mtime_ns for each in stats), default=0)
+    return f"{path}, {sum(each.st_size for each in stats)} bytes, changed at {newest} ns"
 
 
 def _lock(folder: int, output: Path) -> None:

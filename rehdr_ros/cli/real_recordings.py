@@ -4,19 +4,21 @@ import argparse
 
 import torch
 
+from rehdr_ros.cli.arguments import number
+from rehdr_ros.cli.config_options import add_options, option_values
 from rehdr_ros.cli.progress import progress
-from rehdr_ros.cli.train import read_config
 from rehdr_ros.errors import InputError
 from rehdr_ros.simulation.batch import BatchSimulator
 from rehdr_ros.training import statistics
 from rehdr_ros.training.batches import SimulatedBatches
-from rehdr_ros.training.config import TrainConfig
-from rehdr_ros.training.footage import FRAME_TIMES, MOST_FRAMES, Footage, Timing, read_all
+from rehdr_ros.training.config import TrainConfig, read_config
+from rehdr_ros.training.footage import MOST_FRAMES, Footage, Timing, read_all
 from rehdr_ros.training.reclipped import Reclipped
 
 
 def add_real_recordings(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument_group("real recordings").add_argument
+    group = parser.add_argument_group("real recordings")
+    add = group.add_argument
     add(
         "--reclip",
         metavar="SHARES",
@@ -32,14 +34,12 @@ def add_real_recordings(parser: argparse.ArgumentParser) -> None:
     )
     add("--response", help="of the frames: a power or a table's file; if not given 2.2, and for these two 1, linear")
     add("--white-level", type=int, default=0, help="value at which 16-bit frames saturate; 0: at full scale")
-    add("--frame-time", choices=FRAME_TIMES, default="middle", help="of the exposure: when the frame was")
-    add(
-        "--event-latency", type=float, default=0.0, metavar="S", help="how much later than the light events are stamped"
-    )
+    add_options(group, Timing)
     add("--frames", type=int, default=MOST_FRAMES, metavar="N", help="most frames of a recording, from its start on")
     add("--training", metavar="CONFIG", help="YAML file of the training that --statistics simulates; else its defaults")
     add("--radiance", metavar="FOLDER", help="of that training's .hdr and .exr scenes; else as CONFIG says")
-    add("--sequences", type=int, default=100, metavar="N", help="of that training, for --statistics")
+    count = number(int, least=1)
+    add("--sequences", type=count, default=100, metavar="N", help="of that training, for --statistics")
 
 
 def reclipped_recordings(args: argparse.Namespace, bins: int) -> Reclipped:
@@ -54,8 +54,6 @@ def reclipped_recordings(args: argparse.Namespace, bins: int) -> Reclipped:
 
 def compared_statistics(args: argparse.Namespace) -> dict:
     """What --statistics asks for: as of side_by_side, and printed."""
-    if args.sequences < 1:
-        raise InputError(f"--sequences {args.sequences}: at least 1")
     scenes = {"radiance": args.radiance} if args.radiance else {}
     config = read_config(args.training, scenes) if args.training else TrainConfig(**scenes)
     simulator = BatchSimulator(config.size, config.frames, statistics.BINS, torch.device("cpu"), config.variety)
@@ -69,5 +67,5 @@ def compared_statistics(args: argparse.Namespace) -> dict:
 
 
 def _read(args: argparse.Namespace) -> tuple[list[Footage], Timing]:
-    timing = Timing(args.frame_time, args.event_latency)
+    timing = Timing(**option_values(args, Timing))
     return read_all(args.recordings, args.response or 1.0, args.white_level, args.frames), timing

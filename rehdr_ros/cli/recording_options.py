@@ -1,31 +1,38 @@
 """The options that say what to read of a recording."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from rehdr_ros.recordings import open_recording
 from rehdr_ros.recordings.recording import Recording
 from rehdr_ros.recordings.selection import select
+from rehdr_ros.recordings.timestamps import UNITS
 
 _FORMATS = "bag (folder, .mcap, .db3, .bag), .aedat4, Prophesee .raw with --frames, or RealHDR sequence (ROOT/LDR/NAME)"
 
 
 def add_recording_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("input", metavar="RECORDING", help=_FORMATS)
-    group = parser.add_argument_group("recording")
-    add = group.add_argument
-    add("--events", metavar="TOPIC", help="events topic of a bag; found by its type if not given")
-    add("--image", metavar="TOPIC", help="image topic of a bag, compressed or not; found by its type if not given")
-    add("--frames", metavar="FOLDER", help="frames of a .raw file, in natural order of their names")
-    add("--timestamps", metavar="FILE", help="their stamps, one a line; found in or beside FOLDER by its name")
-    add("--timestamps-unit", choices=("s", "ms", "us", "ns"), help="of those; deduced if not given")
+    """Which recording, and which part of it."""
+    add = add_source_options(parser)
     add("--start", type=float, metavar="S", help="leave out what comes before, s from the start")
     add("--stop", type=float, metavar="S", help="leave out what comes after, s from the start")
     add("--every", type=int, default=1, metavar="N", help="take every N-th frame; the events between go to the next")
 
 
-def open_chosen(args: argparse.Namespace, fps: float | None = None) -> Recording:
+def add_source_options(parser: argparse.ArgumentParser) -> Callable[..., Any]:
+    """Which recording. Returns what adds more options to theirs."""
+    parser.add_argument("input", metavar="RECORDING", help=_FORMATS)
+    add = parser.add_argument_group("recording").add_argument
+    add("--events", metavar="TOPIC", help="events topic of a bag; found by its type if not given")
+    add("--image", metavar="TOPIC", help="image topic of a bag, compressed or not; found by its type if not given")
+    add("--frames", metavar="FOLDER", help="frames of a .raw file, in natural order of their names")
+    add("--timestamps", metavar="FILE", help="their stamps, one a line; found in or beside FOLDER by its name")
+    add("--timestamps-unit", choices=tuple(UNITS), help="of those; deduced if not given")
+    return add
+
+
+def open_source(args: argparse.Namespace, fps: float | None = None) -> Recording:
     """fps: of a recording whose frames have no stamps. Raises RecordingError."""
     return open_recording(
         args.input,
@@ -38,7 +45,7 @@ def open_chosen(args: argparse.Namespace, fps: float | None = None) -> Recording
     )
 
 
-def selected(args: argparse.Namespace, recording: Recording, cameras: bool) -> Iterator[Any]:
+def selected_messages(args: argparse.Namespace, recording: Recording, cameras: bool) -> Iterator[Any]:
     """The chosen part of the recording's messages; cameras: first the calibration of both."""
     messages = recording.messages(cameras=cameras, event_time_offset=args.event_time_offset)
     return select(messages, args.start, args.stop, args.every)

@@ -1,6 +1,6 @@
 """REHDR: recurrent event-guided HDR video reconstruction (Guo et al.), one frame a call."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -17,56 +17,51 @@ from rehdr_ros.network.head_start import Evidence, HeadStart, Inputs
 from rehdr_ros.network.head_start.composition import OUTPUTS
 from rehdr_ros.network.head_start.reference import IMAGE_CHANNELS, initial_state, rescale
 from rehdr_ros.network.recurrent import RECURRENT
+from rehdr_ros.settings import Settings, setting
 
 # A body is the network's convolutions: Body(config, image channels, output channels), with `multiple`, what height
 # and width divide by; initial_state(n, height, width); and forward(*Inputs, state) -> (features, state), of its cells.
 BODIES = {"full": FullResolution, "compact": Compact}
+NORMS = ("none", "batch", "instance", "group")
 
 Known = tuple[HeadStart, Evidence] | None  # by `prepare`, for `compose`; None without a head start
 
 
 @dataclass(frozen=True)
-class RehdrConfig:
+class RehdrConfig(Settings):
     """Everything that decides a network's shape; stored inside its checkpoint.
 
-    form: "full", the paper's, or "compact" (compact.py), to which scales, norm, recurrent, upsampling and
-    fusion don't apply. radiance says what the output means: "ldr_white", 1.0 = the LDR's white, the LDR
-    itself where it is exposed and a prediction where it is clipped; or "relative", a sigmoid in 0..1 as
-    published. voxel says in which units it takes the grid: "counts", signed events, or "quantile", divided by
-    a high quantile of their magnitudes, in -1..1. One that gives "ldr_white" takes counts; for "relative" the
-    default is "quantile", since published networks were trained on -1..1.
+    scales, norm, recurrent, upsampling and fusion apply to the full form alone. A network that gives "ldr_white"
+    estimates the contrast threshold itself and takes counts; for "relative" the default of voxel is "quantile",
+    since published networks were trained on -1..1.
     """
 
-    base_channels: int = 32
-    scales: int = 3
-    bins: int = 5
-    residual_blocks: int = 2
-    norm: str = "none"
-    recurrent: str = "convlstm"
-    upsampling: str = "transposed"
-    fusion: str = "modality"
-    radiance: str = "ldr_white"
-    voxel: str | None = None
-    form: str = "full"
+    base_channels: int = setting(32, "channels of the first scale", least=1)
+    scales: int = setting(3, "each of half the resolution", least=1)
+    bins: int = setting(5, "of the voxel grid", least=1)
+    residual_blocks: int = setting(2, "at the lowest resolution", least=1)
+    norm: str = setting("none", "of the convolutions: none, batch, instance or group", choices=NORMS)
+    recurrent: str = setting("convlstm", "cell: convlstm or convgru", choices=tuple(RECURRENT))
+    upsampling: str = setting("transposed", "transposed (a convolution) or bilinear", choices=tuple(UPSAMPLING))
+    fusion: str = setting("modality", "of image and events: modality or published", choices=tuple(FUSION))
+    radiance: str = setting(
+        "ldr_white",
+        "what the output means: ldr_white (1.0 = the LDR's white; the LDR itself where it is exposed, a prediction "
+        "where it is clipped) or relative (a sigmoid in 0..1, as published)",
+        choices=("ldr_white", "relative"),
+    )
+    voxel: str | None = setting(
+        None,
+        "units of the grid: counts (signed events) or quantile (divided by a high quantile of their magnitudes, in "
+        "-1..1)",
+        choices=("counts", "quantile"),
+    )
+    form: str = setting("full", "full (the paper's) or compact", choices=tuple(BODIES))
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.voxel is None:
             object.__setattr__(self, "voxel", "counts" if self.radiance == "ldr_white" else "quantile")
-        choices = {
-            "norm": ("none", "batch", "instance", "group"),
-            "recurrent": tuple(RECURRENT),
-            "upsampling": tuple(UPSAMPLING),
-            "fusion": tuple(FUSION),
-            "radiance": ("ldr_white", "relative"),
-            "voxel": ("counts", "quantile"),
-            "form": tuple(BODIES),
-        }
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name in choices and value not in choices[field.name]:
-                raise InputError(f"{field.name}={value!r}: use one of {', '.join(choices[field.name])}")
-            if field.name not in choices and (not isinstance(value, int) or value < 1):
-                raise InputError(f"{field.name}={value!r}: must be a positive integer")
+        super().__post_init__()
         if self.radiance == "ldr_white" and self.voxel != "counts":
             raise InputError(f"voxel={self.voxel!r} goes with radiance='relative': 'ldr_white' takes counts")
 

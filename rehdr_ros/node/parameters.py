@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import Field, dataclass, fields, replace
+from dataclasses import Field, dataclass, field, fields, replace
 from difflib import get_close_matches
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -12,24 +12,35 @@ from rclpy.parameter import Parameter
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.reconstruction import PipelineConfig
-from rehdr_ros.settings import changed, setting
+from rehdr_ros.settings import changed, description, setting, types
 
+READ_ONLY = "autostart"  # what no one can change once the node is there
 QOS_OVERRIDES = "qos_overrides"  # what ROS' standard overrides of an endpoint's QoS begin with
+
+
+_OF_THE_PIPELINE = {each.name: each.metadata for each in fields(PipelineConfig)}
 
 
 @dataclass(frozen=True)
 class Parameters(PipelineConfig):
-    """Every parameter of rehdr_node with its default; config/rehdr.yaml lists the same.
+    """Every parameter of rehdr_node with its default. A number or a text is a text here, since ROS has no unions.
 
     Raises ValueError for a value that the node can't work with.
     """
 
-    response: str = setting("2.2", "camera response: a power as text, or a file that tabulates it (display -> linear)")
-    event_latency: str = setting(
-        "auto", "how late events come, s as text: taken off their time; auto: measured, at most 0.06"
+    response: float | str = field(default="2.2", metadata=_OF_THE_PIPELINE["response"])
+    event_latency: float | str = field(default="auto", metadata=_OF_THE_PIPELINE["event_latency"])
+    expected_size: tuple[int, ...] = setting(
+        (),
+        "width and height of the frames, to warm up for at configure, as [640, 480]; []: the first frames are slower",
+        lengths=(0, 2),
+        least=1,
+        fixed=True,
+        group="network",
     )
-    expected_size: tuple[int, ...] = setting((), "width and height: warm up for this size at configure", fixed=True)
-    hdr_encoding: str = setting("32FC3", "32FC3 (linear RGB) or 32FC1 (luminance)", choices=("32FC3", "32FC1"))
+    hdr_encoding: str = setting(
+        "32FC3", "32FC3 (linear RGB) or 32FC1 (luminance)", choices=("32FC3", "32FC1"), group="pictures"
+    )
     tonemapped_encoding: str = setting("rgb8", "rgb8, bgr8 or mono8", choices=("rgb8", "bgr8", "mono8"))
     jpeg_quality: int = setting(95, "of tonemapped/image_raw/compressed: 1 (small) to 100 (good)", least=1, most=100)
     image_transport: str = setting(
@@ -37,36 +48,49 @@ class Parameters(PipelineConfig):
         "of the frames: raw, or compressed (JPEG or PNG on IMAGE/compressed)",
         choices=("raw", "compressed"),
         fixed=True,
+        group="inputs",
     )
     events_type: str = setting(
         "event_camera_msgs",
-        "type of the events' messages: event_camera_msgs (EventPacket) or dvs_msgs (EventArray)",
+        "of the events: event_camera_msgs (EventPacket) or dvs_msgs (EventArray, where that package is)",
         choices=("event_camera_msgs", "dvs_msgs"),
         fixed=True,
     )
     input_reliability: str = setting(
         "best_effort",
-        "of the subscriptions: best_effort, or reliable (without loss, from reliable publishers only)",
+        "best_effort (from every publisher), or reliable (without loss, from reliable publishers only)",
         choices=("best_effort", "reliable"),
         fixed=True,
     )
     events_depth: int = setting(
-        1000, "depth of the events subscription's queue, packets", least=1, most=100_000, fixed=True
+        1000, "depth of the events subscription's queue", unit="packets", least=1, most=100_000, fixed=True
     )
-    image_depth: int = setting(10, "depth of the image subscription's queue, frames", least=1, most=10_000, fixed=True)
-    lazy: bool = setting(False, "subscribe and work only while somebody subscribes to an output")
-    latency_budget: float = setting(0.0, "latency of a frame from which to warn, s; 0: none", least=0, most=3600)
-    input_timeout: float = setting(2.0, "silence of an input from which diagnostics complain, s", least=0.1, most=3600)
+    image_depth: int = setting(
+        10,
+        "depth of the image subscription's queue; with policy=all at least 64",
+        unit="frames",
+        least=1,
+        most=10_000,
+        fixed=True,
+    )
+    lazy: bool = setting(False, "subscribe and work only while somebody subscribes to an output", group="load")
+    latency_budget: float = setting(
+        0.0, "latency of a frame from which to warn; 0: never", unit="s", least=0, most=3600, group="diagnostics"
+    )
+    input_timeout: float = setting(
+        2.0, "silence of an input from which diagnostics complain", unit="s", least=0.1, most=3600
+    )
     loss_warn: float = setting(0.01, "share of packets or frames lost from which diagnostics warn", least=0, most=1)
     loss_error: float = setting(0.2, "share of packets or frames lost that is an error", least=0, most=1)
     autostart: bool = setting(
-        True, "configure and activate at start; false leaves that to a lifecycle manager", fixed=True
+        True,
+        "configure and activate at start; false leaves that to a lifecycle manager. Fixed at start",
+        fixed=True,
+        group="lifecycle",
     )
 
     def __post_init__(self):
         super().__post_init__()
-        if len(self.expected_size) not in (0, 2) or not all(v > 0 for v in self.expected_size):
-            raise InputError(f"expected_size={list(self.expected_size)}: use [width, height], or []")
         if self.loss_warn > self.loss_error:
             raise InputError(f"loss_warn={self.loss_warn}: must be at most loss_error, {self.loss_error}")
 
@@ -114,16 +138,16 @@ def changed_by(given: Sequence[Parameter], now: Parameters, configured: bool) ->
 def _descriptor(each: Field) -> ParameterDescriptor:
     about = each.metadata
     descriptor = ParameterDescriptor(
-        description=about["text"],
+        description=description(each),
         # A file may write 2.2 without quotes, 1 for 1.0, and an empty list has no type: read() sees to the types.
         dynamic_typing=True,
         additional_constraints="changes only while the node is unconfigured" if about["fixed"] else "",
-        read_only=each.name == "autostart",
+        read_only=each.name == READ_ONLY,
     )
     least, most = about["least"], about["most"]
     if least is not None and isinstance(each.default, int):
         descriptor.integer_range = [IntegerRange(from_value=int(least), to_value=int(most))]
-    elif least is not None:
+    elif least is not None and isinstance(each.default, float):
         descriptor.floating_point_range = [
             FloatingPointRange(from_value=float(least), to_value=math.inf if most is None else float(most))
         ]
@@ -131,23 +155,15 @@ def _descriptor(each: Field) -> ParameterDescriptor:
 
 
 def _typed(each: Field, value):
-    """The value in the type of the default; whole numbers do for numbers, and numbers for what is text or a number."""
-    name, default = each.name, each.default
-    if name in ("response", "event_latency") and isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    if isinstance(default, tuple):
-        values = () if value is None else value
-        kind = float if name == "homography" else int
-        if not isinstance(values, Sequence) or not all(isinstance(v, (kind, int)) for v in values):
-            raise InputError(
-                f"{name}={value!r}: use a list of {'numbers' if kind is float else 'whole numbers'}, or []"
-            )
-        return tuple(map(kind, values))
-    if isinstance(default, float) and type(value) is int:
-        return float(value)
-    if type(value) is not type(default):
-        raise InputError(f"{name}={value!r}: use {_KINDS[type(default)]}")
-    return value
+    """The value with numbers in the type of the parameter: whole ones do for any, and any for what may be a text."""
+    kinds = types(Parameters)[each.name]
 
+    def typed(item):
+        if float not in kinds or isinstance(item, bool) or not isinstance(item, int | float):
+            return item
+        return str(item) if str in kinds else float(item)
 
-_KINDS = {str: "a text", float: "a number", int: "a whole number", bool: "true or false"}
+    if not isinstance(each.default, tuple):
+        return typed(value)
+    values = () if value is None else value
+    return tuple(map(typed, values)) if isinstance(values, Sequence) else values

@@ -15,12 +15,13 @@ _LONGEST_LATENCY = 1.0  # s
 
 @dataclass(frozen=True)
 class PipelineConfig(VoxelConfig):
-    """How to reconstruct. Raises ValueError for a value out of its bounds."""
+    """How to reconstruct."""
 
     weights: str = setting(
         "rehdr_s",
         "shipped name (rehdr_t, rehdr_s), or path of a .safetensors or a published .pth checkpoint",
         fixed=True,
+        group="network",
     )
     device: str = setting("auto", "auto (the GPU where there is one), cpu, cuda or cuda:N", fixed=True)
     precision: str = setting(
@@ -37,12 +38,13 @@ class PipelineConfig(VoxelConfig):
     )
     engine: str = setting(
         "auto",
-        "what runs the network: auto (the fastest of what is installed, once it is compiled) or pytorch (nothing else)",
+        "what runs the network: auto (the fastest of what is installed, once it is compiled) or pytorch (nothing "
+        "else); live it is compiled at configure for expected_size, else in the background after 20 frames",
         choices=ENGINES,
         fixed=True,
     )
     response: float | str = setting(
-        2.2, "camera response: a power, or a file that tabulates it (display value -> linear)"
+        2.2, "camera response: a power, or a file that tabulates it (display value -> linear)", group="pictures"
     )
     white_level: int = setting(
         0, "value at which 16-bit images saturate, e.g. 4095 for 12-bit cameras; 0: 65535", least=0, most=65535
@@ -52,31 +54,39 @@ class PipelineConfig(VoxelConfig):
         "reinhard (steady exposure), local (detail everywhere, for SLAM), mulaw (the paper's), gamma (clips at white)",
         choices=ToneMapper.OPERATORS,
     )
-    event_image: bool = setting(False, "picture of each frame's events over the frame, to check their alignment")
+    event_image: bool = setting(
+        False, "picture of each frame's events over the frame, to check their alignment: event_image/image_raw"
+    )
     frame_clock: str = setting(
         "host",
         "clock that stamps the frames: host, or sensor (the event camera's own, as on a DAVIS)",
         choices=("host", "sensor"),
         fixed=True,
+        group="time",
     )
-    event_time_offset: float = setting(0.0, "added to the events' time, s", least=-3600, most=3600)
+    event_time_offset: float = setting(0.0, "added to the events' time", unit="s", least=-3600, most=3600)
     event_latency: float | str = setting(
-        "auto", "how late events come, s: taken off their time; auto: measured while the stream runs, at most 0.06"
+        "auto",
+        "how late events come, taken off their time; auto: measured while the stream runs, at most 0.06",
+        unit="s",
     )
     stamp_is: str = setting(
-        "start", "what a frame's stamp is of its exposure, where the exposure time is known", choices=tuple(STAMPS)
+        "start",
+        "what a frame's stamp is of its exposure, where the exposure time is known: start, middle or end",
+        choices=tuple(STAMPS),
     )
-    event_timeout: float = setting(0.1, "longest wait of a frame for its events, s", least=0, most=3600)
+    event_timeout: float = setting(0.1, "longest wait of a frame for its events", unit="s", least=0, most=3600)
     max_frame_gap: float = setting(
-        1.0, "longest interruption between two frames that keeps the hidden state, s", least=0, most=3600
+        1.0, "longest interruption between two frames that keeps the hidden state", unit="s", least=0, most=3600
     )
     policy: str = setting(
         "latest",
         "latest: skip frames under load, their events join the next frame's; all: keep every frame (up to 64 may wait)",
         choices=("latest", "all"),
+        group="load",
     )
     buffer_megabytes: float = setting(
-        256.0, "memory for events that wait for their frame, 10^6 bytes", least=0.001, most=1e6, fixed=True
+        256.0, "memory for events that wait for their frame", unit="10^6 bytes", least=0.001, most=1e6, fixed=True
     )
 
     def __post_init__(self) -> None:

@@ -103,7 +103,7 @@ class HdrFrame:
         return self._plane("cause", lambda cause: cause.astype(np.uint8))
 
     def picture(self, name: str) -> np.ndarray | None:
-        """That attribute; or of network.contract.Estimate a plane as it is, (H, W), None where the network gave none."""
+        """That attribute; or a plane of the network's Estimate, (H, W), None where it gave none."""
         if name in Estimate._fields and not hasattr(HdrFrame, name):
             return self._plane(name, np.ascontiguousarray)
         return getattr(self, name)

@@ -11,7 +11,7 @@ from torch import Tensor
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Camera, Events, HotPixels, Registration, voxel_grid
 from rehdr_ros.events.device_grid import DeviceVoxelGrid
-from rehdr_ros.settings import check, setting
+from rehdr_ros.settings import Settings, setting
 
 REGISTRATIONS = ("scale", "identity", "homography", "camera_info")
 
@@ -23,22 +23,23 @@ Size = tuple[int, int]  # width, height
 
 
 @dataclass(frozen=True)
-class VoxelConfig:
-    """How the event camera's pixels relate to the frame's; the ROS parameters of the same names.
-
-    Raises ValueError for what can't be.
-    """
+class VoxelConfig(Settings):
+    """How the event camera's pixels relate to the frame's; the ROS parameters of the same names."""
 
     registration: str = setting(
         "scale",
-        "of events to frames: scale (same optics, any resolution), identity, homography or camera_info",
+        "of events to frames: scale (same optics, any resolution), identity (the same pixels), homography (by the "
+        "nine numbers of homography), camera_info (by the calibration on event_camera_info and camera_info)",
         choices=REGISTRATIONS,
+        group="registration",
     )
     event_roi: tuple[int, ...] = setting(
-        (), "registration=scale: what the frames show of the event image, px: x y width height; empty: all of it"
+        (),
+        "registration=scale: what the frames show of the event image, px: x y width height; empty: all of it",
+        lengths=(0, 4),
     )
     homography: tuple[float, ...] = setting(
-        (), "registration=homography: 3x3, 9 numbers, row by row, from event to frame pixels"
+        (), "registration=homography: 3x3, 9 numbers, row by row, from event to frame pixels", lengths=(0, 9)
     )
     hot_pixel_filter: bool = setting(False, "leave out event pixels that fire whatever they see")
     hot_pixel_threshold: float = setting(
@@ -46,8 +47,8 @@ class VoxelConfig:
     )
 
     def __post_init__(self) -> None:
-        check(self)
-        if len(self.event_roi) not in (0, 4) or (self.event_roi and self.registration != "scale"):
+        super().__post_init__()
+        if self.event_roi and self.registration != "scale":
             raise InputError(f"event_roi {list(self.event_roi)}: [x, y, width, height], with registration=scale")
         if self.event_roi and min(self.event_roi[2:]) < 1:
             raise InputError(f"event_roi {list(self.event_roi)}: width and height must be positive")

@@ -8,106 +8,72 @@ import torch
 from torch import Tensor
 
 from rehdr_ros.errors import InputError
+from rehdr_ros.settings import Settings, setting
 from rehdr_ros.simulation.batch_scene import Background, BatchScene, luminance_of
 from rehdr_ros.simulation.batch_sensors import BatchEventCamera, Readout, add_noise, expose
 
 Range = tuple[float, float]
 
-_DRAWN_BY_LOGARITHM = (
-    "scale",
-    "fps",
-    "speed",
-    "exposure",
-    "contrast",
-    "refractory_us",
-    "noise_rate",
-    "leak_rate",
-    "dark",
-)
-_DRAWN_BY_LOGARITHM += ("bandwidth", "readout", "wall")
-_MAY_BE_NONE = ("refractory_us", "noise_rate", "leak_rate", "bandwidth")  # of these
-_SHARES = ("jitter", "clipped", "hot_pixels", "lost", "vignetting")
-_SHARES += ("mono", "bayer", "loses_packets", "changes_exposure", "tells_exposure", "walls", "good", "strange")
-_SIGNED = ("gain", "latency", "skew")
+_MAY_BE_NONE = ("refractory_us", "noise_rate", "leak_rate", "bandwidth")  # though drawn by the logarithm
 _BLUR_STEP, _BLUR_STEPS = 2.0, 9  # px between two renders of an exposure; at most so many
 _NOTHING = 1e-300  # zero as float32
 _KNEE = 0.8  # luminance, white = 1, from which a ceiling is felt
 _DARK = 0.02  # luminance, white = 1, below which a pixel's noise grows
 
 
+def _range(low: float, high: float, text: str, unit: str = "", **bounds: float) -> Range:
+    return setting((low, high), text, unit=unit, lengths=(2,), **bounds)
+
+
+def _share(default: float, text: str) -> float:
+    return setting(default, f"share of the sequences {text}", least=0, most=1)
+
+
 @dataclass(frozen=True)
-class Variety:
-    """From where to where each property is drawn, anew for every sequence.
+class Variety(Settings):
+    """From where to where each property is drawn, anew for every sequence; what is positive by its logarithm."""
 
-    scale: texture pixels a view pixel; fps, Hz; speed, px/s; jitter of the frame intervals; clipped: share of the
-    pixels; exposure, s (at most 0.9 of the interval); contrast and other properties of the event camera as of
-    EventCameraConfig (hot_pixels: in most sequences a thousandth at most; bandwidth: in half of them unlimited; skew:
-    log of the ON over the OFF threshold, halved; scatter: relative deviation of a pixel's count from what it should be;
-    strays: events beside, a true one; readout: events a pixel and second that get through at most; these four in half
-    of the sequences). latency: s by which the events' clock is late, after whatever corrects it. lost: share of the
-    packets in the sequences that lose any; gain: of an exposure step, in natural log units; things: at most so many in
-    the foreground; wall: luminance, white = 1, that lights don't exceed in `walls`; vignetting: loss of light in the
-    corners; distortion: power that the response is wrong by (these two in half of the sequences). The rest are shares
-    of the sequences: of grey cameras, of Bayer sensors, that lose packets, whose exposure changes, whose exposure the
-    network is told, whose lights are no brighter than a white wall.
-
-    Raises InputError for what can't be.
-    """
-
-    scale: Range = (0.7, 1.6)
-    fps: Range = (8.0, 50.0)
-    speed: Range = (8.0, 200.0)
-    jitter: Range = (0.0, 0.4)
-    clipped: Range = (0.02, 0.6)
-    exposure: Range = (0.0003, 0.11)
-    contrast: Range = (0.1, 0.75)
-    skew: Range = (-0.4, 0.4)
-    mismatch: Range = (0.0, 0.12)
-    refractory_us: Range = (50.0, 1500.0)
-    scatter: Range = (0.0, 0.7)
-    strays: Range = (0.0, 0.3)
-    readout: Range = (3.0, 300.0)
-    noise_rate: Range = (0.003, 1.0)
-    leak_rate: Range = (0.003, 0.2)
-    hot_pixels: Range = (0.0, 0.012)
-    dark: Range = (5e-4, 5e-3)
-    bandwidth: Range = (30.0, 3000.0)
-    latency: Range = (-0.002, 0.004)
-    lost: Range = (0.1, 0.4)
-    gain: Range = (-0.7, 0.7)
-    wall: Range = (1.05, 4.0)
-    vignetting: Range = (0.0, 0.4)
-    distortion: Range = (0.7, 1.3)
-    things: int = 2
-    mono: float = 0.35
-    bayer: float = 0.25
-    loses_packets: float = 0.2
-    changes_exposure: float = 0.2
-    tells_exposure: float = 0.5
-    walls: float = 0.35
-    good: float = 0.35
-    strange: float = 0.09
+    scale: Range = _range(0.7, 1.6, "texture pixels a view pixel", above=0)
+    fps: Range = _range(8.0, 50.0, "frame rate", "Hz", above=0)
+    speed: Range = _range(8.0, 200.0, "how fast the image moves, about", "px/s", above=0)
+    jitter: Range = _range(0.0, 0.4, "irregularity of the frame intervals", least=0, most=1)
+    clipped: Range = _range(0.02, 0.6, "share of the pixels that clip", least=0, most=1)
+    exposure: Range = _range(0.0003, 0.11, "exposure time; at most 0.9 of the interval", "s", above=0)
+    contrast: Range = _range(0.1, 0.75, "contrast threshold, natural log units", above=0)
+    skew: Range = _range(-0.4, 0.4, "log of the ON over the OFF threshold, halved; in half of the sequences")
+    mismatch: Range = _range(0.0, 0.12, "relative spread of the contrast thresholds", least=0)
+    refractory_us: Range = _range(50.0, 1500.0, "dead time of a pixel after an event", "us", least=0)
+    scatter: Range = _range(0.0, 0.7, "relative error of a pixel's count; in half of the sequences", least=0)
+    strays: Range = _range(0.0, 0.3, "events beside, a true one; in half of the sequences", least=0)
+    readout: Range = _range(3.0, 300.0, "most events a pixel; in half of the sequences", "Hz", above=0)
+    noise_rate: Range = _range(0.003, 1.0, "random events of a pixel", "Hz", least=0)
+    leak_rate: Range = _range(0.003, 0.2, "ON events of a pixel without a change", "Hz", least=0)
+    hot_pixels: Range = _range(0.0, 0.012, "share of hot pixels; mostly 0.001 at most", least=0, most=1)
+    dark: Range = _range(5e-4, 5e-3, "luminance, white = 1, below which the sensor sees nothing", above=0)
+    bandwidth: Range = _range(30.0, 3000.0, "low pass of a pixel at white; in half of the sequences", "Hz", least=0)
+    latency: Range = _range(-0.002, 0.004, "how late the events' clock is, after whatever corrects it", "s")
+    lost: Range = _range(0.1, 0.4, "share of the packets, in the sequences that lose any", least=0, most=1)
+    gain: Range = _range(-0.7, 0.7, "of an exposure step, natural log units")
+    wall: Range = _range(1.05, 4.0, "luminance, white = 1, that lights don't exceed in `walls`", above=0)
+    vignetting: Range = _range(0.0, 0.4, "loss of light in the corners; in half of the sequences", least=0, most=1)
+    distortion: Range = _range(0.7, 1.3, "power that the response is wrong by; in half of the sequences", least=0)
+    things: int = setting(2, "at most so many in the foreground", least=0)
+    mono: float = _share(0.35, "of grey cameras")
+    bayer: float = _share(0.25, "of Bayer sensors")
+    loses_packets: float = _share(0.2, "that lose packets")
+    changes_exposure: float = _share(0.2, "whose exposure changes")
+    tells_exposure: float = _share(0.5, "whose exposure the network is told")
+    walls: float = _share(0.35, "whose lights are no brighter than a white wall")
+    good: float = _share(0.35, "without latency, vignetting, low pass, scatter, strays and readout")
+    strange: float = _share(0.09, "whose events are out of time, of another scene, or none")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name, value in vars(self).items():
-            default = getattr(type(self), name)
-            is_range = isinstance(default, tuple)
-            numbers = tuple(value) if is_range and isinstance(value, list | tuple) else (value,)
-            if len(numbers) != np.size(default) or not all(isinstance(x, int | float) for x in numbers):
-                raise InputError(f"{name}={value!r}: must be {'[from, to]' if is_range else 'a number'}")
-            low, high = numbers[0], numbers[-1]
-            if not -np.inf < low <= high < np.inf:
-                raise InputError(f"{name}={value!r}: must be finite{', the lower first' if is_range else ''}")
-            if name in _DRAWN_BY_LOGARITHM and not (low > 0 or high == 0 and name in _MAY_BE_NONE):
-                raise InputError(f"{name}={value!r}: must be positive")
-            if name not in _SIGNED and not low >= 0:
-                raise InputError(f"{name}={value!r}: must not be negative")
-            if name in _SHARES and not high <= 1:
-                raise InputError(f"{name}={value!r}: must not exceed 1")
-            if is_range:
-                object.__setattr__(self, name, numbers)  # YAML has lists
-        if int(self.things) != self.things:
-            raise InputError(f"things={self.things!r}: must be a whole number")
+            if isinstance(value, tuple) and value[0] > value[1]:
+                raise InputError(f"{name}={value!r}: must have the lower first")
+            if name in _MAY_BE_NONE and value[0] == 0 < value[1]:
+                raise InputError(f"{name}={value!r}: must be positive, or none: [0, 0]")
 
 
 @dataclass(frozen=True)

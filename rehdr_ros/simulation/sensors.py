@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rehdr_ros.errors import InputError
 from rehdr_ros.events import Events
 from rehdr_ros.jit import kernel
 from rehdr_ros.luminance import BT709
+from rehdr_ros.settings import Settings, setting
 
 RESPONSE = 2.2  # of the simulated camera
 HOT_RATE = 200.0  # Hz, of a hot pixel
@@ -35,30 +35,18 @@ class FrameCamera:
 
 
 @dataclass(frozen=True)
-class EventCameraConfig:
-    """contrast: threshold in natural log units; mismatch: its relative spread over pixels and polarities;
-    refractory_us: dead time after an event; noise_rate, leak_rate: random and ON leak events, Hz a pixel;
-    hot_pixels: share of pixels that fire at 200 Hz; dark: luminance, white = 1, below which the sensor sees nothing.
-    bandwidth: corner frequency, Hz, of a pixel's first-order low pass at white; it falls with the light, as in a real
-    sensor (Hu et al. 2021); 0: unlimited.
-    """
+class EventCameraConfig(Settings):
+    """How an event camera's pixels work."""
 
-    contrast: float = 0.25
-    mismatch: float = 0.04
-    refractory_us: float = 200.0
-    noise_rate: float = 0.1
-    leak_rate: float = 0.1
-    hot_pixels: float = 0.0
-    dark: float = 1e-3
-    bandwidth: float = 0.0
-
-    def __post_init__(self):
-        for name in ("contrast", "dark"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} must be positive, not {getattr(self, name)}")
-        for name in ("mismatch", "refractory_us", "noise_rate", "leak_rate", "hot_pixels", "bandwidth"):
-            if not getattr(self, name) >= 0:
-                raise InputError(f"{name} must not be negative, not {getattr(self, name)}")
+    contrast: float = setting(0.25, "contrast threshold, natural log units", above=0)
+    mismatch: float = setting(0.04, "relative spread of the contrast thresholds over pixels and polarities", least=0)
+    refractory_us: float = setting(200.0, "dead time of a pixel after an event", unit="us", least=0)
+    noise_rate: float = setting(0.1, "random events of a pixel", unit="Hz", least=0)
+    leak_rate: float = setting(0.1, "ON events of a pixel without a change", unit="Hz", least=0)
+    hot_pixels: float = setting(0.0, f"share of hot pixels, which fire at {HOT_RATE:g} Hz", least=0)
+    dark: float = setting(1e-3, "luminance, white = 1, below which the sensor sees nothing", above=0)
+    # Of a first-order low pass that falls with the light, as in a real sensor (Hu et al. 2021).
+    bandwidth: float = setting(0.0, "low pass of a pixel at white; less in the dark; 0: none", unit="Hz", least=0)
 
 
 class EventCamera:

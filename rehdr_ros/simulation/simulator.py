@@ -5,42 +5,28 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rehdr_ros.errors import InputError
 from rehdr_ros.events import Events
+from rehdr_ros.settings import Settings, setting
 from rehdr_ros.simulation.scene import Scene, load_radiance, make_scene
 from rehdr_ros.simulation.sensors import EventCamera, EventCameraConfig, FrameCamera
 
 
 @dataclass(frozen=True)
-class SimulationConfig:
-    """What to simulate. The same configuration gives the same recording.
+class SimulationConfig(Settings):
+    """What to simulate. The same configuration gives the same recording."""
 
-    scene: "procedural", or a `.hdr`/`.exr` file. seconds, fps: length, frame rate. clipped: share of the pixels, mean
-    over the recording, that the exposure lets clip. exposure: s, motion blur included. speed: image motion, about px/s.
-    renders: scene renderings a second from which events are interpolated.
-    """
-
-    scene: str = "procedural"
-    width: int = 346
-    height: int = 260
-    seconds: float = 3.0
-    fps: float = 20.0
-    seed: int = 0
-    clipped: float = 0.2
-    exposure: float = 0.004
-    speed: float = 60.0
-    renders: float = 400.0
-    jitter: float = 0.0
+    scene: str = setting("procedural", "procedural, or a .hdr panorama or .exr photograph")
+    width: int = setting(346, "of frames and events", unit="px", above=0)
+    height: int = setting(260, "of frames and events", unit="px", above=0)
+    seconds: float = setting(3.0, "length", unit="s", above=0)
+    fps: float = setting(20.0, "frame rate", unit="Hz", above=0)
+    seed: int = setting(0, "the same seed gives the same recording", least=0)
+    clipped: float = setting(0.2, "share of all pixels that the exposure lets clip", above=0, below=1)
+    exposure: float = setting(0.004, "exposure time, motion blur included", unit="s", above=0)
+    speed: float = setting(60.0, "how fast the image moves, about", unit="px/s", above=0)
+    renders: float = setting(400.0, "renderings, between which events are interpolated", unit="Hz", above=0)
+    jitter: float = setting(0.0, "irregularity of the frame intervals, 0 to 1", least=0, below=1)
     events: EventCameraConfig = field(default_factory=EventCameraConfig)
-
-    def __post_init__(self):
-        for name in ("width", "height", "seconds", "fps", "speed", "renders", "exposure"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} must be positive, not {getattr(self, name)}")
-        if not 0 < self.clipped < 1:
-            raise InputError(f"clipped must lie between 0 and 1, not {self.clipped}")
-        if not 0 <= self.jitter < 1:
-            raise InputError(f"jitter must lie in [0, 1), not {self.jitter}")
 
     @property
     def frames(self) -> int:

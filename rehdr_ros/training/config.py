@@ -1,81 +1,81 @@
 """What decides a training."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.network import RehdrConfig
 from rehdr_ros.network.checkpoint import make_config
 from rehdr_ros.network.contract import NetworkConfig
+from rehdr_ros.settings import Settings, setting
 from rehdr_ros.simulation.batch import Variety
 
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """One training: `steps` of `batch` sequences of `frames` frames of `size` px; by several processes, each so many.
-
-    reuse: how many batches are drawn of each that is simulated. minutes: end after so many, the learning rate's
-    schedule with them; 0: no limit.
-
-    network: of a new one, by its `architecture`, REHDR if it has none; start: a checkpoint to fine-tune from
-    instead. Scenes are simulated, with the `variety` and from the folder `radiance` of `.hdr`/`.exr` files besides
-    procedural ones; unless there are `recordings` to cut sequences from, linearised by `response`. precision: float32,
-    bfloat16 (autocast), or auto, what the device computes natively. perceptual: weight of the perceptual loss, which
-    needs `vgg`, a checkpoint of torchvision's VGG16. workers: processes that prepare batches (CPU only). Raises
-    InputError for what can't be.
-    """
+class TrainConfig(Settings):
+    """One training, on simulated scenes or on recordings; `network` is of a new one, by its `architecture`, REHDR if it
+    has none; `variety` of the simulations."""
 
     network: NetworkConfig = field(default_factory=RehdrConfig)
     variety: Variety = field(default_factory=Variety)
-    steps: int = 4000
-    minutes: float = 0.0
-    batch: int = 4
-    reuse: int = 1
-    frames: int = 12
-    size: int = 96
-    learning_rate: float = 5e-4
-    weight_decay: float = 1e-4
-    ema: float = 0.995
-    temporal: float = 0.3
-    uncertainty: float = 0.2
-    perceptual: float = 0.0
-    seed: int = 0
-    precision: str = "auto"
-    save_every: int = 100
-    radiance: str | None = None
-    recordings: tuple[str, ...] = ()
-    response: float | str = 2.2
-    start: str | None = None
-    vgg: str | None = None
-    device: str = "auto"
-    workers: int = 0
+    steps: int = setting(4000, "steps of the optimizer; where several processes train, each takes so many", least=1)
+    minutes: float = setting(0.0, "end after so many, the schedule of the learning rate too; 0: no limit", least=0)
+    batch: int = setting(4, "sequences of a step", least=1)
+    reuse: int = setting(1, "batches that are drawn of each that is simulated", least=1)
+    frames: int = setting(12, "frames of a sequence", least=1)
+    size: int = setting(96, "of the square frames", unit="px", least=1)
+    learning_rate: float = setting(5e-4, "at its highest", least=0, most=1)
+    weight_decay: float = setting(1e-4, "of AdamW", least=0, most=1)
+    ema: float = setting(0.995, "share of the averaged weights that a step keeps", least=0, most=1)
+    temporal: float = setting(0.3, "weight of the loss of consistency over time", least=0, most=1)
+    uncertainty: float = setting(0.2, "weight of the uncertainty's loss", least=0, most=1)
+    perceptual: float = setting(0.0, "weight of the perceptual loss, which needs vgg", least=0, most=1)
+    seed: int = setting(0, "of everything that is drawn", least=0)
+    precision: str = setting(
+        "auto",
+        "auto (what the device computes natively), float32 or bfloat16 (autocast)",
+        choices=("auto", "float32", "bfloat16"),
+    )
+    save_every: int = setting(100, "steps from save to save", least=1)
+    radiance: str | None = setting(None, "folder of .hdr and .exr scenes; without one all scenes are procedural")
+    recordings: tuple[str, ...] = setting(
+        (), "train on these, not on simulations: folders with LDR/, HDR/ and event/, bags with truth, folders of bags"
+    )
+    response: float | str = setting(2.2, "of the recordings' frames: a power, or a file that tabulates it")
+    start: str | None = setting(None, "checkpoint to fine-tune from, ours or the authors'")
+    vgg: str | None = setting(None, "file of torchvision's VGG16 weights, for the perceptual loss")
+    device: str = setting("auto", "auto, cpu, cuda or cuda:N")
+    workers: int = setting(0, "processes that prepare batches, on the CPU", least=0)
 
-    def __post_init__(self):
-        for name in ("steps", "batch", "frames", "size", "reuse", "save_every"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise InputError(f"{name}={value!r}: must be a positive integer")
-        for name in ("seed", "workers"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 0:
-                raise InputError(f"{name}={value!r}: must be an integer, not negative")
-        if not isinstance(self.minutes, (int, float)) or self.minutes < 0:
-            raise InputError(f"minutes={self.minutes!r}: must be a number, 0 for no limit")
-        for name in ("learning_rate", "weight_decay", "ema", "temporal", "uncertainty", "perceptual"):
-            value = getattr(self, name)
-            if not isinstance(value, (int, float)) or not 0 <= value <= 1:  # YAML reads 5e-4, without a point, as text
-                raise InputError(f"{name}={value!r}: must be a number between 0 and 1")
-        if self.precision not in ("auto", "float32", "bfloat16"):
-            raise InputError(f"precision={self.precision!r}: use auto, float32 or bfloat16")
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if self.perceptual and not self.vgg:
             raise InputError("perceptual needs vgg, the file of torchvision's VGG16 weights")
-        paths = self.recordings
-        object.__setattr__(self, "recordings", (paths,) if isinstance(paths, str) else tuple(paths))
 
     @classmethod
-    def from_dict(cls, values: dict) -> "TrainConfig":
-        """Raises TypeError or ValueError that names a wrong key or value."""
-        parts = {"network": make_config, "variety": Variety}
-        return cls(**{k: parts[k](**v) if k in parts else v for k, v in values.items()})
+    def from_dict(cls, values: Mapping[str, Any]) -> "TrainConfig":
+        network = {"network": make_config(**values["network"])} if "network" in values else {}
+        return super().from_dict({**values, **network})
+
+
+def read_config(path: str, options: dict, settings: Iterable[tuple[list[str], object]] = ()) -> TrainConfig:
+    """The file's keys; options, and then the settings of single keys, take their place. Raises InputError."""
+    try:
+        values = {**(yaml.safe_load(Path(path).read_text()) or {}), **options}
+        for (*parts, name), value in settings:
+            part = values
+            for key in parts:
+                part = part.setdefault(key, {})
+            part[name] = value
+        return TrainConfig.from_dict(values)
+    except InputError:
+        raise
+    except (TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 # Of the machine that trained, not of the training.

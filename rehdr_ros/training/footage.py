@@ -14,6 +14,7 @@ from rehdr_ros.events import Events, Frame, Packet, Receiver, voxel_grid
 from rehdr_ros.reconstruction.clipping import clipped_from
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.recordings import open_recording
+from rehdr_ros.settings import Settings, setting
 from rehdr_ros.training.export import checked, in_colour
 
 FRAME_TIMES = {"start": 0.0, "middle": 0.5}  # share of the exposure that has passed
@@ -23,17 +24,11 @@ _CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
-class Timing:
-    """When a frame was, one of FRAME_TIMES, and how much later than the light its events are stamped, s."""
+class Timing(Settings):
+    """When a frame was, and its events."""
 
-    frame_time: str = "middle"
-    latency: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.frame_time not in FRAME_TIMES:
-            raise InputError(f"frame_time={self.frame_time!r}: use one of {', '.join(FRAME_TIMES)}")
-        if not -1 < self.latency < 1:
-            raise InputError(f"a latency of {self.latency} s: less than a second")
+    frame_time: str = setting("middle", "when in its exposure a frame was: start or middle", choices=tuple(FRAME_TIMES))
+    event_latency: float = setting(0.0, "how much later than the light events are", unit="s", above=-1, below=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +70,7 @@ class Footage:
 
     def grids(self, bins: int, timing: Timing) -> Tensor:
         """Signed events between the frames' times, (T, bins, H, W) float32; zeros for the first."""
-        times = self.times_ns(timing) + round(timing.latency * 1e9)
+        times = self.times_ns(timing) + round(timing.event_latency * 1e9)
         ends = np.searchsorted(self.events.t, times, side="right")
         grids = torch.zeros(len(self), bins, *self.size)
         for k, ((first, last), (t0, t1)) in enumerate(zip(pairwise(ends), pairwise(times), strict=True), 1):

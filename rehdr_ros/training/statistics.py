@@ -48,9 +48,9 @@ def of_footage(footage: Footage, timing: Timing) -> dict[str, float]:
         return _fit(*changes, *(x.sum(1) for x in _by_polarity(grids)))
 
     intervals = same_polarity_intervals(footage.events)
-    return fit(timing.latency) | {
+    return fit(timing.event_latency) | {
         "exposure": float(np.median(footage.exposure)) if footage.exposure.all() else math.nan,
-        "latency": _best_latency(fit, timing.latency),
+        "latency": _best_latency(fit, timing.event_latency),
         "interval_0.1%": _quantile(intervals, 0.001),
         "interval_1%": _quantile(intervals, 0.01),
     }

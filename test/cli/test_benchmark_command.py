@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from rehdr_ros.cli.benchmark_node import _stream
+from rehdr_ros.cli.benchmarks.node import _stream
 from rehdr_ros.events import make_decoder
 from rehdr_ros.network import load_checkpoint
 from rehdr_ros.network.cost import layers

@@ -202,7 +202,7 @@ def test_what_has_no_statistics(rehdr, simulated_bag, tmp_path):
 
     assert_one_line(refused("--benchmark", "procedural"), "--reclip and --statistics go with --recordings")
     assert_one_line(refused("--recordings", simulated_bag, "--reclip", "0.3"), "not both")
-    assert_one_line(refused("--recordings", simulated_bag, "--sequences", 0), "--sequences 0")
+    assert_one_line(refused("--recordings", simulated_bag, "--sequences", 0), "--sequences: 0")
     nowhere = tmp_path / "nowhere.yaml"
     assert_one_line(refused("--recordings", simulated_bag, "--training", nowhere), nowhere)
     nowhere.write_text("frames: -1")
@@ -256,7 +256,7 @@ def test_what_is_not_there_is_named(rehdr, tiny_weights, tmp_path):
 
 def test_frames_are_of_16_pixels_at_least(rehdr, tiny_weights):
     outcome = rehdr("evaluate", "--benchmark", "procedural", "--size", 15, "--weights", tiny_weights)
-    assert_one_line(outcome, "--size 15")
+    assert_one_line(outcome, "--size: 15")
 
 
 def test_networks_of_one_name_or_of_other_bins_are_refused(rehdr, scenes, tiny_weights, other_weights):

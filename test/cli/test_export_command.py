@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from rehdr_ros.cli import export
+from rehdr_ros.cli.exports import onnx
 from rehdr_ros.network import Rehdr, RehdrConfig, save_checkpoint
 from rehdr_ros.recordings import read_exr
 from rehdr_ros.simulation import SimulationConfig
@@ -77,16 +77,16 @@ def test_weights_that_are_not_there_are_told(rehdr, tmp_path):
 
 @pytest.mark.parametrize("relative", [1e-3, float("nan")])
 def test_a_file_that_computes_something_else_is_removed(rehdr, weights, tmp_path, monkeypatch, relative):
-    monkeypatch.setattr(export, "export_onnx", lambda network, path, *_: path.write_bytes(b"wrong"))
-    monkeypatch.setattr(export, "difference", lambda *_: relative)
-    monkeypatch.setattr(export, "find_spec", str)
+    monkeypatch.setattr(onnx, "export_onnx", lambda network, path, *_: path.write_bytes(b"wrong"))
+    monkeypatch.setattr(onnx, "difference", lambda *_: relative)
+    monkeypatch.setattr(onnx, "find_spec", str)
     done = rehdr("export", weights, "-o", tmp_path / "net.onnx", "--size", "30x21")
     assert done.code == 1 and "onnxruntime differs from PyTorch" in done.err
     assert not (tmp_path / "net.onnx").exists()
 
 
 def test_without_onnxruntime_nothing_is_checked(rehdr, weights, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "export_onnx", lambda network, path, *_: path.write_bytes(b"unchecked"))
-    monkeypatch.setattr(export, "find_spec", lambda name: None)
+    monkeypatch.setattr(onnx, "export_onnx", lambda network, path, *_: path.write_bytes(b"unchecked"))
+    monkeypatch.setattr(onnx, "find_spec", lambda name: None)
     done = rehdr("export", weights, "-o", tmp_path / "net.onnx", "--size", "30x21")
     assert done.code == 0 and "not checked" in done.out and (tmp_path / "net.onnx").exists()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rehdr_ros.cli import plain_numpy
+from rehdr_ros.cli.benchmarks import plain_numpy
 from rehdr_ros.events import Events, make_decoder, make_encoder, voxel_grid
 from rehdr_ros.recordings import BagRecording
 

@@ -12,8 +12,8 @@ import numpy as np
 import OpenEXR
 import pytest
 
-from rehdr_ros.cli import reconstruct as command
-from rehdr_ros.cli.output_folder import claimed
+from rehdr_ros.cli.output_folder import exclusive_folder
+from rehdr_ros.cli.verbs import reconstruct as command
 from rehdr_ros.events import Events, make_encoder
 from rehdr_ros.network import Rehdr, RehdrConfig, save_checkpoint
 from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
@@ -381,7 +381,7 @@ def test_killed_while_frames_pass_again_nothing_is_lost(simulated_bag, reconstru
     shutil.rmtree(folder)
     interrupt(6)
     with monkeypatch.context() as patch:
-        patch.setattr(command, "selected", lambda *_, **__: 1 / 0)
+        patch.setattr(command, "selected_messages", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             reconstruct(simulated_bag)
     assert len(rows(folder)) == 6
@@ -400,7 +400,7 @@ def test_a_folder_with_something_else_is_left_alone(simulated_bag, rehdr, tmp_pa
 
 
 def test_two_runs_do_not_write_to_one_folder(simulated_bag, rehdr, tmp_path):
-    with claimed(tmp_path / "out"):
+    with exclusive_folder(tmp_path / "out"):
         outcome = rehdr("reconstruct", simulated_bag, "-o", tmp_path / "out")
     assert outcome.code == 2 and "another run writes to" in outcome.err
 

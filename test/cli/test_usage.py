@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rehdr_ros.cli import VERBS
-from rehdr_ros.cli.demo import _make_folder
+from rehdr_ros.cli.verbs.demo import _make_folder
 from rehdr_ros.recordings import BagRecording, BagWriter
 
 

@@ -73,7 +73,7 @@ def _rehdr(words: Words, interface: Interface) -> None:
 def options_of(verb: str) -> argparse.ArgumentParser:
     """What `rehdr VERB` takes."""
     parser = argparse.ArgumentParser(f"rehdr {verb}")
-    import_module(f"rehdr_ros.cli.{verb.replace('-', '_')}").add_arguments(parser)
+    import_module(f"rehdr_ros.cli.verbs.{verb.replace('-', '_')}").add_arguments(parser)
     return parser
 
 
@@ -290,13 +290,13 @@ def has_parameter(name: str) -> None:
 
 
 def launch_arguments(name: str) -> dict[str, str]:
-    return parameters_doc()["launch_arguments"](name)
+    return generated()["launch_arguments"](name)
 
 
 @cache
-def parameters_doc() -> dict:
-    """What is in tools/write_parameters_doc.py."""
-    return runpy.run_path(str(ROOT / "tools" / "write_parameters_doc.py"))
+def generated() -> dict:
+    """What is in tools/generate_parameters.py."""
+    return runpy.run_path(str(ROOT / "tools" / "generate_parameters.py"))
 
 
 def message_fields(kind: str) -> set[str]:

@@ -43,8 +43,8 @@ def test_events_belong_to_the_interval_that_ends_with_their_frame():
     [
         (Timing("start"), [0, 2, 2]),  # intervals end at 100, 140 and 190 ms
         (Timing("middle"), [0, 2, 3]),  # at 110, 150 and 200
-        (Timing("middle", latency=0.004), [0, 3, 2]),  # at 114, 154 and 204
-        (Timing("start", latency=-0.004), [0, 1, 3]),  # at 96, 136 and 186
+        (Timing("middle", event_latency=0.004), [0, 3, 2]),  # at 114, 154 and 204
+        (Timing("start", event_latency=-0.004), [0, 1, 3]),  # at 96, 136 and 186
     ],
 )
 def test_when_a_frame_was_and_how_late_events_come_is_told(timing, expected):
@@ -74,10 +74,10 @@ def test_other_pixels_have_no_place():
 
 
 def test_timings_that_are_none():
-    with pytest.raises(InputError, match="frame_time='end': use one of start, middle"):
+    with pytest.raises(InputError, match="frame_time='end': use start, middle"):
         Timing("end")
-    with pytest.raises(InputError, match="less than a second"):
-        Timing(latency=float("nan"))
+    with pytest.raises(InputError, match="event_latency=nan: must be more than -1 and less than 1"):
+        Timing(event_latency=float("nan"))
 
 
 def test_a_bag_is_read_as_it_is_exported(simulated_bag, tmp_path):

@@ -66,7 +66,7 @@ def test_the_latency_is_found_and_taken_off(latency):
     late = waves(latency)
     found = of_footage(late, Timing())
     assert latency < found["latency"] < latency + 0.0025
-    told = of_footage(late, Timing(latency=found["latency"]))
+    told = of_footage(late, Timing(event_latency=found["latency"]))
     assert told["latency"] == pytest.approx(found["latency"], abs=1e-9)
     assert told["r2"] > found["r2"]
 

@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from rehdr_ros.cli.arguments import size
-from rehdr_ros.cli.benchmark_network import make_network
-from rehdr_ros.cli.timing import Figures, duration
+from rehdr_ros.cli.arguments import number, size
+from rehdr_ros.cli.benchmarks.network import make_network
+from rehdr_ros.cli.benchmarks.timing import Figures, duration
 from rehdr_ros.events import Events, Packet, make_encoder
 from rehdr_ros.network import save_checkpoint
 from rehdr_ros.node.complaints import Complaints
@@ -35,7 +35,8 @@ Stream = list[tuple[Sample, list[Packet]]]  # by frame: it, and the packets that
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", default="rehdr_s", help="for node: a shipped name, a file, or rehdr_b, untrained")
     parser.add_argument("--size", type=size, default="346x260", help="for node: of frames and events, WIDTHxHEIGHT")
-    parser.add_argument("--rate", type=_rate, default=5.0, help="for node: Mevents/s; below it noise is added")
+    rate = number(least=0, most=1000)
+    parser.add_argument("--rate", type=rate, default=5.0, help="for node: Mevents/s; below it noise is added")
     parser.add_argument("--fps", type=float, default=30.0, help="for node: frames a second")
     parser.add_argument("--seconds", type=float, default=1.0, help="for node: length of the stream")
 
@@ -147,10 +148,3 @@ def _padded(events: Events, wanted: int, t0: int, t1: int, width: int, height: i
     noise = Events(times, rng.integers(0, width, count), rng.integers(0, height, count), rng.integers(0, 2, count))
     both = Events.concatenate([events, noise])
     return both[np.argsort(both.t, kind="stable")]
-
-
-def _rate(text: str) -> float:
-    rate = float(text)
-    if not 0 <= rate <= 1000:
-        raise argparse.ArgumentTypeError(f"{text} Mevents/s")
-    return rate

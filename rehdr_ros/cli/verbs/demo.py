@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from rehdr_ros.cli.comparison import comparison_picture
+from rehdr_ros.cli.config_options import add_options, option_values
 from rehdr_ros.cli.frame_results import UNCERTAINTY_HELP, require_products
 from rehdr_ros.cli.live_results import INFO_TOPIC, write_live_results
 from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
-from rehdr_ros.cli.reconstruct import reconstruct
+from rehdr_ros.cli.verbs.reconstruct import reconstruct
 from rehdr_ros.errors import Failure, InputError, require_ros, writing
 from rehdr_ros.products import NAMED, written
 from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
@@ -29,9 +30,8 @@ _MEASURES = ("mu_psnr", "mu_psnr_clipped", "mu_psnr_well_exposed", "clipped_log2
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", default="demo", help="folder for the results; replaced if it is there")
-    parser.add_argument("--seconds", type=float, default=4.0, help="length of the recording")
-    parser.add_argument("--fps", type=float, default=10.0, help="its frame rate")
-    parser.add_argument("--seed", type=int, default=7, help="of the scene")
+    add_options(parser, SimulationConfig, ("seconds", "fps", "seed"))
+    parser.set_defaults(seconds=4.0, fps=10.0, seed=7)
     parser.add_argument("--uncertainty", action="store_true", help=UNCERTAINTY_HELP)
     add_pipeline_options(parser)
 
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> None:
         require_products(products, HdrPipeline(config))
     _make_folder(output)
     print("1/4 simulating a scene whose lamps and windows clip", flush=True)
-    simulation = SimulationConfig(seconds=args.seconds, fps=args.fps, seed=args.seed)
+    simulation = SimulationConfig(**option_values(args, SimulationConfig))
     samples = progress(write_bag(simulation, output / "input"), "simulating", simulation.frames)
     events = sum(len(sample.events) for sample in samples)
 

@@ -9,12 +9,13 @@ from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
 
+from rehdr_ros.cli.arguments import number
 from rehdr_ros.cli.frame_results import UNCERTAINTY_HELP, require_products, row_of
 from rehdr_ros.cli.interruption import Interruption
-from rehdr_ros.cli.output_folder import claimed, identity
+from rehdr_ros.cli.output_folder import exclusive_folder, identity
 from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
-from rehdr_ros.cli.recording_options import add_recording_options, open_chosen, selected
+from rehdr_ros.cli.recording_options import add_recording_options, open_source, selected_messages
 from rehdr_ros.errors import InputError, writing
 from rehdr_ros.products import written
 from rehdr_ros.reconstruction import HdrFrame, HdrPipeline
@@ -45,34 +46,28 @@ _ABOUT_RADIANCE = {
 }
 
 
-class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    pass
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.epilog, parser.formatter_class = _EPILOG, _Formatter
+    parser.epilog = _EPILOG
     add_recording_options(parser)
     group = parser.add_argument_group("results")
     group.add_argument("-o", "--output", required=True, help="folder for the results")
     group.add_argument("--half", action="store_true", help="write 16-bit EXR files")
-    group.add_argument("--fps", type=float, help="of the videos, and of frames without stamps; the recording's, or 25")
+    rate = "of the videos, and of frames without stamps; the recording's, or 25"
+    group.add_argument("--fps", type=number(above=0), help=rate)
     group.add_argument("--hdr-video", action="store_true", help=f"write {HDR_VIDEO} too: HDR10 (HEVC, BT.2020, PQ)")
-    group.add_argument("--hdr-white", type=float, default=203.0, metavar="CD", help="cd/m2 of radiance 1.0 in there")
+    white = {"type": number(above=0), "default": 203.0, "metavar": "CD"}
+    group.add_argument("--hdr-white", **white, help="cd/m2 of radiance 1.0 in there")
     group.add_argument("--uncertainty", action="store_true", help=UNCERTAINTY_HELP)
     group.add_argument("--bag", action="store_true", help=f"write {BAG}/ too: a rosbag2 with the node's image topics")
     add_pipeline_options(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    for name in ("hdr_white", "fps"):
-        value = getattr(args, name)
-        if value is not None and not 0 < value < math.inf:
-            raise InputError(f"--{name.replace('_', '-')} must be positive and finite, not {value}")
     require_encoders(hdr=args.hdr_video)
-    recording, output = open_chosen(args, args.fps), Path(args.output)
+    recording, output = open_source(args, args.fps), Path(args.output)
     for note in recording.notes:
         print(f"note: {note}", flush=True)
-    with claimed(output), Interruption() as interruption:
+    with exclusive_folder(output), Interruption() as interruption:
         run_ = _Run(args, recording, output, interruption)
         run_.reconstruct()
         names = run_.make_videos_and_bag()
@@ -114,12 +109,12 @@ class _Run:
                 pictures = {product: frame.picture(product.attribute) for product in self._products}
                 row = row_of(frame.info, frame.stamp_ns, frame.info.event_fit, frame.info.durations)
                 results.write(pictures, row)
-                asked = self._interruption.asked
-                if asked or time.monotonic() - saved > _SECONDS_BETWEEN_SNAPSHOTS:
+                stops = self._interruption.requested
+                if stops or time.monotonic() - saved > _SECONDS_BETWEEN_SNAPSHOTS:
                     results.flush()
                     self._save(pipeline.snapshot)
                     saved = time.monotonic()
-                if asked:
+                if stops:
                     raise KeyboardInterrupt(f"interrupted after {results.count} frames; the same command goes on there")
             self.frames = results.count
         summary = self._summary(pipeline)
@@ -132,18 +127,18 @@ class _Run:
         """Write those that are asked for; returns what is in the folder."""
         args, output = self._args, self._output
         fps = args.fps or _frame_rate(output)
-        made = {VIDEO: write_video(output, fps)}
+        documents = {VIDEO: write_video(output, fps)}
         if args.hdr_video:
-            made[HDR_VIDEO] = write_hdr_video(output, fps, args.hdr_white)
+            documents[HDR_VIDEO] = write_hdr_video(output, fps, args.hdr_white)
         if args.bag:
             frame_id = next(iter(self._recording.frames())).frame_id
-            made[BAG] = write_bag(output, self._products, frame_id, self._recording.camera_info())
-        for name, steps in made.items():
+            documents[BAG] = write_bag(output, self._products, frame_id, self._recording.camera_info())
+        for name, steps in documents.items():
             for _ in progress(steps, f"writing {name}"):
-                if self._interruption.asked:
+                if self._interruption.requested:
                     raise KeyboardInterrupt(f"interrupted while writing {name}; the same command goes on there")
         self._unfinished.unlink()
-        return [*(f"{product.name}/" for product in self._products), *made, TABLE, SUMMARY]
+        return [*(f"{product.name}/" for product in self._products), *documents, TABLE, SUMMARY]
 
     def _pipeline(self, snapshot: Snapshot | None) -> tuple[HdrPipeline, int]:
         """And how many frames are done."""
@@ -160,8 +155,9 @@ class _Run:
         return pipeline, snapshot.frames
 
     def _messages(self, pipeline: HdrPipeline) -> Iterator:
-        for message in selected(self._args, self._recording, cameras=self._config.registration == "camera_info"):
-            if self._interruption.asked and pipeline.passing:
+        cameras = self._config.registration == "camera_info"
+        for message in selected_messages(self._args, self._recording, cameras):
+            if self._interruption.requested and pipeline.passing:
                 raise KeyboardInterrupt("interrupted before the first new frame; the same command goes on")
             yield message
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from rehdr_ros.cli.arguments import size
-from rehdr_ros.cli.timing import Figures, pair, seconds
+from rehdr_ros.cli.benchmarks.timing import Figures, pair, seconds
 from rehdr_ros.network import Network, Rehdr, RehdrConfig, Stream, load_checkpoint
 from rehdr_ros.network.checkpoint import SHIPPED
 from rehdr_ros.network.cost import layers
@@ -72,10 +72,10 @@ def make_network(name: str) -> Rehdr:
     if (SHIPPED / f"{name}.safetensors").exists():
         return load_checkpoint(name)
     torch.manual_seed(0)
-    made = Rehdr(_CONFIGURATIONS[name]).eval().requires_grad_(False)
-    for parameter in made.body.prediction.parameters():
+    untrained = Rehdr(_CONFIGURATIONS[name]).eval().requires_grad_(False)
+    for parameter in untrained.body.prediction.parameters():
         torch.nn.init.normal_(parameter, std=0.01)  # or its features would not show
-    return made
+    return untrained
 
 
 class _Stream:

@@ -8,34 +8,28 @@ from typing import Any
 
 import numpy as np
 
+from rehdr_ros.cli.arguments import number
 from rehdr_ros.cli.progress import progress
+from rehdr_ros.cli.recording_options import add_source_options, open_source
 from rehdr_ros.errors import InputError
-from rehdr_ros.recordings import BagRecording, RawRecording, RealHdrRecording, Recording, open_recording
+from rehdr_ros.recordings import BagRecording, RawRecording, RealHdrRecording, Recording
 from rehdr_ros.recordings.event_stream import EventStream
-from rehdr_ros.recordings.timestamps import UNITS
 
 _BARS = "▁▂▃▄▅▆▇█"
 _COLUMNS = 60
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("input", help="a bag, .aedat4, Prophesee .raw or a RealHDR folder: docs/recordings.md")
-    parser.add_argument("--events", metavar="TOPIC", help="only this events topic")
-    parser.add_argument("--image", metavar="TOPIC", help="only this image topic")
-    parser.add_argument("--frames", metavar="FOLDER", help="the images beside a .raw file")
-    parser.add_argument("--timestamps", metavar="FILE", help="when they were taken; found in or beside their folder")
-    parser.add_argument("--timestamps-unit", choices=tuple(UNITS), help="deduced from the frame rate if not given")
+    add_source_options(parser)
     parser.add_argument("--fps", type=float, help="frame rate of frames without timestamps")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--frame-clock", default="host", choices=("host", "sensor"), help="that stamps the frames")
-    parser.add_argument("--hot-pixel-threshold", type=float, default=5.0, help="rate against the neighbours'")
+    threshold = number(above=1)
+    parser.add_argument("--hot-pixel-threshold", type=threshold, default=5.0, help="rate against the neighbours'")
 
 
 def run(args: argparse.Namespace) -> None:
-    if not args.hot_pixel_threshold > 1:
-        raise InputError(f"--hot-pixel-threshold must be more than 1, not {args.hot_pixel_threshold}")
-    beside = {name: getattr(args, name) for name in ("frames", "timestamps", "timestamps_unit", "fps")}
-    recording = open_recording(args.input, args.events, args.image, **beside)
+    recording = open_source(args, args.fps)
     if isinstance(recording, BagRecording):
         topics = [args.events] if args.events else recording.events_topics
         events = {t: _events(BagRecording(args.input, t), args, t, recording.topics[t].count) for t in topics}

@@ -12,51 +12,36 @@ import numpy as np
 from rehdr_ros.alignment import Collected, TimeOffset, collect_pairs, estimate_time_offset
 from rehdr_ros.alignment.overlay import before_after, curve
 from rehdr_ros.alignment.windows import windows
+from rehdr_ros.cli.arguments import number
 from rehdr_ros.cli.comparison import grid_picture
-from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
+from rehdr_ros.cli.pipeline_options import ALIGNMENT, add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
-from rehdr_ros.cli.recording_options import add_recording_options, open_chosen, selected
-from rehdr_ros.errors import InputError, writing
+from rehdr_ros.cli.recording_options import add_recording_options, open_source, selected_messages
+from rehdr_ros.errors import writing
 from rehdr_ros.reconstruction import PipelineConfig
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.synchronizer import STAMPS
 from rehdr_ros.reconstruction.voxel_input import registration_of
 from rehdr_ros.recordings import write_png
 
-SETTINGS = (
-    "registration",
-    "event_roi",
-    "homography",
-    "hot_pixel_threshold",
-    "response",
-    "white_level",
-    "frame_clock",
-    "event_time_offset",
-    "stamp_is",
-    "max_frame_gap",
-)
 _SHOWN = 3  # pairs of frames in the picture
-_LONGEST_RANGE = 10.0  # s
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_recording_options(parser)
-    group = parser.add_argument_group("search")
-    group.add_argument("--range", type=float, default=0.1, metavar="S", help="on both sides of event_time_offset")
-    group.add_argument("--exposure", type=float, metavar="S", help="exposure time; as the recording tells if not given")
-    group.add_argument("--pairs", type=int, default=40, metavar="N", help="most pairs of frames, spread over it all")
-    group.add_argument("-o", "--output", metavar="FOLDER", help="for curve.csv, curve.png and before_after.png")
-    group.add_argument("--json", action="store_true", help="print one JSON object")
-    add_pipeline_options(parser, SETTINGS)
+    add = parser.add_argument_group("search").add_argument
+    reach, exposure = number(above=0, most=10), number(least=0, below=10)
+    add("--range", type=reach, default=0.1, metavar="S", help="on both sides of event_time_offset, s")
+    add("--exposure", type=exposure, metavar="S", help="exposure time; as the recording tells if not given")
+    add("--pairs", type=number(int, least=1), default=40, metavar="N", help="most pairs of frames, spread over it all")
+    add("-o", "--output", metavar="FOLDER", help="for curve.csv, curve.png and before_after.png")
+    add("--json", action="store_true", help="print one JSON object")
+    add_pipeline_options(parser, ALIGNMENT)
 
 
 def run(args: argparse.Namespace) -> None:
-    if not 0 < args.range <= _LONGEST_RANGE:
-        raise InputError(f"--range {args.range}: more than 0 and at most {_LONGEST_RANGE:g} s")
-    if args.pairs < 1 or not 0 <= (args.exposure or 0) < 10:
-        raise InputError("--pairs is at least 1, --exposure from 0 to 10 s")
-    config, recording = pipeline_config(args), open_chosen(args)
-    messages = selected(args, recording, cameras=config.registration == "camera_info")
+    config, recording = pipeline_config(args), open_source(args)
+    messages = selected_messages(args, recording, cameras=config.registration == "camera_info")
     messages = progress(messages, "reading", unit="message")
     collected = collect_pairs(messages, recording.event_size, config, args.range, args.exposure, args.pairs)
     present = config.event_time_offset
@@ -109,7 +94,7 @@ def _write(
     chosen = {pairs[k].index for k in np.linspace(0, len(pairs) - 1, min(_SHOWN, len(pairs))).astype(int)}
     offsets = found.present, found.offset
     reach, gap = round((max(map(abs, offsets)) + config.max_frame_gap) * 1e9), round(config.max_frame_gap * 1e9)
-    messages = progress(selected(args, recording, cameras=False), "reading for the picture", unit="message")
+    messages = progress(selected_messages(args, recording, cameras=False), "reading for the picture", unit="message")
     response, rows = Response(config.response, config.white_level), []
     for window in windows(messages, recording.event_size, config.frame_clock, chosen.__contains__, (reach, reach), gap):
         image = window.second.image

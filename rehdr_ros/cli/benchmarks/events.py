@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rehdr_ros.cli import plain_numpy
-from rehdr_ros.cli.timing import Figures, pair
+from rehdr_ros.cli.benchmarks import plain_numpy
+from rehdr_ros.cli.benchmarks.timing import Figures, pair
 from rehdr_ros.events import Events, Packet, Registration, make_decoder, make_encoder, voxel_grid
 from rehdr_ros.recordings import BagRecording
 

@@ -7,14 +7,14 @@ import platform
 
 import torch
 
-from rehdr_ros.cli import benchmark_events, benchmark_network, benchmark_node
+from rehdr_ros.cli.benchmarks import events, network, node
 from rehdr_ros.reconstruction.reconstructor import pick_device
 
 _BENCHMARKS = {
-    "events": benchmark_events.events,
-    "voxels": benchmark_events.voxels,
-    "network": benchmark_network.network,
-    "node": benchmark_node.node,
+    "events": events.events,
+    "voxels": events.voxels,
+    "network": network.network,
+    "node": node.node,
 }
 
 
@@ -23,9 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--repeat", type=int, default=7, help="measurements, of which the median counts")
     parser.add_argument("--device", default="auto", help="for network and node: auto, cpu, cuda or cuda:N")
-    benchmark_events.add_arguments(parser)
-    benchmark_network.add_arguments(parser)
-    benchmark_node.add_arguments(parser)
+    events.add_arguments(parser)
+    network.add_arguments(parser)
+    node.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> None:

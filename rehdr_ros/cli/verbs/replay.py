@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from rehdr_ros.cli.arguments import number
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.errors import InputError, require_ros
 from rehdr_ros.recordings import BagRecording
@@ -11,15 +12,13 @@ from rehdr_ros.recordings import BagRecording
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bag", help="rosbag2 (folder, .mcap, .db3)")
     parser.add_argument("--topics", nargs="+", metavar="TOPIC", help="publish only these")
-    parser.add_argument("--rate", type=float, default=1.0, help="speed: 2 is twice as fast")
+    parser.add_argument("--rate", type=number(above=0), default=1.0, help="speed: 2 is twice as fast")
     parser.add_argument("--loop", action="store_true", help="begin anew at the end")
     parser.add_argument("--clock", action="store_true", help="publish /clock")
     parser.add_argument("--wait", type=float, default=5.0, help="longest wait for subscribers, s")
 
 
 def run(args: argparse.Namespace) -> None:
-    if not args.rate > 0:
-        raise InputError(f"--rate must be positive, not {args.rate}")
     bag = BagRecording(args.bag)
     unknown = sorted(set(args.topics or ()) - set(bag.topics))
     if unknown:

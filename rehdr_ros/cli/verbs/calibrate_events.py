@@ -9,36 +9,33 @@ from typing import Any
 
 from rehdr_ros.alignment import TimeOffset, collect_pairs, estimate_time_offset
 from rehdr_ros.alignment.event_calibration import EventCalibration, calibrate_events
-from rehdr_ros.cli.calibrate_time import SETTINGS
-from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
+from rehdr_ros.cli.arguments import number
+from rehdr_ros.cli.pipeline_options import ALIGNMENT, add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
-from rehdr_ros.cli.recording_options import add_recording_options, open_chosen, selected
+from rehdr_ros.cli.recording_options import add_recording_options, open_source, selected_messages
 from rehdr_ros.errors import InputError
 from rehdr_ros.reconstruction import PipelineConfig
 
 _CLOCKS = 0.03  # s: no pixel is later; what is more is the clocks', and goes into event_time_offset
 _POOR = 0.25  # share of the change explained
-_LONGEST_RANGE = 10.0  # s
 _PAIRS = 40
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_recording_options(parser)
-    group = parser.add_argument_group("search")
-    group.add_argument("--range", type=float, default=0.1, metavar="S", help="of the clocks, around event_time_offset")
-    group.add_argument("-o", "--output", metavar="FILE", help="YAML of parameters for the node (params_file)")
-    group.add_argument("--json", action="store_true", help="print one JSON object")
-    add_pipeline_options(parser, SETTINGS)
+    add, reach = parser.add_argument_group("search").add_argument, number(above=0, most=10)
+    add("--range", type=reach, default=0.1, metavar="S", help="of the clocks, around event_time_offset")
+    add("-o", "--output", metavar="FILE", help="YAML of parameters for the node (params_file)")
+    add("--json", action="store_true", help="print one JSON object")
+    add_pipeline_options(parser, ALIGNMENT)
 
 
 def run(args: argparse.Namespace) -> None:
-    if not 0 < args.range <= _LONGEST_RANGE:
-        raise InputError(f"--range {args.range}: more than 0 and at most {_LONGEST_RANGE:g} s")
-    config, recording = pipeline_config(args), open_chosen(args)
+    config, recording = pipeline_config(args), open_source(args)
     cameras = config.registration == "camera_info"
 
     def messages():
-        return progress(selected(args, recording, cameras), "reading", unit="message")
+        return progress(selected_messages(args, recording, cameras), "reading", unit="message")
 
     clocks = _clocks(messages(), recording.event_size, config, args.range)
     if clocks is not None and clocks.sure and abs(clocks.offset - config.event_time_offset) > _CLOCKS:

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from rehdr_ros.cli.arguments import number
 from rehdr_ros.cli.pictures import write_pictures
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.real_recordings import add_real_recordings, compared_statistics, reclipped_recordings
@@ -28,14 +29,15 @@ from rehdr_ros.training.recorded import find_recordings
 from rehdr_ros.training.sequence import Sequence
 
 _BY_SEQUENCE = ("clipped_error_share", "structure_error_share", "structure_correlation_clipped")  # of recordings
+_EPILOG = """\
+One of three: --predicted and --truth; --benchmark, for networks on simulated sequences; --recordings, for
+networks on recordings with truth or, with --reclip, on any recordings; with --statistics it is not for networks,
+but for any recordings beside the simulations of a training.
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = (
-        "One of three: --predicted and --truth; --benchmark, for networks on simulated sequences; "
-        "--recordings, for networks on recordings with truth or, with --reclip, on any recordings; with --statistics "
-        "it is not for networks, but for any recordings beside the simulations of a training."
-    )
+    parser.epilog = _EPILOG
     add = parser.add_argument
     add("--predicted", metavar="DIR", help="folder that `rehdr reconstruct` wrote")
     add("--truth", metavar="BAG", help="bag with frames and the true HDR")
@@ -52,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "frames and events that `rehdr reconstruct` reads",
     )
     add("--weights", nargs="+", default=["rehdr_s"], help="networks for the latter two: shipped names or files")
-    add("--size", type=int, default=192, help="of the benchmark's square frames, px")
+    add("--size", type=number(int, least=16), default=192, help="of the benchmark's square frames, px")
     add("--disturbed", action="store_true", help="the benchmark also with hot pixels, lost packets, other thresholds")
     add("--pictures", metavar="DIR", help="write a picture, a video and EXR frames of every sequence")
     add("-o", "--output", help="JSON file for the measures; DIR/metrics.json if there is a DIR")
@@ -60,8 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    given = [name for name in ("predicted", "benchmark", "recordings") if getattr(args, name)]
-    if len(given) != 1 or bool(args.truth) != bool(args.predicted):
+    modes = [name for name in ("predicted", "benchmark", "recordings") if getattr(args, name)]
+    if len(modes) != 1 or bool(args.truth) != bool(args.predicted):
         raise InputError("give --predicted with --truth, or --benchmark, or --recordings")
     if (args.reclip or args.statistics) and not args.recordings or args.wrong_events and not args.reclip:
         raise InputError("--reclip and --statistics go with --recordings, and --wrong-events with --reclip")
@@ -75,12 +77,10 @@ def run(args: argparse.Namespace) -> None:
         _write(args.output or Path(args.predicted) / "metrics.json", scores)
         print(table(scores))
         return
-    if args.size < 16:
-        raise InputError(f"--size {args.size}: at least 16 px")
     networks = {Path(w).stem if Path(w).is_file() else w: load_checkpoint(w) for w in args.weights}
-    taken = [*BASELINES, CONSTANT_LIFT]
-    if len(networks) < len(args.weights) or networks.keys() & taken:
-        raise InputError(f"--weights: every network needs a name of its own, not one of {', '.join(taken)} either")
+    reserved = [*BASELINES, CONSTANT_LIFT]
+    if len(networks) < len(args.weights) or networks.keys() & reserved:
+        raise InputError(f"--weights: every network needs a name of its own, not one of {', '.join(reserved)} either")
     if args.reclip:
         _write(args.output, _evaluate_reclipped(args, networks))
     elif args.recordings:

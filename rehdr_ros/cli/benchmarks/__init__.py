@@ -1,0 +1,1 @@
+"""What `rehdr benchmark` measures."""

@@ -1,0 +1,43 @@
+"""rehdr export of weights: ONNX, checked against PyTorch."""
+
+import argparse
+from importlib.util import find_spec
+from pathlib import Path
+
+from rehdr_ros.cli.arguments import size
+from rehdr_ros.errors import Failure, InputError
+from rehdr_ros.network import load_checkpoint
+from rehdr_ros.network.engines.onnx import FRAMES, difference, export_onnx
+from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
+from rehdr_ros.reconstruction.response import Response
+
+_TOLERANCE = 1e-4  # relative, of what another runtime computes
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("of weights").add_argument
+    add("--size", type=size, metavar="WxH", help="of the frames, needed")
+    add("--response", help="of the camera: a power, or a file that tabulates it; 2.2 if not given")
+
+
+def export_weights(args: argparse.Namespace) -> None:
+    output = Path(args.output)
+    if args.size is None:
+        raise InputError("weights need the --size of the frames, for example 346x260")
+    if output.suffix != ".onnx":
+        raise InputError(f"-o {output}: of weights it must end in .onnx")
+    clipped_from = Response(2.2 if args.response is None else args.response)(CLIPPED_LEVEL / 255)
+    network = load_checkpoint(args.source)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    export_onnx(network, output, args.size, clipped_from)
+    print(f"{output}: {args.source} for frames of {args.size[0]}x{args.size[1]}, {output.stat().st_size / 1e6:.1f} MB")
+    if not find_spec("onnxruntime"):
+        print("not checked against PyTorch: onnxruntime is not installed")
+        return
+    relative = difference(output, network, clipped_from)
+    if not relative <= _TOLERANCE:
+        output.unlink()
+        raise Failure(
+            f"{output} removed: onnxruntime differs from PyTorch by {relative:.1e}, relative; allowed: {_TOLERANCE:.0e}"
+        )
+    print(f"checked: over {FRAMES} frames onnxruntime differs from PyTorch by {relative:.1e} at most, relative")

@@ -1,0 +1,1 @@
+"""What each verb takes and does: one file a verb, `add_arguments(parser)` and `run(args)`."""

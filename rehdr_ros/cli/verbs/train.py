@@ -1,0 +1,48 @@
+"""rehdr train: train a network as a configuration file says."""
+
+import argparse
+import os
+
+import yaml
+
+from rehdr_ros.cli.config_options import add_options
+from rehdr_ros.training.config import TrainConfig, read_config
+from rehdr_ros.training.loop import Trainer
+
+_EPILOG = """\
+Options stand for the keys of the same names in the file. Interrupted and started again, a training goes on from its
+last save, and ends as if it had not been interrupted.
+
+On several GPUs, each with batches of its own and the gradients averaged:
+  torchrun --standalone --nproc-per-node 2 --no-python rehdr train CONFIG -o OUTPUT
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = _EPILOG
+    parser.argument_default = argparse.SUPPRESS  # what isn't given is the file's
+    add = parser.add_argument
+    add("config", help="YAML file, e.g. config/train_rehdr_t.yaml")
+    add("-o", "--output", required=True, help="folder for checkpoints and the log; resumed if it has any")
+    add_options(parser, TrainConfig, ("radiance", "recordings", "start", "device"))
+    add(
+        "--set",
+        metavar="KEY=VALUE",
+        nargs="+",
+        type=_setting,
+        help="any other key, e.g. steps=100 network.base_channels=16",
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    options = {name: value for name, value in vars(args).items() if name not in ("verb", "config", "output", "set")}
+    Trainer(read_config(args.config, options, getattr(args, "set", ())), args.output).run()
+    if os.environ.get("RANK", "0") == "0":  # of torchrun's processes the first
+        print(f"weights in {args.output}/weights.safetensors")
+
+
+def _setting(text: str) -> tuple[list[str], object]:
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise argparse.ArgumentTypeError(f"{text!r}: give KEY=VALUE")
+    return key.split("."), yaml.safe_load(value)

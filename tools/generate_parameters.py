@@ -39,7 +39,7 @@ Copy [config/rehdr.yaml](../config/rehdr.yaml) and name the copy by `params_file
 by `parameters:='policy: all, event_timeout: 0.2'`. Those marked C change only while the node is unconfigured
 (`autostart` never), all others between two frames, while it runs. Those marked O are options of
 `rehdr reconstruct` and `rehdr demo`, too, spelt `--event-time-offset`. What to turn when:
-[tuning.md](tuning.md).
+[tuning.md](tuning.md#settings).
 """
 _TRAINING = """
 ## Keys of a training

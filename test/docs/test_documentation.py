@@ -13,7 +13,7 @@ from dataclasses import fields
 import pytest
 import yaml
 from checks import CHECKS, REMAPPED, accepts, check, generated, message_fields, options_of
-from documents import DOCUMENTS, OTHERS, ROOT, SHELL, anchors, blocks, commands, inline_code, links
+from documents import DOCUMENTS, OTHERS, ROOT, SHELL, anchors, blocks, commands, inline_code, links, prose
 
 from rehdr_ros.cli import VERBS
 from rehdr_ros.products import PRODUCTS
@@ -21,6 +21,7 @@ from rehdr_ros.training.config import TrainConfig
 
 each_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 DOCS = ROOT / "docs"
+WIDTH = 110
 OTHERS_SAY = (
     "externally-managed-environment",  # pip
     "numpy.core.multiarray failed to import",
@@ -32,6 +33,11 @@ OTHERS_SAY = (
 
 def where(path, line: int) -> str:
     return f"{path.relative_to(ROOT)}:{line}"
+
+
+def tables(path, head: str) -> str:
+    """The rows of all tables of a page whose first column has this head."""
+    return "".join(re.findall(rf"^\| {re.escape(head)} \|.*\n((?:\|.*\n)+)", path.read_text(), re.MULTILINE))
 
 
 @each_document
@@ -93,12 +99,31 @@ def test_every_link_leads_somewhere(path):
         assert not anchor or anchor in anchors(there), f"{where(path, line)}: {there.name} has no heading #{anchor}"
 
 
+@each_document
+def test_prose_is_narrow(path):
+    """Tables can't be broken; code is as wide as it is."""
+    for line, text in prose(path):
+        assert len(text) <= WIDTH or text.startswith("|"), where(path, line)
+
+
+@each_document
+def test_files_in_the_text_exist(path):
+    for line, text in inline_code(path):
+        for name in re.findall(r"(?<![\w/.~-])(?:config|examples|launch|msg|rehdr_ros|test|tools)/[\w./*-]+", text):
+            assert list(ROOT.glob(name)), f"{where(path, line)}: {name} does not exist"
+
+
+def test_every_picture_is_in_a_page():
+    shown = {(path.parent / target).resolve() for path in DOCUMENTS for _, target in links(path)}
+    assert {path for path in DOCS.iterdir() if path.suffix != ".md"} <= shown
+
+
 def test_messages_that_are_explained_are_said_somewhere():
-    """`no events for ... frames` in a first column: the parts between the dots are in the code."""
+    """`no events for ... frames` in a column of symptoms: the parts between the dots are in the code."""
     sources = "\n".join(
         path.read_text() for path in [*(ROOT / "rehdr_ros").rglob("*.py"), *(ROOT / "tools").glob("*.py")]
     )
-    rows = re.findall(r"^\| ([^|]*`[^|]*) \|", (DOCS / "troubleshooting.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| ([^|]*`[^|]*) \|", tables(DOCS / "tuning.md", "symptom"), re.MULTILINE)
     said = [part.strip() for row in rows for text in re.findall("`([^`]+)`", row) for part in text.split("...")]
     assert len(said) > 20
     for part in filter(None, said):
@@ -108,7 +133,9 @@ def test_messages_that_are_explained_are_said_somewhere():
 
 
 def test_packages_import_only_what_the_architecture_lets_them():
-    table = re.findall(r"^\| `(\w+)` \|.*\| ([^|]*) \|$", (DOCS / "architecture.md").read_text(), re.MULTILINE)
+    table = re.findall(
+        r"^\| `(\w+)` \|.*\| ([^|]*) \|$", tables(DOCS / "architecture.md", "`rehdr_ros/`"), re.MULTILINE
+    )
     allowed = {name: set(re.findall(r"\w+", may)) for name, may in table}
     packages = {path.parent.name for path in (ROOT / "rehdr_ros").glob("*/__init__.py")}
     assert packages == set(allowed)
@@ -143,7 +170,7 @@ def test_parameters_are_what_the_code_says(path):
     assert (ROOT / path).read_text() == generated()["DOCUMENTS"][ROOT / path](), "run make parameters"
 
 
-@pytest.mark.parametrize("path", [ROOT / "README.md", DOCS / "messages.md"], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [ROOT / "README.md", DOCS / "node.md"], ids=lambda path: path.name)
 def test_tables_of_topics_are_what_the_node_has(path, interface):
     tables = {"in": interface.subscriptions, "out": interface.publishers, "service": interface.services}
     listed = set()
@@ -155,12 +182,12 @@ def test_tables_of_topics_are_what_the_node_has(path, interface):
             kinds = [kind.split("/")[-1] for kind in tables[direction][full]]
             assert "msg" not in rest or any(kind in rest for kind in kinds), (name, kinds)
     left_out = {"/parameter_events", "/rosout", "/rehdr_node/transition_event"}
-    if path.name == "messages.md":
+    if path.name == "node.md":
         assert {*interface.publishers, *interface.subscriptions} - left_out <= listed
 
 
 def test_the_enclaves_policy_is_what_the_node_has(interface):
-    (text,) = (block.text for block in blocks(DOCS / "security.md") if block.language == "xml")
+    (text,) = (block.text for block in blocks(DOCS / "node.md") if block.language == "xml")
     policy = ElementTree.fromstring(text)
 
     def names(path: str) -> set[str]:

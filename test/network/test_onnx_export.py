@@ -103,7 +103,7 @@ def test_the_file_says_what_it_is(exported):
 
 
 def test_the_convolutions_are_known_by_their_names(exported):
-    """TensorRT is told by these which layers may have 16 bits: docs/onnx.md."""
+    """TensorRT is told by these which layers may have 16 bits: docs/training.md."""
     for node in onnx.load(exported[1]).graph.node:
         named = node.name.startswith(("node_conv2d", "node_convolution", "node_Conv"))
         assert named == (node.op_type in ("Conv", "ConvTranspose")), node.name

@@ -1,4 +1,4 @@
-"""One step of a network as an ONNX file, and how far from PyTorch it computes: docs/onnx.md."""
+"""One step of a network as an ONNX file, and how far from PyTorch it computes: docs/training.md."""
 
 import json
 import logging

@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = runpy.run_path(str(ROOT / "tools" / "environments.py"))
 interpreter, ENVIRONMENTS = TOOLS["interpreter"], TOOLS["ENVIRONMENTS"]
+PYTHON = sys._base_executable  # noqa: SLF001 - Python has no other name for it
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -44,15 +45,15 @@ def test_the_first_version_that_is_here_is_taken(machine, place):
     shim(machine / "bin" / "python3.99")
     python = machine / place.format(VERSION)
     python.parent.mkdir(parents=True, exist_ok=True)
-    python.symlink_to(sys._base_executable)
+    python.symlink_to(PYTHON)
     found = interpreter(wanted(machine, "3.99", VERSION))
-    assert found and os.path.samefile(found, sys._base_executable)
+    assert found and os.path.samefile(found, PYTHON)
 
 
 def test_an_environment_that_is_there_keeps_its_python(machine):
     (machine / "venv" / "bin").mkdir(parents=True)
-    (machine / "venv" / "bin" / "python").symlink_to(sys._base_executable)
-    assert os.path.samefile(interpreter(wanted(machine, "3.99")), sys._base_executable)
+    (machine / "venv" / "bin" / "python").symlink_to(PYTHON)
+    assert os.path.samefile(interpreter(wanted(machine, "3.99")), PYTHON)
 
 
 @pytest.mark.parametrize("name", ["jazzy", "humble-libraries"])

@@ -281,7 +281,7 @@ def test_a_driver_is_a_component_whose_topics_the_node_takes(actions, tmp_path, 
     (node, container), context = actions(name, camera_name="eye", driver_params_file=str(mine))
     assert (node.node_package, node.node_executable) == ("rehdr_ros", "rehdr_node")
     assert container.node_package == "rclcpp_components"
-    (driver,) = container._ComposableNodeContainer__composable_node_descriptions
+    (driver,) = container._ComposableNodeContainer__composable_node_descriptions  # noqa: SLF001
 
     def text(substitutions):
         return launch.utilities.perform_substitutions(context, substitutions)

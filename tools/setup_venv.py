@@ -153,7 +153,7 @@ def make_environment(ros):
     remember({})  # it is ours, even where this ends too early
     system = [] if ros in (PYPI, NO_ROS) else ["--system-site-packages"]
     # The base interpreter: an unfinished .venv may be the one that runs this.
-    run([sys._base_executable, "-m", "venv", *system, VENV])
+    run([sys._base_executable, "-m", "venv", *system, VENV])  # noqa: SLF001
 
 
 def install_packages(ros, torch_index, done):

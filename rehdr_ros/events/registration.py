@@ -65,9 +65,10 @@ class Registration:
         reached[nearest[nearest >= 0]] = True
         self._empty = np.flatnonzero(~reached).astype(np.int32)
         self._sources = _nearest(backward, forward, frame_size, event_size, self._empty)  # event pixels
-        self._index(nearest)
+        self.index(nearest)
 
-    def _index(self, nearest: np.ndarray) -> None:
+    def index(self, nearest: np.ndarray) -> None:
+        """Set the table and what depends on it; nearest: by event pixel the frame's, int32, -1 where none is."""
         self.table = sealed(np.append(np.int32(-1), nearest))
         hits = np.bincount(nearest[nearest >= 0], minlength=self.frame_size[0] * self.frame_size[1])
         shared = np.flatnonzero(hits > 1).astype(np.int32)
@@ -132,7 +133,7 @@ class Registration:
     def without(self, masked: np.ndarray) -> Registration:
         """The same without the event pixels that are True in `masked`, bool (height, width)."""
         other = copy(self)
-        other._index(np.where(masked.ravel(), np.int32(-1), self.table[1:]))
+        other.index(np.where(masked.ravel(), np.int32(-1), self.table[1:]))
         return other
 
     def complete(self, grid: np.ndarray) -> None:

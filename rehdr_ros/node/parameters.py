@@ -117,7 +117,7 @@ def unknown(node: Node) -> dict[str, str]:
     """
     overrides = (f"{QOS_OVERRIDES}.{name}" for name in node.get_parameters_by_prefix(QOS_OVERRIDES))
     known = [*(f.name for f in fields(Parameters)), "use_sim_time", *overrides]
-    given = node._parameter_overrides  # rclpy shows them nowhere else
+    given = node._parameter_overrides  # noqa: SLF001 - rclpy shows them nowhere else
     return {name: "".join(get_close_matches(name, known, 1)) for name in given if not node.has_parameter(name)}
 
 

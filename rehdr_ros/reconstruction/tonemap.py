@@ -75,7 +75,7 @@ class ToneMapper:
     @torch.inference_mode()
     def __call__(self, radiance: Tensor, stamp_ns: int) -> ToneMapped:
         """radiance: (H, W, 3) float32 >= 0 at the time stamp_ns, on any device. Compiled code on the CPU."""
-        return (self._by_kernels if radiance.device.type == "cpu" else self._by_torch)(radiance, stamp_ns)
+        return (self._by_kernels if radiance.device.type == "cpu" else self.by_torch)(radiance, stamp_ns)
 
     def _by_kernels(self, radiance: Tensor, stamp_ns: int) -> ToneMapped:
         pixels = sealed(radiance.numpy()).reshape(-1, 3)
@@ -94,7 +94,8 @@ class ToneMapper:
                 clipped = tonemap_kernels.reinhard(pixels, key, peak, _GAMMA_LEVELS, out)
         return ToneMapped(out.reshape(radiance.shape), clipped / len(out))
 
-    def _by_torch(self, radiance: Tensor, stamp_ns: int) -> ToneMapped:
+    def by_torch(self, radiance: Tensor, stamp_ns: int) -> ToneMapped:
+        """What a call does, on any device; on a CPU there are quicker kernels."""
         if self.operator == "gamma":
             display = radiance.clamp(0, 1) ** (1 / _GAMMA)
         else:

@@ -10,8 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rehdr_ros.luminance import BT709
-from rehdr_ros.simulation.motion import Wander
-from rehdr_ros.simulation.scene import matrices, rotation
+from rehdr_ros.simulation.motion import LookingAround, Sliding
 
 TEXTURE = (512, 1024)  # height and width of every background
 _PATCH = 64  # px, of a thing in the foreground
@@ -36,40 +35,25 @@ class Flicker:
 
 
 class PanoramaCamera:
-    """Looks around inside a panorama. focal: px; speed: image motion, about px/s; size: px of the square view."""
+    """Looks around inside a panorama. focal: px; speed: image motion, about px/s; size: px of the square view.
+
+    rays: view pixels (x, y, 1) -> directions in the camera's frame, (3, 3).
+    """
 
     def __init__(self, rng: np.random.Generator, size: int, focal: float, speed: float):
-        rate = speed / focal
-        self._start, self._turn = rng.uniform(0, 2 * np.pi), rate * rng.choice((-0.6, 0.6))
-        self._yaw = Wander(rng, 0.5, 4 * 0.5 / rate)
-        self._pitch = Wander(rng, 0.6, 4 * 0.6 / rate)
-        self._roll = Wander(rng, 0.2, 4.0)
+        self.orientation = LookingAround(rng, speed / focal)
         centre = (size - 1) / 2
-        self._rays = np.array([[1 / focal, 0, -centre / focal], [0, 1 / focal, -centre / focal], [0, 0, 1]])
+        self.rays = np.array([[1 / focal, 0, -centre / focal], [0, 1 / focal, -centre / focal], [0, 0, 1]])
 
     def __call__(self, seconds: np.ndarray) -> np.ndarray:
         """View pixels (x, y, 1) -> directions, (..., 3, 3)."""
-        yaw = self._start + self._turn * seconds + self._yaw(seconds)
-        return rotation(yaw, self._pitch(seconds), self._roll(seconds)) @ self._rays
+        return self.orientation(seconds) @ self.rays
 
 
-class PlanarCamera:
-    """Slides, turns and zooms over a flat texture of height x width. scale: texture px a view px; `bounds`: how far
-    its centre goes from the texture's, in texture px."""
-
-    def __init__(self, rng, size: int, shape: tuple[int, int], scale: float, speed: float, bounds: tuple[float, float]):
-        self._size, self._shape, self._scale = size, shape, scale
-        self._y, self._x = (Wander(rng, b, 4 * b / (scale * speed)) for b in bounds)
-        self._angle, self._zoom = Wander(rng, 0.15, 4.0), Wander(rng, 0.12, 5.0)
-
-    def __call__(self, seconds: np.ndarray) -> np.ndarray:
-        """View pixels (x, y, 1) -> texture pixels, (..., 3, 3)."""
-        angle, scale = self._angle(seconds), self._scale * np.exp(self._zoom(seconds))
-        c, s, middle = scale * np.cos(angle), scale * np.sin(angle), (self._size - 1) / 2
-        x = (self._shape[1] - 1) / 2 + self._x(seconds)
-        y = (self._shape[0] - 1) / 2 + self._y(seconds)
-        zero, one = np.zeros_like(c), np.ones_like(c)
-        return matrices([[c, -s, x - c * middle + s * middle], [s, c, y - s * middle - c * middle], [zero, zero, one]])
+def _sliding(rng, size: int, shape: tuple[int, int], scale: float, speed: float, bounds: list[float]) -> Sliding:
+    """Over a texture of height x width; size: px of the square view; bounds: (y, x), in texture px."""
+    height, width = shape
+    return Sliding(rng, scale, speed, bounds[::-1], ((size - 1) / 2,) * 2, ((width - 1) / 2, (height - 1) / 2))
 
 
 class BatchScene:
@@ -77,6 +61,7 @@ class BatchScene:
 
     backgrounds: one a scene, panoramas first. things: how many patches move in front of each. speed, scale: (N,), image
     motion in px/s and the view's pixels in the texture's; 1.0 = a panorama's or canvas's own resolution.
+    texture: (N, 3, 512, 1026), of the backgrounds; cameras and light: one a scene; things: each has one a scene.
     """
 
     def __init__(
@@ -91,20 +76,20 @@ class BatchScene:
     ):
         self._size, self._device = size, device
         self._panoramas = sum(b.is_panorama for b in backgrounds)
-        self._texture = torch.stack([_with_seam(b) for b in backgrounds]).permute(0, 3, 1, 2).contiguous()
-        self._grey = luminance_of(self._texture)
+        self.texture = torch.stack([_with_seam(b) for b in backgrounds]).permute(0, 3, 1, 2).contiguous()
+        self._grey = luminance_of(self.texture)
         y, x = torch.meshgrid(*(torch.arange(size, device=device, dtype=torch.float32),) * 2, indexing="ij")
         self._pixels = torch.stack((x, y, torch.ones_like(x)), -1).view(-1, 3)
-        self._cameras, self._light = [], []
+        self.cameras, self.light = [], []
         for background, v, s in zip(backgrounds, speed, scale, strict=True):
             if background.is_panorama:
-                self._cameras.append(PanoramaCamera(rng, size, TEXTURE[1] / (2 * np.pi) / s, v))
+                self.cameras.append(PanoramaCamera(rng, size, TEXTURE[1] / (2 * np.pi) / s, v))
             else:
                 bounds = [max(1.0, (n - s * size) / 2 * 0.9) for n in TEXTURE]
-                self._cameras.append(PlanarCamera(rng, size, TEXTURE, s, v, bounds))
-            self._light.append(Flicker(rng, rng.choice((0.0, rng.uniform(0, 0.3)), p=(0.8, 0.2))))
+                self.cameras.append(_sliding(rng, size, TEXTURE, s, v, bounds))
+            self.light.append(Flicker(rng, rng.choice((0.0, rng.uniform(0, 0.3)), p=(0.8, 0.2))))
         self._foreseen: dict[bytes, list[tuple[Tensor, Tensor]]] = {}
-        self._things = [_Things(backgrounds, size, speed, rng, device) for _ in range(things)]
+        self.things = [_Things(backgrounds, size, speed, rng, device) for _ in range(things)]
 
     def foresee(self, seconds: np.ndarray) -> None:
         """Find the poses and the light of many times, (K, N), together: a GPU would wait for each."""
@@ -112,7 +97,7 @@ class BatchScene:
 
     def render(self, seconds: np.ndarray) -> Tensor:
         """seconds: (N,). Returns linear radiance (N, 3, H, W) float32."""
-        return self._compose(self._texture, "colour", seconds)
+        return self._compose(self.texture, "colour", seconds)
 
     def luminance(self, seconds: np.ndarray) -> Tensor:
         """The luminance of `render`, (N, 1, H, W), for a third of its work."""
@@ -120,8 +105,8 @@ class BatchScene:
 
     def _compose(self, texture: Tensor, kind: str, seconds: np.ndarray) -> Tensor:
         (poses, brightness), *others = self._foreseen.get(seconds.tobytes()) or self._poses(seconds[None])[0]
-        view = self._sample(texture, self._pixels @ poses)
-        for things, (thing_poses, light) in zip(self._things, others, strict=True):
+        view = self.sample(texture, self._pixels @ poses)
+        for things, (thing_poses, light) in zip(self.things, others, strict=True):
             places = (self._pixels @ thing_poses).view(-1, self._size, self._size, 3)[..., :2]
             layer = F.grid_sample(things.patches[kind], _normalised(places, _PATCH, _PATCH), align_corners=True)
             view = view * (1 - layer[:, -1:]) + light * layer[:, :-1]
@@ -134,11 +119,12 @@ class BatchScene:
             values = np.stack([f(t) for f, t in zip(functions, seconds.T, strict=True)], 1)
             return torch.from_numpy(values.astype(np.float32)).to(self._device)
 
-        moving = [(self._cameras, self._light), *((things.cameras, things.flicker) for things in self._things)]
+        moving = [(self.cameras, self.light), *((things.cameras, things.flicker) for things in self.things)]
         layers = [(uploaded(a).transpose(-1, -2), uploaded(b)[..., None, None, None]) for a, b in moving]
         return [[(poses[k], light[k]) for poses, light in layers] for k in range(len(seconds))]
 
-    def _sample(self, texture: Tensor, places: Tensor) -> Tensor:
+    def sample(self, texture: Tensor, places: Tensor) -> Tensor:
+        """Of a texture like `texture`; places: (N, H * W, 3), directions in panoramas, else texture px (x, y, 1)."""
         height, width = TEXTURE
         rays, flat = places[: self._panoramas], places[self._panoramas :]
         longitude = torch.atan2(rays[..., 0], rays[..., 2])
@@ -165,7 +151,7 @@ class _Things:
             patches.append(torch.cat((texture * alpha, alpha), 2))
             extent = size * rng.uniform(0.15, 0.6)
             self.cameras.append(
-                PlanarCamera(
+                _sliding(
                     rng,
                     size,
                     (_PATCH, _PATCH),

@@ -61,7 +61,7 @@ class EventCamera:
         shape = (height, width)
         self._config, self._rng = config, rng
         spread = 1 + config.mismatch * rng.standard_normal((2, *shape))
-        self._thresholds = (config.contrast * np.clip(spread, 0.4, 2.5)).astype(np.float32)
+        self.thresholds = (config.contrast * np.clip(spread, 0.4, 2.5)).astype(np.float32)
         self._hot = np.argwhere(rng.random(shape) < config.hot_pixels)
         self._log = self._reference = self._blind_until = None
         self._t = 0
@@ -80,10 +80,10 @@ class EventCamera:
             log = self._log + (1 - np.exp(-corner * np.float32((t_ns - self._t) * 1e-9))) * (log - self._log)
         refractory = int(self._config.refractory_us * 1000)
         # Room for the worst case: each pixel's whole change in steps of its smallest threshold.
-        steps = np.abs(log - self._log) / self._thresholds.min() + 2
+        steps = np.abs(log - self._log) / self.thresholds.min() + 2
         t, x, y, p = (np.empty(int(steps.sum()), d) for d in (np.int64, np.uint16, np.uint16, np.uint8))
         count = _generate(
-            self._log, log, self._reference, self._blind_until, self._thresholds,
+            self._log, log, self._reference, self._blind_until, self.thresholds,
             self._t, t_ns, refractory, t, x, y, p,
         )  # fmt: skip
         signal = (t[:count], x[:count], y[:count], p[:count])

@@ -50,14 +50,14 @@ class Trainer:
             self._folder.mkdir(parents=True, exist_ok=True)
         self.network = network.requires_grad_(True).train().to(self._device, memory_format=torch.channels_last)
         self._average = {name: p.detach().clone() for name, p in self.network.state_dict().items()}
-        self._optimizer = torch.optim.AdamW(
+        self.optimizer = torch.optim.AdamW(
             self.network.parameters(),
             config.learning_rate,
             betas=(0.9, 0.99),
             weight_decay=config.weight_decay,
             **({"fused": True} if self._device.type == "cuda" else {}),
         )
-        self._step, self._passed = 0, 0.0
+        self.step, self._passed = 0, 0.0
         self._resume()
         vgg = PerceptualLoss(config.vgg).to(self._device) if config.perceptual else None
         self._loss: nn.Module = Unrolled(self.network, config.temporal, config.uncertainty, config.perceptual, vgg)
@@ -70,28 +70,27 @@ class Trainer:
     def run(self) -> None:
         """Train to the end, saving every `save_every` steps; or for `minutes`, whatever comes first."""
         config = self._config
-        first, last = self._step * self._processes + self._rank, config.steps * self._processes
-        batches = stream(self._batches(), range(first, last, self._processes), self._workers())
+        first, last = self.step * self._processes + self._rank, config.steps * self._processes
+        batches = stream(self.batches(), range(first, last, self._processes), self._workers())
         validation, losses, started = None, [], time.monotonic()
         progress = tqdm(
             batches,
-            initial=self._step,
+            initial=self.step,
             total=config.steps,
             mininterval=2,
             unit="step",
             disable=True if self._rank else None,
         )
         for batch in progress:
-            losses.append(self._train_step(batch))
-            self._step += 1
+            losses.append(self.train_step(batch))
             self._passed = self._share_of_the_minutes(time.monotonic() - started)
-            last = self._step == config.steps or self._passed >= 1
-            if self._step % config.save_every == 0 or last:
+            last = self.step == config.steps or self._passed >= 1
+            if self.step % config.save_every == 0 or last:
                 if self._rank == 0:
-                    self._save()
-                    validation = validation or [self._batches(True)[i] for i in range(_VALIDATION_BATCHES)]
+                    self.save()
+                    validation = validation or [self.batches(True)[i] for i in range(_VALIDATION_BATCHES)]
                     entry = {
-                        "step": self._step,
+                        "step": self.step,
                         "loss": torch.stack(losses).mean().item(),
                         "seconds": time.monotonic() - started,
                     }
@@ -121,9 +120,9 @@ class Trainer:
             raise InputError("workers: on a GPU scenes are simulated there, by the training itself; leave it at 0")
         return self._config.workers
 
-    def _batches(self, validation: bool = False) -> Batches:
-        """Of the training, or from a stream apart; recordings have no such stream, so that the validation sees other
-        cuts of them."""
+    def batches(self, validation: bool = False) -> Batches:
+        """By the number of the step. Those of the validation come from a stream apart; recordings have no such stream:
+        there they are other cuts."""
         config, bins = self._config, self.network.config.bins
         if config.recordings:
             count = max(config.steps * self._processes, _VALIDATION_BATCHES) * config.batch
@@ -138,9 +137,10 @@ class Trainer:
             simulator, batch, config.seed, config.radiance, validation, 1 if validation else config.reuse
         )
 
-    def _train_step(self, batch: Sequence) -> Tensor:
+    def train_step(self, batch: Sequence) -> Tensor:
+        """Take one step, by which `step` goes on; returns the loss."""
         config = self._config
-        for group in self._optimizer.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = config.learning_rate * self._schedule()
         batch = batch.map(lambda x: x.to(self._device, non_blocking=True))
         loss = self._graphed(batch) if self._graphed else self._gradients(batch)
@@ -149,8 +149,8 @@ class Trainer:
         # A step that is not finite must not be the last: it counts as none.
         for parameter in parameters:
             parameter.grad.nan_to_num_(0, 0, 0)
-        self._optimizer.step()
-        keep = min(config.ema, (1 + self._step) / (10 + self._step))
+        self.optimizer.step()
+        keep = min(config.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             averages, values = zip(*((self._average[n], v) for n, v in self.network.state_dict().items()), strict=True)
             floats = [x.is_floating_point() for x in values]
@@ -160,10 +160,11 @@ class Trainer:
             for average, value, is_float in zip(averages, values, floats, strict=True):
                 if not is_float:
                     average.copy_(value)
+        self.step += 1
         return loss.detach().clone()
 
     def _gradients(self, batch: Sequence) -> Tensor:
-        self._optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
             loss = self._loss(batch)
         loss.backward()
@@ -172,9 +173,9 @@ class Trainer:
     def _schedule(self) -> float:
         """Linear warm-up, then a cosine to a hundredth, by steps or by time."""
         steps, warm_up = self._config.steps, min(100, max(1, self._config.steps // 10))
-        if self._step < warm_up:
-            return (self._step + 1) / warm_up
-        progress = (self._step - warm_up) / max(1, steps - warm_up)
+        if self.step < warm_up:
+            return (self.step + 1) / warm_up
+        progress = (self.step - warm_up) / max(1, steps - warm_up)
         progress = max(progress, self._passed)
         return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1, progress)))
 
@@ -200,20 +201,21 @@ class Trainer:
             for name, value in entry.items():
                 writer.add_scalar(name, value, entry["step"])
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Write state.pt and weights.safetensors."""
         state = {
-            "step": self._step,
+            "step": self.step,
             "processes": self._processes,
             "network": self.network.state_dict(),
             "average": self._average,
-            "optimizer": self._optimizer.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
         }
         with writing(self._folder / "state.tmp", RuntimeError):
             torch.save(state, self._folder / "state.tmp")
         (self._folder / "state.tmp").replace(self._folder / "state.pt")
         config = replace(self._config, network=self.network.config)
         recipe = {name: value for name, value in asdict(config).items() if name not in PLACES}
-        notes = {"training": json.dumps({**recipe, "processes": self._processes, "step": self._step})}
+        notes = {"training": json.dumps({**recipe, "processes": self._processes, "step": self.step})}
         save_checkpoint(self.averaged(), self._folder / "weights.safetensors", torch.float16, **notes)
 
     def _resume(self) -> None:
@@ -224,7 +226,7 @@ class Trainer:
                 raise InputError(
                     f"{path} is of a training by {state['processes']} processes; go on with as many, or with --start"
                 )
-            self._step = state["step"]
+            self.step = state["step"]
             self.network.load_state_dict(state["network"])
             self._average = state["average"]
-            self._optimizer.load_state_dict(state["optimizer"])
+            self.optimizer.load_state_dict(state["optimizer"])

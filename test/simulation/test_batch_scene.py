@@ -37,7 +37,7 @@ def make(backgrounds, things=0, speed=100.0, scale=1.0, seed=0, size=SIZE):
     n = len(backgrounds)
     rng = np.random.default_rng(seed)
     scene = BatchScene(backgrounds, size, np.full(n, speed), np.full(n, scale), things, rng, torch.device("cpu"))
-    scene._light = [Flicker(rng, 0.0) for _ in backgrounds]
+    scene.light = [Flicker(rng, 0.0) for _ in backgrounds]
     return scene
 
 
@@ -51,7 +51,7 @@ def test_a_panorama_is_seen_where_each_pixel_looks():
     scene = make([directions()] * 3)
     for t in np.linspace(0, 20, 7):
         views = scene.render(np.array([t, t + 1, t + 2])).permute(0, 2, 3, 1).numpy()
-        for view, camera, seconds in zip(views, scene._cameras, (t, t + 1, t + 2), strict=True):
+        for view, camera, seconds in zip(views, scene.cameras, (t, t + 1, t + 2), strict=True):
             rays = view_pixels() @ camera(seconds).T
             rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
             np.testing.assert_allclose(view - 2, rays, atol=2e-4)
@@ -62,11 +62,10 @@ def test_a_panorama_is_seen_as_in_the_exact_scene():
     panorama = np.log1p(procedural_canvas(3, *TEXTURE))
     batch = make([Background(torch.from_numpy(panorama), True)])
     exact = PanoramaScene(panorama, SIZE, SIZE, 100.0, np.random.default_rng(0))
-    camera = batch._cameras[0]
-    rays = view_pixels() @ camera._rays.T
-    exact._rays = (rays / np.linalg.norm(rays, axis=-1, keepdims=True)).astype(np.float32)
-    for name in ("_start", "_turn", "_yaw", "_pitch", "_roll"):
-        setattr(exact, name, getattr(camera, name))
+    camera = batch.cameras[0]
+    rays = view_pixels() @ camera.rays.T
+    exact.rays = (rays / np.linalg.norm(rays, axis=-1, keepdims=True)).astype(np.float32)
+    exact.orientation = camera.orientation
     for t in (0.0, 0.7, 5.0, 11.0):
         view = batch.render(np.array([t]))[0].permute(1, 2, 0).numpy()
         assert np.abs(view - exact.render(t)).mean() < 0.02 * view.std()
@@ -87,7 +86,7 @@ def test_every_column_beside_the_seam_is_interpolated():
     wanted = np.array([-1.0, -0.75, -0.5, -0.25, 0.0, 0.5]) / TEXTURE[1] * 2 * np.pi + np.pi
     places = torch.from_numpy(np.stack((np.sin(wanted), np.zeros(6), np.cos(wanted)), -1)).float()
     places = places.repeat(1, SIZE * SIZE, 1)[:, : SIZE * SIZE]
-    values = scene._sample(scene._texture, places)[0, 0].flatten()[:6]
+    values = scene.sample(scene.texture, places)[0, 0].flatten()[:6]
     np.testing.assert_allclose(values, [3.0, 2.5, 2.0, 1.5, 1.0, 0.5], atol=2e-3)
 
 
@@ -141,7 +140,7 @@ def test_scenes_have_a_time_of_their_own():
 
 def test_things_cover_the_background_and_leave():
     scene = make([uniform(0.5)] * 8, things=1, speed=150.0)
-    scene._things[0].flicker = [Flicker(np.random.default_rng(0), 0.0)] * 8
+    scene.things[0].flicker = [Flicker(np.random.default_rng(0), 0.0)] * 8
     views = torch.stack([scene.render(np.full(8, t)) for t in np.arange(0, 6, 0.1)])[:, :, 0]
     covered = ((views - 0.5).abs() > 1e-3).float().mean((2, 3))  # times, scenes
     assert ((covered.amax(0) > 0.01) & (covered.amin(0) < 0.5 * covered.amax(0))).sum() >= 6
@@ -152,7 +151,7 @@ def test_things_cover_the_background_and_leave():
 def test_a_thing_hides_what_is_behind_it():
     """Before two backgrounds, in its opaque part the view is the same."""
     dark, bright = (make([uniform(0.5)] * 4, things=1) for _ in range(2))
-    bright._texture = bright._texture * 100
+    bright.texture = bright.texture * 100
     times = [np.full(4, t) for t in np.arange(0, 6, 0.25)]
     a, b = (torch.stack([scene.render(t) for t in times]) for scene in (dark, bright))
     same = torch.isclose(a, b)
@@ -164,7 +163,7 @@ def test_a_light_s_flicker_scales_all_it_falls_on():
     scene = make([uniform(0.5), directions()])
     steady = [scene.render(np.full(2, t)) for t in np.arange(0, 1, 0.03)]
     light = Flicker(np.random.default_rng(2), 0.5)
-    scene._light[0] = light
+    scene.light[0] = light
     gains = []
     for t, before in zip(np.arange(0, 1, 0.03), steady, strict=True):
         gains.append(light(t))
@@ -176,12 +175,12 @@ def test_a_light_s_flicker_scales_all_it_falls_on():
 
 def test_a_thing_s_flicker_scales_the_thing_alone():
     scene = make([uniform(0.0)] * 4, things=1, seed=1)
-    scene._things[0].patches["colour"][:, :3] = scene._things[0].patches["colour"][:, 3:]  # white shapes
+    scene.things[0].patches["colour"][:, :3] = scene.things[0].patches["colour"][:, 3:]  # white shapes
     steady, flickering = Flicker(np.random.default_rng(0), 0.0), Flicker(np.random.default_rng(2), 0.5)
     for t in np.arange(0, 3, 0.3):
-        scene._things[0].flicker = [steady] * 4
+        scene.things[0].flicker = [steady] * 4
         before = scene.render(np.full(4, t))
-        scene._things[0].flicker = [flickering] * 4
+        scene.things[0].flicker = [flickering] * 4
         torch.testing.assert_close(scene.render(np.full(4, t)), before * flickering(t), rtol=1e-5, atol=1e-7)
 
 

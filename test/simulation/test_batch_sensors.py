@@ -66,7 +66,7 @@ def both(bandwidth=0.0, seed=0):
                 exact_sums[k - 1, n] = polarity
                 exact_times[k - 1, n] /= np.maximum(counts, 1)
                 assert (np.abs(polarity) == counts).all()  # one direction a step: the sums hide nothing
-    thresholds = torch.from_numpy(np.stack([camera._thresholds for camera in cameras]))
+    thresholds = torch.from_numpy(np.stack([camera.thresholds for camera in cameras]))
     ones = torch.ones(len(SPANS_NS))
     batch = BatchEventCamera(thresholds, torch.tensor(REFRACTORY_US * 1e-6).float(), DARK * ones, bandwidth * ones)
     views = torch.from_numpy(light)[:, :, None]

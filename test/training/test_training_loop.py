@@ -42,11 +42,10 @@ def assert_equal_weights(actual, expected, **tolerance):
 def train_in_part(config, folder, steps):
     """What a training leaves that is killed after its save at that step."""
     trainer = Trainer(config, folder)
-    batches = trainer._batches()
+    batches = trainer.batches()
     for number in range(steps):
-        trainer._train_step(batches[number])
-        trainer._step += 1
-    trainer._save()
+        trainer.train_step(batches[number])
+    trainer.save()
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +62,7 @@ def uninterrupted(tmp_path_factory):
 def test_the_loss_of_a_repeated_batch_falls(tmp_path, make_config, sequences):
     trainer = Trainer(make_config(learning_rate=3e-3, steps=10), tmp_path)
     batch = collate(sequences)
-    losses = [trainer._train_step(batch) for _ in range(10)]
+    losses = [trainer.train_step(batch) for _ in range(10)]
     assert losses[-1] < 0.9 * losses[0]
 
 
@@ -75,7 +74,7 @@ def test_every_weight_is_trained(tmp_path, make_config, sequences, precision, ne
     trainer = Trainer(config, tmp_path)
     before = {name: p.detach().clone() for name, p in trainer.network.named_parameters()}
     for _ in range(2):
-        trainer._train_step(collate(sequences[:2]))
+        trainer.train_step(collate(sequences[:2]))
     for name, parameter in trainer.network.named_parameters():
         assert parameter.isfinite().all()
         assert not torch.equal(parameter, before[name]), name
@@ -84,7 +83,7 @@ def test_every_weight_is_trained(tmp_path, make_config, sequences, precision, ne
 def test_the_perceptual_loss_takes_part(tmp_path, make_config, sequences, vgg):
     batch = collate(sequences[:1])
     losses = {
-        weight: Trainer(make_config(perceptual=weight, vgg=str(vgg)), tmp_path)._train_step(batch).item()
+        weight: Trainer(make_config(perceptual=weight, vgg=str(vgg)), tmp_path).train_step(batch).item()
         for weight in (0.0, 0.1, 1.0)
     }
     assert losses[1.0] - losses[0.0] == pytest.approx(10 * (losses[0.1] - losses[0.0]), rel=1e-2)
@@ -132,13 +131,13 @@ def test_a_resumed_training_gets_the_batches_that_are_used_again(tmp_path, make_
 
 def learning_rates(trainer):
     """Those of the steps that it takes from now on, as they are taken."""
-    rates, step = [], trainer._optimizer.step
+    rates, step = [], trainer.optimizer.step
 
     def noting():
-        rates.append(trainer._optimizer.param_groups[0]["lr"])
+        rates.append(trainer.optimizer.param_groups[0]["lr"])
         return step()
 
-    trainer._optimizer.step = noting
+    trainer.optimizer.step = noting
     return rates
 
 
@@ -158,7 +157,7 @@ def test_a_training_of_minutes_ends_in_time_with_its_schedule_and_a_save(tmp_pat
     monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(now))))
     config = make_config(steps=1000, minutes=2, batch=1, size=8, learning_rate=0.01, save_every=1000)
     trainer = Trainer(config, tmp_path)
-    trainer._step = 100  # the warm-up is over
+    trainer.step = 100  # the warm-up is over
     rates = learning_rates(trainer)
     trainer.run()
     assert len(rates) == 40
@@ -179,9 +178,9 @@ def test_minutes_that_are_enough_change_nothing(tmp_path, make_config, uninterru
 def test_a_step_that_is_not_finite_counts_as_none(tmp_path, make_config, sequences):
     trainer = Trainer(make_config(weight_decay=0.0), tmp_path)
     batch = collate(sequences[:2])
-    trainer._train_step(replace(batch, truth=torch.full_like(batch.truth, math.inf)))
+    trainer.train_step(replace(batch, truth=torch.full_like(batch.truth, math.inf)))
     assert all(p.isfinite().all() for p in trainer.network.parameters())
-    losses = [trainer._train_step(batch).item() for _ in range(3)]
+    losses = [trainer.train_step(batch).item() for _ in range(3)]
     assert all(map(math.isfinite, losses))
 
 

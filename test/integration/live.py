@@ -207,6 +207,7 @@ class Camera:
         self._sensor = self.width, self.height
         self._images, self._packets = output(*self.images_out), output(*self.packets_out)
         self._exposures = output(Exposure, EXPOSURE)
+        self.exposed = 0.0  # s, as the node was told: a frame waits for events after the end of it
         self.restart(1_000_000_000_000)
 
     def wait_for_listener(self) -> None:
@@ -228,10 +229,10 @@ class Camera:
         return self.now
 
     def frame(self, image: np.ndarray | None = None, encoding: str = "rgb8", at: int | None = None) -> int:
-        """Publish a frame, by default one of mid grey, and one event just after it; returns its stamp."""
+        """Publish a frame, by default one of mid grey, and one event just after its exposure; returns its stamp."""
         at = self.step() if at is None else at
         self.image(at, self.grey() if image is None else image, encoding)
-        self.events(at + 1_000_000)
+        self.events(at + round(self.exposed * 1e9) + 1_000_000)
         return at
 
     def grey(self) -> np.ndarray:

@@ -6,13 +6,14 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import settings
 
 settings.register_profile("unhurried", deadline=None)  # the first example may compile a kernel
 settings.load_profile("unhurried")
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # the others have the other cores
+    import torch
+
     torch.set_num_threads(1)
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,6 +55,8 @@ def planes_of():
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory) -> Path:
     """A small untrained checkpoint: its radiance is what the event integrator says."""
+    import torch
+
     from rehdr_ros.network import Rehdr, RehdrConfig, save_checkpoint
 
     torch.manual_seed(0)

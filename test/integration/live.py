@@ -348,7 +348,7 @@ class Diagnosis:
         pairs = ((f"{part}: {v.key}", v.value) for part, status in self.now().items() for v in status.values)
         return Counter({key: int(value) for key, value in pairs if value.isdigit()})
 
-    def says(self, part: str, text: str, seconds: float = 10.0) -> DiagnosticStatus:
+    def says(self, part: str, text: str, seconds: float = PATIENCE) -> DiagnosticStatus:
         """Wait until the message of a part has the text."""
         deadline = time.monotonic() + seconds
         while text not in (status := self.now().get(part, DiagnosticStatus())).message:  # another node may have fewer

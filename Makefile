@@ -65,4 +65,5 @@ clean:  ## remove the environments and everything built
 	rm -rf .venv .venv-* build install log demo *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test quick test-live test-long test-jazzy test-humble-libraries test-docs soak lint bench bench-gpu clean
+.PHONY: help setup demo test quick test-live test-long test-jazzy test-humble-libraries test-docs soak lint bench \
+	bench-gpu clean

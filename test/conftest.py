@@ -1,7 +1,7 @@
 import os
 from pathlib import Path
 
-# Before torch comes, here and in what tests start: threads that wait spin otherwise, on cores that others need.
+# Before torch comes, here and in what tests start: threads that wait spin otherwise, on cores others need.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np

@@ -229,7 +229,7 @@ class Camera:
         return self.now
 
     def frame(self, image: np.ndarray | None = None, encoding: str = "rgb8", at: int | None = None) -> int:
-        """Publish a frame, by default one of mid grey, and one event just after its exposure; returns its stamp."""
+        """Publish a frame, by default of mid grey, and an event just after its exposure; returns its stamp."""
         at = self.step() if at is None else at
         self.image(at, self.grey() if image is None else image, encoding)
         self.events(at + round(self.exposed * 1e9) + 1_000_000)

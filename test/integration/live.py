@@ -131,6 +131,7 @@ class Client(Node):
     def __init__(self):
         super().__init__("client")
         self._own = list(self.publishers)
+        self._callers = {}  # of services, by name
 
     def collect(self, kind: type, topic: str) -> list:
         """A list that every message of the topic joins, once somebody publishes there."""
@@ -141,22 +142,26 @@ class Client(Node):
         return messages
 
     def forget(self) -> None:
-        """End every publisher and subscription of the tests so far."""
+        """End every publisher, subscription and client of the tests so far."""
         for publisher in [p for p in self.publishers if p not in self._own]:
             self.destroy_publisher(publisher)
         for subscription in list(self.subscriptions):
             self.destroy_subscription(subscription)
+        while self._callers:
+            self.destroy_client(self._callers.popitem()[1])
 
     def call(self, kind: type, name: str, request=None):
         """The response of a service."""
-        service = self.create_client(kind, name)
-        try:
-            assert self.wait_until(service.service_is_ready), f"no service {name}"
-            future = service.call_async(request or kind.Request())
-            assert self.wait_until(future.done), f"no answer from {name}"
-            return future.result()
-        finally:
-            self.destroy_client(service)
+        known = name in self._callers
+        if not known:
+            self._callers[name] = self.create_client(kind, name)
+        caller = self._callers[name]
+        if not (known and caller.service_is_ready()):
+            assert self.wait_until(caller.service_is_ready), f"no service {name}"
+            self.spin(0.5)  # discovery runs both ways: who is not known yet gets no answer
+        future = caller.call_async(request or kind.Request())
+        assert self.wait_until(future.done), f"no answer from {name}"
+        return future.result()
 
     def wait_until(self, condition: Callable[[], object], seconds: float = PATIENCE) -> bool:
         """Spin until the condition holds; False where it never did."""

@@ -23,7 +23,7 @@ demo: setup  ## simulate, reconstruct live over ROS 2, write demo/
 
 test: quick test-live  ## run the tests
 
-quick: setup  ## run the tests of everything but the running node: a minute and a half on two cores
+quick: setup  ## run the tests of everything but the running node: about two minutes on two cores
 	.venv/bin/python -m pytest $(COMPUTING) loadfile test --ignore=test/integration
 
 test-live: setup  ## run the tests of the running node

@@ -8,6 +8,10 @@ export ROS_DOMAIN_ID = 87
 # Where the messages' libraries are; PyPI's ROS 2 finds them by itself.
 export LD_LIBRARY_PATH := $(CURDIR)/.venv/lib$(addprefix :,$(LD_LIBRARY_PATH))
 
+# Processes that tests run in: one a core where they compute, more where they mostly wait.
+COMPUTING = -n auto --maxprocesses 8 --dist
+WAITING = -n 4 --dist loadfile
+
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
@@ -17,21 +21,27 @@ setup:  ## make .venv (PYTHON=interpreter, TORCH_INDEX=index that has the torch 
 demo: setup  ## simulate, reconstruct live over ROS 2, write demo/
 	.venv/bin/rehdr demo -o demo
 
-test: setup  ## run the tests
-	.venv/bin/python -m pytest test
+test: quick test-live  ## run the tests
 
-test-long: setup  ## run the tests that take minutes
-	.venv/bin/python -m pytest -m long test
+quick: setup  ## run the tests of everything but the running node: about two minutes on two cores
+	.venv/bin/python -m pytest $(COMPUTING) loadfile test --ignore=test/integration
+
+test-live: setup  ## run the tests of the running node
+	.venv/bin/python -m pytest $(WAITING) test/integration
+
+test-long: setup  ## run the tests that take minutes, overload alone: it compares times
+	.venv/bin/python -m pytest $(COMPUTING) worksteal -m long test --ignore=test/integration
+	.venv/bin/python -m pytest -m long test/integration
 
 test-jazzy:  ## run the node's tests on ROS 2 Jazzy from PyPI and Ubuntu 24.04's libraries, in .venv-jazzy
-	@$(PYTHON) tools/setup_venv.py jazzy -m pytest test/node test/integration
+	@$(PYTHON) tools/setup_venv.py jazzy -m pytest $(WAITING) test/node test/integration
 
 test-humble-libraries:  ## run the offline tests with Ubuntu 22.04's Python and libraries, in .venv-humble-libraries
-	@$(PYTHON) tools/setup_venv.py humble-libraries -m pytest \
+	@$(PYTHON) tools/setup_venv.py humble-libraries -m pytest $(COMPUTING) loadfile \
 		test/events test/wire test/recordings test/network test/reconstruction test/cli
 
 test-docs: setup  ## run the commands of README.md and docs/, in small
-	.venv/bin/python -m pytest -m docs test/docs
+	.venv/bin/python -m pytest $(COMPUTING) worksteal -m docs test/docs
 
 soak: setup  ## run the node for 50,000 frames (REHDR_SOAK_FRAMES): its memory stays, no frame is lost
 	.venv/bin/python -m pytest -m soak -s test/integration/test_soak.py
@@ -58,4 +68,5 @@ clean:  ## remove the environments and everything built
 	rm -rf .venv .venv-* build install log demo *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test test-long test-jazzy test-humble-libraries test-docs soak lint parameters bench bench-gpu clean
+.PHONY: help setup demo test quick test-live test-long test-jazzy test-humble-libraries test-docs soak lint parameters \
+	bench bench-gpu clean

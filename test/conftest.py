@@ -1,12 +1,20 @@
 import os
 from pathlib import Path
 
+# Before torch comes, here and in what tests start: threads that wait spin otherwise, on cores others need.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import numpy as np
 import pytest
 from hypothesis import settings
 
 settings.register_profile("unhurried", deadline=None)  # the first example may compile a kernel
 settings.load_profile("unhurried")
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # the others have the other cores
+    import torch
+
+    torch.set_num_threads(1)
 
 ROOT = Path(__file__).resolve().parent.parent
 

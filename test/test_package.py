@@ -38,7 +38,7 @@ def test_the_environments_of_other_distributions_are_pinned(name):
     setup = ConfigParser()
     setup.read(ROOT / "setup.cfg")
     asked = re.sub(r">=[\d.]+", "", setup["options"]["install_requires"]).split()
-    assert {*asked, "hypothesis", "pytest", "safetensors"} <= pinned(f"constraints-{name}.txt")
+    assert {*asked, "hypothesis", "pytest", "pytest-xdist", "safetensors"} <= pinned(f"constraints-{name}.txt")
 
 
 def pinned(constraints: str) -> set[str]:

@@ -36,7 +36,7 @@ _JAZZY_WHEELS = (
     "ros-domain-coordinator",
     "ros-python-cmake-module",
 )
-_TESTS = ("hypothesis", "pytest", "safetensors")
+_TESTS = ("hypothesis", "pytest", "pytest-xdist", "safetensors")
 _PROBE = (
     "import ensurepip, os, sys, sysconfig;"
     "assert os.path.exists(os.path.join(sysconfig.get_config_var('INCLUDEPY'), 'Python.h'));"

@@ -40,7 +40,7 @@ INTERFACES = ("event_camera_msgs", "dvs_msgs")  # what is built of interfaces/, 
 def main():
     if NAME != "kilted":
         run_by_its_own_python()
-    with open(__file__) as lock:  # `make test` and `make demo` may be started side by side
+    with open(ROOT / THIS.constraints) as lock:  # `make test` and `make demo` may be started side by side
         fcntl.flock(lock, fcntl.LOCK_EX)
         set_up()
     if len(sys.argv) > 2:

@@ -121,6 +121,8 @@ def test_real_recordings_are_clipped_again(rehdr, shared, tiny_weights, tmp_path
     options = [
         "--reclip",
         "0.15,0.3",
+        "--frames",
+        "8",
         "--wrong-events",
         "--weights",
         tiny_weights,
@@ -155,7 +157,7 @@ def test_how_a_recording_is_read_can_be_told(rehdr, shared, tiny_weights, tmp_pa
         [(), ("--response", "2.2"), ("--frame-time", "start"), ("--event-latency", "0.02"), ("--frames", "3")]
     ):
         report = tmp_path / f"{number}.json"
-        options = ["--reclip", "0.3", "--weights", tiny_weights, "-o", report, *option]
+        options = ["--frames", "5", "--reclip", "0.3", "--weights", tiny_weights, "-o", report, *option]
         assert rehdr("evaluate", "--recordings", path, *options).code == 0
         errors.add(json.loads(report.read_text())["mean"]["filter"]["clipped_log2_rmse"])
     assert len(errors) == 5

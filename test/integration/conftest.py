@@ -20,7 +20,7 @@ def _free_domain() -> int:
     pytest.exit("every ROS domain from 60 to 99 is in use by another run of these tests")
 
 
-# Before rclpy starts: nobody else's nodes, and not those of another run of these tests.
+# Before rclpy starts: nobody else's nodes, and not those of another run or process of these tests.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ["ROS_DOMAIN_ID"] = str(_free_domain())
 

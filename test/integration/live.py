@@ -131,6 +131,7 @@ class Client(Node):
     def __init__(self):
         super().__init__("client")
         self._own = list(self.publishers)
+        self._callers = {}  # of services, by name
 
     def collect(self, kind: type, topic: str) -> list:
         """A list that every message of the topic joins, once somebody publishes there."""
@@ -141,22 +142,26 @@ class Client(Node):
         return messages
 
     def forget(self) -> None:
-        """End every publisher and subscription of the tests so far."""
+        """End every publisher, subscription and client of the tests so far."""
         for publisher in [p for p in self.publishers if p not in self._own]:
             self.destroy_publisher(publisher)
         for subscription in list(self.subscriptions):
             self.destroy_subscription(subscription)
+        while self._callers:
+            self.destroy_client(self._callers.popitem()[1])
 
     def call(self, kind: type, name: str, request=None):
         """The response of a service."""
-        service = self.create_client(kind, name)
-        try:
-            assert self.wait_until(service.service_is_ready), f"no service {name}"
-            future = service.call_async(request or kind.Request())
-            assert self.wait_until(future.done), f"no answer from {name}"
-            return future.result()
-        finally:
-            self.destroy_client(service)
+        known = name in self._callers
+        if not known:
+            self._callers[name] = self.create_client(kind, name)
+        caller = self._callers[name]
+        if not (known and caller.service_is_ready()):
+            assert self.wait_until(caller.service_is_ready), f"no service {name}"
+            self.spin(0.5)  # discovery runs both ways: who is not known yet gets no answer
+        future = caller.call_async(request or kind.Request())
+        assert self.wait_until(future.done), f"no answer from {name}"
+        return future.result()
 
     def wait_until(self, condition: Callable[[], object], seconds: float = PATIENCE) -> bool:
         """Spin until the condition holds; False where it never did."""
@@ -207,6 +212,7 @@ class Camera:
         self._sensor = self.width, self.height
         self._images, self._packets = output(*self.images_out), output(*self.packets_out)
         self._exposures = output(Exposure, EXPOSURE)
+        self.exposed = 0.0  # s, as the node was told: a frame waits for events after the end of it
         self.restart(1_000_000_000_000)
 
     def wait_for_listener(self) -> None:
@@ -228,10 +234,10 @@ class Camera:
         return self.now
 
     def frame(self, image: np.ndarray | None = None, encoding: str = "rgb8", at: int | None = None) -> int:
-        """Publish a frame, by default one of mid grey, and one event just after it; returns its stamp."""
+        """Publish a frame, by default of mid grey, and an event just after its exposure; returns its stamp."""
         at = self.step() if at is None else at
         self.image(at, self.grey() if image is None else image, encoding)
-        self.events(at + 1_000_000)
+        self.events(at + round(self.exposed * 1e9) + 1_000_000)
         return at
 
     def grey(self) -> np.ndarray:
@@ -347,7 +353,7 @@ class Diagnosis:
         pairs = ((f"{part}: {v.key}", v.value) for part, status in self.now().items() for v in status.values)
         return Counter({key: int(value) for key, value in pairs if value.isdigit()})
 
-    def says(self, part: str, text: str, seconds: float = 10.0) -> DiagnosticStatus:
+    def says(self, part: str, text: str, seconds: float = PATIENCE) -> DiagnosticStatus:
         """Wait until the message of a part has the text."""
         deadline = time.monotonic() + seconds
         while text not in (status := self.now().get(part, DiagnosticStatus())).message:  # another node may have fewer

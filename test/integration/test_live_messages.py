@@ -41,6 +41,7 @@ def test_longer_exposure_means_less_radiance_for_the_same_image(stream):
     def level(seconds: float, gain: float) -> float:
         at = camera.step()
         camera.exposure(at, seconds, gain)
+        camera.exposed = seconds  # of the frames that follow, too
         return float(np.median(stream.radiance(stream.send(at=at))))
 
     first = level(0.010, 1.0)

@@ -106,7 +106,7 @@ def test_silence_is_explained_by_what_the_graph_has(client, listener, graph):
         said.append(silence(listener, subscription))
         return said[-1] == graph.says
 
-    assert client.wait_until(explained, 10.0), said[-1]
+    assert client.wait_until(explained), said[-1]
     assert misfit(listener, subscription) == (graph.says if graph.misfit else "")
 
 
@@ -116,10 +116,10 @@ def test_node_says_it_in_the_log_and_on_diagnostics_until_messages_come(start_no
     client.create_publisher(Image, EXPOSURE, 1)
     diagnosis = Diagnosis(client)
     wrong = f"{EVENTS} has type {RAW}, this node needs {PACKET}"
-    assert diagnosis.says("events", wrong, 20.0).level == DiagnosticStatus.WARN
-    assert diagnosis.says("frames", f"nobody publishes {IMAGE}", 20.0).level == DiagnosticStatus.ERROR
+    assert diagnosis.says("events", wrong).level == DiagnosticStatus.WARN
+    assert diagnosis.says("frames", f"nobody publishes {IMAGE}").level == DiagnosticStatus.ERROR
     for text in (wrong, f"nobody publishes {IMAGE}", f"no exposure: {EXPOSURE} has type {RAW}"):
-        client.wait_until(lambda text=text: text in node.log, 20.0)
+        client.wait_until(lambda text=text: text in node.log)
         (line,) = [line for line in node.log.splitlines() if text in line]
         assert "[WARN]" in line
 
@@ -130,7 +130,7 @@ def test_node_says_it_in_the_log_and_on_diagnostics_until_messages_come(start_no
     try:
         diagnosis = Diagnosis(client)
         for part in ("events", "frames"):
-            assert diagnosis.says(part, "ok", 20.0).level == DiagnosticStatus.OK
+            assert diagnosis.says(part, "ok").level == DiagnosticStatus.OK
     finally:
         client.destroy_timer(filming)
     assert node.end() == 0

@@ -74,8 +74,8 @@ class Counting(SimulatedBatches):
 @pytest.mark.parametrize("reuse", [1, 4])
 def test_each_simulated_batch_is_drawn_so_often_in_the_mean(reuse):
     data = Counting(reuse)
-    drawn = [data[number] for number in range(80)]
-    assert data.made == list(range(80 // reuse))
+    drawn = [data[number] for number in range(20 * reuse)]
+    assert data.made == list(range(20))
     of = [tuple(batch.seconds.flatten().tolist()) for batch in drawn]  # which tells the simulation
     times = [of.count(each) for each in dict.fromkeys(of)]
     assert max(times) == 1 if reuse == 1 else 3 < sum(times) / len(times) < 6

@@ -142,7 +142,7 @@ def learning_rates(trainer):
 
 
 def test_the_learning_rate_warms_up_and_falls_to_a_hundredth(tmp_path, make_config):
-    trainer = Trainer(make_config(steps=40, batch=1, size=8, learning_rate=0.01, save_every=40), tmp_path)
+    trainer = Trainer(make_config(steps=40, batch=1, reuse=8, size=8, learning_rate=0.01, save_every=40), tmp_path)
     rates = learning_rates(trainer)
     trainer.run()
     assert rates[:4] == pytest.approx([0.0025, 0.005, 0.0075, 0.01])
@@ -155,7 +155,7 @@ def test_a_training_of_minutes_ends_in_time_with_its_schedule_and_a_save(tmp_pat
     """By a clock whose every look takes 3 s; two minutes are less than the steps would take."""
     now = count(0, 3)
     monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(now))))
-    config = make_config(steps=1000, minutes=2, batch=1, size=8, learning_rate=0.01, save_every=1000)
+    config = make_config(steps=1000, minutes=2, batch=1, reuse=8, size=8, learning_rate=0.01, save_every=1000)
     trainer = Trainer(config, tmp_path)
     trainer.step = 100  # the warm-up is over
     rates = learning_rates(trainer)

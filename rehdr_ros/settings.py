@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from functools import cache
 from math import isfinite
 from numbers import Integral, Real
@@ -62,9 +62,7 @@ class Settings:
         Raises TypeError or InputError that names a wrong key or value.
         """
         parts = {each.name: each.default_factory for each in fields(cls) if each.default_factory is not MISSING}
-        return cls(
-            **{k: parts[k].from_dict(v) if k in parts and not isinstance(v, Settings) else v for k, v in values.items()}
-        )
+        return cls(**{k: parts[k].from_dict(v) if k in parts and not is_dataclass(v) else v for k, v in values.items()})
 
 
 @cache

@@ -7,7 +7,7 @@ import pytest
 
 from rehdr_ros.alignment import event_calibration
 from rehdr_ros.alignment.windows import windows
-from rehdr_ros.cli.reconstruct import reconstruct
+from rehdr_ros.cli.verbs.reconstruct import reconstruct
 from rehdr_ros.events import Events, make_encoder, voxel_grid
 from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
 from rehdr_ros.reconstruction.event_image import event_image

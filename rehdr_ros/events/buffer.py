@@ -16,7 +16,8 @@ class EventBuffer:
     """Events in ROS time and in its order, bounded in memory: beyond `megabytes` (10^6 bytes) the oldest are dropped.
 
     `latest`: the latest time seen since construction or `clear`, in ns, or None. `dropped`: events lost to
-    the bound since construction. `len()`: events waiting. Raises ValueError for a bound of zero or less, or too large.
+    the bound since construction. `len()`: events waiting. capacity: of the ring, in events; start: where its oldest is.
+    Raises ValueError for a bound of zero or less, or too large.
     """
 
     def __init__(self, megabytes: float) -> None:
@@ -37,7 +38,7 @@ class EventBuffer:
         # A ring of columns: an object for each tiny packet would take more memory than its events. Pages that have
         # never been written to take none.
         self._ring = Events.of(*(np.empty(self.capacity, d) for d in (np.int64, np.uint16, np.uint16, np.uint8)))
-        self._start = self._size = 0
+        self.start = self._size = 0
         self.latest: int | None = None
 
     def append(self, events: Events) -> None:
@@ -63,18 +64,18 @@ class EventBuffer:
         """Remove and return all events with time <= t (ns), in the order of time, ties as they arrived."""
         count = self._count_until(t)
         taken = self._copy(0, count)
-        start, left = (self._start + count) % self.capacity, self._size - count
+        start, left = (self.start + count) % self.capacity, self._size - count
         if left <= start:  # begin anew, where the memory is in use already: no more is copied than was taken since
             rest = self._copy(count, self._size)
-            self._start = self._size = 0
+            self.start = self._size = 0
             self._write(rest)
         else:
-            self._start, self._size = start, left
+            self.start, self._size = start, left
         return taken
 
     def _spans(self, begin: int, end: int) -> Iterator[slice]:
         """Where the events from number `begin` to `end` lie in the ring: in one piece or in two."""
-        first, last, length = self._start + begin, self._start + end, self.capacity
+        first, last, length = self.start + begin, self.start + end, self.capacity
         if first < length:
             yield slice(first, min(last, length))
         if last > length:
@@ -103,7 +104,7 @@ class EventBuffer:
             return
         self.dropped += excess
         gone = min(excess, self._size)
-        self._start = (self._start + gone) % self.capacity
+        self.start = (self.start + gone) % self.capacity
         self._size -= gone
 
 

@@ -319,7 +319,7 @@ def interrupt(rehdr, simulated_bag, tiny_weights, tmp_path, monkeypatch):
 
         with monkeypatch.context() as patch:
             patch.setattr(ResultWriter, "write", write_and_stop)
-            patch.setattr(command, "_SECONDS_BETWEEN_SNAPSHOTS", 0)
+            patch.setattr(command, "SECONDS_BETWEEN_SNAPSHOTS", 0)
             folder = tmp_path / "out"
             outcome = rehdr(
                 "reconstruct", simulated_bag, "-o", folder, "--weights", tiny_weights, "--device", "cpu", *options

@@ -110,7 +110,7 @@ def test_a_backlog_that_stays_takes_no_more_memory_than_it_needs():
     buffer, reached = EventBuffer(256.0), 0
     for k in range(2000):
         buffer.append(Events(np.full(1000, k), *np.zeros((3, 1000), int)))
-        reached = max(reached, buffer._start + len(buffer))
+        reached = max(reached, buffer.start + len(buffer))
         if k >= 8:
             assert len(buffer.take_until(k - 8)) == 1000
     assert reached < 50_000

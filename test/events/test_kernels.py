@@ -45,7 +45,7 @@ def test_nothing_is_compiled_after_the_warm_up(encoding):
 def test_a_decoder_is_compiled_for_one_kind_of_words(encoding):
     for data in (bytes(8), bytearray(8), memoryview(bytes(9))[1:], np.zeros(8, np.uint8), array("B", bytes(8))):
         make_decoder(encoding, 64, 64).decode(Packet(0, 64, 64, 0, 2**64 - 1, encoding, data))
-    assert len(CODECS[encoding]._decode.signatures) == 1
+    assert len(CODECS[encoding].decode_words.signatures) == 1
 
 
 def test_an_unknown_encoding_is_refused():

@@ -35,7 +35,7 @@ from rehdr_ros.recordings.results.video import require_encoders
 from rehdr_ros.recordings.results.videos_and_bag import write_bag, write_hdr_video, write_video
 
 _UNFINISHED = "unfinished.safetensors"  # there until everything is written
-_SECONDS_BETWEEN_SNAPSHOTS = 10
+SECONDS_BETWEEN_SNAPSHOTS = 10
 _CHOICES = ("events", "image", "timestamps_unit", "start", "stop", "every", "half", "uncertainty")
 _EPILOG = """\
 Interrupted (Ctrl-C, SIGTERM, or killed) and started again, a run goes on where it was, and ends with the same files.
@@ -110,7 +110,7 @@ class _Run:
                 row = row_of(frame.info, frame.stamp_ns, frame.info.event_fit, frame.info.durations)
                 results.write(pictures, row)
                 stops = self._interruption.requested
-                if stops or time.monotonic() - saved > _SECONDS_BETWEEN_SNAPSHOTS:
+                if stops or time.monotonic() - saved > SECONDS_BETWEEN_SNAPSHOTS:
                     results.flush()
                     self._save(pipeline.snapshot)
                     saved = time.monotonic()

@@ -44,7 +44,7 @@ class Encoder(stream.Encoder):
 
 
 @kernel
-def _decode(words, width, height, state, counts):
+def decode_words(words, width, height, state, counts):
     room, triggers = 0, 0
     for word in words:
         room += np.uint32(word >> np.uint32(28)) <= np.uint32(ON)
@@ -91,7 +91,7 @@ class Decoder(prophesee.Decoder):
     """Events before the stream's first TIME_HIGH, or the first after a gap, are skipped."""
 
     word, word_bytes = np.dtype("<u4"), 4
-    kernel = staticmethod(_decode)
+    kernel = staticmethod(decode_words)
 
 
 @kernel

@@ -37,7 +37,7 @@ def _ones(mask):
 
 
 @kernel
-def _decode(words, width, height, state, counts):
+def decode_words(words, width, height, state, counts):
     room, triggers = 0, 0
     for each in words:
         kind = each >> np.uint64(60)
@@ -91,4 +91,4 @@ class Decoder(prophesee.Decoder):
     """Events before the stream's first TIME_HIGH, or the first after a gap, are skipped."""
 
     word, word_bytes = np.dtype("<u8"), 8
-    kernel = staticmethod(_decode)
+    kernel = staticmethod(decode_words)

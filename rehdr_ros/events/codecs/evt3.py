@@ -74,7 +74,7 @@ def _count(words):
 
 
 @kernel
-def _decode(words, width, height, state, counts):
+def decode_words(words, width, height, state, counts):
     most, triggers = _count(words)
     room = most + 1  # a block of single events writes one more than it has
     t, x, y, p = stream.columns(room)
@@ -155,7 +155,7 @@ class Decoder(prophesee.Decoder):
     """Events before the stream's first time, row and vector base, or the first after a gap, are skipped."""
 
     word, word_bytes = np.dtype("<u2"), 2
-    kernel = staticmethod(_decode)
+    kernel = staticmethod(decode_words)
 
 
 @kernel

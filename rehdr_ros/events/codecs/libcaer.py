@@ -21,11 +21,11 @@ class Decoder(stream.Decoder):
     word, word_bytes = np.dtype("<u4"), 8
 
     def _decode(self, words: np.ndarray, packet: Packet) -> Events:
-        return Events.of(*_decode(words, stream.time_base(packet), self.width, self.height, self._counts))
+        return Events.of(*decode_words(words, stream.time_base(packet), self.width, self.height, self._counts))
 
 
 @kernel
-def _decode(words, time_base, width, height, counts):
+def decode_words(words, time_base, width, height, counts):
     room = len(words) // 2 + 1  # what isn't kept is written, too
     t, x, y, p = stream.columns(room)
     invalid, outside, glitches = 0, 0, 0

@@ -25,7 +25,7 @@ class Decoder(stream.Decoder):
     word, word_bytes = np.dtype("<u2"), 2
 
     def _decode(self, words: np.ndarray, packet: Packet) -> Events:
-        return Events.of(*_decode(words, stream.time_base(packet), self.width, self.height, self._counts))
+        return Events.of(*decode_words(words, stream.time_base(packet), self.width, self.height, self._counts))
 
 
 @kernel
@@ -44,7 +44,7 @@ def _count(words):
 
 
 @kernel
-def _decode(words, time_base, width, height, counts):
+def decode_words(words, time_base, width, height, counts):
     room = _count(words) + 1  # what isn't kept is written, too
     t, x, y, p = stream.columns(room)
     high, low, column, base, polarity = 0, 0, -1, -1, 0

@@ -18,7 +18,7 @@ class Decoder(stream.Decoder):
     stamped_at_time_base = True
 
     def _decode(self, words: np.ndarray, packet: Packet) -> Events:
-        return Events.of(*_decode(words, stream.time_base(packet), self.width, self.height, self._counts))
+        return Events.of(*decode_words(words, stream.time_base(packet), self.width, self.height, self._counts))
 
 
 class Encoder(stream.Encoder):
@@ -43,7 +43,7 @@ class Encoder(stream.Encoder):
 
 
 @kernel
-def _decode(words, time_base, width, height, counts):
+def decode_words(words, time_base, width, height, counts):
     room = len(words) + 1  # what isn't kept is written, too
     t, x, y, p = stream.columns(room)
     count = np.uint64(0)

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from rehdr_ros.cli.benchmarks.node import _stream
+from rehdr_ros.cli.benchmarks.node import simulated_stream
 from rehdr_ros.events import make_decoder
 from rehdr_ros.network import load_checkpoint
 from rehdr_ros.network.cost import layers
@@ -43,7 +43,7 @@ def test_network_stands_beside_eager_float32_and_the_roofline(rehdr):
 def test_the_stream_holds_the_rate_in_packets_of_a_millisecond():
     decoder = make_decoder("evt3", 46, 34)
     previous = 0
-    for sample, packets in _stream(46, 34, rate=0.5, fps=30.0, seconds=1.0):
+    for sample, packets in simulated_stream(46, 34, rate=0.5, fps=30.0, seconds=1.0):
         assert len(packets) <= 1000 / 30 + 1
         times = [t for packet in packets for t in decoder.decode(packet).t.tolist()]
         assert times == sorted(times)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rehdr_ros.cli import VERBS
-from rehdr_ros.cli.verbs.demo import _make_folder
+from rehdr_ros.cli.verbs.demo import make_folder
 from rehdr_ros.recordings import BagRecording, BagWriter
 
 
@@ -164,7 +164,7 @@ def test_wrong_usage(rehdr, arguments):
 
 def test_demo_replaces_what_an_interrupted_demo_left(tmp_path):
     folder = tmp_path / "demo"
-    _make_folder(folder)
+    make_folder(folder)
     (folder / "input").mkdir()
-    _make_folder(folder)
+    make_folder(folder)
     assert not (folder / "input").exists()

@@ -51,7 +51,7 @@ def node(args: argparse.Namespace) -> Figures:
         config = PipelineConfig(policy="all", weights=_weights(args.weights, Path(folder)), device=args.device)
         pipeline = HdrPipeline(config)
     pipeline.warm_up(args.size)
-    stream = list(_stream(*args.size, args.rate, args.fps, args.seconds))
+    stream = list(simulated_stream(*args.size, args.rate, args.fps, args.seconds))
     name = f"{args.size[0]}x{args.size[1]}"
     medians, jpeg, events = _stages(pipeline, stream)
     whole = sum(medians.values())
@@ -129,7 +129,7 @@ def _pack(frame: HdrFrame) -> None:
         pack_image(getattr(frame, product.attribute), product.encoding)
 
 
-def _stream(width: int, height: int, rate: float, fps: float, seconds: float) -> Iterator[tuple[Sample, list[Packet]]]:
+def simulated_stream(width: int, height: int, rate: float, fps: float, seconds: float) -> Iterator[tuple[Sample, list[Packet]]]:
     """A simulated scene with noise up to the rate."""
     encoder, rng, previous = make_encoder("evt3", width, height), np.random.default_rng(0), 0
     for sample in simulate(SimulationConfig(width=width, height=height, seconds=seconds, fps=fps)):

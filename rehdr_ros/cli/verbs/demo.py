@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
     config, products = pipeline_config(args), written(args.uncertainty)
     if args.uncertainty:
         require_products(products, HdrPipeline(config))
-    _make_folder(output)
+    make_folder(output)
     print("1/4 simulating a scene whose lamps and windows clip", flush=True)
     simulation = SimulationConfig(**option_values(args, SimulationConfig))
     samples = progress(write_bag(simulation, output / "input"), "simulating", simulation.frames)
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> None:
     _summarise(output, report, page)
 
 
-def _make_folder(output: Path) -> None:
+def make_folder(output: Path) -> None:
     """An empty folder, in place of the one that an earlier demo may have left, finished or not."""
     marker = output / ".rehdr_demo"
     if marker.exists():

@@ -23,7 +23,11 @@ from rehdr_ros.simulation import SimulationConfig
 from rehdr_ros.training.scenes import VALIDATION_SCENES
 
 # isort: split
-from simulated_motion import Sequence, record, warped_back  # after rehdr_ros.cli, which says how torch's threads wait
+from simulated_motion import (
+    Sequence,
+    record,
+    warped_back,
+)  # after rehdr_ros.cli, which says how torch's threads wait
 
 GAP = 0.25  # s between the two frames of a pair
 TOLERANCE = 3.0  # px from its true place within which a match is correct
@@ -31,7 +35,9 @@ FEATURES = 1000  # at most, the strongest; what is not named here is OpenCV's de
 SKIPPED = 3  # frames at the start, in which the network has hardly seen an event
 DETECTORS = {
     "ORB": lambda: cv2.ORB_create(FEATURES),
-    "ORB, FAST threshold 7": lambda: cv2.ORB_create(FEATURES, fastThreshold=7),  # which ORB-SLAM falls back to
+    "ORB, FAST threshold 7": lambda: cv2.ORB_create(
+        FEATURES, fastThreshold=7
+    ),  # which ORB-SLAM falls back to
     "AKAZE": lambda: cv2.AKAZE_create(max_points=FEATURES),
 }
 MATCHER = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True)
@@ -121,7 +127,9 @@ class Results:
         lines = [_line(detector, *PLACES), _line(*["---"] * 5)]
         for variant in self._variants:
             means = self.mean(detector, variant)
-            lines.append(_line(variant, *(f"{right:.0f} ({right / max(found, 1e-9):.2f})" for found, right in means)))
+            lines.append(
+                _line(variant, *(f"{right:.0f} ({right / max(found, 1e-9):.2f})" for found, right in means))
+            )
         ldr, hdr = (self.mean(detector, variant)[:, 1] for variant in self.shown)
         ratios = (f"{ratio:.2f}" for ratio in hdr / np.maximum(ldr, 1e-9))
         lines.append(_line(f"{self.shown[1]} / LDR", *ratios))
@@ -160,7 +168,11 @@ def _drawn(images: list[np.ndarray], matches: Matches, scale: int = 2) -> np.nda
     starts = (scale * matches.start).astype(int)
     ends = (scale * matches.end).astype(int) + (large[0].shape[1], 0)
     clipped = matches.correct & matches.clipped
-    for mask, colour in ((~matches.correct, RED), (matches.correct & ~matches.clipped, GREEN), (clipped, ORANGE)):
+    for mask, colour in (
+        (~matches.correct, RED),
+        (matches.correct & ~matches.clipped, GREEN),
+        (clipped, ORANGE),
+    ):
         for start, end in zip(starts[mask].tolist(), ends[mask].tolist(), strict=True):
             cv2.circle(canvas, start, 3, colour, -1, cv2.LINE_AA)
             cv2.circle(canvas, end, 3, colour, -1, cv2.LINE_AA)
@@ -215,11 +227,17 @@ def run(args: argparse.Namespace) -> None:
 
 
 def arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     add = parser.add_argument
     add("-o", "--output", required=True, metavar="OUT", help="folder for the tables and the picture")
     add("--seed", type=int, nargs="+", default=[10, 11, 12, 13, 14, 15], help="of the procedural scenes")
-    add("--radiance", metavar="FOLDER", help="scenes from .hdr and .exr files instead; the first seed moves the camera")
+    add(
+        "--radiance",
+        metavar="FOLDER",
+        help="scenes from .hdr and .exr files instead; the first seed moves the camera",
+    )
     add("--size", type=size, default="346x260", help="of the frames")
     add("--seconds", type=float, default=2.0, help="length of each scene, 20 frames a second")
     add("--clipped", type=float, default=0.2, help="share of the pixels that clip")

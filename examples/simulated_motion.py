@@ -95,7 +95,11 @@ def _places(height: int, width: int) -> np.ndarray:
 def _pixel_to_world(view: np.ndarray) -> np.ndarray:
     """M, 3x3, so that M (x, y, 1) is parallel to view[y, x] of (H, W, 3): the direct linear transform."""
     height, width = view.shape[:2]
-    y, x = np.mgrid[0.1 * height : 0.9 * height : 16j, 0.1 * width : 0.9 * width : 16j].astype(int).reshape(2, -1)
+    y, x = (
+        np.mgrid[0.1 * height : 0.9 * height : 16j, 0.1 * width : 0.9 * width : 16j]
+        .astype(int)
+        .reshape(2, -1)
+    )
     pixel, place = np.stack((x / width, y / width, np.ones_like(x)), 1), view[y, x].astype(np.float64)
     zero = np.zeros_like(pixel)
     px, py, pz = (place[:, k, None] * pixel for k in range(3))

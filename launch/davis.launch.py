@@ -24,7 +24,10 @@ _ARGUMENTS = {
     "camera_name": ("event_camera", "name of the driver's node: it publishes NAME/events and NAME/image_raw"),
     "aps_exposure": ("5000", "exposure of the frames, us"),
     "driver_params_file": ("", "other parameters of the driver (serial, biases, ...), a ROS parameter file"),
-    "parameters": ("", "single parameters of rehdr_node above params_file, as 'policy: all, event_timeout: 0.2'"),
+    "parameters": (
+        "",
+        "single parameters of rehdr_node above params_file, as 'policy: all, event_timeout: 0.2'",
+    ),
 }
 _CAMERA = LaunchConfiguration("camera_name")
 _EXPOSURE = LaunchConfiguration("aps_exposure")
@@ -38,7 +41,9 @@ def generate_launch_description() -> LaunchDescription:
         for name, (default, text) in _ARGUMENTS.items()
     )
     rehdr = IncludeLaunchDescription(
-        str(Path(__file__).with_name("rehdr.launch.py")),  # as text, so that `ros2 launch -s` lists its arguments
+        str(
+            Path(__file__).with_name("rehdr.launch.py")
+        ),  # as text, so that `ros2 launch -s` lists its arguments
         launch_arguments={
             "events": [_CAMERA, "/events"],
             "image": [_CAMERA, "/image_raw"],

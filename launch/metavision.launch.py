@@ -20,7 +20,10 @@ from launch_ros.substitutions import FindPackagePrefix
 
 _ARGUMENTS = {
     "camera_name": ("event_camera", "name of the driver's node: its events are on NAME/events"),
-    "driver_params_file": ("", "parameters of the driver (serial, bias_file, erc_mode, ...), a ROS parameter file"),
+    "driver_params_file": (
+        "",
+        "parameters of the driver (serial, bias_file, erc_mode, ...), a ROS parameter file",
+    ),
 }
 # Unless told otherwise the SDK hands over events every 4 ms. More often costs rehdr_node a call into Python each time.
 _DRIVER = {"encoding": "evt3", "event_message_time_threshold": 3.0e-3}
@@ -32,7 +35,9 @@ def generate_launch_description() -> LaunchDescription:
         for name, (default, text) in _ARGUMENTS.items()
     )
     rehdr = IncludeLaunchDescription(
-        str(Path(__file__).with_name("rehdr.launch.py")),  # as text, so that `ros2 launch -s` lists its arguments
+        str(
+            Path(__file__).with_name("rehdr.launch.py")
+        ),  # as text, so that `ros2 launch -s` lists its arguments
         launch_arguments={"events": [LaunchConfiguration("camera_name"), "/events"]}.items(),
     )
     # First: where the driver is not installed, launch fails here, and would leave behind what it started.

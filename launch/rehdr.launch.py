@@ -81,7 +81,11 @@ def _actions(context: LaunchContext) -> list:
         # It takes its argument as it is, so it must be the whole name.
         pushed = context.launch_configurations.get("ros_namespace")
         namespace = make_namespace_absolute(prefix_namespace(pushed, value["namespace"].perform(context)))
-        viewer = {"package": "rqt_image_view", "executable": "rqt_image_view", "namespace": value["namespace"]}
+        viewer = {
+            "package": "rqt_image_view",
+            "executable": "rqt_image_view",
+            "namespace": value["namespace"],
+        }
         actions.append(Node(**viewer, arguments=[f"{namespace.rstrip('/')}/tonemapped/image_raw"]))
     actions.append(_node(context, value, given))
     if "bag" in given:
@@ -107,7 +111,9 @@ def _node(context: LaunchContext, value: dict[str, LaunchConfiguration], given: 
     _require(context, "params_file", Path.is_file, "is not a file")  # launch would start the node without it
     # What is not given must not override the user's file.
     overrides = _named(value["parameters"].perform(context))
-    overrides |= {name: ParameterValue(value[name], value_type=_TYPES[name]) for name in _TYPES.keys() & given}
+    overrides |= {
+        name: ParameterValue(value[name], value_type=_TYPES[name]) for name in _TYPES.keys() & given
+    }
     respawn = IfCondition(value["respawn"]).evaluate(context)
     return Node(
         package="rehdr_ros",

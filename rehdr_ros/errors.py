@@ -11,7 +11,10 @@ _SOURCE = re.compile(r",? at /\S+:\d+")  # where in the sources of ROS' librarie
 
 # By the name that is imported: what pip calls it.
 _PIP_NAMES = {
-    **{name: name for name in ("av", "dv_processing", "numba", "onnx", "onnxruntime", "onnxscript", "OpenEXR")},
+    **{
+        name: name
+        for name in ("av", "dv_processing", "numba", "onnx", "onnxruntime", "onnxscript", "OpenEXR")
+    },
     **{name: name for name in ("openvino", "rosbags", "tensorboard", "torch", "tqdm")},
     "cv2": "opencv-python-headless",
     "yaml": "PyYAML",
@@ -29,7 +32,9 @@ class Failure(RuntimeError):
 def missing_package(error: ModuleNotFoundError) -> InputError | None:
     """What to tell where an import failed for a package that is not installed, or too old; None for any other."""
     name = _PIP_NAMES.get((error.name or "").partition(".")[0])
-    return name and InputError(f"{error}: `pip install {name}` brings it; docs/install.md tells of your distribution")
+    return name and InputError(
+        f"{error}: `pip install {name}` brings it; docs/install.md tells of your distribution"
+    )
 
 
 def one_line(error: BaseException) -> str:
@@ -68,4 +73,6 @@ def require_ros() -> None:
     """Raise InputError where there is no ROS 2 for this interpreter, or not this package's messages."""
     for module in ("rclpy", "rehdr_ros.msg", "event_camera_msgs"):
         if find_spec(module) is None:
-            raise InputError(f"this needs ROS 2, and {module} is not installed: run `make setup`, or build with colcon")
+            raise InputError(
+                f"this needs ROS 2, and {module} is not installed: run `make setup`, or build with colcon"
+            )

@@ -45,7 +45,9 @@ def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         header = json.loads(bytes(content[8:start]))
         notes = dict(header.pop(_NOTES, {}))
-        entries = [(*about["data_offsets"], name, about["dtype"], about["shape"]) for name, about in header.items()]
+        entries = [
+            (*about["data_offsets"], name, about["dtype"], about["shape"]) for name, about in header.items()
+        ]
         entries.sort()
         tensors, end = {}, 0
         for first, last, name, dtype, shape in entries:
@@ -88,4 +90,8 @@ def _tensor(data: memoryview, dtype: torch.dtype, shape: list[int]) -> Tensor:
     size = math.prod(shape) * torch.empty((), dtype=dtype).element_size()
     if len(data) != size:
         raise InputError(f"a tensor of {size} bytes in {len(data)} bytes of data")
-    return torch.frombuffer(bytearray(data), dtype=dtype).reshape(shape) if size else torch.empty(shape, dtype=dtype)
+    return (
+        torch.frombuffer(bytearray(data), dtype=dtype).reshape(shape)
+        if size
+        else torch.empty(shape, dtype=dtype)
+    )

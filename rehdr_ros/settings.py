@@ -35,7 +35,8 @@ def setting(
     """
     about = {"text": text, "unit": unit, "least": least, "most": most, "above": above, "below": below}
     return field(
-        default=default, metadata={**about, "choices": choices, "lengths": lengths, "fixed": fixed, "group": group}
+        default=default,
+        metadata={**about, "choices": choices, "lengths": lengths, "fixed": fixed, "group": group},
     )
 
 
@@ -50,7 +51,9 @@ class Settings:
         for each in (each for each in fields(self) if each.metadata):
             value = getattr(self, each.name)
             if isinstance(each.default, tuple) and isinstance(value, list | str):
-                object.__setattr__(self, each.name, value := (value,) if isinstance(value, str) else tuple(value))
+                object.__setattr__(
+                    self, each.name, value := (value,) if isinstance(value, str) else tuple(value)
+                )
             wrong = _complaint(each, types(type(self))[each.name], value)
             if wrong:
                 raise InputError(f"{each.name}={value!r}: {wrong}")
@@ -61,8 +64,15 @@ class Settings:
 
         Raises TypeError or InputError that names a wrong key or value.
         """
-        parts = {each.name: each.default_factory for each in fields(cls) if each.default_factory is not MISSING}
-        return cls(**{k: parts[k].from_dict(v) if k in parts and not is_dataclass(v) else v for k, v in values.items()})
+        parts = {
+            each.name: each.default_factory for each in fields(cls) if each.default_factory is not MISSING
+        }
+        return cls(
+            **{
+                k: parts[k].from_dict(v) if k in parts and not is_dataclass(v) else v
+                for k, v in values.items()
+            }
+        )
 
 
 @cache

@@ -46,7 +46,9 @@ def planes_of():
     """A function that gives a decoded yuv420p10le frame of PyAV, of whatever release, as (3 H / 2, W) uint16."""
 
     def planes_of(frame) -> np.ndarray:
-        padded = [np.frombuffer(plane, "<u2").reshape(plane.height, -1)[:, : plane.width] for plane in frame.planes]
+        padded = [
+            np.frombuffer(plane, "<u2").reshape(plane.height, -1)[:, : plane.width] for plane in frame.planes
+        ]
         return np.concatenate([plane.reshape(-1, frame.width) for plane in padded])
 
     return planes_of

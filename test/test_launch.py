@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-pytest.importorskip("launch_ros", reason="no launch_ros here: it comes with a ROS distribution, not from PyPI")
+pytest.importorskip(
+    "launch_ros", reason="no launch_ros here: it comes with a ROS distribution, not from PyPI"
+)
 launch = pytest.importorskip("launch")  # second: without ROS, the folder launch/ may pass for it
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -75,7 +77,9 @@ class Robot:
         self.bag.mkdir()
         self.environment = {k: v for k, v in os.environ.items() if k not in PROFILES}
         self.environment.update(
-            AMENT_PREFIX_PATH=os.pathsep.join([str(self.prefix), *filter(None, [os.environ.get("AMENT_PREFIX_PATH")])]),
+            AMENT_PREFIX_PATH=os.pathsep.join(
+                [str(self.prefix), *filter(None, [os.environ.get("AMENT_PREFIX_PATH")])]
+            ),
             ROS_LOG_DIR=str(folder),
             STARTED=str(self.started),
         )
@@ -96,7 +100,13 @@ class Robot:
         return self.started.read_text().splitlines() if self.started.exists() else []
 
     def launch(
-        self, name: str, *given: str, until: int | None = None, dies: str = "", ends: str = "", **environment: str
+        self,
+        name: str,
+        *given: str,
+        until: int | None = None,
+        dies: str = "",
+        ends: str = "",
+        **environment: str,
     ) -> int:
         """Run a launch file until so many programs have started, then press Ctrl-C, or until it ends by itself."""
         command = [sys.executable, "-c", RUN, str(ROOT / "launch" / f"{name}.launch.py"), *given]
@@ -158,7 +168,11 @@ def test_a_bag_is_played_beside_the_node(robot):
 
 
 def test_parameters_that_are_given_override_the_file(robot):
-    given = ["image_transport:=compressed", "parameters:=policy: all, homography: [1.0, 0.0, 2.5]", "namespace:=robot"]
+    given = [
+        "image_transport:=compressed",
+        "parameters:=policy: all, homography: [1.0, 0.0, 2.5]",
+        "namespace:=robot",
+    ]
     robot.launch("rehdr", *given, until=1)
     expected = {"image_transport": "compressed", "policy": "all", "homography": (1.0, 0.0, 2.5)}
     assert robot.parameters() == {"/robot/rehdr_node": {"ros__parameters": expected}}
@@ -244,7 +258,9 @@ def test_all_that_is_started_uses_the_large_shared_memory(robot, package, variab
 @pytest.mark.parametrize("variable", PROFILES)
 def test_a_profile_of_the_users_own_stays(robot, variable):
     robot.launch("rehdr", until=1, **{variable: "/my.xml"})
-    assert robot.starts()[0].partition(" profiles: ")[2] == ("/my.xml," if variable == PROFILES[0] else ",/my.xml")
+    assert robot.starts()[0].partition(" profiles: ")[2] == (
+        "/my.xml," if variable == PROFILES[0] else ",/my.xml"
+    )
 
 
 @pytest.fixture
@@ -286,7 +302,11 @@ def test_a_driver_is_a_component_whose_topics_the_node_takes(actions, tmp_path, 
     def text(substitutions):
         return launch.utilities.perform_substitutions(context, substitutions)
 
-    assert (text(driver.package), text(driver.node_plugin), text(driver.node_name)) == (package, plugin, "eye")
+    assert (text(driver.package), text(driver.node_plugin), text(driver.node_name)) == (
+        package,
+        plugin,
+        "eye",
+    )
     assert len(driver.parameters) == 2  # ours, and the user's file
     assert context.launch_configurations["events"] == "eye/events"
     assert context.launch_configurations["image"] == image
@@ -310,7 +330,14 @@ def test_ros2_launch_plays_a_bag_through_the_node_and_ends_with_ctrl_c(tiny_weig
     parameters = tmp_path / "mine.yaml"
     settings = {"weights": str(tiny_weights), "device": "cpu", "policy": "all", "event_timeout": 3.0}
     parameters.write_text(yaml.safe_dump({"/**": {"ros__parameters": settings}}))
-    command = ["ros2", "launch", "rehdr_ros", "rehdr.launch.py", f"params_file:={parameters}", f"bag:={simulated_bag}"]
+    command = [
+        "ros2",
+        "launch",
+        "rehdr_ros",
+        "rehdr.launch.py",
+        f"params_file:={parameters}",
+        f"bag:={simulated_bag}",
+    ]
     environment = {**os.environ, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_DOMAIN_ID": "59"}
     log = tmp_path / "log"
     with open(log, "w") as output:

@@ -42,7 +42,9 @@ def test_the_library_reads_what_is_written_and_its_files_are_read(tmp_path):
     library = pytest.importorskip("safetensors.torch")
     safetensors_file.write(tmp_path / "ours", TENSORS, NOTES)
     assert_same(library.load_file(tmp_path / "ours"), TENSORS)
-    library.save_file({name: tensor.contiguous() for name, tensor in TENSORS.items()}, tmp_path / "theirs", NOTES)
+    library.save_file(
+        {name: tensor.contiguous() for name, tensor in TENSORS.items()}, tmp_path / "theirs", NOTES
+    )
     tensors, notes = safetensors_file.read(tmp_path / "theirs")
     assert notes == NOTES
     assert_same(tensors, TENSORS)
@@ -90,7 +92,13 @@ def test_a_header_that_cannot_be_is_refused_in_one_line(tmp_path, header):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", bytes(8), b"\xff" * 8 + b"{}", (2**40).to_bytes(8, "little") + b"{}", b"\x04" + bytes(7) + b"\xff\xfe{}"],
+    [
+        b"",
+        bytes(8),
+        b"\xff" * 8 + b"{}",
+        (2**40).to_bytes(8, "little") + b"{}",
+        b"\x04" + bytes(7) + b"\xff\xfe{}",
+    ],
     ids=["empty", "no header", "a header without end", "a header beyond the file", "no text"],
 )
 def test_no_file_of_this_kind_is_refused(tmp_path, content):

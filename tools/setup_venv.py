@@ -69,7 +69,9 @@ def set_up():
     torch_index = os.environ.get("TORCH_INDEX") or done.get("torch_index", "")
     check_same(done, ros)
 
-    packages = digest("setup.py", "setup.cfg", THIS.constraints, also=[THIS.wheels, THIS.packages, torch_index])
+    packages = digest(
+        "setup.py", "setup.cfg", THIS.constraints, also=[THIS.wheels, THIS.packages, torch_index]
+    )
     messages = digest(THIS.constraints, "package.xml", "CMakeLists.txt", "msg", "interfaces")
     steps = (
         ("environment", [VERSION, ros], f"making {VENV.name}", lambda: make_environment(ros)),
@@ -94,7 +96,9 @@ def set_up():
         action()
         done[name] = key
         remember(done)
-    print(f"setup: ready, with Python {VERSION} and " + ("no ROS 2" if ros == NO_ROS else f"ROS 2 from {ros}"))
+    print(
+        f"setup: ready, with Python {VERSION} and " + ("no ROS 2" if ros == NO_ROS else f"ROS 2 from {ros}")
+    )
     if ros not in (PYPI, NO_ROS):
         print(f"setup: to use .venv outside make, source {VENV}/share/rehdr_ros/local_setup.bash")
 
@@ -145,7 +149,9 @@ def check_machine(ros, done):
         )
     free = shutil.disk_usage(ROOT).free
     if not done.get("packages") and free < FREE_BYTES:
-        fail(f"{ROOT} has {free / 1e9:.1f} GB free, setup needs 4, and 10 for a CUDA build of torch: make room")
+        fail(
+            f"{ROOT} has {free / 1e9:.1f} GB free, setup needs 4, and 10 for a CUDA build of torch: make room"
+        )
 
 
 def make_environment(ros):
@@ -174,7 +180,9 @@ def install_packages(ros, torch_index, done):
 def repair_exports():
     """The wheels' CMake files name the Python of the machine that built them."""
     include = sysconfig.get_config_var("INCLUDEPY")
-    numpy = subprocess.check_output([PYTHON, "-c", "import numpy; print(numpy.get_include())"], text=True).strip()
+    numpy = subprocess.check_output(
+        [PYTHON, "-c", "import numpy; print(numpy.get_include())"], text=True
+    ).strip()
     for path in VENV.glob("share/**/*.cmake"):
         text = path.read_text()
         fixed = re.sub(r"/opt/python/[^/;\"]+/include/python3\.\d+", include, text)

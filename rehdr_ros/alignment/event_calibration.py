@@ -26,7 +26,10 @@ class EventCalibration(NamedTuple):
 
 
 def calibrate_events(
-    messages: Iterable[Any], event_size: tuple[int, int] | None, config: PipelineConfig, memory: float = _FOREVER
+    messages: Iterable[Any],
+    event_size: tuple[int, int] | None,
+    config: PipelineConfig,
+    memory: float = _FOREVER,
 ) -> EventCalibration:
     """Measure as the pipeline does, over all of a recording's messages, around config.event_time_offset.
 

@@ -19,7 +19,11 @@ _GREY, _INK, _OLD, _NEW = (205, 205, 205), (40, 40, 40), (150, 150, 150), (200, 
 
 
 def before_after(
-    window: Window, offsets: Sequence[float], registration: Registration | None, until_middle: float, white: float
+    window: Window,
+    offsets: Sequence[float],
+    registration: Registration | None,
+    until_middle: float,
+    white: float,
 ) -> list[np.ndarray]:
     """Where the second frame has most edges and events: both, threefold, for each offset; (H, W, 3) uint8.
 
@@ -32,7 +36,9 @@ def before_after(
 
     def grid(offset: float) -> np.ndarray:
         events = window.events.shifted(round(offset * 1e9))
-        return voxel_grid(events, middle - half, middle + half, 1, *image.shape[:2], registration=registration)
+        return voxel_grid(
+            events, middle - half, middle + half, 1, *image.shape[:2], registration=registration
+        )
 
     grids = [grid(offset) for offset in offsets]
     part = _busiest(image, grids[-1][0])

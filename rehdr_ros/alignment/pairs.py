@@ -194,7 +194,9 @@ class _Collector:
             cameras: list[Camera | None] = [self.cameras.get(of) for of in ("events", "frames")]
             registration = registration_of(self._config, event_size, frame_size, *cameras)
             same = registration is None
-            self._targets = {key: np.arange(event_size[0] * event_size[1]) if same else registration.table[1:]}
+            self._targets = {
+                key: np.arange(event_size[0] * event_size[1]) if same else registration.table[1:]
+            }
         return self._targets[key]
 
 

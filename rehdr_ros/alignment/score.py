@@ -10,7 +10,9 @@ import numpy as np
 from rehdr_ros.alignment.pairs import FramePair
 from rehdr_ros.jit import kernel, sealed
 
-_LONGEST_NS = 15_000_000  # between two events of a run: longer, and the intensity may have done anything between them
+_LONGEST_NS = (
+    15_000_000  # between two events of a run: longer, and the intensity may have done anything between them
+)
 _SHORTEST_RUN = 3  # events of one polarity; two may be noise
 _QUIET_NS = 8_000_000  # without an event on either side: the intensity hardly moves
 _NEVER_NS = 1 << 62

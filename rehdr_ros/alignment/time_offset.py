@@ -61,7 +61,9 @@ class _Fit:
     parts: np.ndarray
 
 
-def estimate_time_offset(pairs: list[FramePair], present: float = 0.0, reach: float = 0.1, track=iter) -> TimeOffset:
+def estimate_time_offset(
+    pairs: list[FramePair], present: float = 0.0, reach: float = 0.1, track=iter
+) -> TimeOffset:
     """Search `reach` s on both sides of `present` for the best score, then refine.
 
     Coarse: the highest `score` on a grid of a twentieth of the frame interval. Fine: Gauss-Newton, as in Lucas and
@@ -76,7 +78,9 @@ def estimate_time_offset(pairs: list[FramePair], present: float = 0.0, reach: fl
     coarse = _peak(offsets, scores)
     fit, settled = _refine(pairs, round(coarse * 1e9))
     interval = np.median([pair.t1_ns - pair.t0_ns for pair in pairs]) * 1e-9
-    refined = settled and abs(fit.offset_ns * 1e-9 - coarse) < max(interval / 2, 3 * (offsets[1] - offsets[0]))
+    refined = settled and abs(fit.offset_ns * 1e-9 - coarse) < max(
+        interval / 2, 3 * (offsets[1] - offsets[0])
+    )
     offset = float(fit.offset_ns * 1e-9 if refined else coarse)
     uncertainty = float(np.hypot(2 * _spread(fit.parts), _SYSTEMATIC)) if refined else float(interval / 2)
     best = score(pairs, round(offset * 1e9))
@@ -110,7 +114,9 @@ def _doubts_of_the_data(pairs: int, pixels: int, best: float) -> Iterator[str]:
         yield f"events and frames hardly agree (score {best:.2f}): no motion, a wrong registration, or a larger offset"
 
 
-def _doubts_of_the_curve(offsets: np.ndarray, scores: np.ndarray, coarse: float, interval: float) -> Iterator[str]:
+def _doubts_of_the_curve(
+    offsets: np.ndarray, scores: np.ndarray, coarse: float, interval: float
+) -> Iterator[str]:
     step = offsets[1] - offsets[0]
     if not offsets[0] + step < coarse < offsets[-1] - step:
         yield "the score is best at the end of the range"

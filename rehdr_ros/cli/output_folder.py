@@ -40,7 +40,9 @@ def identity(value: object, output: Path) -> object:
     if not isinstance(value, str) or not os.path.exists(value):
         return value
     path, output = Path(value).resolve(), output.resolve()
-    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file() and output not in p.parents]
+    files = (
+        [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file() and output not in p.parents]
+    )
     stats = [file.stat() for file in files]
     newest = max((each.st_mtime_ns for each in stats), default=0)
     return f"{path}, {sum(each.st_size for each in stats)} bytes, changed at {newest} ns"

@@ -26,7 +26,10 @@ def write_pictures(comparison: Comparison, folder: Path, name: str) -> None:
     exposure = truth[len(truth) // 2]
 
     def line(k: int) -> list[np.ndarray]:
-        return [event_image(comparison.grids[k]) if r is None else display(r[k], exposure) for r in columns.values()]
+        return [
+            event_image(comparison.grids[k]) if r is None else display(r[k], exposure)
+            for r in columns.values()
+        ]
 
     chosen = np.linspace(comparison.skipped, len(truth) - 1, _INSTANTS).astype(int)
     write_png(folder / f"{name}.png", grid_picture([line(k) for k in chosen], list(columns)))

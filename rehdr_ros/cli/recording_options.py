@@ -17,7 +17,13 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
     add = add_source_options(parser)
     add("--start", type=float, metavar="S", help="leave out what comes before, s from the start")
     add("--stop", type=float, metavar="S", help="leave out what comes after, s from the start")
-    add("--every", type=int, default=1, metavar="N", help="take every N-th frame; the events between go to the next")
+    add(
+        "--every",
+        type=int,
+        default=1,
+        metavar="N",
+        help="take every N-th frame; the events between go to the next",
+    )
 
 
 def add_source_options(parser: argparse.ArgumentParser) -> Callable[..., Any]:
@@ -25,9 +31,15 @@ def add_source_options(parser: argparse.ArgumentParser) -> Callable[..., Any]:
     parser.add_argument("input", metavar="RECORDING", help=_FORMATS)
     add = parser.add_argument_group("recording").add_argument
     add("--events", metavar="TOPIC", help="events topic of a bag; found by its type if not given")
-    add("--image", metavar="TOPIC", help="image topic of a bag, compressed or not; found by its type if not given")
+    add(
+        "--image",
+        metavar="TOPIC",
+        help="image topic of a bag, compressed or not; found by its type if not given",
+    )
     add("--frames", metavar="FOLDER", help="frames of a .raw file, in natural order of their names")
-    add("--timestamps", metavar="FILE", help="their stamps, one a line; found in or beside FOLDER by its name")
+    add(
+        "--timestamps", metavar="FILE", help="their stamps, one a line; found in or beside FOLDER by its name"
+    )
     add("--timestamps-unit", choices=tuple(UNITS), help="of those; deduced if not given")
     return add
 

@@ -37,7 +37,9 @@ class EventBuffer:
         """Forget all events and the latest time, and free the memory; the count of drops stays."""
         # A ring of columns: an object for each tiny packet would take more memory than its events. Pages that have
         # never been written to take none.
-        self._ring = Events.of(*(np.empty(self.capacity, d) for d in (np.int64, np.uint16, np.uint16, np.uint8)))
+        self._ring = Events.of(
+            *(np.empty(self.capacity, d) for d in (np.int64, np.uint16, np.uint16, np.uint8))
+        )
         self.start = self._size = 0
         self.latest: int | None = None
 
@@ -65,7 +67,9 @@ class EventBuffer:
         count = self._count_until(t)
         taken = self._copy(0, count)
         start, left = (self.start + count) % self.capacity, self._size - count
-        if left <= start:  # begin anew, where the memory is in use already: no more is copied than was taken since
+        if (
+            left <= start
+        ):  # begin anew, where the memory is in use already: no more is copied than was taken since
             rest = self._copy(count, self._size)
             self.start = self._size = 0
             self._write(rest)
@@ -82,7 +86,9 @@ class EventBuffer:
             yield slice(max(first - length, 0), last - length)
 
     def _count_until(self, t: int) -> int:
-        return sum(int(np.searchsorted(self._ring.t[span], t, side="right")) for span in self._spans(0, self._size))
+        return sum(
+            int(np.searchsorted(self._ring.t[span], t, side="right")) for span in self._spans(0, self._size)
+        )
 
     def _copy(self, begin: int, end: int) -> Events:
         parts = [self._ring[span] for span in self._spans(begin, end)]

@@ -65,7 +65,8 @@ class Clock:
         """The events decoded from `packet`, with t in ROS ns, but for those that lie far from its first one."""
         if (
             len(events)
-            and max(int(events.t.max()) - int(events.t[0]), int(events.t[0]) - int(events.t.min())) > _LONGEST_NS
+            and max(int(events.t.max()) - int(events.t[0]), int(events.t[0]) - int(events.t.min()))
+            > _LONGEST_NS
         ):
             near = np.abs(events.t - events.t[0]) <= _LONGEST_NS
             self.misdated += len(events) - int(near.sum())
@@ -101,7 +102,9 @@ class Clock:
         return self._line(sensor_ns)
 
     def _forget(self) -> None:
-        self._blocks: list[tuple[int, int]] = []  # sensor time and difference of each block's least delayed packet
+        self._blocks: list[
+            tuple[int, int]
+        ] = []  # sensor time and difference of each block's least delayed packet
         self._anchor, self._drift = (0, 0), 0.0  # a point of the line, and its slope
 
     def _span(self) -> int:

@@ -40,7 +40,9 @@ class DeviceVoxelGrid:
             self._add(events, t0, t1, exposures, size, registration, grid)
         return grid.view(bins, height, width)
 
-    def _add(self, events: Events, t0, t1, exposures, size, registration: Registration | None, grid: Tensor) -> None:
+    def _add(
+        self, events: Events, t0, t1, exposures, size, registration: Registration | None, grid: Tensor
+    ) -> None:
         bins, pixels = grid.shape
         t, p = self._upload(events.t), self._upload(events.p)
         # As int16: devices know little of unsigned 16-bit integers.
@@ -53,10 +55,13 @@ class DeviceVoxelGrid:
         lower = position.to(torch.int64).clamp_(0, max(bins - 2, 0))
         polarity = torch.where(p != 0, 1.0, -1.0)
         (begin, whole_from), (whole_until, end) = (
-            (at - length // 2, at - length // 2 + length) for at, length in zip((t0, t1), exposures, strict=True)
+            (at - length // 2, at - length // 2 + length)
+            for at, length in zip((t0, t1), exposures, strict=True)
         )
         if any(exposures):
-            passed = ((t - at).double() / max(n, 1) for at, n in zip((begin, whole_until), exposures, strict=True))
+            passed = (
+                (t - at).double() / max(n, 1) for at, n in zip((begin, whole_until), exposures, strict=True)
+            )
             before, after = (share.clamp(0, 1).float() for share in passed)
             polarity = polarity * (before - after)
         polarity = torch.where((t > begin) & (t <= end) & (pixel >= 0), polarity, 0.0)

@@ -12,7 +12,9 @@ _PERIOD_NS = 1_000_000_000  # between two looks at the rates
 _PAUSE_NS = 5 * _PERIOD_NS
 _KEEP = 0.9  # of the counts, from look to look: a memory of about 10 s
 _SETTLED = 2.0  # s of counting before the first look
-_STRIDE = 7  # of so many events one counts: rates of seconds need no more. No power of two, as rows and blocks have
+_STRIDE = (
+    7  # of so many events one counts: rates of seconds need no more. No power of two, as rows and blocks have
+)
 _LOWEST_RATE = 10.0  # Hz, below which a pixel does no harm
 _PEERS = 2  # pixels around that must not do the same: an edge or a lamp has more of them, a defect fewer
 _RECOVERED = 0.5  # share of the threshold below which a hot pixel counts as sound again
@@ -56,7 +58,9 @@ class HotPixels:
         self._seconds *= _KEEP
 
 
-def find_hot_pixels(rates: np.ndarray, threshold: float = 5.0, before: np.ndarray | None = None) -> np.ndarray:
+def find_hot_pixels(
+    rates: np.ndarray, threshold: float = 5.0, before: np.ndarray | None = None
+) -> np.ndarray:
     """Bool (height, width) from the pixels' rates in Hz. before: those that were hot, which are so longer."""
     before = np.zeros(rates.shape, bool) if before is None else before
     return _find(np.ascontiguousarray(rates, np.float32), before, float(threshold))

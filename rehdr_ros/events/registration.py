@@ -13,7 +13,9 @@ from rehdr_ros.errors import InputError
 from rehdr_ros.jit import kernel, sealed
 
 Size = tuple[int, int]  # width, height
-Mapping = Callable[[np.ndarray], np.ndarray]  # (N, 2) float64 pixels (x, y) -> (N, 2); NaN where there is no image
+Mapping = Callable[
+    [np.ndarray], np.ndarray
+]  # (N, 2) float64 pixels (x, y) -> (N, 2); NaN where there is no image
 
 _ROUND_TRIP = 1.0  # px by which a pixel that is mapped there and back may miss itself
 
@@ -35,7 +37,9 @@ class Camera:
 
     def __post_init__(self) -> None:
         if self.model not in ("", "plumb_bob", "rational_polynomial", "equidistant"):
-            raise InputError(f"distortion model {self.model!r}: use plumb_bob, rational_polynomial or equidistant")
+            raise InputError(
+                f"distortion model {self.model!r}: use plumb_bob, rational_polynomial or equidistant"
+            )
         lengths = (0, 4) if self.model == "equidistant" else (0, 4, 5, 8, 12, 14)
         if len(self.distortion) not in lengths or not np.isfinite((*self.distortion, *self.matrix)).all():
             raise InputError(f"distortion {list(self.distortion)}: needs one of {lengths} finite numbers")
@@ -60,7 +64,9 @@ class Registration:
         self.event_size, self.frame_size = event_size, frame_size
         nearest = _nearest(forward, backward, event_size, frame_size)
         if (nearest < 0).all():
-            raise InputError(f"the registration maps no event pixel of {event_size} into the frame of {frame_size}")
+            raise InputError(
+                f"the registration maps no event pixel of {event_size} into the frame of {frame_size}"
+            )
         reached = np.zeros(frame_size[0] * frame_size[1], bool)
         reached[nearest[nearest >= 0]] = True
         self._empty = np.flatnonzero(~reached).astype(np.int32)
@@ -113,7 +119,9 @@ class Registration:
         matrix = np.asarray(matrix, np.float64).reshape(-1)
         fits = matrix.size == 9 and np.isfinite(matrix).all()
         if not fits or np.linalg.matrix_rank(matrix.reshape(3, 3)) < 3:
-            raise InputError(f"homography {matrix.tolist()}: needs 9 finite numbers of an invertible 3x3 matrix")
+            raise InputError(
+                f"homography {matrix.tolist()}: needs 9 finite numbers of an invertible 3x3 matrix"
+            )
         return matrix.reshape(3, 3)
 
     @classmethod
@@ -217,4 +225,6 @@ def _see(rays: np.ndarray, camera: Camera) -> np.ndarray:
 
 def _intrinsics(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
     distortion = np.asarray(camera.distortion, np.float64)
-    return np.asarray(camera.matrix, np.float64).reshape(3, 3), distortion if distortion.size >= 4 else np.zeros(4)
+    return np.asarray(camera.matrix, np.float64).reshape(
+        3, 3
+    ), distortion if distortion.size >= 4 else np.zeros(4)

@@ -40,7 +40,9 @@ def voxel_grid(
     if bins < 1:
         raise ValueError(f"a voxel grid needs at least one bin, not {bins}")
     if registration is not None and registration.frame_size != (width, height):
-        raise ValueError(f"the registration is into {registration.frame_size}, the grid is of {(width, height)}")
+        raise ValueError(
+            f"the registration is into {registration.frame_size}, the grid is of {(width, height)}"
+        )
     shape = (bins, height, width)
     if out is None:
         out = np.zeros(shape, np.float32)
@@ -76,7 +78,9 @@ def _accumulate(t, x, y, p, t0, t1, exposure0, exposure1, width, height, table, 
 def _add(t, pixels, p, t0, t1, exposure0, exposure1, grid):
     bins, height, width = grid.shape
     flat = grid.reshape(-1)
-    plane = height * width if bins > 1 else 0  # to the next bin; of a single one, the share of the next is zero
+    plane = (
+        height * width if bins > 1 else 0
+    )  # to the next bin; of a single one, the share of the next is zero
     last = max(bins - 2, 0)
     scale = (bins - 1) / (t1 - t0)
     begin, end = t0 - exposure0 // 2, t1 - exposure1 // 2 + exposure1

@@ -71,7 +71,9 @@ class TransposedUpsample(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, norm: str):
         super().__init__()
-        self.up = nn.ConvTranspose2d(inputs, outputs, 5, stride=2, padding=2, output_padding=1, bias=norm != "batch")
+        self.up = nn.ConvTranspose2d(
+            inputs, outputs, 5, stride=2, padding=2, output_padding=1, bias=norm != "batch"
+        )
         self.residual = ResidualBlock(outputs)
         self.norm = make_norm(norm, outputs)
 

@@ -85,17 +85,22 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Net
         raise
     except Exception as error:  # a damaged file makes the readers raise anything
         reason = " ".join(str(error).split())[:300]
-        raise CheckpointError(f"{path}: not a checkpoint of this network ({reason or type(error).__name__})") from error
+        raise CheckpointError(
+            f"{path}: not a checkpoint of this network ({reason or type(error).__name__})"
+        ) from error
     return network.to(device).eval().requires_grad_(False)
 
 
-def save_checkpoint(network: Network, path: str | Path, dtype: torch.dtype = torch.float32, **notes: str) -> None:
+def save_checkpoint(
+    network: Network, path: str | Path, dtype: torch.dtype = torch.float32, **notes: str
+) -> None:
     """Write a `.safetensors` with the configuration (and any notes, e.g. how it was trained) inside.
 
     Raises OSError where the file cannot be written.
     """
     state = {
-        name: value.to(dtype) if value.is_floating_point() else value for name, value in network.state_dict().items()
+        name: value.to(dtype) if value.is_floating_point() else value
+        for name, value in network.state_dict().items()
     }
     architecture = {kind: name for name, kind in NETWORKS.items()}[type(network)]
     config = json.dumps(asdict(network.config))
@@ -122,7 +127,9 @@ def _read_ours(path: Path) -> tuple[NetworkConfig, dict[str, Tensor]]:
 def _read_published(path: Path) -> tuple[RehdrConfig, dict[str, Tensor]]:
     stored = torch.load(path, map_location="cpu", weights_only=True)
     stored = stored.get("params", stored) if isinstance(stored, dict) else {}
-    state = {f"body.{_rename(str(name).removeprefix('module.'))}": value for name, value in dict(stored).items()}
+    state = {
+        f"body.{_rename(str(name).removeprefix('module.'))}": value for name, value in dict(stored).items()
+    }
     for name in ("body.image_head.conv.weight", "body.event_head.conv.weight"):
         if not isinstance(state.get(name), Tensor):
             raise CheckpointError(f"{path}: no {name} in it; not a checkpoint of the published REHDR")

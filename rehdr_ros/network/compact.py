@@ -96,7 +96,9 @@ class Compact(nn.Module):
     ) -> tuple[Tensor, State]:
         bias = self.condition(condition)[..., None, None]
         x = self.image_block(F.relu(self.image_head(F.pixel_unshuffle(image, 2)) + bias))
-        half = self.attention(x, self.event_block(F.relu(self.event_head(F.pixel_unshuffle(voxel, 2)) + bias)))
+        half = self.attention(
+            x, self.event_block(F.relu(self.event_head(F.pixel_unshuffle(voxel, 2)) + bias))
+        )
         x = self.down[0](half)
         first = self.cells[0](x, state["hidden_0"], seconds)
         quarter = self.encoder(x + first.to(x.dtype))

@@ -122,7 +122,9 @@ class PartedNetwork(Network):
         """Every convolution: (N, C, H, W), in the precision of the parameters, and the new cells."""
 
     @abstractmethod
-    def compose(self, features: Tensor, ldr: Tensor, known: object, stream: Stream, compiled: bool = False) -> Estimate:
+    def compose(
+        self, features: Tensor, ldr: Tensor, known: object, stream: Stream, compiled: bool = False
+    ) -> Estimate:
         """The estimate, from the features, the padded LDR and what `prepare` knows."""
 
     def step(

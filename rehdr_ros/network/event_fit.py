@@ -13,7 +13,9 @@ from torch import Tensor
 PRIOR = (50.0, 50.0, 0.0, 12.5, -12.5, 2.0, 0.6, 30.0)
 """The fit before the first frame, as sums: thresholds of 0.25, usual for Prophesee and DAVIS; R^2 0.7; 0.02 nat^2."""
 MEMORY = 1.0  # s, after which a sum has faded to 1/e
-PLAUSIBLE = 40.0  # events of one polarity that a pixel can fire between two usable frames; hot pixels fire more
+PLAUSIBLE = (
+    40.0  # events of one polarity that a pixel can fire between two usable frames; hot pixels fire more
+)
 CALIBRATION_RANGE = (0.05, 0.9)  # linear: neither quantisation noise nor clipping
 THRESHOLDS = (0.03, 1.0)  # natural log units an event, at least and at most
 NOISES = (1e-4, 1.0)  # nat^2 an event, at least and at most

@@ -37,7 +37,9 @@ class FullResolution(nn.Module):
         self.bottleneck = nn.Sequential(
             *(ResidualBlock(widths[-1], config.norm) for _ in range(config.residual_blocks))
         )
-        self.decoders = nn.ModuleList(UPSAMPLING[config.upsampling](b, a, config.norm) for a, b in reversed(pairs))
+        self.decoders = nn.ModuleList(
+            UPSAMPLING[config.upsampling](b, a, config.norm) for a, b in reversed(pairs)
+        )
         self.prediction = ConvNorm(widths[0], outputs, 3, config.norm)
 
     def initial_state(self, n: int, height: int, width: int) -> State:
@@ -53,7 +55,9 @@ class FullResolution(nn.Module):
         x = head = self.image_head(image)
         events = self.event_head(voxel)
         outputs, new_state = [], {}
-        for i, (event_encoder, image_encoder) in enumerate(zip(self.event_encoders, self.image_encoders, strict=True)):
+        for i, (event_encoder, image_encoder) in enumerate(
+            zip(self.event_encoders, self.image_encoders, strict=True)
+        ):
             events = event_encoder(events)
             ldr = F.avg_pool2d(ldr, 2)
             cell = {name: state[f"{name}_{i}"] for name in image_encoder.recurrent.names}

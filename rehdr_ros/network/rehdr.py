@@ -42,7 +42,9 @@ class RehdrConfig(Settings):
     residual_blocks: int = setting(2, "at the lowest resolution", least=1)
     norm: str = setting("none", "of the convolutions: none, batch, instance or group", choices=NORMS)
     recurrent: str = setting("convlstm", "cell: convlstm or convgru", choices=tuple(RECURRENT))
-    upsampling: str = setting("transposed", "transposed (a convolution) or bilinear", choices=tuple(UPSAMPLING))
+    upsampling: str = setting(
+        "transposed", "transposed (a convolution) or bilinear", choices=tuple(UPSAMPLING)
+    )
     fusion: str = setting("modality", "of image and events: modality or published", choices=tuple(FUSION))
     radiance: str = setting(
         "ldr_white",
@@ -117,7 +119,9 @@ class Rehdr(PartedNetwork):
         precision = next(self.body.parameters()).dtype
         return self.body(*(x.to(precision) for x in inputs), seconds, cells)
 
-    def compose(self, features: Tensor, ldr: Tensor, known: Known, stream: Stream, compiled: bool = False) -> Estimate:
+    def compose(
+        self, features: Tensor, ldr: Tensor, known: Known, stream: Stream, compiled: bool = False
+    ) -> Estimate:
         if known is None:
             return Estimate(torch.sigmoid(features.float()))
         return head_start.compose(features, ldr, *known, stream.clipped_from, compiled)

@@ -94,7 +94,9 @@ class Diagnostics:
             lost, share = window.change(cause), window.share(cause, count)
             values[cause.replace("_", " ")] = str(health.counters[cause])
             if lost and share >= settings.loss_warn:
-                level = max(level, ERROR if share >= settings.loss_error and cause not in _BY_POLICY else WARN)
+                level = max(
+                    level, ERROR if share >= settings.loss_error and cause not in _BY_POLICY else WARN
+                )
                 said.append(f"{100 * share:.0f} % {cause.replace('_', ' ')}")
         values |= {cause.replace("_", " "): str(health.counters[cause]) for cause in _ODD[name]}
         return self._status(name, level, "; ".join(said), values)
@@ -131,7 +133,11 @@ class Diagnostics:
                 "explained by events": f"{last.explained:.2f}",
                 "radiance": last.radiance,
             }
-            over = sum(latency > settings.latency_budget for latency in latencies) if settings.latency_budget else 0
+            over = (
+                sum(latency > settings.latency_budget for latency in latencies)
+                if settings.latency_budget
+                else 0
+            )
             if over:
                 level = max(level, WARN)
                 said.append(f"{over} of {len(latencies)} frames over the latency budget")
@@ -153,7 +159,9 @@ class Diagnostics:
 
     def _status(self, part: str, level: bytes, message: str, values: dict[str, str]) -> DiagnosticStatus:
         pairs = [KeyValue(key=key, value=value) for key, value in values.items()]
-        return DiagnosticStatus(level=level, name=f"{self._name}: {part}", message=message or "ok", values=pairs)
+        return DiagnosticStatus(
+            level=level, name=f"{self._name}: {part}", message=message or "ok", values=pairs
+        )
 
 
 _LOSSES = {

@@ -83,9 +83,13 @@ class Inputs:
         kind, callback = EventPacket, self._on_packet
         if self._settings.events_type == "dvs_msgs":
             kind, callback = event_array_class(), self._on_event_array
-        self._subscribe(kind, "events", callback, self._settings.events_depth, "transport_lost_packets", raw=True)
+        self._subscribe(
+            kind, "events", callback, self._settings.events_depth, "transport_lost_packets", raw=True
+        )
 
-    def _subscribe(self, kind: type, name: str, callback: Callable, depth: int, lost: str = "", **options) -> None:
+    def _subscribe(
+        self, kind: type, name: str, callback: Callable, depth: int, lost: str = "", **options
+    ) -> None:
         asked = self.image_topic if name == "image_raw" else name
         topic = self._node.resolve_topic_name(asked)
         for other, subscription in self.subscriptions.items():
@@ -107,7 +111,9 @@ class Inputs:
                 self._node, kind, asked, callback, depth, reliability, on_lost, complaints, **options
             )
         except RuntimeError as error:  # rcl does not always name the topic
-            raise InputError(f"{name} can't be {topic} of type {type_name(kind)}: {one_line(error)}") from error
+            raise InputError(
+                f"{name} can't be {topic} of type {type_name(kind)}: {one_line(error)}"
+            ) from error
 
     def _on_packet(self, raw: bytes) -> None:
         with self._refusing("events", "refused_packets"):
@@ -138,7 +144,9 @@ class Inputs:
         if registration in ("scale", "identity") and self._sensor_size not in (None, size):
             sizes = f"events of {self._sensor_size} and frames of {size} pixels"
             advice = "unless both cameras share their optics, set it to homography or camera_info"
-            self._complaints.warn(sizes, f"{sizes}, with registration={registration}: {advice}", seconds=math.inf)
+            self._complaints.warn(
+                sizes, f"{sizes}, with registration={registration}: {advice}", seconds=math.inf
+            )
         self._pipeline.add(Frame(stamp_to_ns(header.stamp), image, header.frame_id), now=self._now())
 
     def _on_camera_info(self, message: CameraInfo) -> None:

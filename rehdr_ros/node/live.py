@@ -32,7 +32,9 @@ class LiveRun:
     the number of frames that came back whole, `arrivals` the monotonic s at which their HDR images came.
     """
 
-    def __init__(self, bag_in: Path, bag_out: Path, log: Path, config: PipelineConfig, products: Iterable[Product]):
+    def __init__(
+        self, bag_in: Path, bag_out: Path, log: Path, config: PipelineConfig, products: Iterable[Product]
+    ):
         self._products = products
         self._bag, self._bag_out, self._log, self._config = BagRecording(bag_in), bag_out, log, config
         self._topics = [self._bag.events_topic, self._bag.image_topic]

@@ -41,7 +41,9 @@ class RehdrNode(LifecycleNode):
         answer_every_request(self)
         declare(self)
         self.add_on_set_parameters_callback(self._on_parameters)
-        self._warn_of_unknown({name: nearest for name, nearest in unknown(self).items() if QOS_OVERRIDES not in name})
+        self._warn_of_unknown(
+            {name: nearest for name, nearest in unknown(self).items() if QOS_OVERRIDES not in name}
+        )
         self._diagnostics = Diagnostics(self, self._health)
 
     # Transitions
@@ -80,7 +82,9 @@ class RehdrNode(LifecycleNode):
             super().on_deactivate(state)
             raise
         inputs = self._inputs
-        self.get_logger().info(f"waiting for events on {inputs.events_topic} and images on {inputs.image_topic}")
+        self.get_logger().info(
+            f"waiting for events on {inputs.events_topic} and images on {inputs.image_topic}"
+        )
         return result
 
     @transition("cannot deactivate:")
@@ -119,7 +123,9 @@ class RehdrNode(LifecycleNode):
         published = self._tally["published"]
         counters = self._counters()
         counters["skipped_frames"] += counters["lost_frames"]
-        lost = ", ".join(f"{name} {counters[name]}" for name in sorted(counters) if counters[name] and _is_loss(name))
+        lost = ", ".join(
+            f"{name} {counters[name]}" for name in sorted(counters) if counters[name] and _is_loss(name)
+        )
         latency = f", mean latency {1e3 * self._latencies / published:.1f} ms" if published else ""
         if counters["late_frames"]:
             latency += f" ({counters['late_frames']} over the budget)"
@@ -132,12 +138,20 @@ class RehdrNode(LifecycleNode):
         self._tally: Counter = Counter()
         self._latencies, self._eventless = 0.0, 0
         self._diagnostics.restart()
-        self._worker = Worker(self._pipeline, self._publish, self._waiting_time, self._tally, self._complaints)
+        self._worker = Worker(
+            self._pipeline, self._publish, self._waiting_time, self._tally, self._complaints
+        )
 
     def _listen(self) -> None:
         """Subscribe, and provide the service."""
         self._inputs = Inputs(
-            self, self._pipeline, self._settings, self._tally, self._complaints, self._worker.wake, self._waiting_time
+            self,
+            self._pipeline,
+            self._settings,
+            self._tally,
+            self._complaints,
+            self._worker.wake,
+            self._waiting_time,
         )
         self._silence = Silence(self, self._inputs, self._complaints)
         self._look_for_subscribers()
@@ -167,7 +181,9 @@ class RehdrNode(LifecycleNode):
     def _warn_of_unknown(self, names: dict[str, str]) -> None:
         for name, nearest in names.items():
             text = f"there is no parameter {name}: it has no effect"
-            self._complaints.warn(text, f"{text}; did you mean {nearest}?" if nearest else text, seconds=math.inf)
+            self._complaints.warn(
+                text, f"{text}; did you mean {nearest}?" if nearest else text, seconds=math.inf
+            )
 
     # Callbacks: none waits for the network
 
@@ -175,7 +191,9 @@ class RehdrNode(LifecycleNode):
         """Take changes between two frames; refuse those that are wrong, or that need a new configuration."""
         configured = self._pipeline is not None
         try:
-            settings = changed_by(changes, self._settings if configured else self._parameters_so_far(), configured)
+            settings = changed_by(
+                changes, self._settings if configured else self._parameters_so_far(), configured
+            )
             if configured:
                 self._pipeline.configure(settings)
                 self._settings = settings
@@ -225,13 +243,17 @@ class RehdrNode(LifecycleNode):
             self._engine = self._pipeline.engine
             self.get_logger().info(f"the network now runs by {self._engine}")
         if fault is Fault.OUT_OF_MEMORY:
-            complaints.error(reason, f"the device is {reason}: slower or coarser from here on", seconds=math.inf)
+            complaints.error(
+                reason, f"the device is {reason}: slower or coarser from here on", seconds=math.inf
+            )
         elif fault is Fault.NOT_FINITE:
             complaints.error(reason, "the network gave NaN or infinity: the hidden state was reset")
         elif reason and info.index:
             complaints.info(f"reset {reason.split()[0]}", f"hidden state reset: {reason}")
         if self._pipeline.registration_problem:
-            complaints.warn("registration", f"frames go without events: {self._pipeline.registration_problem}")
+            complaints.warn(
+                "registration", f"frames go without events: {self._pipeline.registration_problem}"
+            )
         self._eventless = 0 if info.events or reason else self._eventless + 1
         if self._eventless >= _SILENT_FRAMES:
             complaints.warn(
@@ -276,7 +298,9 @@ class RehdrNode(LifecycleNode):
         if self._pipeline.event_problem:
             problems.append(self._pipeline.event_problem)
         for problem in problems:
-            self._complaints.warn(" ".join(problem.split()[:3]), problem, seconds=60.0)  # numbers in it may change
+            self._complaints.warn(
+                " ".join(problem.split()[:3]), problem, seconds=60.0
+            )  # numbers in it may change
         return problems
 
 

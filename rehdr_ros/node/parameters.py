@@ -42,7 +42,9 @@ class Parameters(PipelineConfig):
         "32FC3", "32FC3 (linear RGB) or 32FC1 (luminance)", choices=("32FC3", "32FC1"), group="pictures"
     )
     tonemapped_encoding: str = setting("rgb8", "rgb8, bgr8 or mono8", choices=("rgb8", "bgr8", "mono8"))
-    jpeg_quality: int = setting(95, "of tonemapped/image_raw/compressed: 1 (small) to 100 (good)", least=1, most=100)
+    jpeg_quality: int = setting(
+        95, "of tonemapped/image_raw/compressed: 1 (small) to 100 (good)", least=1, most=100
+    )
     image_transport: str = setting(
         "raw",
         "of the frames: raw, or compressed (JPEG or PNG on IMAGE/compressed)",
@@ -73,14 +75,23 @@ class Parameters(PipelineConfig):
         most=10_000,
         fixed=True,
     )
-    lazy: bool = setting(False, "subscribe and work only while somebody subscribes to an output", group="load")
+    lazy: bool = setting(
+        False, "subscribe and work only while somebody subscribes to an output", group="load"
+    )
     latency_budget: float = setting(
-        0.0, "latency of a frame from which to warn; 0: never", unit="s", least=0, most=3600, group="diagnostics"
+        0.0,
+        "latency of a frame from which to warn; 0: never",
+        unit="s",
+        least=0,
+        most=3600,
+        group="diagnostics",
     )
     input_timeout: float = setting(
         2.0, "silence of an input from which diagnostics complain", unit="s", least=0.1, most=3600
     )
-    loss_warn: float = setting(0.01, "share of packets or frames lost from which diagnostics warn", least=0, most=1)
+    loss_warn: float = setting(
+        0.01, "share of packets or frames lost from which diagnostics warn", least=0, most=1
+    )
     loss_error: float = setting(0.2, "share of packets or frames lost that is an error", least=0, most=1)
     autostart: bool = setting(
         True,
@@ -118,7 +129,9 @@ def unknown(node: Node) -> dict[str, str]:
     overrides = (f"{QOS_OVERRIDES}.{name}" for name in node.get_parameters_by_prefix(QOS_OVERRIDES))
     known = [*(f.name for f in fields(Parameters)), "use_sim_time", *overrides]
     given = node._parameter_overrides  # noqa: SLF001 - rclpy shows them nowhere else
-    return {name: "".join(get_close_matches(name, known, 1)) for name in given if not node.has_parameter(name)}
+    return {
+        name: "".join(get_close_matches(name, known, 1)) for name in given if not node.has_parameter(name)
+    }
 
 
 def changed_by(given: Sequence[Parameter], now: Parameters, configured: bool) -> Parameters:

@@ -6,7 +6,11 @@ from rclpy.qos import HistoryPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolic
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 try:
-    from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks, UnsupportedEventTypeError
+    from rclpy.event_handler import (
+        PublisherEventCallbacks,
+        SubscriptionEventCallbacks,
+        UnsupportedEventTypeError,
+    )
 except ImportError:  # Humble
     from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks, UnsupportedEventTypeError
 
@@ -30,7 +34,9 @@ def subscribe(
     **options,
 ):
     """A subscription that keeps the last `depth` messages; lost(n) is called when the transport has lost n."""
-    qos = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=ReliabilityPolicy[reliability.upper()])
+    qos = QoSProfile(
+        history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=ReliabilityPolicy[reliability.upper()]
+    )
     resolved = node.resolve_topic_name(topic)
 
     def on_incompatible(info) -> None:
@@ -48,7 +54,9 @@ def subscribe(
 def unheard(topic: str, policy: str) -> str:
     """What to say of a publisher that offers less than a subscription of ours asks for. policy: reliability, ..."""
     advice = "set input_reliability to best_effort here" if policy == "reliability" else "change it there"
-    return f"a publisher on {topic} offers less than this node asks for, so it is not heard: {policy}; {advice}"
+    return (
+        f"a publisher on {topic} offers less than this node asks for, so it is not heard: {policy}; {advice}"
+    )
 
 
 def publisher(node, kind: type, topic: str, complaints: Complaints):
@@ -66,7 +74,9 @@ def publisher(node, kind: type, topic: str, complaints: Complaints):
     options = {"qos_overriding_options": _OVERRIDES}
     try:
         callbacks = PublisherEventCallbacks(incompatible_qos=on_incompatible)
-        return node.create_lifecycle_publisher(kind, topic, _OUTPUT_DEPTH, event_callbacks=callbacks, **options)
+        return node.create_lifecycle_publisher(
+            kind, topic, _OUTPUT_DEPTH, event_callbacks=callbacks, **options
+        )
     except UnsupportedEventTypeError:
         return node.create_lifecycle_publisher(kind, topic, _OUTPUT_DEPTH, **options)
 

@@ -17,7 +17,9 @@ from rehdr_ros.recordings import BagRecording
 
 _DEPTH = 1000
 _PATIENCE = 10.0  # s, after which to say for whom it waits
-_MATCHING_SECONDS = 1.0  # for a subscriber to find us, after we have found it: until then it would miss messages
+_MATCHING_SECONDS = (
+    1.0  # for a subscriber to find us, after we have found it: until then it would miss messages
+)
 
 
 class Replayer(Node):
@@ -48,7 +50,9 @@ class Replayer(Node):
             waiting = [t for t in waiting if not self._topics_out[t].get_subscription_count()]
             time.sleep(0.05)
             if waiting and not said and time.monotonic() - started > _PATIENCE:
-                self.get_logger().info(f"waiting, {seconds:.0f} s at most, for a subscriber of {', '.join(waiting)}")
+                self.get_logger().info(
+                    f"waiting, {seconds:.0f} s at most, for a subscriber of {', '.join(waiting)}"
+                )
                 said = True
         if len(waiting) < len(topics):
             time.sleep(_MATCHING_SECONDS)

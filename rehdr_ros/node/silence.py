@@ -10,7 +10,10 @@ from rehdr_ros.node.graph import misfit, silence
 from rehdr_ros.node.inputs import Inputs
 from rehdr_ros.node.parameters import Parameters
 
-_COUNTED = {"events": ("events", "packets"), "frames": ("image_raw", "frames")}  # an input, and what counts it
+_COUNTED = {
+    "events": ("events", "packets"),
+    "frames": ("image_raw", "frames"),
+}  # an input, and what counts it
 _PATIENCE = 5.0  # s, for drivers that start beside the node, before the log complains
 _REPEAT = 30.0  # s
 

@@ -25,4 +25,6 @@ def shared_file(name: str) -> Path | None:
 
 
 def _prefixes() -> list[Path]:
-    return [Path(prefix) for prefix in (sys.prefix, *os.environ.get("AMENT_PREFIX_PATH", "").split(":")) if prefix]
+    return [
+        Path(prefix) for prefix in (sys.prefix, *os.environ.get("AMENT_PREFIX_PATH", "").split(":")) if prefix
+    ]

@@ -88,7 +88,9 @@ class Worker:
                 self._publish(frame)
             except Exception as error:  # DDS may refuse under flood, which is no fault of the stream
                 lost = self._lose_frame()
-                self._complaints.warn("publication", f"could not publish a frame ({lost} lost so far): {error!r}")
+                self._complaints.warn(
+                    "publication", f"could not publish a frame ({lost} lost so far): {error!r}"
+                )
 
     def _lose_frame(self) -> int:
         with self._tally_lock:

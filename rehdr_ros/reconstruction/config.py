@@ -44,10 +44,15 @@ class PipelineConfig(VoxelConfig):
         fixed=True,
     )
     response: float | str = setting(
-        2.2, "camera response: a power, or a file that tabulates it (display value -> linear)", group="pictures"
+        2.2,
+        "camera response: a power, or a file that tabulates it (display value -> linear)",
+        group="pictures",
     )
     white_level: int = setting(
-        0, "value at which 16-bit images saturate, e.g. 4095 for 12-bit cameras; 0: 65535", least=0, most=65535
+        0,
+        "value at which 16-bit images saturate, e.g. 4095 for 12-bit cameras; 0: 65535",
+        least=0,
+        most=65535,
     )
     tonemap: str = setting(
         "reinhard",
@@ -55,7 +60,8 @@ class PipelineConfig(VoxelConfig):
         choices=ToneMapper.OPERATORS,
     )
     event_image: bool = setting(
-        False, "picture of each frame's events over the frame, to check their alignment: event_image/image_raw"
+        False,
+        "picture of each frame's events over the frame, to check their alignment: event_image/image_raw",
     )
     frame_clock: str = setting(
         "host",
@@ -75,9 +81,15 @@ class PipelineConfig(VoxelConfig):
         "what a frame's stamp is of its exposure, where the exposure time is known: start, middle or end",
         choices=tuple(STAMPS),
     )
-    event_timeout: float = setting(0.1, "longest wait of a frame for its events", unit="s", least=0, most=3600)
+    event_timeout: float = setting(
+        0.1, "longest wait of a frame for its events", unit="s", least=0, most=3600
+    )
     max_frame_gap: float = setting(
-        1.0, "longest interruption between two frames that keeps the hidden state", unit="s", least=0, most=3600
+        1.0,
+        "longest interruption between two frames that keeps the hidden state",
+        unit="s",
+        least=0,
+        most=3600,
     )
     policy: str = setting(
         "latest",
@@ -86,7 +98,12 @@ class PipelineConfig(VoxelConfig):
         group="load",
     )
     buffer_megabytes: float = setting(
-        256.0, "memory for events that wait for their frame", unit="10^6 bytes", least=0.001, most=1e6, fixed=True
+        256.0,
+        "memory for events that wait for their frame",
+        unit="10^6 bytes",
+        least=0.001,
+        most=1e6,
+        fixed=True,
     )
 
     def __post_init__(self) -> None:

@@ -39,7 +39,10 @@ _SINGULAR = 1e-3  # share of aa * bb that the determinant is at least
 _FEWEST_PAIRS, _FEWEST_PIXELS = 4, 300
 _LEAST_EXPLAINED = 0.1
 _WIDEST = 0.001  # s, of the standard deviation
-_RIVAL, _APART = 0.8, 3  # share of the maximum that another one may have, and from how many steps it is another
+_RIVAL, _APART = (
+    0.8,
+    3,
+)  # share of the maximum that another one may have, and from how many steps it is another
 _FASTEST = 0.05  # s a second, by which the latency in use follows
 
 

@@ -224,7 +224,9 @@ class HdrPipeline:
         """
         before, now = (snapshot.device, snapshot.precision), (self.device, self.precision)
         if before != now or snapshot.fallbacks:
-            raise InputError(f"the network ran in {before[1]} on {before[0]}, now it runs in {now[1]} on {now[0]}")
+            raise InputError(
+                f"the network ran in {before[1]} on {before[0]}, now it runs in {now[1]} on {now[0]}"
+            )
         self._reconstructor.require_engine(snapshot.engine)
         self._passing = snapshot if snapshot.frames else None
 
@@ -356,7 +358,9 @@ class HdrPipeline:
                 while self._changes:
                     self._changes.pop(0)()
                 job = self._front_end.synchronizer.next(now, flush)
-                decode, self._decode_seconds = (self._decode_seconds, 0.0) if job else (0.0, self._decode_seconds)
+                decode, self._decode_seconds = (
+                    (self._decode_seconds, 0.0) if job else (0.0, self._decode_seconds)
+                )
             if job is None:
                 return
             self._begin(job)
@@ -428,7 +432,9 @@ class HdrPipeline:
             durations=durations,
         )
         self._index += 1
-        return HdrFrame(frame.stamp_ns, frame.frame_id, frame.image, white, download, tonemapped, info, picture, late)
+        return HdrFrame(
+            frame.stamp_ns, frame.frame_id, frame.image, white, download, tonemapped, info, picture, late
+        )
 
 
 _COUNTED = "dropped_events", "late_events", "lost_packets", "skipped_frames"  # in FrameInfo

@@ -20,7 +20,9 @@ CROWDED = 64  # waiting frames from which the oldest is skipped
 _RESTART_NS = 1_000_000_000  # events that step back further than this start a new stream
 _OVERTAKEN_NS = 250_000_000  # frames no further back may have changed places on their way
 _SHUFFLED_NS = 50_000_000  # and packets
-_PATIENCE = 2.0  # s that a frame waits where another clock than the wall's tells the timeout, and may stand still
+_PATIENCE = (
+    2.0  # s that a frame waits where another clock than the wall's tells the timeout, and may stand still
+)
 
 
 STAMPS = {"start": 0.0, "middle": 0.5, "end": 1.0}

@@ -18,9 +18,14 @@ from rehdr_ros.reconstruction.levels import make_levels
 _MU = 5000.0
 _GAMMA = 2.2
 _KEY = 0.18  # photographic middle grey
-_LOCAL_KEY = 0.36  # one stop more: what is bright doesn't need the room, as each place has an exposure of its own
+_LOCAL_KEY = (
+    0.36  # one stop more: what is bright doesn't need the room, as each place has an exposure of its own
+)
 _LOCAL_WHITE = 3.0  # luminance over that of bright surroundings at which the display ends
-_CELLS, _SPREAD = 32, 4.0  # surroundings: a grid of so many cells along the short side, a Gaussian of so many cells
+_CELLS, _SPREAD = (
+    32,
+    4.0,
+)  # surroundings: a grid of so many cells along the short side, a Gaussian of so many cells
 _TIME_CONSTANT = 0.5  # s in which the exposure follows two thirds of a change
 _SAMPLE = 40_000  # pixels that tell middle grey and white, about
 _DARKEST, _BRIGHTEST = 1e-4, 0.999  # luminance that counts as black; quantile that counts as white

@@ -49,7 +49,9 @@ class VoxelConfig(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.event_roi and self.registration != "scale":
-            raise InputError(f"event_roi {list(self.event_roi)}: [x, y, width, height], with registration=scale")
+            raise InputError(
+                f"event_roi {list(self.event_roi)}: [x, y, width, height], with registration=scale"
+            )
         if self.event_roi and min(self.event_roi[2:]) < 1:
             raise InputError(f"event_roi {list(self.event_roi)}: width and height must be positive")
         if self.registration == "homography" and not self.homography:
@@ -122,7 +124,9 @@ class VoxelInput:
             event_size = event_size or frame_size
             if self._config.hot_pixel_filter:
                 counted = t0 - exposures[0] // 2 + exposures[0]  # with the frame before
-                self._find_hot_pixels(events[np.searchsorted(events.t, counted, side="right") :], event_size, t1)
+                self._find_hot_pixels(
+                    events[np.searchsorted(events.t, counted, side="right") :], event_size, t1
+                )
             registration = self._registration_of(event_size, frame_size)
         if self.problem:
             events = Events.empty()
@@ -180,16 +184,23 @@ def registration_of(
     if config.registration == "homography":
         return Registration.from_homography(event_size, frame_size, config.homography)
     if config.registration == "camera_info":
-        for name, camera, size in (("events", event_camera, event_size), ("frames", frame_camera, frame_size)):
+        for name, camera, size in (
+            ("events", event_camera, event_size),
+            ("frames", frame_camera, frame_size),
+        ):
             if camera is None:
                 raise InputError(f"registration=camera_info, and no camera info of the {name} has come yet")
             if (camera.width, camera.height) != size:
                 given = f"{camera.width}x{camera.height}"
-                raise InputError(f"the camera info of the {name} is for {given} pixels, they have {size[0]}x{size[1]}")
+                raise InputError(
+                    f"the camera info of the {name} is for {given} pixels, they have {size[0]}x{size[1]}"
+                )
         return Registration.between_cameras(event_camera, frame_camera)
     if config.registration == "scale" and (event_size != frame_size or config.event_roi):
         return Registration.scaled(event_size, frame_size, config.event_roi)
-    return Registration.from_homography(event_size, frame_size, np.eye(3)) if event_size != frame_size else None
+    return (
+        Registration.from_homography(event_size, frame_size, np.eye(3)) if event_size != frame_size else None
+    )
 
 
 def normalised(voxel: Tensor) -> Tensor:

@@ -37,7 +37,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
         module = import_module(f".{_HOMES[name]}", __name__)
-    except AttributeError as error:  # `from ... import` would take it for a name that isn't here, and say only that
+    except (
+        AttributeError
+    ) as error:  # `from ... import` would take it for a name that isn't here, and say only that
         raise ImportError(f"{__name__}.{_HOMES[name]} can't be imported: {error}") from error
     return getattr(module, name)
 

@@ -73,7 +73,9 @@ class BagStorage:
                     self._learn(connection)
                 if connections:
                     for connection, log_ns, raw in reader.messages(connections):
-                        yield Message(connection.topic, connection.msgtype, log_ns, raw, file.suffix == ".bag")
+                        yield Message(
+                            connection.topic, connection.msgtype, log_ns, raw, file.suffix == ".bag"
+                        )
 
     def cdr(self, message: Message) -> bytes | memoryview:
         """The message as ROS 2 serializes it. Raises SerdeError for a damaged one."""
@@ -120,7 +122,9 @@ class BagStorage:
             return [path]
         files = [file for file in path.iterdir() if file.suffix in _SUFFIXES]
         if not files:
-            raise RecordingError(f"{path} is not a bag: no metadata.yaml, no {', no '.join(_SUFFIXES)} file in it")
+            raise RecordingError(
+                f"{path} is not a bag: no metadata.yaml, no {', no '.join(_SUFFIXES)} file in it"
+            )
         return sorted(files, key=lambda file: natural_order(file.name))
 
     def _unpack(self, files: list[Path]) -> list[Path]:

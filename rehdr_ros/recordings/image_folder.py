@@ -31,7 +31,9 @@ class ImageFolder:
         self.path = Path(folder)
         self._names = files_in(self.path, IMAGE_SUFFIXES)
         if not self._names:
-            raise RecordingError(f"{self.path} has no images: none of its files is one of {', '.join(IMAGE_SUFFIXES)}")
+            raise RecordingError(
+                f"{self.path} has no images: none of its files is one of {', '.join(IMAGE_SUFFIXES)}"
+            )
         self.notes: list[str] = []
         self._exposures: list[float] | None = None
         timestamps = timestamps or self._find_timestamps()
@@ -39,9 +41,13 @@ class ImageFolder:
             self._take(Path(timestamps), read_timestamps(timestamps, unit))
         elif fps is not None:
             self._stamps_ns = even_stamps(len(self._names), fps)
-            self.notes.append(f"{self.path}: no timestamps; frames taken as {fps:g} a second, the first one at 0 s")
+            self.notes.append(
+                f"{self.path}: no timestamps; frames taken as {fps:g} a second, the first one at 0 s"
+            )
         else:
-            raise RecordingError(f"{self.path}: when were the frames taken? name a file of timestamps, or a frame rate")
+            raise RecordingError(
+                f"{self.path}: when were the frames taken? name a file of timestamps, or a frame rate"
+            )
 
     def frames(self) -> Iterator[Frame]:
         """Raises RecordingError for an unreadable image."""
@@ -52,7 +58,9 @@ class ImageFolder:
 
     def _find_timestamps(self) -> Path | None:
         for folder in (self.path, self.path.absolute().parent):
-            found = [folder / name for name in files_in(folder, (".txt", ".csv")) if "timestamp" in name.lower()]
+            found = [
+                folder / name for name in files_in(folder, (".txt", ".csv")) if "timestamp" in name.lower()
+            ]
             if len(found) == 1:
                 self.notes.append(f"{self.path}: timestamps found in {found[0]}")
                 return found[0]

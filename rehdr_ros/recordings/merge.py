@@ -47,4 +47,6 @@ def _s(ns: int) -> str:
 
 
 def _disjoint(frames: str, events: str) -> RecordingError:
-    return RecordingError(f"the frames {frames}, the events {events}: by one clock? (unit, event_time_offset)")
+    return RecordingError(
+        f"the frames {frames}, the events {events}: by one clock? (unit, event_time_offset)"
+    )

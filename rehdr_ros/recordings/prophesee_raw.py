@@ -36,7 +36,9 @@ class RawRecording(Uncalibrated):
     def frames(self) -> Iterator[Frame]:
         """The frames. Raises RecordingError where there are none, and for an unreadable one."""
         if self._frames is None:
-            raise RecordingError(f"{self.path} holds events alone: name the folder of its frames, and their timestamps")
+            raise RecordingError(
+                f"{self.path} holds events alone: name the folder of its frames, and their timestamps"
+            )
         return self._frames.frames()
 
     def events(self) -> Iterator[Events]:

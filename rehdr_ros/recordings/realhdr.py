@@ -52,13 +52,17 @@ class RealHdrRecording(Uncalibrated):
     def frames(self) -> Iterator[Frame]:
         """Raises RecordingError for a damaged file, and for one of another size than its first grid."""
         shape = None
-        for stamp_ns, name, grid_name in zip(self._stamps_ns, self._names["LDR"], self._names["event"], strict=True):
+        for stamp_ns, name, grid_name in zip(
+            self._stamps_ns, self._names["LDR"], self._names["event"], strict=True
+        ):
             path, grid_path = self._folders["LDR"] / name, self._folders["event"] / grid_name
             image = read_image(path)
             grid = require_finite(grid_path, np.array(open_grid(grid_path), np.float32))
             shape = shape or grid.shape
             if grid.shape != shape:
-                raise RecordingError(f"{grid_path} holds {grid.shape}, the first grid {shape}: all must be of one size")
+                raise RecordingError(
+                    f"{grid_path} holds {grid.shape}, the first grid {shape}: all must be of one size"
+                )
             if image.shape[:2] != shape[1:]:
                 raise RecordingError(
                     f"{path} has {image.shape[1]}x{image.shape[0]} pixels, its grid {shape[2]}x{shape[1]}"
@@ -75,10 +79,14 @@ def is_realhdr(path: str | Path) -> bool:
 def sequence_files(folder: Path, kind: str) -> list[str]:
     """The names of a sequence's files of one of KINDS, in natural order. Raises RecordingError where there is none."""
     if not folder.is_dir():
-        raise RecordingError(f"{folder} is not a folder; a sequence has one of its name for each kind of file")
+        raise RecordingError(
+            f"{folder} is not a folder; a sequence has one of its name for each kind of file"
+        )
     names = files_in(folder, SUFFIXES[kind])
     if not names:
-        raise RecordingError(f"{folder} has no frames: none of its files is one of {', '.join(SUFFIXES[kind])}")
+        raise RecordingError(
+            f"{folder} has no frames: none of its files is one of {', '.join(SUFFIXES[kind])}"
+        )
     return names
 
 

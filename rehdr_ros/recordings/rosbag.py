@@ -30,7 +30,10 @@ IMAGE_TYPES = (IMAGE, COMPRESSED)
 # Images under these names are not the camera's own.
 _DERIVED = {"ground_truth", *(product.topic.partition("/")[0] for product in published(PRODUCTS))}
 _ABOUT_PIXELS = tuple(f"/{product.topic}" for product in published(PRODUCTS) if not product.offline)
-_PACKED, _DEPTH = "/compressed", "/compressedDepth"  # what image_transport puts behind the name of the raw images
+_PACKED, _DEPTH = (
+    "/compressed",
+    "/compressedDepth",
+)  # what image_transport puts behind the name of the raw images
 
 
 class BagRecording:
@@ -45,7 +48,9 @@ class BagRecording:
     Raises RecordingError for a path that is no readable bag and for a named topic that is not there.
     """
 
-    def __init__(self, path: str | Path, events_topic: str | None = None, image_topic: str | None = None) -> None:
+    def __init__(
+        self, path: str | Path, events_topic: str | None = None, image_topic: str | None = None
+    ) -> None:
         self._storage = BagStorage(path)
         self.path, self.topics = self._storage.path, self._storage.topics
         self.events_topics = sorted(self._candidates(EVENT_TYPES), key=self._order_of_events)
@@ -82,7 +87,10 @@ class BagRecording:
 
         Raises RecordingError where there are no events or no frames.
         """
-        required = {self._require(EVENT_TYPES, self.events_topic), self._require(IMAGE_TYPES, self.image_topic)}
+        required = {
+            self._require(EVENT_TYPES, self.events_topic),
+            self._require(IMAGE_TYPES, self.image_topic),
+        }
         calibrations = self._calibrations() if cameras else []
         return chain(calibrations, self._stream(required | set(self._candidates((EXPOSURE,)))))
 
@@ -145,7 +153,9 @@ class BagRecording:
             raise RecordingError(f"{self.path}, {message.topic}: {one_line(error)}") from error
 
     def _candidates(self, types: Iterable[str]) -> list[str]:
-        return [name for name, topic in self.topics.items() if topic.type in types and not name.endswith(_DEPTH)]
+        return [
+            name for name, topic in self.topics.items() if topic.type in types and not name.endswith(_DEPTH)
+        ]
 
     def _order_of_events(self, name: str) -> tuple:
         topic = self.topics[name]
@@ -161,12 +171,16 @@ class BagRecording:
             return candidates[0] if candidates else None
         if name not in candidates:
             kinds = " or ".join(types)
-            raise RecordingError(f"{self.path} has no topic {name} of type {kinds}; {self._storage.inventory()}")
+            raise RecordingError(
+                f"{self.path} has no topic {name} of type {kinds}; {self._storage.inventory()}"
+            )
         return name
 
     def _require(self, types: tuple[str, ...], topic: str | None) -> str:
         if topic is None:
-            raise RecordingError(f"{self.path} has no topic of type {' or '.join(types)}; {self._storage.inventory()}")
+            raise RecordingError(
+                f"{self.path} has no topic of type {' or '.join(types)}; {self._storage.inventory()}"
+            )
         return topic
 
 

@@ -14,7 +14,9 @@ T = TypeVar("T")
 _LATE_NS = 100_000_000  # what a bag may hold of a frame's events behind the frame
 
 
-def select(messages: Iterable[T], start: float | None = None, stop: float | None = None, every: int = 1) -> Iterator[T]:
+def select(
+    messages: Iterable[T], start: float | None = None, stop: float | None = None, every: int = 1
+) -> Iterator[T]:
     """The frames from `start` to `stop`, both included, every n-th of them, and their events, in order.
 
     start, stop: s after the first frame's stamp; the frames' stamps alone decide, whatever clock the events
@@ -24,7 +26,11 @@ def select(messages: Iterable[T], start: float | None = None, stop: float | None
     Raises InputError for a range or a step that is none, for a range without a frame, and for a step over
     frames with voxel grids, which can't be joined.
     """
-    if not 0 <= (start or 0) < math.inf or math.isnan(stop or 0) or (start or 0) > (math.inf if stop is None else stop):
+    if (
+        not 0 <= (start or 0) < math.inf
+        or math.isnan(stop or 0)
+        or (start or 0) > (math.inf if stop is None else stop)
+    ):
         raise InputError(f"from {start} s to {stop} s: a part begins at 0 s or later, and ends after that")
     if every < 1:
         raise InputError(f"every {every}th frame: must be 1 or more")
@@ -32,7 +38,12 @@ def select(messages: Iterable[T], start: float | None = None, stop: float | None
 
 
 def _select(messages: Iterable[T], start_ns: float, stop_ns: float, every: int) -> Iterator[T]:
-    first_ns, at, count, waiting = None, 0, 0, []  # waiting: events since the last frame, which the next one may need
+    first_ns, at, count, waiting = (
+        None,
+        0,
+        0,
+        [],
+    )  # waiting: events since the last frame, which the next one may need
     for message in messages:
         if isinstance(message, Frame):
             first_ns = message.stamp_ns if first_ns is None else first_ns
@@ -43,7 +54,9 @@ def _select(messages: Iterable[T], start_ns: float, stop_ns: float, every: int) 
                 continue
             if at >= start_ns:
                 if every > 1 and message.grid is not None:
-                    raise InputError(f"every {every}th frame: voxel grids of several frames can't be joined into one")
+                    raise InputError(
+                        f"every {every}th frame: voxel grids of several frames can't be joined into one"
+                    )
                 yield from waiting
                 if count % every == 0:
                     yield message

@@ -14,7 +14,16 @@ from rehdr_ros.recordings.errors import RecordingError
 
 UNITS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1000, "ns": 1}
 
-_UNIT_NAMES = {"s": "s", "sec": "s", "secs": "s", "seconds": "s", "ms": "ms", "us": "us", "usec": "us", "ns": "ns"}
+_UNIT_NAMES = {
+    "s": "s",
+    "sec": "s",
+    "secs": "s",
+    "seconds": "s",
+    "ms": "ms",
+    "us": "us",
+    "usec": "us",
+    "ns": "ns",
+}
 _RATES = 2.0, 500.0  # frames/s; 250 times apart, so that no second unit fits
 _NAMES = {"timestamp", "timestamps", "time", "times", "stamp", "t"}  # of a column of stamps
 _FURTHEST_NS = 1 << 62
@@ -175,7 +184,10 @@ def _named(path: Path, values: list[tuple[int, Decimal]], unit: str) -> tuple[st
     """The unit, and a note where it is odd."""
     step = _step(values)
     odd = step > 0 and not _likely(step, unit)
-    return unit, f"{path}: timestamps in {unit}: {_rate(step, unit):.4g} frames/s; is that the unit?" if odd else ""
+    return (
+        unit,
+        f"{path}: timestamps in {unit}: {_rate(step, unit):.4g} frames/s; is that the unit?" if odd else "",
+    )
 
 
 def _deduce(path: Path, values: list[tuple[int, Decimal]]) -> tuple[str, str]:

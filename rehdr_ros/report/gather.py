@@ -74,7 +74,9 @@ def gather(folder: str | Path, instants: int = INSTANTS) -> Report:
         except (OSError, ValueError):
             damaged.append(number)
     if not shown:
-        raise InputError(f"no frame in {folder} can be read: it needs hdr/NNNNNN.exr with tonemapped/NNNNNN.png")
+        raise InputError(
+            f"no frame in {folder} can be read: it needs hdr/NNNNNN.exr with tonemapped/NNNNNN.png"
+        )
     missing = [product.name for product in written(uncertainty=False) if product.name not in kinds]
     notes += [f"The folder has no {name}/: its pictures can't be shown." for name in missing]
     if table is None:
@@ -85,7 +87,13 @@ def gather(folder: str | Path, instants: int = INSTANTS) -> Report:
         notes.append(f"Left out, for a picture can't be read: frame {', '.join(map(str, damaged))}.")
     notes += list(_reductions(shown))
     return Report(
-        folder.resolve().name, shown, table, timeline(table) if table is not None else None, summary, demo, notes
+        folder.resolve().name,
+        shown,
+        table,
+        timeline(table) if table is not None else None,
+        summary,
+        demo,
+        notes,
     )
 
 

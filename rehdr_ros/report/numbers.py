@@ -77,7 +77,9 @@ def _run(summary: dict[str, Any]) -> Iterable[str]:
     others = [
         [_words(key), Path(str(value)).name if key in _PATHS else value]
         for key, value in summary.items()
-        if key not in (*_LOSSES, "damaged") and not key.endswith("_ms") and not isinstance(value, (dict, list))
+        if key not in (*_LOSSES, "damaged")
+        and not key.endswith("_ms")
+        and not isinstance(value, (dict, list))
     ]
     yield _table("Run", [], others)
     yield _table("Losses and damage", [], losses)
@@ -102,7 +104,8 @@ def _table(title: str, columns: list[str], rows: list[list[Any]]) -> str:
         return ""
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
     body = "".join(
-        f'<tr><th scope="row">{escape(str(name))}</th>{"".join(map(_cell, values))}</tr>' for name, *values in rows
+        f'<tr><th scope="row">{escape(str(name))}</th>{"".join(map(_cell, values))}</tr>'
+        for name, *values in rows
     )
     head = f"<thead><tr>{head}</tr></thead>" if head else ""
     kind = "scroll wide" if len(columns) > 4 else "scroll"

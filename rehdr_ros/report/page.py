@@ -34,7 +34,8 @@ def html_page(report: Report) -> str:
         headline=escape(headline(report)),
         white=escape(
             _WHITE.get(
-                (report.demo | report.summary).get("radiance"), "The folder does not tell what radiance 1.0 means."
+                (report.demo | report.summary).get("radiance"),
+                "The folder does not tell what radiance 1.0 means.",
             )
         ),
         notes="".join(f"<li>{escape(note)}</li>" for note in report.notes),
@@ -100,7 +101,9 @@ def _events_alone(picture: np.ndarray) -> np.ndarray:
 def _data_url(image: np.ndarray) -> str:
     """RGB or RGBA, losslessly."""
     code = cv2.COLOR_RGBA2BGRA if image.shape[2] == 4 else cv2.COLOR_RGB2BGR
-    webp = cv2.imencode(".webp", cv2.cvtColor(image, code), [cv2.IMWRITE_WEBP_QUALITY, 101])[1]  # above 100: lossless
+    webp = cv2.imencode(".webp", cv2.cvtColor(image, code), [cv2.IMWRITE_WEBP_QUALITY, 101])[
+        1
+    ]  # above 100: lossless
     return "data:image/webp;base64," + base64.b64encode(webp).decode()
 
 

@@ -33,7 +33,9 @@ class Table:
     @property
     def durations(self) -> dict[str, np.ndarray]:
         """Name of a stage, or latency -> ms."""
-        return {name.removesuffix("_ms"): column for name, column in self.columns.items() if name.endswith("_ms")}
+        return {
+            name.removesuffix("_ms"): column for name, column in self.columns.items() if name.endswith("_ms")
+        }
 
 
 def read_table(path: Path) -> Table | None:

@@ -50,13 +50,19 @@ class Variety(Settings):
     leak_rate: Range = _range(0.003, 0.2, "ON events of a pixel without a change", "Hz", least=0)
     hot_pixels: Range = _range(0.0, 0.012, "share of hot pixels; mostly 0.001 at most", least=0, most=1)
     dark: Range = _range(5e-4, 5e-3, "luminance, white = 1, below which the sensor sees nothing", above=0)
-    bandwidth: Range = _range(30.0, 3000.0, "low pass of a pixel at white; in half of the sequences", "Hz", least=0)
+    bandwidth: Range = _range(
+        30.0, 3000.0, "low pass of a pixel at white; in half of the sequences", "Hz", least=0
+    )
     latency: Range = _range(-0.002, 0.004, "how late the events' clock is, after whatever corrects it", "s")
     lost: Range = _range(0.1, 0.4, "share of the packets, in the sequences that lose any", least=0, most=1)
     gain: Range = _range(-0.7, 0.7, "of an exposure step, natural log units")
     wall: Range = _range(1.05, 4.0, "luminance, white = 1, that lights don't exceed in `walls`", above=0)
-    vignetting: Range = _range(0.0, 0.4, "loss of light in the corners; in half of the sequences", least=0, most=1)
-    distortion: Range = _range(0.7, 1.3, "power that the response is wrong by; in half of the sequences", least=0)
+    vignetting: Range = _range(
+        0.0, 0.4, "loss of light in the corners; in half of the sequences", least=0, most=1
+    )
+    distortion: Range = _range(
+        0.7, 1.3, "power that the response is wrong by; in half of the sequences", least=0
+    )
     things: int = setting(2, "at most so many in the foreground", least=0)
     mono: float = _share(0.35, "of grey cameras")
     bayer: float = _share(0.25, "of Bayer sensors")
@@ -150,9 +156,15 @@ class BatchSimulator:
         shot, read = tensor(2e-4 * draw_log((0.5, 10))), tensor(2e-3 * draw_log((0.5, 5)))
 
         shape = (n, 1, self.size, self.size)
-        spread = 1 + plane(draw(v.mismatch)) * torch.randn((n, 2, *shape[2:]), generator=random, device=device)
+        spread = 1 + plane(draw(v.mismatch)) * torch.randn(
+            (n, 2, *shape[2:]), generator=random, device=device
+        )
         skew = np.exp(draw(v.skew, 0.5) / 2)
-        thresholds = plane(draw_log(v.contrast)) * torch.cat((plane(1 / skew), plane(skew)), 1) * spread.clamp(0.4, 2.5)
+        thresholds = (
+            plane(draw_log(v.contrast))
+            * torch.cat((plane(1 / skew), plane(skew)), 1)
+            * spread.clamp(0.4, 2.5)
+        )
         refractory = tensor(1e-6 * draw_log(v.refractory_us))
         bandwidth = tensor(draw_log(v.bandwidth, 0.5 * bad))
         sensor = BatchEventCamera(thresholds, refractory, tensor(draw_log(v.dark)), bandwidth)
@@ -192,7 +204,9 @@ class BatchSimulator:
         seconds = torch.cat((intervals[:, :1], intervals), 1) if self.frames > 1 else tensor(1 / fps)[:, None]
         ldr, voxel, truth = (torch.stack(x, 1) for x in (ldr, voxel, truth))
         if (strange > 1).any():
-            others = torch.as_tensor(np.where(strange == 2, np.roll(np.arange(n), 1), np.arange(n)), device=device)
+            others = torch.as_tensor(
+                np.where(strange == 2, np.roll(np.arange(n), 1), np.arange(n)), device=device
+            )
             voxel = voxel[others] * tensor(strange != 3).view(-1, 1, 1, 1, 1)
         return Batch(ldr, voxel, truth, tensor(told), seconds, tensor(exposure_time), refractory)
 

@@ -50,10 +50,14 @@ class PanoramaCamera:
         return self.orientation(seconds) @ self.rays
 
 
-def _sliding(rng, size: int, shape: tuple[int, int], scale: float, speed: float, bounds: list[float]) -> Sliding:
+def _sliding(
+    rng, size: int, shape: tuple[int, int], scale: float, speed: float, bounds: list[float]
+) -> Sliding:
     """Over a texture of height x width; size: px of the square view; bounds: (y, x), in texture px."""
     height, width = shape
-    return Sliding(rng, scale, speed, bounds[::-1], ((size - 1) / 2,) * 2, ((width - 1) / 2, (height - 1) / 2))
+    return Sliding(
+        rng, scale, speed, bounds[::-1], ((size - 1) / 2,) * 2, ((width - 1) / 2, (height - 1) / 2)
+    )
 
 
 class BatchScene:
@@ -108,7 +112,9 @@ class BatchScene:
         view = self.sample(texture, self._pixels @ poses)
         for things, (thing_poses, light) in zip(self.things, others, strict=True):
             places = (self._pixels @ thing_poses).view(-1, self._size, self._size, 3)[..., :2]
-            layer = F.grid_sample(things.patches[kind], _normalised(places, _PATCH, _PATCH), align_corners=True)
+            layer = F.grid_sample(
+                things.patches[kind], _normalised(places, _PATCH, _PATCH), align_corners=True
+            )
             view = view * (1 - layer[:, -1:]) + light * layer[:, :-1]
         return view * brightness
 
@@ -141,7 +147,9 @@ class _Things:
     """One patch before each scene: a shape with a texture of some scene, darker or far brighter than it, that moves and
     perhaps flickers."""
 
-    def __init__(self, backgrounds: list[Background], size: int, speed: np.ndarray, rng, device: torch.device):
+    def __init__(
+        self, backgrounds: list[Background], size: int, speed: np.ndarray, rng, device: torch.device
+    ):
         patches, self.cameras, self.flicker = [], [], []
         for v in speed:
             source = backgrounds[rng.integers(len(backgrounds))].radiance

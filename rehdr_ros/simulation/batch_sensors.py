@@ -49,7 +49,9 @@ class BatchEventCamera:
 
     def __init__(self, thresholds: Tensor, refractory: Tensor, dark: Tensor, bandwidth: Tensor):
         self._off, self._on = thresholds[:, :1], thresholds[:, 1:]
-        self._refractory, self._dark, self._bandwidth = (x.view(-1, 1, 1, 1) for x in (refractory, dark, bandwidth))
+        self._refractory, self._dark, self._bandwidth = (
+            x.view(-1, 1, 1, 1) for x in (refractory, dark, bandwidth)
+        )
         self._log: Tensor | None = None
 
     def start(self, luminance: Tensor, phase: Tensor | None = None) -> None:
@@ -120,7 +122,9 @@ class Readout:
         spread = torch.randn(events.shape, generator=random, device=grid.device)
         grid = grid * (1 + self._scatter * spread).clamp(0, 3)
         sign = torch.rand(grid.shape, generator=random, device=grid.device).sub_(0.5).sign()
-        grid = grid + sign * torch.poisson((self._strays / grid.shape[1] * around).expand_as(grid), generator=random)
+        grid = grid + sign * torch.poisson(
+            (self._strays / grid.shape[1] * around).expand_as(grid), generator=random
+        )
         rate = events.mean((2, 3), keepdim=True) * (1 + self._strays) / seconds.view(-1, 1, 1, 1)
         share = (self._most / rate.clamp_min(1e-6)).clamp_max(1)
         kept = torch.rand(grid.shape, generator=random, device=grid.device) < share

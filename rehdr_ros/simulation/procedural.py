@@ -112,7 +112,9 @@ def _add_emitter(rng, radiance: np.ndarray) -> int:
     if kind == 0:  # window: bright surfaces behind a frame
         view = _surfaces(rng, h, w) * 2
         bars = rng.integers(2, 6, 2)
-        frame = (np.abs(np.sin(x * bars[0] * np.pi / 2)) < 0.12) | (np.abs(np.sin(y * bars[1] * np.pi / 2)) < 0.12)
+        frame = (np.abs(np.sin(x * bars[0] * np.pi / 2)) < 0.12) | (
+            np.abs(np.sin(y * bars[1] * np.pi / 2)) < 0.12
+        )
         emission = np.where(frame[..., None], 0.1 / level, view) * level
         mask = np.ones((h, w, 1))
     elif kind == 1:  # lamp: falls off towards its rim, with a shade's texture

@@ -66,7 +66,9 @@ class PanoramaScene:
         latitude = np.arcsin(np.clip(rays[..., 1], -1, 1))
         map_x = (longitude / (2 * np.pi) + 0.5) * self._width
         map_y = (latitude / np.pi + 0.5) * self._panorama.shape[0] - 0.5
-        return cv2.remap(self._panorama, map_x % self._width, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return cv2.remap(
+            self._panorama, map_x % self._width, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
 
 
 def load_radiance(source: str | Path, height: int, width: int, seed: int) -> np.ndarray:

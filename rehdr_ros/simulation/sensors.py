@@ -39,14 +39,18 @@ class EventCameraConfig(Settings):
     """How an event camera's pixels work."""
 
     contrast: float = setting(0.25, "contrast threshold, natural log units", above=0)
-    mismatch: float = setting(0.04, "relative spread of the contrast thresholds over pixels and polarities", least=0)
+    mismatch: float = setting(
+        0.04, "relative spread of the contrast thresholds over pixels and polarities", least=0
+    )
     refractory_us: float = setting(200.0, "dead time of a pixel after an event", unit="us", least=0)
     noise_rate: float = setting(0.1, "random events of a pixel", unit="Hz", least=0)
     leak_rate: float = setting(0.1, "ON events of a pixel without a change", unit="Hz", least=0)
     hot_pixels: float = setting(0.0, f"share of hot pixels, which fire at {HOT_RATE:g} Hz", least=0)
     dark: float = setting(1e-3, "luminance, white = 1, below which the sensor sees nothing", above=0)
     # Of a first-order low pass that falls with the light, as in a real sensor (Hu et al. 2021).
-    bandwidth: float = setting(0.0, "low pass of a pixel at white; less in the dark; 0: none", unit="Hz", least=0)
+    bandwidth: float = setting(
+        0.0, "low pass of a pixel at white; less in the dark; 0: none", unit="Hz", least=0
+    )
 
 
 class EventCamera:

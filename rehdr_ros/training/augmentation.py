@@ -24,7 +24,9 @@ def augmented(sequence: Sequence, rng: np.random.Generator) -> Sequence:
     def turned(x: Tensor) -> Tensor:
         return torch.rot90(x.flip(dims), turns, (-2, -1))
 
-    return replace(sequence, ldr=turned(sequence.ldr), voxel=turned(sequence.voxel), truth=turned(sequence.truth))
+    return replace(
+        sequence, ldr=turned(sequence.ldr), voxel=turned(sequence.voxel), truth=turned(sequence.truth)
+    )
 
 
 def exposed_anew(sequence: Sequence, rng: np.random.Generator) -> Sequence:

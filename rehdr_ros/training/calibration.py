@@ -57,7 +57,11 @@ def factor(network: Rehdr, recorded: Iterator[Sequence]) -> float:
 
 def scale_sigma(network: Rehdr, by: float) -> None:
     """Multiply what the network says of its uncertainty, in place."""
-    bias = network.body.prediction.bias if network.config.form == "compact" else network.body.prediction.conv.bias
+    bias = (
+        network.body.prediction.bias
+        if network.config.form == "compact"
+        else network.body.prediction.conv.bias
+    )
     with torch.no_grad():
         bias[-(len(bias) // OUTPUTS) :] += float(np.log(by))
 

@@ -22,8 +22,12 @@ class TrainConfig(Settings):
 
     network: NetworkConfig = field(default_factory=RehdrConfig)
     variety: Variety = field(default_factory=Variety)
-    steps: int = setting(4000, "steps of the optimizer; where several processes train, each takes so many", least=1)
-    minutes: float = setting(0.0, "end after so many, the schedule of the learning rate too; 0: no limit", least=0)
+    steps: int = setting(
+        4000, "steps of the optimizer; where several processes train, each takes so many", least=1
+    )
+    minutes: float = setting(
+        0.0, "end after so many, the schedule of the learning rate too; 0: no limit", least=0
+    )
     batch: int = setting(4, "sequences of a step", least=1)
     reuse: int = setting(1, "batches that are drawn of each that is simulated", least=1)
     frames: int = setting(12, "frames of a sequence", least=1)
@@ -41,9 +45,12 @@ class TrainConfig(Settings):
         choices=("auto", "float32", "bfloat16"),
     )
     save_every: int = setting(100, "steps from save to save", least=1)
-    radiance: str | None = setting(None, "folder of .hdr and .exr scenes; without one all scenes are procedural")
+    radiance: str | None = setting(
+        None, "folder of .hdr and .exr scenes; without one all scenes are procedural"
+    )
     recordings: tuple[str, ...] = setting(
-        (), "train on these, not on simulations: folders with LDR/, HDR/ and event/, bags with truth, folders of bags"
+        (),
+        "train on these, not on simulations: folders with LDR/, HDR/ and event/, bags with truth, folders of bags",
     )
     response: float | str = setting(2.2, "of the recordings' frames: a power, or a file that tabulates it")
     start: str | None = setting(None, "checkpoint to fine-tune from, ours or the authors'")

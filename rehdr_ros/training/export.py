@@ -40,9 +40,13 @@ def export_folder(bag: str | Path, root: str | Path, name: str, bins: int) -> in
         truth = next(truths, None)
         shape = shape or frame.image.shape[:2]
         if truth is None or truth.stamp_ns != frame.stamp_ns:
-            raise InputError(f"{bag}: the frame at {frame.stamp_ns} ns has no truth of its stamp on {TRUTH_TOPIC}")
+            raise InputError(
+                f"{bag}: the frame at {frame.stamp_ns} ns has no truth of its stamp on {TRUTH_TOPIC}"
+            )
         if not shape == frame.image.shape[:2] == truth.image.shape[:2]:
-            raise InputError(f"{bag}: the size changes at {frame.stamp_ns} ns; frames and truth must be of one size")
+            raise InputError(
+                f"{bag}: the size changes at {frame.stamp_ns} ns; frames and truth must be of one size"
+            )
         _write_png(folders["LDR"] / f"{count:06d}.png", frame.image)
         write_exr(folders["HDR"] / f"{count:06d}.exr", in_colour(truth.image))
         grid = folders["event"] / f"{count:06d}.npy"

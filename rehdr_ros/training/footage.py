@@ -27,8 +27,12 @@ _CPU = torch.device("cpu")
 class Timing(Settings):
     """When a frame was, and its events."""
 
-    frame_time: str = setting("middle", "when in its exposure a frame was: start or middle", choices=tuple(FRAME_TIMES))
-    event_latency: float = setting(0.0, "how much later than the light events are", unit="s", above=-1, below=1)
+    frame_time: str = setting(
+        "middle", "when in its exposure a frame was: start or middle", choices=tuple(FRAME_TIMES)
+    )
+    event_latency: float = setting(
+        0.0, "how much later than the light events are", unit="s", above=-1, below=1
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,13 +91,17 @@ class Footage:
         Raises InputError for one of another size.
         """
         if other.size != self.size:
-            raise InputError(f"{other.name} has other pixels than {self.name}: its events can't be laid over that")
+            raise InputError(
+                f"{other.name} has other pixels than {self.name}: its events can't be laid over that"
+            )
         source = other.events[other.events.t >= other.start_ns[0]]
         if not len(source):
             return replace(self, events=Events.empty())
         shift = int(self.start_ns[0] - other.start_ns[0])
         period = int(source.t[-1] - other.start_ns[0]) + 1
-        repeats = range(1 + int(self.start_ns[-1] + 1_000_000_000 * self.exposure[-1] - self.start_ns[0]) // period)
+        repeats = range(
+            1 + int(self.start_ns[-1] + 1_000_000_000 * self.exposure[-1] - self.start_ns[0]) // period
+        )
         return replace(self, events=Events.concatenate(source.shifted(shift + n * period) for n in repeats))
 
 

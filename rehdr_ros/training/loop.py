@@ -48,7 +48,9 @@ class Trainer:
         network = load_checkpoint(config.start) if config.start else make_network(config.network)
         if self._rank == 0:
             self._folder.mkdir(parents=True, exist_ok=True)
-        self.network = network.requires_grad_(True).train().to(self._device, memory_format=torch.channels_last)
+        self.network = (
+            network.requires_grad_(True).train().to(self._device, memory_format=torch.channels_last)
+        )
         self._average = {name: p.detach().clone() for name, p in self.network.state_dict().items()}
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(),
@@ -60,7 +62,9 @@ class Trainer:
         self.step, self._passed = 0, 0.0
         self._resume()
         vgg = PerceptualLoss(config.vgg).to(self._device) if config.perceptual else None
-        self._loss: nn.Module = Unrolled(self.network, config.temporal, config.uncertainty, config.perceptual, vgg)
+        self._loss: nn.Module = Unrolled(
+            self.network, config.temporal, config.uncertainty, config.perceptual, vgg
+        )
         if self._processes > 1:
             ids = [self._device.index] if self._device.type == "cuda" else None
             self._loss = DistributedDataParallel(self._loss, device_ids=ids)
@@ -117,7 +121,9 @@ class Trainer:
 
     def _workers(self) -> int:
         if self._config.workers and self._device.type == "cuda" and not self._config.recordings:
-            raise InputError("workers: on a GPU scenes are simulated there, by the training itself; leave it at 0")
+            raise InputError(
+                "workers: on a GPU scenes are simulated there, by the training itself; leave it at 0"
+            )
         return self._config.workers
 
     def batches(self, validation: bool = False) -> Batches:
@@ -152,7 +158,9 @@ class Trainer:
         self.optimizer.step()
         keep = min(config.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            averages, values = zip(*((self._average[n], v) for n, v in self.network.state_dict().items()), strict=True)
+            averages, values = zip(
+                *((self._average[n], v) for n, v in self.network.state_dict().items()), strict=True
+            )
             floats = [x.is_floating_point() for x in values]
             smooth = list(compress(averages, floats))
             torch._foreach_mul_(smooth, keep)  # at once: a GPU would wait for each

@@ -114,7 +114,11 @@ class PerceptualLoss(nn.Module):
             self.blocks.append(nn.Sequential(*layers))
         try:
             stored = torch.load(path, map_location="cpu", weights_only=True)
-            state = {f"{ours}.{k}": stored[f"{name}.{k}"] for name, ours in names.items() for k in ("weight", "bias")}
+            state = {
+                f"{ours}.{k}": stored[f"{name}.{k}"]
+                for name, ours in names.items()
+                for k in ("weight", "bias")
+            }
             self.blocks.load_state_dict(state)
         except Exception as error:
             reason = " ".join(str(error).split())[:300]

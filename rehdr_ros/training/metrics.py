@@ -37,7 +37,9 @@ def fill_constant(ldr: np.ndarray, linear: np.ndarray) -> np.ndarray:
     return np.where(clipped, np.float32(2.0**CONSTANT_FILL_LOG2), linear)
 
 
-def score(predicted: Sequence[np.ndarray], ldr: Sequence[np.ndarray], truth: Sequence[np.ndarray]) -> dict[str, float]:
+def score(
+    predicted: Sequence[np.ndarray], ldr: Sequence[np.ndarray], truth: Sequence[np.ndarray]
+) -> dict[str, float]:
     """Measures of one sequence, under the one scale that makes the median log error of well-exposed pixels zero.
 
     predicted, truth: frames (H, W, 3) float32 linear RGB, the truth's 1.0 = LDR white; ldr: 8-bit frames (H, W, 3),
@@ -60,7 +62,9 @@ def score(predicted: Sequence[np.ndarray], ldr: Sequence[np.ndarray], truth: Seq
     differ.
     """
     if not len(predicted) == len(ldr) == len(truth):
-        raise ValueError(f"{len(predicted)} predicted, {len(ldr)} LDR and {len(truth)} true frames: not one sequence")
+        raise ValueError(
+            f"{len(predicted)} predicted, {len(ldr)} LDR and {len(truth)} true frames: not one sequence"
+        )
     predicted, ldr, truth = (np.stack(x) for x in (predicted, ldr, truth))
     known = ~np.isnan(truth).any(-1)
     classes = {name: mask & known for name, mask in pixel_classes(ldr).items()}
@@ -90,7 +94,9 @@ def score(predicted: Sequence[np.ndarray], ldr: Sequence[np.ndarray], truth: Seq
         "pu21_psnr_well_exposed": _psnr(pu21_error[well]),
         "pu21_psnr_dark": _psnr(pu21_error[dark]),
         "pu21_ssim": _mean([_pu21_ssim(*frames) for frames in zip(predicted, truth, known, strict=True)]),
-        "chroma_error_clipped": _rms(_log2_chromaticity(predicted[clipped]) - _log2_chromaticity(truth[clipped])),
+        "chroma_error_clipped": _rms(
+            _log2_chromaticity(predicted[clipped]) - _log2_chromaticity(truth[clipped])
+        ),
         "flicker": float(np.std(frame_errors)) if len(log_error) > 1 else float("nan"),
         "flicker_clipped": _mean(log_change[clipped[1:] & clipped[:-1]]),
         "structure_error_clipped": _rms(structure - true_structure),

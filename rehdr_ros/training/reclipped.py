@@ -42,7 +42,9 @@ def reclipped(footage: Footage, share: float, bins: int, timing: Timing = _USUAL
     scaled = footage.linear / white
     truth = torch.where(footage.saturated[:, None], torch.nan, scaled)
     if not (truth[SKIPPED:] > 1).any():
-        raise InputError(f"{footage.name}: the brightest {100 * share:g} % of its pixels are saturated already")
+        raise InputError(
+            f"{footage.name}: the brightest {100 * share:g} % of its pixels are saturated already"
+        )
     display = (255 * scaled.clamp(0, 1) ** (1 / RESPONSE)).round()
     grids, seconds = footage.grids(bins, timing), footage.seconds(timing)
     return Sequence(linearise(display), grids, truth, torch.ones(len(footage)), seconds)
@@ -76,11 +78,16 @@ class Reclipped:
     def comparisons(self, networks: Mapping[str, Network]) -> Iterator[tuple[str, Comparison]]:
         """Of the baselines and the networks; among several recordings also of a lift that is best on the others."""
         # Made anew for the comparison: all sequences together would fill the memory.
-        lifts = [np.mean([lift(self._sequence(footage, share)) for share in self.shares]) for footage in self.footages]
+        lifts = [
+            np.mean([lift(self._sequence(footage, share)) for share in self.shares])
+            for footage in self.footages
+        ]
         for k, footage in enumerate(self.footages):
             baselines = dict(BASELINES)
             if len(lifts) > 1:
-                baselines[CONSTANT_LIFT] = partial(constant_lift, factor=2 ** np.mean(lifts[:k] + lifts[k + 1 :]))
+                baselines[CONSTANT_LIFT] = partial(
+                    constant_lift, factor=2 ** np.mean(lifts[:k] + lifts[k + 1 :])
+                )
             others = self._wrong_events(k) if self.wrong_events else {}
             for share in self.shares:
                 comparison = compare(self._sequence(footage, share), networks, baselines, others, SKIPPED)
@@ -93,7 +100,9 @@ class Reclipped:
         footage = self.footages[k]
         others = [other for other in self.footages if other is not footage and other.size == footage.size]
         if not others:
-            raise InputError(f"{footage.name}: another recording's events need another recording of the same size")
+            raise InputError(
+                f"{footage.name}: another recording's events need another recording of the same size"
+            )
         busiest = max(others, key=lambda other: other.event_rate)
         wrong = {ANOTHERS_EVENTS: footage.with_events_of(busiest), LATE_EVENTS: footage.late(_LATE)}
         return {name: footage.grids(self.bins, self.timing) for name, footage in wrong.items()}

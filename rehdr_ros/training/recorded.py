@@ -52,7 +52,9 @@ class RecordedSequences(Dataset):
         self._ends = np.cumsum(starts)  # of each recording's starts in the row of all
         if not sum(starts):
             longest = max(map(len, self.recordings), default=0)
-            raise InputError(f"no recording has {frames} frames, the longest has {longest}: choose fewer frames")
+            raise InputError(
+                f"no recording has {frames} frames, the longest has {longest}: choose fewer frames"
+            )
 
     def __len__(self) -> int:
         return self._count
@@ -83,8 +85,14 @@ def find_recordings(path: str | Path, bins: int, response: float | str | Path = 
         names = {p.name for kind in KINDS for p in (path / kind).glob("[!.]*") if p.is_dir()}
         recordings = [FolderRecording(path, name, response) for name in sorted(names, key=natural_order)]
     else:
-        bags = [path] if _is_bag(path) else sorted(filter(_is_bag, path.glob("*")), key=lambda p: natural_order(p.name))
-        recordings = [FolderRecording(cached_folder(bag, bins), CACHED_NAME, response, scale=1.0) for bag in bags]
+        bags = (
+            [path]
+            if _is_bag(path)
+            else sorted(filter(_is_bag, path.glob("*")), key=lambda p: natural_order(p.name))
+        )
+        recordings = [
+            FolderRecording(cached_folder(bag, bins), CACHED_NAME, response, scale=1.0) for bag in bags
+        ]
     if not recordings:
         raise InputError(
             f"no recordings at {path}: give a folder with LDR/, HDR/ and event/, "

@@ -65,7 +65,9 @@ def of_training(batches: SimulatedBatches, sequences: int) -> Iterator[dict[str,
     return itertools.islice((row for batch in all_batches for row in _of_batch(batch)), sequences)
 
 
-def side_by_side(recordings: Mapping[str, dict[str, float]], training: Sequence[dict[str, float]]) -> dict[str, dict]:
+def side_by_side(
+    recordings: Mapping[str, dict[str, float]], training: Sequence[dict[str, float]]
+) -> dict[str, dict]:
     """By statistic: the training's QUANTILES, each recording's value, and whether it lies between the outer two.
 
     Raises InputError where no sequence of the training tells a statistic.
@@ -124,7 +126,9 @@ def _of_batch(batch: Batch) -> Iterator[dict[str, float]]:
         }
 
 
-def _changes(y: np.ndarray, exposed: np.ndarray, gain: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+def _changes(
+    y: np.ndarray, exposed: np.ndarray, gain: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Of log luminance y (T, H, W) from frame to frame, that of the exposure (T,) taken off, and where they count."""
     dark = _DARK * np.quantile(y, _BRIGHT)
     usable = exposed & (y > dark)

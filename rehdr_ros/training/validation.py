@@ -30,7 +30,8 @@ def validate(network: Network, batches: list[Sequence]) -> dict[str, float]:
         frames = {name: images(x) for name, x in predicted.items()}
         ldr8 = [encoded(x) for x in frames["ldr"]]
         frames["constant_fill"] = [
-            [fill_constant(a, b) for a, b in zip(*pair, strict=True)] for pair in zip(ldr8, frames["ldr"], strict=True)
+            [fill_constant(a, b) for a, b in zip(*pair, strict=True)]
+            for pair in zip(ldr8, frames["ldr"], strict=True)
         ]
         for i, truth in enumerate(images(batch.truth)):
             for name, row in rows.items():

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from rehdr_ros.errors import InputError
 
-_ORDERS = {b"\0\0": ">", b"\0\1": "<"}  # of plain CDR, which rmw implementations write; the next two bytes are options
+_ORDERS = {
+    b"\0\0": ">",
+    b"\0\1": "<",
+}  # of plain CDR, which rmw implementations write; the next two bytes are options
 _ENCAPSULATION = 4  # bytes; alignment counts from behind them
 
 
@@ -13,5 +16,7 @@ def plain_cdr(raw: bytes | bytearray | memoryview, what: str) -> tuple[memoryvie
     raw = memoryview(raw).cast("B")
     order = _ORDERS.get(bytes(raw[:2]))
     if order is None:
-        raise InputError(f"{what}: expected plain CDR (00 00 or 00 01), not {bytes(raw[:2]).hex(' ') or 'no bytes'}")
+        raise InputError(
+            f"{what}: expected plain CDR (00 00 or 00 01), not {bytes(raw[:2]).hex(' ') or 'no bytes'}"
+        )
     return raw[_ENCAPSULATION:], order

@@ -13,7 +13,11 @@ from rehdr_ros.wire.image import LARGEST_IMAGE, demosaic, payload
 
 _CODECS = ("jpeg", "jpg", "png")
 _JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xd9"
-_JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # the markers of a frame header, and not those of tables
+_JPEG_FRAMES = {*range(0xC0, 0xD0)} - {
+    0xC4,
+    0xC8,
+    0xCC,
+}  # the markers of a frame header, and not those of tables
 _PNG = b"\x89PNG\r\n\x1a\n"
 _TO_RGB = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}
 
@@ -60,7 +64,9 @@ def _stored_encoding(format: str) -> str:
     words = rest.split()
     codec = words[0] if words else ""
     if codec.startswith("compressedDepth"):
-        raise InputError(f"compressed image of format {format!r}: this is a depth image, a camera's image is needed")
+        raise InputError(
+            f"compressed image of format {format!r}: this is a depth image, a camera's image is needed"
+        )
     if codec.lower() not in _CODECS:
         raise InputError(f"compressed image of format {format!r}: only jpeg and png are decoded")
     return words[2] if len(words) > 2 else encoding.strip()
@@ -78,7 +84,9 @@ def _require_whole_file(format: str, octets: bytes) -> None:
             f"compressed image of format {format!r}: its {len(octets)} bytes begin as neither JPEG nor PNG"
         )
     if not whole:
-        raise InputError(f"compressed image of format {format!r}: the file is cut off after {len(octets)} bytes")
+        raise InputError(
+            f"compressed image of format {format!r}: the file is cut off after {len(octets)} bytes"
+        )
 
 
 def _require_likely_size(octets: bytes) -> None:

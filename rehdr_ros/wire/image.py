@@ -72,7 +72,9 @@ def decode_image(
             f"height * step = {height * step} bytes, not step {step} and {len(octets)} bytes"
         )
     if layout.channels == 2 and width % 2:
-        raise InputError(f"{encoding} needs an even width, as two pixels share their chroma, not {width}x{height}")
+        raise InputError(
+            f"{encoding} needs an even width, as two pixels share their chroma, not {width}x{height}"
+        )
     if height * width > LARGEST_IMAGE:
         raise InputError(f"an image of {width}x{height} pixels: is it damaged?")
     dtype = np.dtype(layout.dtype).newbyteorder(">" if is_bigendian else "<")

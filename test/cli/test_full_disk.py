@@ -39,7 +39,9 @@ def test_simulate_names_the_bag(rehdr, tmp_path):
     assert_named(outcome, tmp_path / "bag")
 
 
-@pytest.mark.parametrize(("size", "names"), [(500, ["frames.csv", "hdr/0000", "ldr/0000"]), (9_000, ["hdr/0000"])])
+@pytest.mark.parametrize(
+    ("size", "names"), [(500, ["frames.csv", "hdr/0000", "ldr/0000"]), (9_000, ["hdr/0000"])]
+)
 def test_reconstruct_names_the_first_file(rehdr, simulated_bag, tiny_weights, tmp_path, size, names):
     options = ("--weights", tiny_weights, "--device", "cpu", "--engine", "pytorch")
     with small_files(size):
@@ -69,4 +71,6 @@ def test_evaluate_and_report_name_their_files(rehdr, simulated_bag, tiny_weights
     options = ("--weights", tiny_weights, "--device", "cpu", "--engine", "pytorch")
     assert rehdr("reconstruct", simulated_bag, "-o", tmp_path, *options).code == 0
     assert_named(rehdr("report", tmp_path, "-o", "/dev/full"), "/dev/full")
-    assert_named(rehdr("evaluate", "--predicted", tmp_path, "--truth", simulated_bag, "-o", "/dev/full"), "/dev/full")
+    assert_named(
+        rehdr("evaluate", "--predicted", tmp_path, "--truth", simulated_bag, "-o", "/dev/full"), "/dev/full"
+    )

@@ -59,7 +59,9 @@ def test_the_event_camera_is_as_asked_for(simulate, tmp_path):
     radiance = load_radiance("procedural", 24, 32, seed=0)
 
     def count(camera) -> int:
-        config = SimulationConfig(width=32, height=24, seconds=0.5, fps=10, events=EventCameraConfig(**camera))
+        config = SimulationConfig(
+            width=32, height=24, seconds=0.5, fps=10, events=EventCameraConfig(**camera)
+        )
         return sum(len(sample.events) + len(sample.tail) for sample in simulated(config, radiance))
 
     assert events == count(wanted)
@@ -67,7 +69,9 @@ def test_the_event_camera_is_as_asked_for(simulate, tmp_path):
         assert events != count({key: value for key, value in wanted.items() if key != name})
 
 
-@pytest.mark.parametrize("option", ["--mismatch", "--refractory", "--noise-rate", "--leak-rate", "--bandwidth"])
+@pytest.mark.parametrize(
+    "option", ["--mismatch", "--refractory", "--noise-rate", "--leak-rate", "--bandwidth"]
+)
 def test_a_property_that_cannot_be_is_named(rehdr, tmp_path, option):
     outcome = rehdr("simulate", "-o", tmp_path / "bag", *SMALL, f"{option}=-1")
     assert outcome.code == 2 and option[2:].replace("-", "_") in outcome.err

@@ -56,7 +56,9 @@ def test_a_training_on_recordings_can_be_evaluated_on_them(rehdr, train, simulat
     assert mean["weights"]["clipped_log2_rmse"] < mean["ldr"]["clipped_log2_rmse"]
 
 
-@pytest.mark.skipif(torch.__version__ < "2", reason="PyTorch 1.13 reads no optimizer's state without running its code")
+@pytest.mark.skipif(
+    torch.__version__ < "2", reason="PyTorch 1.13 reads no optimizer's state without running its code"
+)
 def test_more_steps_go_on_where_a_training_ended(train, tmp_path):
     assert train("--set", "steps=1").code == 0
     assert steps_in(tmp_path / "run") == [1]
@@ -66,7 +68,9 @@ def test_more_steps_go_on_where_a_training_ended(train, tmp_path):
 
 def test_a_start_is_fine_tuned(train, tiny_weights, tmp_path):
     assert train("--start", tiny_weights, "--set", "steps=1").code == 0
-    assert load_checkpoint(tmp_path / "run/weights.safetensors").config == load_checkpoint(tiny_weights).config
+    assert (
+        load_checkpoint(tmp_path / "run/weights.safetensors").config == load_checkpoint(tiny_weights).config
+    )
 
 
 @pytest.mark.parametrize("option", ["radiance", "recordings", "start"])

@@ -22,7 +22,10 @@ from rehdr_ros.cli import VERBS
 
 Words = tuple[str, ...]
 # Of packages that are not ours, as their documentation names them.
-LAUNCH_FILES = {"foxglove_bridge": "foxglove_bridge_launch.xml", "metavision_driver": "driver_composition.launch.py"}
+LAUNCH_FILES = {
+    "foxglove_bridge": "foxglove_bridge_launch.xml",
+    "metavision_driver": "driver_composition.launch.py",
+}
 PROGRAMS = {"rqt_image_view", "rqt_plot", "rqt_runtime_monitor", "rqt_reconfigure"}
 APT = {"metavision-driver", "libcaer-driver", "foxglove-bridge"}
 OUTSIDE = {"cvvdp"}  # of PyPI, in an environment of its own

@@ -22,7 +22,9 @@ WRITERS = {
     "evt21": write_evt21,
     "evt21_legacy": lambda *columns: np.ascontiguousarray(write_evt21(*columns).view("<u4")[:, [1, 0, 3, 2]]),
     "libcaer": lambda us, x, y, p: words("<u4", x << 17 | y << 2 | p << 1 | 1, us),
-    "libcaer_cmp": lambda us, x, y, p: words("<u2", us >> 12, 1 << 12 | us & 0xFFF, 2 << 12 | x, 3 << 12 | p << 11 | y),
+    "libcaer_cmp": lambda us, x, y, p: words(
+        "<u2", us >> 12, 1 << 12 | us & 0xFFF, 2 << 12 | x, 3 << 12 | p << 11 | y
+    ),
     "trigger": lambda us, number, _, edge: words("<u8", edge << 63 | number << 48 | us * 1000),
 }
 
@@ -85,7 +87,13 @@ def test_all_encodings_of_event_camera_msgs_are_known():
 def test_every_kind_of_buffer_decodes_alike_and_stays_as_it_is(encoding, assert_same_events):
     data = written(encoding, EVENTS)
     unaligned = memoryview(b"-" + data)[1:]
-    kinds = bytearray(data), memoryview(data), unaligned, np.frombuffer(data, np.uint8).copy(), array("B", data)
+    kinds = (
+        bytearray(data),
+        memoryview(data),
+        unaligned,
+        np.frombuffer(data, np.uint8).copy(),
+        array("B", data),
+    )
     for kind in (data, *kinds):
         assert_same_events(decoded(make_decoder(encoding, 64, 64), packet(encoding, kind)), EVENTS)
         assert bytes(kind) == data
@@ -151,7 +159,12 @@ def test_encoder_numbers_and_stamps_its_packets(encoding):
 @pytest.mark.parametrize("encoding", ENCODERS)
 @pytest.mark.parametrize(
     "events",
-    [Events([0], [64], [0], [1]), Events([0], [0], [48], [1]), Events([-1000], [0], [0], [1]), Events.empty()],
+    [
+        Events([0], [64], [0], [1]),
+        Events([0], [0], [48], [1]),
+        Events([-1000], [0], [0], [1]),
+        Events.empty(),
+    ],
 )
 def test_encoder_refuses_what_no_packet_can_hold(encoding, events):
     encoder = make_encoder(encoding, 64, 48)

@@ -88,7 +88,9 @@ def test_time_wraps(decoder):
 
 
 def test_a_quiet_time_of_nearly_a_wrap_is_no_glitch(decoder):
-    events = decoder.decode(packet(row(0), *time(WRAP_US // 2), event(0), *time(3 * WRAP_US // 2 - 10**6), event(1)))
+    events = decoder.decode(
+        packet(row(0), *time(WRAP_US // 2), event(0), *time(3 * WRAP_US // 2 - 10**6), event(1))
+    )
     assert events.t.tolist() == [WRAP_US // 2 * NS, (3 * WRAP_US // 2 - 10**6) * NS]
 
 
@@ -134,7 +136,9 @@ def test_unknown_words_are_counted_and_known_others_are_not(decoder):
 
 def test_triggers_are_no_events(decoder):
     fired = word(evt3.TRIGGER, 11 << 8 | 1), word(evt3.TRIGGER, 2 << 8)
-    events = decoder.decode(packet(fired[0], row(3), *time(5000), event(1), fired[0], time(5001)[1], fired[1]))
+    events = decoder.decode(
+        packet(fired[0], row(3), *time(5000), event(1), fired[0], time(5001)[1], fired[1])
+    )
     triggers = decoder.triggers
     assert (triggers.t.tolist(), triggers.id.tolist(), triggers.edge.tolist()) == (
         [5000 * NS, 5001 * NS],
@@ -188,7 +192,9 @@ def test_time_goes_on_over_a_gap(decoder):
 
 
 @pytest.mark.parametrize("seq", [1, 2])
-@pytest.mark.parametrize("quiet_us", [10, WRAP_US - 9, WRAP_US + 9, 10 * WRAP_US - 9, 1000 * WRAP_US + 5_000_000])
+@pytest.mark.parametrize(
+    "quiet_us", [10, WRAP_US - 9, WRAP_US + 9, 10 * WRAP_US - 9, 1000 * WRAP_US + 5_000_000]
+)
 def test_a_gap_longer_than_a_wrap_is_told_by_the_stamps(decoder, quiet_us, seq):
     start, stamp = 3_000_000, 1_700_000_000 * 10**9
     decoder.decode(packet(*time(start), row(0), event(1), stamp_ns=stamp))
@@ -261,7 +267,9 @@ def reference(packets, width, height):
                 base, polarity = payload % 2048, payload >> 11
             elif code in (2, 4, 5):
                 size = {2: 0, 4: 12, 5: 8}[code]
-                columns = [(base or 0) + i for i in range(size) if payload >> i & 1] if size else [payload % 2048]
+                columns = (
+                    [(base or 0) + i for i in range(size) if payload >> i & 1] if size else [payload % 2048]
+                )
                 if time is None or line is None or (size and base is None):
                     counters["unsynchronized"] += len(columns)
                 else:
@@ -340,8 +348,12 @@ def test_words_decode_as_the_facts_have_it(packets, size):
 @st.composite
 def streams(draw):
     """Events in the order of time: single ones, ties, rows of neighbours; wraps, bursts, quiet times."""
-    width, height = draw(st.sampled_from([(640, 480), (346, 260), (1280, 720), (33, 7), (20, 5), (2048, 2048)]))
-    gap = st.one_of(st.integers(0, 3), st.integers(0, 9000), st.sampled_from([4095, 4096, WRAP_US - 1, 3 * WRAP_US]))
+    width, height = draw(
+        st.sampled_from([(640, 480), (346, 260), (1280, 720), (33, 7), (20, 5), (2048, 2048)])
+    )
+    gap = st.one_of(
+        st.integers(0, 3), st.integers(0, 9000), st.sampled_from([4095, 4096, WRAP_US - 1, 3 * WRAP_US])
+    )
     xs = st.one_of(
         st.lists(st.integers(0, width - 1), min_size=1, max_size=5),
         st.sets(st.integers(0, min(width, 80) - 1), min_size=1, max_size=60).map(sorted),

@@ -137,7 +137,9 @@ class Client(Node):
         """A list that every message of the topic joins, once somebody publishes there."""
         messages: list = []
         subscription = self.create_subscription(kind, topic, messages.append, QoSProfile(depth=1000))
-        assert self.wait_until(lambda: self.count_publishers(subscription.topic_name)), f"nobody publishes {topic}"
+        assert self.wait_until(lambda: self.count_publishers(subscription.topic_name)), (
+            f"nobody publishes {topic}"
+        )
         self.spin(1.0)  # discovery runs both ways
         return messages
 
@@ -184,7 +186,9 @@ class Manager:
 
     def change(self, transition: str) -> bool:
         """Ask for configure, activate, active_shutdown, ...; whether it succeeded."""
-        request = ChangeState.Request(transition=Transition(id=getattr(Transition, f"TRANSITION_{transition.upper()}")))
+        request = ChangeState.Request(
+            transition=Transition(id=getattr(Transition, f"TRANSITION_{transition.upper()}"))
+        )
         return self._client.call(ChangeState, f"{self._node}/change_state", request).success
 
     def state(self) -> str:
@@ -274,7 +278,9 @@ class Camera:
 
     def exposure(self, at: int, seconds: float, gain: float) -> None:
         """Publish how the frame of that stamp is exposed, and let it arrive first."""
-        self._exposures.publish(Exposure(header=Header(stamp=ns_to_stamp(at)), exposure_time=seconds, gain=gain))
+        self._exposures.publish(
+            Exposure(header=Header(stamp=ns_to_stamp(at)), exposure_time=seconds, gain=gain)
+        )
         self._client.spin(0.3)
 
 
@@ -294,7 +300,9 @@ class Stream:
 
     def info(self, at: int) -> FrameInfo:
         """Wait for the info of the frame with this stamp."""
-        assert self._client.wait_until(lambda: any(stamp(info) == at for info in self.infos)), "no frame came back"
+        assert self._client.wait_until(lambda: any(stamp(info) == at for info in self.infos)), (
+            "no frame came back"
+        )
         return next(info for info in self.infos if stamp(info) == at)
 
     def radiance(self, info: FrameInfo) -> np.ndarray:
@@ -326,13 +334,17 @@ class Stream:
         """How many whole frames it takes until one comes back with its radiance and its events."""
         for count in range(1, limit + 1):
             at = self.whole_frame()
-            if not self._client.wait_until(lambda at=at: any(stamp(info) == at for info in self.infos), seconds=6.0):
+            if not self._client.wait_until(
+                lambda at=at: any(stamp(info) == at for info in self.infos), seconds=6.0
+            ):
                 continue
             info = self.info(at)
             if info.events == 2 and not info.reset_reason:
                 np.testing.assert_allclose(self.radiance(info), (128 / 255) ** 2.2, rtol=1e-2)
                 return count
-        raise AssertionError(f"no good frame within {limit}: {[(i.events, i.reset_reason) for i in self.infos[-15:]]}")
+        raise AssertionError(
+            f"no good frame within {limit}: {[(i.events, i.reset_reason) for i in self.infos[-15:]]}"
+        )
 
 
 class Diagnosis:
@@ -356,7 +368,9 @@ class Diagnosis:
     def says(self, part: str, text: str, seconds: float = PATIENCE) -> DiagnosticStatus:
         """Wait until the message of a part has the text."""
         deadline = time.monotonic() + seconds
-        while text not in (status := self.now().get(part, DiagnosticStatus())).message:  # another node may have fewer
+        while (
+            text not in (status := self.now().get(part, DiagnosticStatus())).message
+        ):  # another node may have fewer
             assert time.monotonic() < deadline, f"diagnostics of {part}: {status.message!r}, no {text!r}"
         return status
 

@@ -40,7 +40,9 @@ REFUSED = {
 def configured(client, tiny_weights):
     """A list of one node of this process, configured. Emptied at the end: the last reference keeps its services."""
     node = RehdrNode()
-    node.set_parameters([rclpy.Parameter("weights", value=str(tiny_weights)), rclpy.Parameter("device", value="cpu")])
+    node.set_parameters(
+        [rclpy.Parameter("weights", value=str(tiny_weights)), rclpy.Parameter("device", value="cpu")]
+    )
     assert node.trigger_configure() == SUCCESS
     configured = [node]
     del node
@@ -89,7 +91,9 @@ def test_subscription_that_is_refused_leaves_none_of_the_others(configured, monk
 
 
 @pytest.mark.parametrize("owner", [node.HdrPipeline, node.Outputs])
-def test_configuration_that_fails_in_an_unforeseen_way_is_said_and_undone(configured, monkeypatch, capfd, owner):
+def test_configuration_that_fails_in_an_unforeseen_way_is_said_and_undone(
+    configured, monkeypatch, capfd, owner
+):
     (half,) = configured
     assert half.trigger_cleanup() == SUCCESS
     publishers = list(half.publishers)

@@ -27,7 +27,9 @@ def pair(client, stream):
 
     def pair(image: np.ndarray) -> tuple[Image, CompressedImage]:
         at = stamp(stream.send(image))
-        assert client.wait_until(lambda: all(any(stamp(m) == at for m in messages) for messages in (raw, packed)))
+        assert client.wait_until(
+            lambda: all(any(stamp(m) == at for m in messages) for messages in (raw, packed))
+        )
         return tuple(next(m for m in messages if stamp(m) == at) for messages in (raw, packed))
 
     return pair
@@ -82,7 +84,9 @@ def publisher(client):
     client.forget()
 
 
-def test_it_is_packed_only_while_somebody_subscribes_to_it(client, publisher, tiny_weights, scene, monkeypatch):
+def test_it_is_packed_only_while_somebody_subscribes_to_it(
+    client, publisher, tiny_weights, scene, monkeypatch
+):
     pipeline = HdrPipeline(PipelineConfig(weights=str(tiny_weights), device="cpu", engine="pytorch"))
     pipeline.add_frame(1_000_000_000, scene)
     (frame,) = pipeline.take(flush=True)

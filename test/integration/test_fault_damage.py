@@ -44,7 +44,9 @@ def malformed_packet(stream: Stream) -> None:
 
 
 def image(encoding: str = "rgb8", **changed) -> Callable[[Stream], None]:
-    return lambda stream: stream.camera.image(stream.camera.step(), GREY, "rgb8", encoding=encoding, **changed)
+    return lambda stream: stream.camera.image(
+        stream.camera.step(), GREY, "rgb8", encoding=encoding, **changed
+    )
 
 
 def exposure(seconds: float, gain: float = 1.0) -> Callable[[Stream], None]:
@@ -134,7 +136,9 @@ def test_garbage_in_camera_info_is_refused(stream, node, client, assert_recovers
     client.destroy_publisher(publisher)
 
 
-def test_network_that_gives_no_numbers_leaves_the_linearised_frame(node, client, stream, start_node, tmp_path):
+def test_network_that_gives_no_numbers_leaves_the_linearised_frame(
+    node, client, stream, start_node, tmp_path
+):
     network = Rehdr(RehdrConfig(base_channels=4))
     torch.nn.init.constant_(network.body.prediction.conv.weight, math.nan)
     save_checkpoint(network, tmp_path / "nan.safetensors")

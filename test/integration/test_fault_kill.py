@@ -96,13 +96,23 @@ def test_settings_change_while_frames_stream_and_no_frame_is_lost(node, stream, 
     assert not any(info.reset_reason for info in infos)
     assert stream.steps_back(first) == 0
     assert last.dropped_events == before.dropped_events
-    assert [encoding for encoding, _ in groupby(image.encoding for image in hdr)] == ["32FC3", "32FC1", "32FC3"]
-    assert [encoding for encoding, _ in groupby(image.encoding for image in tonemapped)] == ["rgb8", "mono8", "rgb8"]
+    assert [encoding for encoding, _ in groupby(image.encoding for image in hdr)] == [
+        "32FC3",
+        "32FC1",
+        "32FC3",
+    ]
+    assert [encoding for encoding, _ in groupby(image.encoding for image in tonemapped)] == [
+        "rgb8",
+        "mono8",
+        "rgb8",
+    ]
     assert {pixels(image).ndim for image in hdr if image.encoding == "32FC1"} == {2}
     assert_recovers(stream, node)
 
 
-def test_camera_that_is_killed_may_come_back(node, stream, client, diagnosis, start_camera, record_frames_until_good):
+def test_camera_that_is_killed_may_come_back(
+    node, stream, client, diagnosis, start_camera, record_frames_until_good
+):
     camera, infos = start_camera(), stream.infos
     frames_until_usual(infos, len(infos), client)
     camera.kill()
@@ -114,7 +124,9 @@ def test_camera_that_is_killed_may_come_back(node, stream, client, diagnosis, st
     assert len(infos) == first
     start_camera()
     record_frames_until_good(frames_until_usual(infos, first, client))
-    assert stream.steps_back(first) == [info.reset_reason for info in infos[first:]].count("time stepped back")
+    assert stream.steps_back(first) == [info.reset_reason for info in infos[first:]].count(
+        "time stepped back"
+    )
     assert node.alive()
 
 

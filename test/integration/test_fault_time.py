@@ -73,7 +73,9 @@ FAULTS = {
         overtaken_frame, {"skipped_frames": 1}, {"frames: overtaken frames": 1, "frames: skipped frames": 1}
     ),
     "duplicate frame": Fault(duplicate_frame, {"skipped_frames": 1}, {"frames: duplicate frames": 1}),
-    "packet stamped 1 h ahead": Fault(packet_ahead(3600, False), diagnosed={"events: time contradictions": 1}),
+    "packet stamped 1 h ahead": Fault(
+        packet_ahead(3600, False), diagnosed={"events: time contradictions": 1}
+    ),
     "packet 1 h ahead": Fault(frame_overtaken_by_an_hour, {"dropped_events": 3}),
     "packet 0.9 s ahead": Fault(packet_ahead(0.9)),
 }

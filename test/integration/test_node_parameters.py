@@ -253,9 +253,13 @@ def test_settings_that_need_each_other_come_in_their_order_or_at_once(client, ma
 
     def set_at_once(**values) -> bool:
         request = SetParametersAtomically.Request(
-            parameters=[rclpy.Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
+            parameters=[
+                rclpy.Parameter(name, value=value).to_parameter_msg() for name, value in values.items()
+            ]
         )
-        return client.call(SetParametersAtomically, "/rehdr_node/set_parameters_atomically", request).result.successful
+        return client.call(
+            SetParametersAtomically, "/rehdr_node/set_parameters_atomically", request
+        ).result.successful
 
     assert set_at_once(registration="homography", homography=shift)
     assert not set_at_once(registration="scale", homography=[1.0])
@@ -297,11 +301,14 @@ def test_wrong_value_is_refused_by_its_name_and_nothing_changes(client, manager,
 
 def value(client, name: str):
     """A parameter as the node has it."""
-    return client.call(GetParameters, "/rehdr_node/get_parameters", GetParameters.Request(names=[name])).values[0]
+    return client.call(
+        GetParameters, "/rehdr_node/get_parameters", GetParameters.Request(names=[name])
+    ).values[0]
 
 
 @pytest.mark.parametrize(
-    ("name", "other"), [("weights", "rehdr_s"), ("expected_size", [64, 48]), ("input_reliability", "reliable")]
+    ("name", "other"),
+    [("weights", "rehdr_s"), ("expected_size", [64, 48]), ("input_reliability", "reliable")],
 )
 def test_parameter_that_is_built_in_is_refused_while_the_node_is_configured(client, manager, name, other):
     before = value(client, name)

@@ -29,7 +29,9 @@ class Rig:
         self.node = start_node(*arguments, event_timeout=3.0, policy="all")
 
     def connect(self) -> None:
-        self.node.wait_for(f"waiting for events on {self.namespace}{EVENTS} and images on {self.namespace}{IMAGE}")
+        self.node.wait_for(
+            f"waiting for events on {self.namespace}{EVENTS} and images on {self.namespace}{IMAGE}"
+        )
         self.camera = Camera(self._client, self.namespace)
         self.images: list[Image] = []
         self.infos: list[FrameInfo] = []
@@ -61,7 +63,9 @@ def test_two_nodes_give_each_camera_its_own_frames(client, rigs):
     for _ in range(FRAMES):
         for rig in rigs:  # at once, and with the same stamps
             sent[rig].append(rig.send())
-        assert client.wait_until(lambda: all(len(rig.images) == len(rig.infos) == len(sent[rig]) for rig in rigs))
+        assert client.wait_until(
+            lambda: all(len(rig.images) == len(rig.infos) == len(sent[rig]) for rig in rigs)
+        )
     for rig in rigs:
         assert [stamp(image) for image in rig.images] == [stamp(info) for info in rig.infos] == sent[rig]
         assert [info.events for info in rig.infos] == [0] + [1] * (FRAMES - 1)
@@ -77,7 +81,9 @@ def test_what_is_asked_of_one_does_not_touch_the_other(client, rigs):
     counts = [len(rig.infos) for rig in rigs]
     for rig in rigs:
         rig.send()
-    assert client.wait_until(lambda: all(len(rig.infos) > count for rig, count in zip(rigs, counts, strict=True)))
+    assert client.wait_until(
+        lambda: all(len(rig.infos) > count for rig, count in zip(rigs, counts, strict=True))
+    )
     assert client.wait_until(lambda: all(rig.images[-1].header == rig.infos[-1].header for rig in rigs))
     assert [rig.infos[-1].reset_reason for rig in rigs] == ["service", ""]
     assert [rig.images[-1].encoding for rig in rigs] == ["32FC1", "32FC3"]
@@ -118,7 +124,9 @@ def test_three_listeners_all_get_every_frame(client, rigs, tmp_path):
             assert time.monotonic() < deadline, "a listener hears nothing"
         sent = [send() for _ in range(FRAMES)]
         for path in heard:
-            assert client.wait_until(lambda path=path: path.read_text().split()[-FRAMES:] == list(map(str, sent)))
+            assert client.wait_until(
+                lambda path=path: path.read_text().split()[-FRAMES:] == list(map(str, sent))
+            )
     finally:
         for listener in listeners:
             listener.kill()

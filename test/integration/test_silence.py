@@ -34,7 +34,8 @@ RAW, PACKED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 GRAPHS = {
     "nobody": Graph(f"nobody publishes {TOPIC}"),
     "similar name": Graph(
-        f"nobody publishes {TOPIC}; did you mean /eye/image_rw?", {"/eye/image_rw": Image, "/chatter": EventPacket}
+        f"nobody publishes {TOPIC}; did you mean /eye/image_rw?",
+        {"/eye/image_rw": Image, "/chatter": EventPacket},
     ),
     "others of the type, the most similar first": Graph(
         f"nobody publishes {TOPIC}; did you mean /eye/image or /x?", {"/x": Image, "/eye/image": Image}

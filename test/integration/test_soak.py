@@ -40,7 +40,9 @@ class Traffic:
         self._first = self._camera.now + 100_000_000
         self.sent, self.back = 0, dict.fromkeys(OUTPUTS, 0)
         for topic, kind in OUTPUTS.items():
-            client.create_subscription(kind, topic, lambda message, topic=topic: self._check(topic, message), 100)
+            client.create_subscription(
+                kind, topic, lambda message, topic=topic: self._check(topic, message), 100
+            )
         assert client.wait_until(self._camera_infos.get_subscription_count)
         self._camera.wait_for_listener()
 
@@ -69,7 +71,9 @@ class Traffic:
 
     def _check(self, topic: str, message) -> None:
         index = self.back[topic]
-        assert stamp(message) == self._first + 100_000_000 * index, f"{topic}: frame {index} is missing or came twice"
+        assert stamp(message) == self._first + 100_000_000 * index, (
+            f"{topic}: frame {index} is missing or came twice"
+        )
         if isinstance(message, FrameInfo):
             assert message.index == index
             assert message.events == (EVENTS + 1 if index else 0)

@@ -18,7 +18,10 @@ from sensor_msgs.msg import Image
 from rehdr_ros.msg import FrameInfo
 
 FRAMES, HZ = 60, 30.0
-PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # whichever this Fast DDS reads
+PROFILES = (
+    "FASTDDS_DEFAULT_PROFILES_FILE",
+    "FASTRTPS_DEFAULT_PROFILES_FILE",
+)  # whichever this Fast DDS reads
 LAZY_SECONDS = 5.0  # in which a lazy node that looks five times a second must have noticed
 
 
@@ -53,7 +56,9 @@ def test_quality_of_service_that_does_not_fit_is_said_with_advice(start, client)
     for text in said.values():
         (line,) = [line for line in node.log.splitlines() if text in line]
         assert "reliability; set input_reliability to best_effort here" in line
-    node.wait_for("a subscriber of /hdr/image_raw asks for more than is offered, so it gets nothing: durability")
+    node.wait_for(
+        "a subscriber of /hdr/image_raw asks for more than is offered, so it gets nothing: durability"
+    )
     assert "set qos_overrides./hdr/image_raw.publisher.durability here" in node.log
     camera.frame()
     assert client.count_publishers(IMAGE) == 1 and node.alive()
@@ -67,7 +72,10 @@ def test_quality_of_service_of_an_output_can_be_overridden(start, client):
     start(event_timeout=0.01, **overrides)
     assert client.wait_until(lambda: client.count_publishers("/tonemapped/image_raw"))
     assert reliability(client.get_publishers_info_by_topic("/hdr/image_raw")) == ReliabilityPolicy.BEST_EFFORT
-    assert reliability(client.get_publishers_info_by_topic("/tonemapped/image_raw")) == ReliabilityPolicy.RELIABLE
+    assert (
+        reliability(client.get_publishers_info_by_topic("/tonemapped/image_raw"))
+        == ReliabilityPolicy.RELIABLE
+    )
 
     images: list[Image] = []
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)

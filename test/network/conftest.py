@@ -19,7 +19,9 @@ def make_network():
             elif value.is_floating_point():
                 scale = (2 / max(1, value[0].numel())) ** 0.5 if value.ndim > 1 else 0.1
                 value.copy_(scale * torch.randn(value.shape, generator=generator))
-                if name.startswith(("body.prediction.conv", "body.prediction.weight", "body.prediction.bias")):
+                if name.startswith(
+                    ("body.prediction.conv", "body.prediction.weight", "body.prediction.bias")
+                ):
                     value.mul_(0.2)
         return network
 

@@ -66,7 +66,12 @@ def test_the_variety_of_a_published_checkpoint_is_inferred(
 ):
     shape = {"base_channels": 6, "scales": 2, "bins": 3, "residual_blocks": 3}
     network = make_network(
-        norm=norm, recurrent=recurrent, upsampling=upsampling, fusion="published", radiance="relative", **shape
+        norm=norm,
+        recurrent=recurrent,
+        upsampling=upsampling,
+        fusion="published",
+        radiance="relative",
+        **shape,
     )
     torch.save({"params": as_published(network)}, tmp_path / "net.pth")
     loaded = load_checkpoint(tmp_path / "net.pth")
@@ -156,10 +161,14 @@ DAMAGE = {
     "cut .pth": lambda p, n: cut(published(p, as_published(n)), 20_000),
     "barely cut .pth": lambda p, n: cut(published(p, as_published(n)), -10),
     "without configuration": lambda p, n: edited(p, n, lambda state, config: config.clear()),
-    "configuration of another program": lambda p, n: edited(p, n, lambda s, config: config.update(config="[1]")),
+    "configuration of another program": lambda p, n: edited(
+        p, n, lambda s, config: config.update(config="[1]")
+    ),
     "configuration no json": lambda p, n: edited(p, n, lambda s, config: config.update(config="{base")),
     "unknown option": lambda p, n: edited(p, n, lambda s, config: config.update(config='{"depth": 3}')),
-    "impossible option": lambda p, n: edited(p, n, lambda s, config: config.update(config='{"norm": "layer"}')),
+    "impossible option": lambda p, n: edited(
+        p, n, lambda s, config: config.update(config='{"norm": "layer"}')
+    ),
     "a tensor less": lambda p, n: edited(p, n, lambda state, c: state.pop("body.prediction.conv.bias")),
     "a tensor more": lambda p, n: edited(p, n, lambda state, c: state.update(extra=torch.zeros(3))),
     "a tensor of another shape": lambda p, n: edited(

@@ -112,7 +112,8 @@ def test_where_the_events_are_good_the_network_can_do_little():
     _, state = network(before, voxel[0])
     _, _, known = network.prepare(after, voxel[1], state, STREAM)
     logs = [
-        network.compose(torch.full((1, 5, 16, 16), sign * 1e4), after, known, STREAM).radiance.log() for sign in (-1, 1)
+        network.compose(torch.full((1, 5, 16, 16), sign * 1e4), after, known, STREAM).radiance.log()
+        for sign in (-1, 1)
     ]
     variance, excess = 0.02 + 0.1 * 0.05, 0.25 + math.log(0.9)
     assert (logs[0] == 0).all()

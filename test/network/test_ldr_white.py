@@ -88,7 +88,9 @@ def test_relative_networks_know_no_exposure(make_network, stream, run):
 
 
 @pytest.mark.skipif(torch.__version__ < "2", reason="before PyTorch 2 a CPU's bfloat16 is refused")
-@pytest.mark.parametrize("config", [{}, {"radiance": "relative", "fusion": "published"}, {"recurrent": "convgru"}])
+@pytest.mark.parametrize(
+    "config", [{}, {"radiance": "relative", "fusion": "published"}, {"recurrent": "convgru"}]
+)
 def test_bfloat16_stays_close_to_float32(make_network, stream, run, config):
     ldr, voxel = stream(frames=10)
     full = make_network(**config)

@@ -68,7 +68,9 @@ class Trail(PartedNetwork):
         clipped = ldr >= stream.clipped_from
         above = known["brightest"] + features.abs() / known["frames"].view(-1, 1, 1, 1)
         sigma = torch.where(clipped.any(1, keepdim=True), 1.0, 0.1)
-        return Estimate(torch.where(clipped, ldr + above, ldr), sigma, 3 * clipped.any(1, keepdim=True).float())
+        return Estimate(
+            torch.where(clipped, ldr + above, ldr), sigma, 3 * clipped.any(1, keepdim=True).float()
+        )
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,9 @@ def weights(network, tmp_path):
 def frames(height, width):
     generator = torch.Generator().manual_seed(0)
     ldr = (1.3 * torch.rand(4, 1, 3, height, width, generator=generator)).clamp_max(1)
-    return list(zip(ldr, torch.randint(-2, 3, (4, 1, 3, height, width), generator=generator).float(), strict=True))
+    return list(
+        zip(ldr, torch.randint(-2, 3, (4, 1, 3, height, width), generator=generator).float(), strict=True)
+    )
 
 
 def through(runner, network, height=33, width=46):
@@ -203,7 +207,9 @@ def test_node_and_offline_runner_give_the_same(network, weights, recording):
         live += list(node.take(now=1e9))  # a time by which no frame waits any longer
     assert len(live) == len(results) == len(recording)
     for ours, expected in zip(live, results, strict=True):
-        torch.testing.assert_close(torch.tensor(ours.radiance), torch.tensor(expected.radiance), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            torch.tensor(ours.radiance), torch.tensor(expected.radiance), rtol=1e-4, atol=1e-5
+        )
     assert any((frame.radiance > 1.01).any() for frame in results)
 
 

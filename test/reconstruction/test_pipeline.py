@@ -148,7 +148,9 @@ def test_a_lost_packet_is_counted(make_pipeline, recording, encoded):
     assert frames[-1].info.lost_packets == pipeline.counters["lost_packets"] == 1
 
 
-def test_another_sensor_s_packets_start_another_decoder_and_the_counters_stay(make_pipeline, recording, encoded):
+def test_another_sensor_s_packets_start_another_decoder_and_the_counters_stay(
+    make_pipeline, recording, encoded
+):
     packets = [p for stamp, _, _ in recording for p in encoded[stamp]]
     pipeline = make_pipeline()
     for packet in (packets[0], packets[2], replace(packets[3], width=64), replace(packets[5], width=64)):
@@ -289,7 +291,11 @@ def test_what_is_no_frame_is_refused(make_pipeline, image):
 @pytest.mark.parametrize("shape", [(6, 8), (6, 8, 3)])
 def test_every_kind_of_frame_gives_the_same(make_pipeline, dtype, shape):
     values = np.full(shape, 128 / 255)
-    image = values.astype(np.float32) if dtype is np.float32 else np.rint(values * np.iinfo(dtype).max).astype(dtype)
+    image = (
+        values.astype(np.float32)
+        if dtype is np.float32
+        else np.rint(values * np.iinfo(dtype).max).astype(dtype)
+    )
     pipeline = make_pipeline()
     pipeline.add_frame(0, image)
     (frame,) = pipeline.take(flush=True)
@@ -327,7 +333,11 @@ def test_events_of_a_finer_sensor_are_scaled_to_the_frames(make_pipeline, record
         columns = [np.repeat(column, 4) for column in (events.t, events.x, events.y, events.p)]
         corners = np.tile([[0, 1, 0, 1], [0, 0, 1, 1]], len(events))
         fine.append(
-            (stamp, image, Events(columns[0], 2 * columns[1] + corners[0], 2 * columns[2] + corners[1], columns[3]))
+            (
+                stamp,
+                image,
+                Events(columns[0], 2 * columns[1] + corners[0], 2 * columns[2] + corners[1], columns[3]),
+            )
         )
     encoded = packets([events for _, _, events in fine], (92, 66))
     actual = []
@@ -411,11 +421,15 @@ def test_settings_change_from_the_next_frame_on(make_pipeline, recording):
             pipeline.configure(replace(pipeline.config, tonemap="gamma"))
         actual += pipeline.take()
     actual += pipeline.take(flush=True)
-    changes_at = next(k for k, frame in enumerate(actual) if np.array_equal(frame.tonemapped, other[k].tonemapped))
+    changes_at = next(
+        k for k, frame in enumerate(actual) if np.array_equal(frame.tonemapped, other[k].tonemapped)
+    )
     assert changes_at in (3, 4)  # the frame that waited then
     for k, frame in enumerate(actual):
         np.testing.assert_array_equal(frame.radiance, expected[k].radiance)
-        np.testing.assert_array_equal(frame.tonemapped, (other if k >= changes_at else expected)[k].tonemapped)
+        np.testing.assert_array_equal(
+            frame.tonemapped, (other if k >= changes_at else expected)[k].tonemapped
+        )
 
 
 @pytest.mark.parametrize("change", [{"response": 1.0}, {"white_level": 4095}])
@@ -451,7 +465,8 @@ def test_another_time_offset_holds_for_the_packets_that_follow(make_pipeline, gr
 
 
 @pytest.mark.parametrize(
-    "change", [{"weights": "other"}, {"device": "cpu:0"}, {"buffer_megabytes": 1.0}, {"frame_clock": "sensor"}]
+    "change",
+    [{"weights": "other"}, {"device": "cpu:0"}, {"buffer_megabytes": 1.0}, {"frame_clock": "sensor"}],
 )
 def test_what_the_pipeline_is_made_of_can_not_change(make_pipeline, recording, change):
     pipeline, expected = make_pipeline(), list(feed(make_pipeline(), recording))
@@ -517,7 +532,9 @@ def test_a_fixed_latency_is_taken_off_the_events_time(make_pipeline, recording):
     assert {frame.info.event_latency for frame in late} == {0.004}
     pipeline = make_pipeline()
     pipeline.configure(replace(pipeline.config, event_latency=0.004))
-    assert [frame.info.event_latency for frame in feed(pipeline, recording)][1:] == [0.004] * (len(recording) - 1)
+    assert [frame.info.event_latency for frame in feed(pipeline, recording)][1:] == [0.004] * (
+        len(recording) - 1
+    )
 
 
 def test_a_latency_learned_on_the_way_is_the_same_for_frames_that_had_to_wait(make_pipeline):

@@ -7,7 +7,9 @@ from rehdr_ros.network import CheckpointError, Rehdr, RehdrConfig, save_checkpoi
 from rehdr_ros.reconstruction.reconstructor import Fault, Reconstructor, pick_device, pick_precision
 
 MS = 1_000_000
-needs_16_bits = pytest.mark.skipif(torch.__version__ < "2", reason="before PyTorch 2 a CPU has no 16-bit formats")
+needs_16_bits = pytest.mark.skipif(
+    torch.__version__ < "2", reason="before PyTorch 2 a CPU has no 16-bit formats"
+)
 EVENTS = Events(np.arange(1, 201) * 50_000, np.arange(200) % 24, np.arange(200) % 16, np.arange(200) % 2)
 
 
@@ -83,7 +85,9 @@ def test_radiance_keeps_the_scale_of_the_first_exposure(make_reconstructor, job)
     reconstructor = make_reconstructor(response=1.0)
     radiance = [
         reconstructor.reconstruct(job(frame(value), Events.empty(), None, k * MS, exposure)).radiance
-        for k, (value, exposure) in enumerate([(100, 0.01), (50, 0.005), (50, None), (200, 0.02), (100, 0.01)])
+        for k, (value, exposure) in enumerate(
+            [(100, 0.01), (50, 0.005), (50, None), (200, 0.02), (100, 0.01)]
+        )
     ]
     for image in radiance:
         torch.testing.assert_close(image, torch.full_like(image, 100 / 255))
@@ -213,7 +217,9 @@ def test_a_gpu_that_runs_out_of_memory_goes_on_in_16_bits_and_then_on_the_cpu(ma
     torch.cuda.empty_cache()
     torch.cuda.set_per_process_memory_fraction(1e-6)
     try:
-        result = reconstructor.reconstruct(job(np.full((480, 640, 3), 255, np.uint8), EVENTS, 10 * MS, 20 * MS))
+        result = reconstructor.reconstruct(
+            job(np.full((480, 640, 3), 255, np.uint8), EVENTS, 10 * MS, 20 * MS)
+        )
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     assert "on cpu" in result.reset_reason and reconstructor.fallbacks == 2

@@ -91,7 +91,9 @@ def test_no_value_ends_the_stream(operator, value):
     np.testing.assert_array_equal(mapper(scene(), S // 10).pixels, ToneMapper(operator)(scene(), 0).pixels)
 
 
-@pytest.mark.parametrize("value, level", [(-1.0, 0), (-math.inf, 0), (0.0, 0), (1.0, 255), (2.0, 255), (math.inf, 255)])
+@pytest.mark.parametrize(
+    "value, level", [(-1.0, 0), (-math.inf, 0), (0.0, 0), (1.0, 255), (2.0, 255), (math.inf, 255)]
+)
 def test_values_beyond_the_display_are_its_ends(value, level):
     assert (ToneMapper("gamma")(torch.full((1, 1, 3), value), 0).pixels == level).all()
 
@@ -223,7 +225,9 @@ def test_a_lamp_that_enters_hardly_moves_the_rest(operator, most):
 
 def test_a_large_image_is_mapped_by_a_sample():
     display = ToneMapper()(ramp(count=1000).repeat(300, 1, 1), 0).pixels
-    np.testing.assert_allclose(display[:4].astype(int), ToneMapper()(ramp(count=1000), 0).pixels.astype(int), atol=4)
+    np.testing.assert_allclose(
+        display[:4].astype(int), ToneMapper()(ramp(count=1000), 0).pixels.astype(int), atol=4
+    )
 
 
 def test_an_unknown_operator_is_refused():

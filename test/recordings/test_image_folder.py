@@ -27,7 +27,9 @@ def numbers(folder):
 
 
 @pytest.mark.parametrize("colour", [True, False])
-@pytest.mark.parametrize("kind, bits", [("png", 8), ("png", 16), ("tif", 8), ("tif", 16), ("bmp", 8), ("jpg", 8)])
+@pytest.mark.parametrize(
+    "kind, bits", [("png", 8), ("png", 16), ("tif", 8), ("tif", 16), ("bmp", 8), ("jpg", 8)]
+)
 def test_images_of_all_kinds(tmp_path, kind, bits, colour):
     pixels = COLOUR if bits == 8 else COLOUR16
     pixels = pixels if colour else pixels[..., 0]

@@ -41,7 +41,9 @@ def test_never_is_another_unit_deduced(tmp_path_factory, rate, unit):
     assert read(tmp_path_factory.mktemp("t"), text).unit == unit
 
 
-@pytest.mark.parametrize("unit, times", [("s", "1700000000.123456789\n1.8e9"), ("ns", "1700000000123456789\n1.8e18")])
+@pytest.mark.parametrize(
+    "unit, times", [("s", "1700000000.123456789\n1.8e9"), ("ns", "1700000000123456789\n1.8e18")]
+)
 def test_the_time_of_day_is_exact_to_the_nanosecond(tmp_path, unit, times):
     assert read(tmp_path, times, unit).stamps_ns.tolist() == [1700000000123456789, 18 * 10**17]
 
@@ -80,11 +82,20 @@ def test_exposures(tmp_path, text, deduced):
 
 @pytest.mark.parametrize("ends", [False, True])
 def test_the_start_of_an_exposure_is_the_stamp(tmp_path, ends):
-    columns = ["exposure_start_timestamp_us", "exposure_end_timestamp_us"], ["40000", "45000"], ["80000", "85000"]
+    columns = (
+        ["exposure_start_timestamp_us", "exposure_end_timestamp_us"],
+        ["40000", "45000"],
+        ["80000", "85000"],
+    )
     text = "\n".join(", ".join(reversed(row) if ends else row) for row in columns)
     for text_ in (text, f"# {text}"):
         read_ = read(tmp_path, text_)
-        assert (read_.stamps_ns.tolist(), read_.unit, read_.exposures, read_.note) == (STAMPS[:2], "us", None, "")
+        assert (read_.stamps_ns.tolist(), read_.unit, read_.exposures, read_.note) == (
+            STAMPS[:2],
+            "us",
+            None,
+            "",
+        )
 
 
 def test_a_unit_that_is_given_counts(tmp_path):

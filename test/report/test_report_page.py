@@ -232,7 +232,9 @@ def test_another_row_of_the_table_is_shown_on_its_own_scale(show, write_results,
     figure = page.locator("#planes figure").last
     assert figure.locator(".ticks span").all_text_contents() == ["0", "1/4", "1/2", "0.75", "1"]
     assert figure.locator("figcaption").text_content().endswith("trust: a test")
-    known = canvas(page, "#plane-uncertainty")[0].astype(int)  # whose values are as evenly spread, over a logarithm
+    known = canvas(page, "#plane-uncertainty")[0].astype(
+        int
+    )  # whose values are as evenly spread, over a logarithm
     np.testing.assert_allclose(canvas(page, "#plane-trust")[0], known, atol=3)
     figure.locator("canvas").hover(position={"x": 1, "y": 1})
     assert page.text_content("#probe-text").endswith(" · trust 0")

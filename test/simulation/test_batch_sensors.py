@@ -68,12 +68,17 @@ def both(bandwidth=0.0, seed=0):
                 assert (np.abs(polarity) == counts).all()  # one direction a step: the sums hide nothing
     thresholds = torch.from_numpy(np.stack([camera.thresholds for camera in cameras]))
     ones = torch.ones(len(SPANS_NS))
-    batch = BatchEventCamera(thresholds, torch.tensor(REFRACTORY_US * 1e-6).float(), DARK * ones, bandwidth * ones)
+    batch = BatchEventCamera(
+        thresholds, torch.tensor(REFRACTORY_US * 1e-6).float(), DARK * ones, bandwidth * ones
+    )
     views = torch.from_numpy(light)[:, :, None]
     spans = torch.tensor(SPANS_NS * 1e-9).float()
     batch.start(views[0])
     sums, times = zip(*(batch.step(view, spans) for view in views[1:]), strict=True)
-    return (exact_sums, exact_times), (torch.stack(sums)[:, :, 0].numpy(), torch.stack(times)[:, :, 0].numpy())
+    return (exact_sums, exact_times), (
+        torch.stack(sums)[:, :, 0].numpy(),
+        torch.stack(times)[:, :, 0].numpy(),
+    )
 
 
 @pytest.mark.parametrize("bandwidth", [0.0, 60.0])
@@ -94,7 +99,12 @@ def test_no_event_is_lost_or_made_over_many_steps():
     (exact, _), (sums, _) = both()
     assert np.abs(np.cumsum(sums - exact, 0)).max() <= 1
     assert not sums[:, :, 3].any()  # constant light
-    assert (sums[:, :, 0] >= 0).all() and (sums[:, :, 1] <= 0).all() and sums[:, :, 0].any() and sums[:, :, 1].any()
+    assert (
+        (sums[:, :, 0] >= 0).all()
+        and (sums[:, :, 1] <= 0).all()
+        and sums[:, :, 0].any()
+        and sums[:, :, 1].any()
+    )
 
 
 def test_a_low_pass_of_no_bandwidth_lets_everything_through():
@@ -102,7 +112,9 @@ def test_a_low_pass_of_no_bandwidth_lets_everything_through():
     bandwidth = torch.tensor([0.0, 50.0, 50.0, 50.0]).view(4, 1, 1, 1)
     share = low_pass_share(light, bandwidth, torch.full((4, 1, 1, 1), 0.002)).flatten()
     corner = 2 * np.pi * 50 * 0.002
-    torch.testing.assert_close(share, torch.tensor([1.0, *(1 - np.exp(-corner * np.array([1, 0.1, 1e-3])))]).float())
+    torch.testing.assert_close(
+        share, torch.tensor([1.0, *(1 - np.exp(-corner * np.array([1, 0.1, 1e-3])))]).float()
+    )
 
 
 def frame(signal, levels=255, shot=0.0, read=0.0, bayer=False, seed=0):
@@ -151,7 +163,10 @@ def slowly_demosaicked(rgb):
                 if colour[y % 2, x % 2] == c:
                     continue
                 near = [
-                    (dy * dy + dx * dx, *(abs(min(i, 2 * n - 2 - i)) for i, n in ((y + dy, height), (x + dx, width))))
+                    (
+                        dy * dy + dx * dx,
+                        *(abs(min(i, 2 * n - 2 - i)) for i, n in ((y + dy, height), (x + dx, width))),
+                    )
                     for dy in (-1, 0, 1)
                     for dx in (-1, 0, 1)
                     if colour[(y + dy) % 2, (x + dx) % 2] == c
@@ -164,7 +179,9 @@ def slowly_demosaicked(rgb):
 @pytest.mark.parametrize("shape", [(8, 10), (7, 9), (2, 2)])
 def test_demosaicing_is_bilinear_up_to_the_borders(shape):
     rgb = np.random.default_rng(0).random((3, *shape), np.float32)
-    np.testing.assert_allclose(demosaicked(torch.from_numpy(rgb)[None])[0], slowly_demosaicked(rgb), atol=1e-6)
+    np.testing.assert_allclose(
+        demosaicked(torch.from_numpy(rgb)[None])[0], slowly_demosaicked(rgb), atol=1e-6
+    )
 
 
 def test_a_bayer_sensor_measures_one_colour_a_pixel_and_shows_grey_as_grey():
@@ -189,7 +206,9 @@ def test_only_the_bayer_cameras_of_a_batch_interpolate():
     assert torch.equal(mixed[0], frame(signal, bayer=True)[0])
 
 
-def noise(bins=5, seconds=(1.0, 3.0), noise_rate=(0.0, 0.0), leak_rate=(0.0, 0.0), hot=None, seed=0, before=0.0):
+def noise(
+    bins=5, seconds=(1.0, 3.0), noise_rate=(0.0, 0.0), leak_rate=(0.0, 0.0), hot=None, seed=0, before=0.0
+):
     grid = torch.full((2, bins, 150, 150), before)
     hot = torch.zeros(2, 1, 150, 150, dtype=torch.bool) if hot is None else hot
     rates = (torch.tensor(x).view(2, 1, 1, 1) for x in (noise_rate, leak_rate))
@@ -244,7 +263,9 @@ def ramp(on, off, change, phases):
     camera = BatchEventCamera(thresholds, torch.zeros(1), torch.full((1,), 1e-9), torch.zeros(1))
     views = torch.linspace(0, change, 201).exp()
     camera.start(views[0].expand(1, 1, 1, n), phases.view(1, 1, 1, n))
-    return torch.stack([camera.step(v.expand(1, 1, 1, n), torch.full((1,), 1e-3))[0][0, 0, 0] for v in views[1:]])
+    return torch.stack(
+        [camera.step(v.expand(1, 1, 1, n), torch.full((1,), 1e-3))[0][0, 0, 0] for v in views[1:]]
+    )
 
 
 @pytest.mark.parametrize("on, off", [(0.2, 0.2), (0.3, 0.1)])
@@ -271,7 +292,9 @@ def test_without_a_phase_all_have_just_fired():
     thresholds, views = torch.tensor([0.1, 0.3]).view(1, 2, 1, 1), torch.linspace(0, 1, 201).exp()
     camera = BatchEventCamera(thresholds, torch.zeros(1), torch.full((1,), 1e-9), torch.zeros(1))
     camera.start(views[:1].view(1, 1, 1, 1))
-    plain = torch.stack([camera.step(v.view(1, 1, 1, 1), torch.full((1,), 1e-3))[0].flatten() for v in views[1:]])
+    plain = torch.stack(
+        [camera.step(v.view(1, 1, 1, 1), torch.full((1,), 1e-3))[0].flatten() for v in views[1:]]
+    )
     assert torch.equal(plain.expand(-1, 3), events) and plain.sum() == 3
 
 

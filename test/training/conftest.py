@@ -15,7 +15,8 @@ def sequences():
     """Four simulated sequences of 4 frames of 32 x 32 px."""
     config = {"width": 32, "height": 32, "seconds": 0.4, "fps": 10.0, "speed": 100.0, "clipped": 0.3}
     return [
-        simulated_sequence(SimulationConfig(**config, seed=seed), procedural_canvas(seed, 96, 128)) for seed in range(4)
+        simulated_sequence(SimulationConfig(**config, seed=seed), procedural_canvas(seed, 96, 128))
+        for seed in range(4)
     ]
 
 

@@ -74,7 +74,9 @@ def test_harm_counts_double():
 
 def test_a_constant_lift_lowers_the_first_share_alone():
     truth = halves(2, 2 * math.e)
-    lift = 2 * math.e**0.5 * WHITE  # half a nat off on either side, where the LDR is off by log 2 and by 1 + log 2
+    lift = (
+        2 * math.e**0.5 * WHITE
+    )  # half a nat off on either side, where the LDR is off by log 2 and by 1 + log 2
     ldr = ((math.log(2) ** 2 + (1 + math.log(2)) ** 2) / 2) ** 0.5
     assert clipped_error((lift, WHITE, truth, ALL)).item() == pytest.approx(0.5 / ldr + 1, rel=2e-3)
     assert clipped_error((WHITE, WHITE, truth, ALL)).item() == pytest.approx(2)
@@ -85,7 +87,8 @@ def test_every_sequence_is_held_against_its_own_frames():
     losses = [clipped_error((halves(1, x**0.5), WHITE, halves(1, x), ALL)) for x in (2.0, 50.0)]
     assert losses[0].item() == pytest.approx(losses[1].item(), rel=5e-3)
     two = [
-        torch.cat(pair) for pair in zip(*((halves(1, x**0.5), WHITE, halves(1, x), ALL) for x in (2, 50)), strict=True)
+        torch.cat(pair)
+        for pair in zip(*((halves(1, x**0.5), WHITE, halves(1, x), ALL) for x in (2, 50)), strict=True)
     ]
     assert clipped_error(two).item() == pytest.approx(sum(losses).item() / 2)
 
@@ -220,13 +223,17 @@ def test_the_perceptual_loss_is_nothing_for_equals_and_rises_with_the_difference
     noise = torch.randn(truth.shape, generator=torch.Generator().manual_seed(1))
     losses = [loss(truth * (size * noise).exp(), truth).item() for size in (0.01, 0.1, 1.0)]
     assert 0 < losses[0] < losses[1] < losses[2]
-    assert loss(2 * PEAK * torch.ones_like(truth), 3 * PEAK * torch.ones_like(truth)) == 0  # both beyond its range
+    assert (
+        loss(2 * PEAK * torch.ones_like(truth), 3 * PEAK * torch.ones_like(truth)) == 0
+    )  # both beyond its range
 
 
 def test_the_perceptual_loss_by_another_statement(vgg):
     """The features one layer after another, numbered as torchvision numbers them."""
     weights = torch.load(vgg, weights_only=True)
-    a, b = (peak * torch.rand((1, 3, 16, 16), generator=torch.Generator().manual_seed(0)) for peak in (PEAK, 0.1))
+    a, b = (
+        peak * torch.rand((1, 3, 16, 16), generator=torch.Generator().manual_seed(0)) for peak in (PEAK, 0.1)
+    )
     mean, std = (torch.tensor(x).view(1, 3, 1, 1) for x in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
     features = [(mu_law(x / PEAK) - mean) / std for x in (a, b)]
     total = 0.0

@@ -171,7 +171,13 @@ def test_where_no_pixel_counts_there_is_no_figure():
     assert math.isnan(clipped["mu_psnr_well_exposed"])
     assert clipped["clipped_log2_rmse"] == pytest.approx(1.0)  # nothing to fit a scale on
     assert math.isfinite(clipped["mu_psnr"])
-    for name in ("dark_log2_rmse", "pu21_psnr_dark", "pu21_psnr_clipped", "chroma_error_clipped", "flicker_clipped"):
+    for name in (
+        "dark_log2_rmse",
+        "pu21_psnr_dark",
+        "pu21_psnr_clipped",
+        "chroma_error_clipped",
+        "flicker_clipped",
+    ):
         assert math.isnan(exposed[name]), name
     assert math.isnan(clipped["well_exposed_log2_rmse"]) and math.isnan(clipped["pu21_psnr_well_exposed"])
     assert math.isnan(clipped["flicker"]) and math.isnan(clipped["flicker_clipped"])  # a single frame
@@ -181,7 +187,9 @@ def test_where_no_pixel_counts_there_is_no_figure():
 def test_the_truth_itself_has_no_error():
     values = score([TRUTH], [LDR], [TRUTH])
     assert values["clipped_log2_rmse"] == 0 and values["mu_psnr"] == math.inf
-    assert values["pu21_psnr"] == math.inf and values["pu21_ssim"] == 1 and values["chroma_error_clipped"] == 0
+    assert (
+        values["pu21_psnr"] == math.inf and values["pu21_ssim"] == 1 and values["chroma_error_clipped"] == 0
+    )
 
 
 @pytest.mark.filterwarnings("error")
@@ -237,7 +245,9 @@ def test_a_lift_of_the_level_changes_no_structure():
     flat = np.full_like(truth, 3)
     lifted = score(2 * flat, ldr, truth)
     assert lifted["structure_correlation_clipped"] == 0, "a flat result has none of it"
-    assert lifted["structure_error_clipped"] == pytest.approx(score(flat, ldr, truth)["structure_error_clipped"])
+    assert lifted["structure_error_clipped"] == pytest.approx(
+        score(flat, ldr, truth)["structure_error_clipped"]
+    )
     assert math.isnan(score(truth, ldr, flat)["structure_correlation_clipped"]), "nor has a flat truth"
     assert score(truth * 7, ldr, truth)["structure_error_clipped"] == pytest.approx(0, abs=1e-5)
 

@@ -67,7 +67,12 @@ def same(a: Sequence, b: Sequence) -> bool:
 
 def test_a_recording_comes_through_exactly(root):
     recording = FolderRecording(root, "walk", scale=1.0)
-    assert (len(recording), recording.bins, recording.height, recording.width) == (FRAMES, BINS, HEIGHT, WIDTH)
+    assert (len(recording), recording.bins, recording.height, recording.width) == (
+        FRAMES,
+        BINS,
+        HEIGHT,
+        WIDTH,
+    )
     sequence = recording.read(0, FRAMES)
     assert numbers(sequence) == list(range(FRAMES))
     for k in range(FRAMES):
@@ -149,7 +154,9 @@ def test_crops_and_turns_are_the_same_for_frames_grids_and_truth(root):
         signs = sequence.voxel[1:].sign()
         assert (signs == torch.tensor([1.0, -1.0, 1.0])[:, None, None]).all()
         top, left = divmod(int(where.min()), WIDTH)
-        np.testing.assert_array_equal(np.unique(where), np.sort(PIXEL[top : top + 8, left : left + 8].ravel()))
+        np.testing.assert_array_equal(
+            np.unique(where), np.sort(PIXEL[top : top + 8, left : left + 8].ravel())
+        )
         corners.add((top, left))
         turns.add((where[0, 0, 1] - where[0, 0, 0], where[0, 1, 0] - where[0, 0, 0]))
     assert len(corners) > 30 and len(turns) == 8
@@ -247,7 +254,10 @@ DAMAGES = {
     "a grid of other bins": ("event/walk/e5.npy", lambda p: np.save(p, grid(5)[:2])),
     "a grid of another size": ("event/walk/e5.npy", lambda p: np.save(p, grid(5)[:, 1:])),
     "an image of another size": ("LDR/walk/frame_5.png", lambda p: cv2.imwrite(str(p), levels(5)[1:])),
-    "hdr of another size": ("HDR/walk/5.exr", lambda p: write_exr(p, np.ones((HEIGHT, WIDTH + 1, 3), np.float32))),
+    "hdr of another size": (
+        "HDR/walk/5.exr",
+        lambda p: write_exr(p, np.ones((HEIGHT, WIDTH + 1, 3), np.float32)),
+    ),
     "hdr of NaN": ("HDR/walk/5.exr", lambda p: write_exr(p, np.full((HEIGHT, WIDTH, 3), np.nan, np.float32))),
     "no file": ("HDR/walk/5.exr", Path.unlink),
 }

@@ -61,7 +61,9 @@ def test_a_gain_rescales_what_is_remembered(still):
 def test_every_sequence_of_a_batch_has_a_gain_and_seconds_of_its_own(still):
     untrained = Rehdr(RehdrConfig(**SMALL)).eval()
     silent = replace(still, gain=torch.ones(1, 4), seconds=torch.full((1, 4), 0.5))
-    both = Sequence(*(torch.cat(pair) for pair in zip(vars(still).values(), vars(silent).values(), strict=True)))
+    both = Sequence(
+        *(torch.cat(pair) for pair in zip(vars(still).values(), vars(silent).values(), strict=True))
+    )
     apart = [radiances(untrained, s) for s in (still, silent)]
     torch.testing.assert_close(radiances(untrained, both), torch.cat(apart))
 
@@ -98,7 +100,9 @@ def test_relative_networks_get_normalised_grids_and_mean_peaks(make_network, seq
 
 @pytest.mark.parametrize("temporal", [0.0, 0.3])
 @pytest.mark.parametrize("uncertainty", [0.0, 0.2])
-def test_the_loss_is_that_of_the_sequence_and_the_mean_of_its_frames(make_network, sequences, temporal, uncertainty):
+def test_the_loss_is_that_of_the_sequence_and_the_mean_of_its_frames(
+    make_network, sequences, temporal, uncertainty
+):
     network, batch = make_network(), collate(sequences[:2])
     frames, sigmas, _ = zip(*unroll(network, batch), strict=True)
     ldr, truth = batch.ldr.unbind(1), batch.truth.unbind(1)
@@ -122,7 +126,9 @@ def test_networks_without_an_uncertainty_have_no_loss_of_it(make_network, sequen
 def test_the_perceptual_loss_has_its_weight_and_is_not_trained(make_network, sequences, vgg):
     network, batch, perceptual = make_network(), collate(sequences[:1]), PerceptualLoss(vgg)
     plain, with_it = Unrolled(network, 0.0, 0.2), Unrolled(network, 0.0, 0.2, 0.25, perceptual)
-    distances = [perceptual(a.radiance, b) for a, b in zip(unroll(network, batch), batch.truth.unbind(1), strict=True)]
+    distances = [
+        perceptual(a.radiance, b) for a, b in zip(unroll(network, batch), batch.truth.unbind(1), strict=True)
+    ]
     torch.testing.assert_close(with_it(batch), plain(batch) + 0.25 * sum(distances) / 4)
     assert len(list(with_it.parameters())) == len(list(network.parameters()))
 

@@ -33,7 +33,9 @@ JPEG = compress("jpg", np.full((HEIGHT, WIDTH, 3), ORANGE, np.uint8))
 PNG = compress("png", RGB)
 
 
-@pytest.mark.parametrize("image", [RGB, RGB16, RGB[..., 0], RGB16[..., 0]], ids=["rgb8", "rgb16", "mono8", "mono16"])
+@pytest.mark.parametrize(
+    "image", [RGB, RGB16, RGB[..., 0], RGB16[..., 0]], ids=["rgb8", "rgb16", "mono8", "mono16"]
+)
 def test_a_png_is_exact(image):
     decoded = decode_compressed("png", compress("png", image))
     assert decoded.dtype == image.dtype
@@ -155,14 +157,18 @@ def test_a_png_with_damage_in_it():
 
 def test_a_png_of_absurd_size():
     def chunk(name, content):
-        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        return (
+            struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        )
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 2**31 - 1, 2**31 - 1, 8, 0, 0, 0, 0))
     with pytest.raises(InputError, match="damaged"):
         decode_compressed("png", PNG[:8] + header + chunk(b"IDAT", zlib.compress(b"0")) + chunk(b"IEND", b""))
 
 
-@pytest.mark.parametrize("format", ["16UC1; compressedDepth", "32FC1; compressedDepth png", "compressedDepth rvl"])
+@pytest.mark.parametrize(
+    "format", ["16UC1; compressedDepth", "32FC1; compressedDepth png", "compressedDepth rvl"]
+)
 def test_depth_is_refused(format):
     with pytest.raises(InputError, match="depth image"):
         decode_compressed(format, bytes(12) + PNG)
@@ -186,7 +192,10 @@ def test_an_unknown_mosaic_is_refused():
 
 
 @settings(deadline=None)
-@given(st.sampled_from([JPEG, PNG]), st.dictionaries(st.integers(0, len(JPEG) - 1), st.integers(0, 255), max_size=9))
+@given(
+    st.sampled_from([JPEG, PNG]),
+    st.dictionaries(st.integers(0, len(JPEG) - 1), st.integers(0, 255), max_size=9),
+)
 def test_damage_only_ever_raises_input_error(file, changes):
     damaged = bytearray(file)
     for place, octet in changes.items():

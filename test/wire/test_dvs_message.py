@@ -23,7 +23,9 @@ STORE.register(get_types_from_msg(EVENT_ARRAY, "dvs_msgs/msg/EventArray"))
 def events(count):
     random = np.random.default_rng(count)
     t = STAMP + np.cumsum(random.integers(0, NS // 3, count))
-    return Events(t, random.integers(0, 346, count), random.integers(0, 260, count), random.integers(0, 2, count))
+    return Events(
+        t, random.integers(0, 346, count), random.integers(0, 260, count), random.integers(0, 2, count)
+    )
 
 
 def rows(events):

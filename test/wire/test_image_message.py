@@ -13,8 +13,12 @@ IMAGES = {
     "mono16": RANDOM.integers(0, 65536, (HEIGHT, WIDTH), np.uint16),
     "32FC1": RANDOM.random((HEIGHT, WIDTH), np.float32),
     "32FC3": RANDOM.random((HEIGHT, WIDTH, 3), np.float32),
-    **dict.fromkeys(("rgb8", "bgr8", "rgba8", "bgra8"), RANDOM.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)),
-    **dict.fromkeys(("rgb16", "bgr16", "rgba16", "bgra16"), RANDOM.integers(0, 65536, (HEIGHT, WIDTH, 3), np.uint16)),
+    **dict.fromkeys(
+        ("rgb8", "bgr8", "rgba8", "bgra8"), RANDOM.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+    ),
+    **dict.fromkeys(
+        ("rgb16", "bgr16", "rgba16", "bgra16"), RANDOM.integers(0, 65536, (HEIGHT, WIDTH, 3), np.uint16)
+    ),
 }
 UYVY, YUYV = ("uyvy", "yuv422"), ("yuyv", "yuv422_yuy2")
 
@@ -81,7 +85,9 @@ def test_big_endian_data(encoding):
     np.testing.assert_array_equal(decoded, image)
 
 
-@pytest.mark.parametrize("encoding", ["mono8", "mono16", "rgb8", "rgba8", "rgb16", "rgba16", "32FC1", "32FC3"])
+@pytest.mark.parametrize(
+    "encoding", ["mono8", "mono16", "rgb8", "rgba8", "rgb16", "rgba16", "32FC1", "32FC3"]
+)
 def test_the_image_is_a_view_where_it_can_be(encoding):
     step, data = encode_image(IMAGES[encoding], encoding)
     assert np.shares_memory(decode(encoding, step, data), data)
@@ -144,7 +150,9 @@ def test_yuv_of_an_odd_width_is_refused(encoding):
         decode_image(encoding, 6, 9, 18, bytes(6 * 18))
 
 
-@pytest.mark.parametrize("change", [{"step": 29}, {"height": 5}, {"width": 11}, {"height": 0}, {"data": b"abc"}])
+@pytest.mark.parametrize(
+    "change", [{"step": 29}, {"height": 5}, {"width": 11}, {"height": 0}, {"data": b"abc"}]
+)
 def test_sizes_that_do_not_fit_are_refused(change):
     message = {"height": HEIGHT, "width": WIDTH, "step": 30, "data": bytes(30 * HEIGHT)} | change
     with pytest.raises(ValueError, match="rgb8 of .* needs"):

@@ -38,7 +38,10 @@ def events(args: argparse.Namespace) -> Figures:
             streams["evt3, recorded, in one packet"] = [replace(packets[0], data=data)], reference
     for name, events in (("single events", _random_events(300_000)), ("dense vectors", _dense_events())):
         streams[f"evt3, {name}"] = [make_encoder("evt3", 640, 480).encode(events)], plain_numpy.decode_evt3
-    streams["evt2"] = [make_encoder("evt2", 640, 480).encode(_random_events(300_000))], plain_numpy.decode_evt2
+    streams["evt2"] = (
+        [make_encoder("evt2", 640, 480).encode(_random_events(300_000))],
+        plain_numpy.decode_evt2,
+    )
 
     figures = {}
     for name, (packets, reference) in streams.items():

@@ -28,7 +28,9 @@ _COPIED = 1 << 28  # bytes whose copy tells how fast its memory is
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     names = list(_CONFIGURATIONS)
     parser.add_argument("--networks", nargs="+", choices=names, default=names[:2], help="for network: which")
-    parser.add_argument("--sizes", nargs="+", type=size, default=_SIZES, help="for network: of frames, WIDTHxHEIGHT")
+    parser.add_argument(
+        "--sizes", nargs="+", type=size, default=_SIZES, help="for network: of frames, WIDTHxHEIGHT"
+    )
 
 
 @torch.inference_mode()
@@ -59,7 +61,9 @@ def network(args: argparse.Namespace) -> Figures:
                 "gflop": sum(layer.flop for layer in counted) / 1e9,
                 "roofline_ms": 1e3 * floor,
                 "share_of_roofline": floor / fast,
-                "difference": ((ours.radiance - reference.radiance).norm() / reference.radiance.norm()).item(),
+                "difference": (
+                    (ours.radiance - reference.radiance).norm() / reference.radiance.norm()
+                ).item(),
             }
             if device.type == "cuda":
                 row["ratio_to_tf32"] = seconds(_Stream(plain, width, height, device), args.repeat) / fast
@@ -84,7 +88,9 @@ class _Stream:
     def __init__(self, network: Engine | Network, width: int, height: int, device: torch.device):
         generator = torch.Generator().manual_seed(0)
         self._ldr = (1.2 * torch.rand(1, 3, height, width, generator=generator)).clamp_max(1).to(device)
-        self._voxel = torch.randint(-2, 3, (1, network.config.bins, height, width), generator=generator).float()
+        self._voxel = torch.randint(
+            -2, 3, (1, network.config.bins, height, width), generator=generator
+        ).float()
         self._voxel = self._voxel.to(device)
         self._network, self._state, self._device = network, None, device
 

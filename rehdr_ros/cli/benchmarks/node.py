@@ -33,8 +33,12 @@ Stream = list[tuple[Sample, list[Packet]]]  # by frame: it, and the packets that
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--weights", default="rehdr_s", help="for node: a shipped name, a file, or rehdr_b, untrained")
-    parser.add_argument("--size", type=size, default="346x260", help="for node: of frames and events, WIDTHxHEIGHT")
+    parser.add_argument(
+        "--weights", default="rehdr_s", help="for node: a shipped name, a file, or rehdr_b, untrained"
+    )
+    parser.add_argument(
+        "--size", type=size, default="346x260", help="for node: of frames and events, WIDTHxHEIGHT"
+    )
     rate = number(least=0, most=1000)
     parser.add_argument("--rate", type=rate, default=5.0, help="for node: Mevents/s; below it noise is added")
     parser.add_argument("--fps", type=float, default=30.0, help="for node: frames a second")
@@ -48,7 +52,9 @@ def node(args: argparse.Namespace) -> Figures:
     the network as in the node: the frames a second that came out, and their latency from the last message needed.
     """
     with TemporaryDirectory() as folder:
-        config = PipelineConfig(policy="all", weights=_weights(args.weights, Path(folder)), device=args.device)
+        config = PipelineConfig(
+            policy="all", weights=_weights(args.weights, Path(folder)), device=args.device
+        )
         pipeline = HdrPipeline(config)
     pipeline.warm_up(args.size)
     stream = list(simulated_stream(*args.size, args.rate, args.fps, args.seconds))
@@ -88,7 +94,9 @@ def _stages(pipeline: HdrPipeline, stream: Stream) -> tuple[dict[str, float], fl
         stages = frame.info.durations | {"pack": ended - packing}
         events.append(frame.info.events)
         jpegs.append(
-            duration(lambda frame=frame: encode_jpeg(frame.tonemapped, NAMED["tonemapped"].encoding, _QUALITY))
+            duration(
+                lambda frame=frame: encode_jpeg(frame.tonemapped, NAMED["tonemapped"].encoding, _QUALITY)
+            )
         )
         for stage, seconds in {**stages, "between": ended - started - sum(stages.values())}.items():
             durations.setdefault(stage, []).append(seconds)
@@ -104,7 +112,9 @@ def _live(pipeline: HdrPipeline, stream: Stream, fps: float) -> dict[str, float]
         times.append(time.monotonic())
         latencies.append(times[-1] - frame.info.ready_at)
 
-    worker = Worker(pipeline, publish, lambda: None, Counter(), Complaints(logging.getLogger("rehdr benchmark")))
+    worker = Worker(
+        pipeline, publish, lambda: None, Counter(), Complaints(logging.getLogger("rehdr benchmark"))
+    )
     started = time.monotonic()
     for k, (sample, packets) in enumerate(stream):
         for i, packet in enumerate(packets, 1):
@@ -129,7 +139,9 @@ def _pack(frame: HdrFrame) -> None:
         pack_image(getattr(frame, product.attribute), product.encoding)
 
 
-def simulated_stream(width: int, height: int, rate: float, fps: float, seconds: float) -> Iterator[tuple[Sample, list[Packet]]]:
+def simulated_stream(
+    width: int, height: int, rate: float, fps: float, seconds: float
+) -> Iterator[tuple[Sample, list[Packet]]]:
     """A simulated scene with noise up to the rate."""
     encoder, rng, previous = make_encoder("evt3", width, height), np.random.default_rng(0), 0
     for sample in simulate(SimulationConfig(width=width, height=height, seconds=seconds, fps=fps)):
@@ -141,10 +153,14 @@ def simulated_stream(width: int, height: int, rate: float, fps: float, seconds: 
         previous = sample.stamp_ns
 
 
-def _padded(events: Events, wanted: int, t0: int, t1: int, width: int, height: int, rng: np.random.Generator) -> Events:
+def _padded(
+    events: Events, wanted: int, t0: int, t1: int, width: int, height: int, rng: np.random.Generator
+) -> Events:
     """The events with random ones among them, in order of time."""
     count = max(0, wanted - len(events))
     times = rng.integers(t0, t1, count)
-    noise = Events(times, rng.integers(0, width, count), rng.integers(0, height, count), rng.integers(0, 2, count))
+    noise = Events(
+        times, rng.integers(0, width, count), rng.integers(0, height, count), rng.integers(0, 2, count)
+    )
     both = Events.concatenate([events, noise])
     return both[np.argsort(both.t, kind="stable")]

@@ -30,7 +30,9 @@ def export_weights(args: argparse.Namespace) -> None:
     network = load_checkpoint(args.source)
     output.parent.mkdir(parents=True, exist_ok=True)
     export_onnx(network, output, args.size, clipped_from)
-    print(f"{output}: {args.source} for frames of {args.size[0]}x{args.size[1]}, {output.stat().st_size / 1e6:.1f} MB")
+    print(
+        f"{output}: {args.source} for frames of {args.size[0]}x{args.size[1]}, {output.stat().st_size / 1e6:.1f} MB"
+    )
     if not find_spec("onnxruntime"):
         print("not checked against PyTorch: onnxruntime is not installed")
         return
@@ -40,4 +42,6 @@ def export_weights(args: argparse.Namespace) -> None:
         raise Failure(
             f"{output} removed: onnxruntime differs from PyTorch by {relative:.1e}, relative; allowed: {_TOLERANCE:.0e}"
         )
-    print(f"checked: over {FRAMES} frames onnxruntime differs from PyTorch by {relative:.1e} at most, relative")
+    print(
+        f"checked: over {FRAMES} frames onnxruntime differs from PyTorch by {relative:.1e} at most, relative"
+    )

@@ -95,7 +95,9 @@ def _figures(found: EventCalibration, clocks: TimeOffset | None, config: Pipelin
     }
 
 
-def _causes(explained: float, doubts: list[str], found: EventCalibration, clocks: TimeOffset | None) -> list[str]:
+def _causes(
+    explained: float, doubts: list[str], found: EventCalibration, clocks: TimeOffset | None
+) -> list[str]:
     """What a poor fit may come from, the likeliest first."""
     if explained >= _POOR and not doubts:
         return []
@@ -136,7 +138,9 @@ def _lines(figures: dict[str, Any]) -> list[str]:
         lines.append("  clocks      too few pixels are well exposed for calibrate-time")
     else:
         sure = "sure" if clocks["sure"] else f"unsure: {'; '.join(clocks['doubts'])}"
-        lines.append(f"  clocks      calibrate-time finds {1e3 * clocks['event_time_offset']:+.1f} ms, {sure}")
+        lines.append(
+            f"  clocks      calibrate-time finds {1e3 * clocks['event_time_offset']:+.1f} ms, {sure}"
+        )
     lines.append("sure" if figures["sure"] else f"unsure: {'; '.join(figures['doubts'])}")
     if figures["causes"]:
         lines.append(f"likely causes: {'; '.join(figures['causes'])}")

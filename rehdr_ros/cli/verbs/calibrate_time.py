@@ -33,7 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     reach, exposure = number(above=0, most=10), number(least=0, below=10)
     add("--range", type=reach, default=0.1, metavar="S", help="on both sides of event_time_offset, s")
     add("--exposure", type=exposure, metavar="S", help="exposure time; as the recording tells if not given")
-    add("--pairs", type=number(int, least=1), default=40, metavar="N", help="most pairs of frames, spread over it all")
+    add(
+        "--pairs",
+        type=number(int, least=1),
+        default=40,
+        metavar="N",
+        help="most pairs of frames, spread over it all",
+    )
     add("-o", "--output", metavar="FOLDER", help="for curve.csv, curve.png and before_after.png")
     add("--json", action="store_true", help="print one JSON object")
     add_pipeline_options(parser, ALIGNMENT)
@@ -46,9 +52,15 @@ def run(args: argparse.Namespace) -> None:
     collected = collect_pairs(messages, recording.event_size, config, args.range, args.exposure, args.pairs)
     present = config.event_time_offset
     found = estimate_time_offset(
-        collected.pairs, present, args.range, lambda offsets: progress(offsets, "comparing", len(offsets), "offset")
+        collected.pairs,
+        present,
+        args.range,
+        lambda offsets: progress(offsets, "comparing", len(offsets), "offset"),
     )
-    print(json.dumps(_figures(found, collected)) if args.json else _text(found, collected, args.stamp_is), flush=True)
+    print(
+        json.dumps(_figures(found, collected)) if args.json else _text(found, collected, args.stamp_is),
+        flush=True,
+    )
     if args.output:
         _write(Path(args.output), found, collected, config, args, recording)
 
@@ -57,7 +69,13 @@ def _figures(found: TimeOffset, collected: Collected) -> dict[str, Any]:
     figures = {k: v for k, v in asdict(found).items() if k not in ("offsets", "scores")}
     curve = {"offsets": found.offsets.tolist(), "scores": found.scores.tolist()}
     known = {"exposure": collected.exposure, "hot_pixels": collected.hot_pixels}
-    return {"event_time_offset": figures.pop("offset"), **figures, "sure": found.sure, **known, "curve": curve}
+    return {
+        "event_time_offset": figures.pop("offset"),
+        **figures,
+        "sure": found.sure,
+        **known,
+        "curve": curve,
+    }
 
 
 def _text(found: TimeOffset, collected: Collected, stamp_is: str) -> str:
@@ -81,7 +99,12 @@ def _text(found: TimeOffset, collected: Collected, stamp_is: str) -> str:
 
 
 def _write(
-    folder: Path, found: TimeOffset, collected: Collected, config: PipelineConfig, args: argparse.Namespace, recording
+    folder: Path,
+    found: TimeOffset,
+    collected: Collected,
+    config: PipelineConfig,
+    args: argparse.Namespace,
+    recording,
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with writing(folder / "curve.csv"), open(folder / "curve.csv", "w", newline="") as file:
@@ -93,10 +116,17 @@ def _write(
     pairs = collected.pairs
     chosen = {pairs[k].index for k in np.linspace(0, len(pairs) - 1, min(_SHOWN, len(pairs))).astype(int)}
     offsets = found.present, found.offset
-    reach, gap = round((max(map(abs, offsets)) + config.max_frame_gap) * 1e9), round(config.max_frame_gap * 1e9)
-    messages = progress(selected_messages(args, recording, cameras=False), "reading for the picture", unit="message")
+    reach, gap = (
+        round((max(map(abs, offsets)) + config.max_frame_gap) * 1e9),
+        round(config.max_frame_gap * 1e9),
+    )
+    messages = progress(
+        selected_messages(args, recording, cameras=False), "reading for the picture", unit="message"
+    )
     response, rows = Response(config.response, config.white_level), []
-    for window in windows(messages, recording.event_size, config.frame_clock, chosen.__contains__, (reach, reach), gap):
+    for window in windows(
+        messages, recording.event_size, config.frame_clock, chosen.__contains__, (reach, reach), gap
+    ):
         image = window.second.image
         cameras = [collected.cameras.get(of) for of in ("events", "frames")]
         registration = registration_of(config, window.event_size, image.shape[1::-1], *cameras)

@@ -29,7 +29,9 @@ _MEASURES = ("mu_psnr", "mu_psnr_clipped", "mu_psnr_well_exposed", "clipped_log2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-o", "--output", default="demo", help="folder for the results; replaced if it is there")
+    parser.add_argument(
+        "-o", "--output", default="demo", help="folder for the results; replaced if it is there"
+    )
     add_options(parser, SimulationConfig, ("seconds", "fps", "seed"))
     parser.set_defaults(seconds=4.0, fps=10.0, seed=7)
     parser.add_argument("--uncertainty", action="store_true", help=UNCERTAINTY_HELP)
@@ -77,7 +79,9 @@ def run(args: argparse.Namespace) -> None:
         (output / "report.json").write_text(json_text(report))
 
     print("4/4 drawing", flush=True)
-    for _ in progress(write_live_results(output / "input", output / "output", output), "writing", live.frames):
+    for _ in progress(
+        write_live_results(output / "input", output / "output", output), "writing", live.frames
+    ):
         pass
     write_summary(output, _summary(output, report, pipeline))
     _draw(output)
@@ -121,14 +125,18 @@ def _summary(output: Path, report: dict, pipeline: HdrPipeline) -> dict:
     }
 
 
-def _reconstruct_offline(bag_path: Path, config: PipelineConfig, with_events: bool) -> tuple[HdrPipeline, dict]:
+def _reconstruct_offline(
+    bag_path: Path, config: PipelineConfig, with_events: bool
+) -> tuple[HdrPipeline, dict]:
     """The same pipeline without ROS, and its radiance by stamp."""
     pipeline, recording = HdrPipeline(config), BagRecording(bag_path)
     pipeline.warm_up(next(recording.frames()).image.shape[1::-1])  # as the node has
     messages = recording.messages()
     if not with_events:
         messages = (m for m in messages if isinstance(m, Frame))
-    frames = progress(reconstruct(pipeline, messages), f"offline, {'with' if with_events else 'without'} events")
+    frames = progress(
+        reconstruct(pipeline, messages), f"offline, {'with' if with_events else 'without'} events"
+    )
     return pipeline, {f.stamp_ns: f.radiance for f in frames}
 
 
@@ -153,5 +161,7 @@ def _summarise(output: Path, report: dict, page: Path) -> None:
     )
     print(table(report["quality"]))
     print()
-    print(f"figures in {output}/report.json, pictures in {output}/comparison.png and {output}/hdr/, tonemapped/, ...,")
+    print(
+        f"figures in {output}/report.json, pictures in {output}/comparison.png and {output}/hdr/, tonemapped/, ...,"
+    )
     print(f"the bags in {output}/input and output; open this in a browser: {page}")

@@ -28,7 +28,11 @@ from rehdr_ros.training.reclipped import CONSTANT_LIFT
 from rehdr_ros.training.recorded import find_recordings
 from rehdr_ros.training.sequence import Sequence
 
-_BY_SEQUENCE = ("clipped_error_share", "structure_error_share", "structure_correlation_clipped")  # of recordings
+_BY_SEQUENCE = (
+    "clipped_error_share",
+    "structure_error_share",
+    "structure_correlation_clipped",
+)  # of recordings
 _EPILOG = """\
 One of three: --predicted and --truth; --benchmark, for networks on simulated sequences; --recordings, for
 networks on recordings with truth or, with --reclip, on any recordings; with --statistics it is not for networks,
@@ -53,9 +57,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folders with LDR/, HDR/ and event/, bags with truth, or folders of bags; with --reclip any recordings of "
         "frames and events that `rehdr reconstruct` reads",
     )
-    add("--weights", nargs="+", default=["rehdr_s"], help="networks for the latter two: shipped names or files")
+    add(
+        "--weights",
+        nargs="+",
+        default=["rehdr_s"],
+        help="networks for the latter two: shipped names or files",
+    )
     add("--size", type=number(int, least=16), default=192, help="of the benchmark's square frames, px")
-    add("--disturbed", action="store_true", help="the benchmark also with hot pixels, lost packets, other thresholds")
+    add(
+        "--disturbed",
+        action="store_true",
+        help="the benchmark also with hot pixels, lost packets, other thresholds",
+    )
     add("--pictures", metavar="DIR", help="write a picture, a video and EXR frames of every sequence")
     add("-o", "--output", help="JSON file for the measures; DIR/metrics.json if there is a DIR")
     add_real_recordings(parser)
@@ -80,7 +93,9 @@ def run(args: argparse.Namespace) -> None:
     networks = {Path(w).stem if Path(w).is_file() else w: load_checkpoint(w) for w in args.weights}
     reserved = [*BASELINES, CONSTANT_LIFT]
     if len(networks) < len(args.weights) or networks.keys() & reserved:
-        raise InputError(f"--weights: every network needs a name of its own, not one of {', '.join(reserved)} either")
+        raise InputError(
+            f"--weights: every network needs a name of its own, not one of {', '.join(reserved)} either"
+        )
     if args.reclip:
         _write(args.output, _evaluate_reclipped(args, networks))
     elif args.recordings:
@@ -107,7 +122,9 @@ def _evaluate_benchmark(args: argparse.Namespace, networks: dict[str, Network]) 
             print(f"\ndisturbed by: {name}", flush=True)
         chosen = list(cases(folder, args.size))
         sequences = ((case.name, case.sequence(bins, disturbance)) for case in chosen)
-        pictures = args.pictures and str(Path(args.pictures, name.replace(" ", "_") if args.disturbed else ""))
+        pictures = args.pictures and str(
+            Path(args.pictures, name.replace(" ", "_") if args.disturbed else "")
+        )
         report[name] = _evaluate(_compared(sequences, networks), pictures, "sequence", len(chosen))
     return report if args.disturbed else report["none"]
 
@@ -132,13 +149,17 @@ def _evaluate(
     return {"mean": mean, "sequences": scores}
 
 
-def _recorded(paths: list[str], networks: dict[str, Network], response: float | str) -> Iterator[tuple[str, Sequence]]:
+def _recorded(
+    paths: list[str], networks: dict[str, Network], response: float | str
+) -> Iterator[tuple[str, Sequence]]:
     bins = _bins(networks)
     for recording in (recording for path in paths for recording in find_recordings(path, bins, response)):
         if recording.bins != bins:
             raise InputError(f"{recording}: grids of {recording.bins} bins, the networks take {bins}")
         if len(recording) <= SKIPPED:
-            raise InputError(f"{recording} has {len(recording)} frames; the first {SKIPPED} are not scored, give more")
+            raise InputError(
+                f"{recording} has {len(recording)} frames; the first {SKIPPED} are not scored, give more"
+            )
         sequence = recording.read(0, len(recording))
         sequence.voxel[0] = 0  # as after a reset
         yield str(recording), sequence
@@ -147,7 +168,9 @@ def _recorded(paths: list[str], networks: dict[str, Network], response: float | 
 def _bins(networks: dict[str, Network]) -> int:
     bins = {network.config.bins for network in networks.values()}
     if len(bins) > 1:
-        raise InputError(f"the networks take voxel grids of different bins: {sorted(bins)}; evaluate them apart")
+        raise InputError(
+            f"the networks take voxel grids of different bins: {sorted(bins)}; evaluate them apart"
+        )
     return bins.pop()
 
 

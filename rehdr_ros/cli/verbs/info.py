@@ -23,9 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source_options(parser)
     parser.add_argument("--fps", type=float, help="frame rate of frames without timestamps")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--frame-clock", default="host", choices=("host", "sensor"), help="that stamps the frames")
+    parser.add_argument(
+        "--frame-clock", default="host", choices=("host", "sensor"), help="that stamps the frames"
+    )
     threshold = number(above=1)
-    parser.add_argument("--hot-pixel-threshold", type=threshold, default=5.0, help="rate against the neighbours'")
+    parser.add_argument(
+        "--hot-pixel-threshold", type=threshold, default=5.0, help="rate against the neighbours'"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -51,7 +55,9 @@ def run(args: argparse.Namespace) -> None:
         _print(args.input, recording.notes, events, frames)
 
 
-def _events(recording: Recording, args: argparse.Namespace, label: str, total: int | None = None) -> dict[str, Any]:
+def _events(
+    recording: Recording, args: argparse.Namespace, label: str, total: int | None = None
+) -> dict[str, Any]:
     stream = EventStream(args.frame_clock, args.hot_pixel_threshold)
     error = None
     try:
@@ -111,14 +117,19 @@ def _error_line(figures: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _event_lines(figures: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if figures["packets"]:
-        interval = f", one in {figures['packet_interval_ms']:.2f} ms" if "packet_interval_ms" in figures else ""
+        interval = (
+            f", one in {figures['packet_interval_ms']:.2f} ms" if "packet_interval_ms" in figures else ""
+        )
         size = figures["bytes"] / figures["packets"]
         yield "packets", f"{figures['packets']} of {size:.0f} bytes{interval}; {figures['lost_packets']} lost"
     if figures["triggers"]:
         yield "triggers", f"{figures['triggers']}"
     if figures["events"]:
         yield "events", f"{figures['events']} in {figures['seconds']:.3f} s, {figures['on_fraction']:.0%} ON"
-        yield "rate", f"{_rate(figures['mean_rate'])} on average, at most {_rate(figures['peak_rate'])} (0.1 s)"
+        yield (
+            "rate",
+            f"{_rate(figures['mean_rate'])} on average, at most {_rate(figures['peak_rate'])} (0.1 s)",
+        )
         yield "over time", _graph(figures["rates"])
         yield "starts at", f"{figures['start']:.6f} s (ROS time)"
     if "clock" in figures:
@@ -128,7 +139,10 @@ def _event_lines(figures: dict[str, Any]) -> Iterator[tuple[str, str]]:
         drift = "too short to tell the drift" if drift is None else f"drifting by {drift:+.1f} ppm"
         yield "clock", f"host = sensor + {clock['offset']:.6f} s at the end, {drift}"
         yield "delay", f"{delay} beyond that of the fastest packets"
-    damage = {**figures["damaged"], **{name: figures[name] for name in ("time_contradictions", "misdated_events")}}
+    damage = {
+        **figures["damaged"],
+        **{name: figures[name] for name in ("time_contradictions", "misdated_events")},
+    }
     yield "damage", ", ".join(f"{cause} {count}" for cause, count in damage.items() if count) or "none"
     hot = figures["hot_pixels"]
     if hot["count"]:
@@ -142,13 +156,19 @@ def _frame_lines(figures: dict[str, Any], events: dict[str, Any] | None) -> Iter
     if not figures["frames"]:
         return
     odd = f"{figures['gaps']} gaps, {figures['steps_back']} steps back"
-    yield "frames", f"{figures['frames']} in {figures['seconds']:.3f} s, {figures['rate']:.2f} frames/s; {odd}"
+    yield (
+        "frames",
+        f"{figures['frames']} in {figures['seconds']:.3f} s, {figures['rate']:.2f} frames/s; {odd}",
+    )
     yield "starts at", f"{figures['start']:.6f} s"
     if events and events["events"]:
         late = figures["start"] - events["start"]
         text = f"the first frame comes {abs(late):.3f} s {'after' if late >= 0 else 'before'} the first event"
         apart = late > events["seconds"] or -late > figures["seconds"]
-        yield "overlap", text + ("; they never meet: by one clock? (frame_clock, event_time_offset)" if apart else "")
+        yield (
+            "overlap",
+            text + ("; they never meet: by one clock? (frame_clock, event_time_offset)" if apart else ""),
+        )
 
 
 def _rate(events_per_second: float) -> str:

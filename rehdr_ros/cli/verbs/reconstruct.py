@@ -54,11 +54,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--half", action="store_true", help="write 16-bit EXR files")
     rate = "of the videos, and of frames without stamps; the recording's, or 25"
     group.add_argument("--fps", type=number(above=0), help=rate)
-    group.add_argument("--hdr-video", action="store_true", help=f"write {HDR_VIDEO} too: HDR10 (HEVC, BT.2020, PQ)")
+    group.add_argument(
+        "--hdr-video", action="store_true", help=f"write {HDR_VIDEO} too: HDR10 (HEVC, BT.2020, PQ)"
+    )
     white = {"type": number(above=0), "default": 203.0, "metavar": "CD"}
     group.add_argument("--hdr-white", **white, help="cd/m2 of radiance 1.0 in there")
     group.add_argument("--uncertainty", action="store_true", help=UNCERTAINTY_HELP)
-    group.add_argument("--bag", action="store_true", help=f"write {BAG}/ too: a rosbag2 with the node's image topics")
+    group.add_argument(
+        "--bag", action="store_true", help=f"write {BAG}/ too: a rosbag2 with the node's image topics"
+    )
     add_pipeline_options(parser)
 
 
@@ -98,7 +102,9 @@ class _Run:
             return
         pipeline, count = self._pipeline(snapshot)
         notes = {"radiance": pipeline.radiance, "radianceUnit": _ABOUT_RADIANCE[pipeline.radiance]}
-        frames = progress(reconstruct(pipeline, self._messages(pipeline), self._recording.event_size), "reconstructing")
+        frames = progress(
+            reconstruct(pipeline, self._messages(pipeline), self._recording.event_size), "reconstructing"
+        )
         first, saved = next(frames, None), time.monotonic()
         if first is None and not count:
             raise InputError(f"{self._args.input} has no frames")
@@ -115,7 +121,9 @@ class _Run:
                     self._save(pipeline.snapshot)
                     saved = time.monotonic()
                 if stops:
-                    raise KeyboardInterrupt(f"interrupted after {results.count} frames; the same command goes on there")
+                    raise KeyboardInterrupt(
+                        f"interrupted after {results.count} frames; the same command goes on there"
+                    )
             self.frames = results.count
         summary = self._summary(pipeline)
         if not summary["events"] and summary["encoding"] != "voxel_grid":
@@ -136,7 +144,9 @@ class _Run:
         for name, steps in documents.items():
             for _ in progress(steps, f"writing {name}"):
                 if self._interruption.requested:
-                    raise KeyboardInterrupt(f"interrupted while writing {name}; the same command goes on there")
+                    raise KeyboardInterrupt(
+                        f"interrupted while writing {name}; the same command goes on there"
+                    )
         self._unfinished.unlink()
         return [*(f"{product.name}/" for product in self._products), *documents, TABLE, SUMMARY]
 
@@ -180,7 +190,10 @@ class _Run:
         now = json.loads(json.dumps(self._settings))
         changed = sorted(name for name in now if before.get(name) != now[name])
         if changed:
-            print(f"starting anew: the unfinished run in {self._output} had another {', '.join(changed)}", flush=True)
+            print(
+                f"starting anew: the unfinished run in {self._output} had another {', '.join(changed)}",
+                flush=True,
+            )
             return None
         if not is_whole(self._output, snapshot.frames, self._products):
             print(f"starting anew: frames of the unfinished run in {self._output} are missing", flush=True)

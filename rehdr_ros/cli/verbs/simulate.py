@@ -13,7 +13,13 @@ from rehdr_ros.simulation.bag import write_bag
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add, default = parser.add_argument, SimulationConfig()
     add("-o", "--output", required=True, help="bag to write (a new folder)")
-    add("--size", type=size, default=(default.width, default.height), metavar="WxH", help="of frames and events, px")
+    add(
+        "--size",
+        type=size,
+        default=(default.width, default.height),
+        metavar="WxH",
+        help="of frames and events, px",
+    )
     add("--encoding", choices=ENCODERS, default="evt3", help="of the event packets")
     add_options(parser, SimulationConfig, without=("width", "height", "renders"))
     add_options(parser.add_argument_group("event camera"), EventCameraConfig, without=("dark",))
@@ -22,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     events = EventCameraConfig(**option_values(args, EventCameraConfig))
     width, height = args.size
-    config = SimulationConfig(**option_values(args, SimulationConfig), width=width, height=height, events=events)
+    config = SimulationConfig(
+        **option_values(args, SimulationConfig), width=width, height=height, events=events
+    )
     frames, events = 0, 0
     for sample in progress(write_bag(config, args.output, args.encoding), "simulating", config.frames):
         frames += 1

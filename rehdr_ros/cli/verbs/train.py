@@ -35,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    options = {name: value for name, value in vars(args).items() if name not in ("verb", "config", "output", "set")}
+    options = {
+        name: value for name, value in vars(args).items() if name not in ("verb", "config", "output", "set")
+    }
     Trainer(read_config(args.config, options, getattr(args, "set", ())), args.output).run()
     if os.environ.get("RANK", "0") == "0":  # of torchrun's processes the first
         print(f"weights in {args.output}/weights.safetensors")

@@ -102,6 +102,8 @@ def _encode(us, x, y, p, words):
             high = us[i] >> LOW_BITS
             words[count] = TIME_HIGH << 28 | high & 0xFFFFFFF
             count += 1
-        words[count] = (ON if p[i] else OFF) << 28 | (us[i] & 0x3F) << 22 | np.int64(x[i]) << 11 | np.int64(y[i])
+        words[count] = (
+            (ON if p[i] else OFF) << 28 | (us[i] & 0x3F) << 22 | np.int64(x[i]) << 11 | np.int64(y[i])
+        )
         count += 1
     return count

@@ -12,7 +12,17 @@ from rehdr_ros.errors import InputError
 from rehdr_ros.events.codecs import prophesee, stream
 from rehdr_ros.events.codecs.masks import bit_count, unfold, within
 from rehdr_ros.events.codecs.plain import BLOCK, gather, plain_end, slot_tables, unpack
-from rehdr_ros.events.codecs.prophesee import BASE, FIRST, HIGH, LOCKED, POLARITY, ROW, TIME, add_counts, take_high
+from rehdr_ros.events.codecs.prophesee import (
+    BASE,
+    FIRST,
+    HIGH,
+    LOCKED,
+    POLARITY,
+    ROW,
+    TIME,
+    add_counts,
+    take_high,
+)
 from rehdr_ros.events.packet import Events
 from rehdr_ros.jit import kernel, sealed
 
@@ -50,7 +60,9 @@ class Encoder(stream.Encoder):
             raise InputError("evt3 needs events in the order of time, from packet to packet, and times >= 0")
         high_words = (us[-1] >> 12) - (previous >> 12) + 1
         words = np.empty(3 * len(events) + high_words, "<u2")
-        count = _encode(sealed(us), sealed(events.x), sealed(events.y), sealed(events.p), self.width, previous, words)
+        count = _encode(
+            sealed(us), sealed(events.x), sealed(events.y), sealed(events.p), self.width, previous, words
+        )
         self._last_us = int(us[-1])
         return 0, words[:count].view(np.uint8)
 

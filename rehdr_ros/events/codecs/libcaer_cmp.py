@@ -25,7 +25,9 @@ class Decoder(stream.Decoder):
     word, word_bytes = np.dtype("<u2"), 2
 
     def _decode(self, words: np.ndarray, packet: Packet) -> Events:
-        return Events.of(*decode_words(words, stream.time_base(packet), self.width, self.height, self._counts))
+        return Events.of(
+            *decode_words(words, stream.time_base(packet), self.width, self.height, self._counts)
+        )
 
 
 @kernel

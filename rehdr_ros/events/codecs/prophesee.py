@@ -16,7 +16,9 @@ from rehdr_ros.jit import kernel
 HIGH, LOCKED, EXPECTED, FIRST, TIME, ROW, BASE, POLARITY = range(8)
 UNKNOWN = -1
 
-_SURPRISE_US = 2_000_000  # between sensor and stamps: no jitter, but a damaged word or a sensor that was reset
+_SURPRISE_US = (
+    2_000_000  # between sensor and stamps: no jitter, but a damaged word or a sensor that was reset
+)
 _CONVINCING = 3  # surprises in a row
 _LATEST_US = 2**63 // 1000  # in ns, what int64 holds
 

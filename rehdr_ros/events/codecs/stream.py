@@ -8,8 +8,18 @@ from rehdr_ros.errors import InputError
 from rehdr_ros.events.packet import Events, Packet, Triggers
 from rehdr_ros.jit import kernel, sealed
 
-CAUSES = ("out_of_bounds", "unsynchronized", "invalid", "unknown_words", "time_glitches", "truncated", "lost_packets")
-OUT_OF_BOUNDS, UNSYNCHRONIZED, INVALID, UNKNOWN_WORDS, TIME_GLITCHES, TRUNCATED, LOST_PACKETS = range(len(CAUSES))
+CAUSES = (
+    "out_of_bounds",
+    "unsynchronized",
+    "invalid",
+    "unknown_words",
+    "time_glitches",
+    "truncated",
+    "lost_packets",
+)
+OUT_OF_BOUNDS, UNSYNCHRONIZED, INVALID, UNKNOWN_WORDS, TIME_GLITCHES, TRUNCATED, LOST_PACKETS = range(
+    len(CAUSES)
+)
 NO_TRIGGERS = np.empty((0, 3), np.int64)
 _MANY = 1 << 32
 
@@ -114,7 +124,12 @@ class Encoder:
 @kernel
 def columns(room):
     """Unwritten t, x, y and p for `room` events."""
-    return np.empty(room, np.int64), np.empty(room, np.uint16), np.empty(room, np.uint16), np.empty(room, np.uint8)
+    return (
+        np.empty(room, np.int64),
+        np.empty(room, np.uint16),
+        np.empty(room, np.uint16),
+        np.empty(room, np.uint8),
+    )
 
 
 def time_base(packet: Packet) -> int:

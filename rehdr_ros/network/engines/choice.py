@@ -30,7 +30,9 @@ _CHECK_FRAMES = 6
 class Runner(Protocol):
     """What can run a network's step, one frame at a time, and may have to get ready for a frame size."""
 
-    def step(self, ldr: Tensor, voxel: Tensor, state: State | None, stream: Stream) -> tuple[Estimate, State]: ...
+    def step(
+        self, ldr: Tensor, voxel: Tensor, state: State | None, stream: Stream
+    ) -> tuple[Estimate, State]: ...
 
     def build(self, height: int, width: int) -> None: ...
 
@@ -54,7 +56,9 @@ class Engine:
     that was found, too.
     """
 
-    def __init__(self, network: Network, device: torch.device, plain: Network | Runner, candidates: list[Candidate]):
+    def __init__(
+        self, network: Network, device: torch.device, plain: Network | Runner, candidates: list[Candidate]
+    ):
         self.config, self.rescale, self.event_fit = network.config, network.rescale, network.event_fit
         self._device, self._plain, self._candidates = device, plain, candidates
         self._required: str | None = None
@@ -105,7 +109,9 @@ class Engine:
             self._thread.join()
         if self._ready == (height, width) or not (self._fast or self._candidates):
             return
-        self._thread = threading.Thread(target=self._compile, args=(height, width), name="rehdr compile", daemon=True)
+        self._thread = threading.Thread(
+            target=self._compile, args=(height, width), name="rehdr compile", daemon=True
+        )
         self._thread.start()
         if wait:
             self._thread.join()
@@ -146,7 +152,11 @@ class Engine:
         states, shortest = [None, None], [float("inf")] * 2
         for _ in range(_CHECK_FRAMES):
             ldr = (1.2 * torch.rand(1, 3, *size, generator=generator)).clamp_max(1).to(self._device)
-            voxel = torch.randint(-2, 3, (1, self.config.bins, *size), generator=generator).float().to(self._device)
+            voxel = (
+                torch.randint(-2, 3, (1, self.config.bins, *size), generator=generator)
+                .float()
+                .to(self._device)
+            )
             outputs = []
             for i, runner in enumerate((self._plain, fast)):
                 started = time.perf_counter()

@@ -37,7 +37,9 @@ class CudaEngine:
         self._state = {name: x.clone(memory_format=_layout(x)) for name, x in self._initial.items()}
         self._inputs = ldr, voxel, *stream
         step = (
-            torch.compile(self.step_in_place, fullgraph=True, dynamic=False) if self._compiled else self.step_in_place
+            torch.compile(self.step_in_place, fullgraph=True, dynamic=False)
+            if self._compiled
+            else self.step_in_place
         )
         stream = torch.cuda.Stream(device)
         stream.wait_stream(torch.cuda.current_stream(device))

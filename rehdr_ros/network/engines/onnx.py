@@ -41,7 +41,9 @@ class Step(nn.Module):
         return radiance, *(new[name] for name in self.names)
 
 
-def export_onnx(network: Network, path: str | Path, size: tuple[int, int], clipped_from: float = CLIPPED) -> None:
+def export_onnx(
+    network: Network, path: str | Path, size: tuple[int, int], clipped_from: float = CLIPPED
+) -> None:
     """Write a step of the network, float32 on the CPU and in evaluation mode, for frames of one size: width, height.
 
     The file holds the weights. Inputs: ldr (1, 3, H, W), voxel (1, bins, H, W), seconds (1,) since the last

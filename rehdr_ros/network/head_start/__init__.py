@@ -21,7 +21,14 @@ def prepare(
 
 
 def compose(
-    features: Tensor, ldr: Tensor, state: HeadStart, evidence: Evidence, clipped_from: float | Tensor, compiled: bool
+    features: Tensor,
+    ldr: Tensor,
+    state: HeadStart,
+    evidence: Evidence,
+    clipped_from: float | Tensor,
+    compiled: bool,
 ) -> Estimate:
     """As of PartedNetwork: features (N, 5, H, W), ldr (N, 3, H, W)."""
-    return (compose_kernels if compiled else composition).compose(features, ldr, state, evidence, clipped_from)
+    return (compose_kernels if compiled else composition).compose(
+        features, ldr, state, evidence, clipped_from
+    )

@@ -15,7 +15,9 @@ _FLOOR = np.float32(FLOOR)
 _LEAST, _OVER = (np.float32(x) for x in composition.MEASURED_SIGMA)
 
 
-def compose(features: Tensor, ldr: Tensor, state: HeadStart, evidence: Evidence, clipped_from: float) -> Estimate:
+def compose(
+    features: Tensor, ldr: Tensor, state: HeadStart, evidence: Evidence, clipped_from: float
+) -> Estimate:
     """As of the package, for one frame on the CPU."""
     ldr = ldr.float().contiguous()  # and what is made like it: `put` writes rows after rows
     whole = Estimate(ldr.clone(), measured_sigma(ldr), torch.zeros_like(ldr[:, :1]))

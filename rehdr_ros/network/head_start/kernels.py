@@ -34,7 +34,9 @@ _0, _1 = np.float32(0), np.float32(1)
 _THIRD = np.float32(1 / 3)
 
 
-def prepare(ldr: Tensor, voxel: Tensor, state: HeadStart, stream: Stream) -> tuple[Inputs, HeadStart, Evidence]:
+def prepare(
+    ldr: Tensor, voxel: Tensor, state: HeadStart, stream: Stream
+) -> tuple[Inputs, HeadStart, Evidence]:
     """As of the package, for one frame: (1, 3, H, W) and (1, bins, H, W) float32 on the CPU, stream.seconds (1,).
 
     H and W are at least 2.
@@ -47,7 +49,12 @@ def prepare(ldr: Tensor, voxel: Tensor, state: HeadStart, stream: Stream) -> tup
     shown = log.clamp_min_(math.log(head_start.FLOOR))  # which is above DARKEST
     moved, fit = torch.empty(voxel.shape), torch.empty(4)
     new = HeadStart(*(torch.empty(x.shape) for x in state))  # rows after rows, whatever the state's layout
-    inputs = *map(_array, (ldr, shown, voxel)), _arrays(state), np.float32(stream.clipped_from), seconds.item()
+    inputs = (
+        *map(_array, (ldr, shown, voxel)),
+        _arrays(state),
+        np.float32(stream.clipped_from),
+        seconds.item(),
+    )
     _advance(*inputs, _arrays(new), moved[0].numpy(), image[0].numpy(), fit.numpy())
     torch.neg(new.age, out=image[:, 8:9]).exp_()
     fit, interval = EventFit(*fit.view(4, 1, 1, 1, 1)), seconds.view(1, 1, 1, 1)
@@ -72,7 +79,9 @@ def _advance(ldr, shown, voxel, old, clipped_from, seconds, new, moved, image, f
     log_radiance, variance, age, sums = new
     clipped = np.empty(len(own), np.bool_)
     fade, drift = math.exp(-seconds / event_fit.MEMORY), np.float32(head_start.DRIFT * seconds)
-    _observe(ldr, shown, voxel, old[0], old[2], old[3], fade, clipped_from, clipped, events, weight, mask, sums)
+    _observe(
+        ldr, shown, voxel, old[0], old[2], old[3], fade, clipped_from, clipped, events, weight, mask, sums
+    )
     fit[:] = _read(sums)
     _scale(voxel.ravel(), moved.ravel(), fit[0], fit[1])
     _carry(ldr, shown, clipped, events, old[0], old[1], fit, drift, clipped_from, log_radiance, weight, own)
@@ -101,7 +110,9 @@ def _smaller(a, b):
 
 
 @kernel
-def _observe(ldr, shown, voxel, log_radiance, age, old, fade, clipped_from, clipped, events, weight, mask, new):
+def _observe(
+    ldr, shown, voxel, log_radiance, age, old, fade, clipped_from, clipped, events, weight, mask, new
+):
     """The events of each polarity without isolated ones, the sums of event_fit.py after them, and what is clipped.
 
     clipped: rows where anything is. weight: 1 where a channel is. mask: as of clip_mask, of the brightest channel.

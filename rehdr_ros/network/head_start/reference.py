@@ -73,13 +73,22 @@ class Inputs(NamedTuple):
     seconds: Tensor
 
 
-def prepare(ldr: Tensor, voxel: Tensor, state: HeadStart, stream: Stream) -> tuple[Inputs, HeadStart, Evidence]:
+def prepare(
+    ldr: Tensor, voxel: Tensor, state: HeadStart, stream: Stream
+) -> tuple[Inputs, HeadStart, Evidence]:
     """As of the package."""
     clipped_from, interval = stream.clipped_from, stream.seconds.view(-1, 1, 1, 1)
     state, evidence = advance(ldr, voxel, state, stream.seconds, clipped_from)
     encoded = ldr.clamp_min(DARKEST) ** (1 / ENCODING)
     clipped = clip_mask(ldr, clipped_from).amax(1, keepdim=True)
-    image = (encoded, LOG_SHARE * state.log_radiance, evidence.own, evidence.trust, (-state.age).exp(), clipped)
+    image = (
+        encoded,
+        LOG_SHARE * state.log_radiance,
+        evidence.own,
+        evidence.trust,
+        (-state.age).exp(),
+        clipped,
+    )
     fit = evidence.fit
     # In log-intensity units the grid looks alike for every contrast threshold, and no hot pixel rules it.
     moved = torch.where(voxel > 0, fit.on * voxel, fit.off * voxel).clamp(-MOST_MOVED, MOST_MOVED)

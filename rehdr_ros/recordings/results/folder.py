@@ -104,7 +104,9 @@ class ResultWriter:
             if self._columns is None:
                 self._rows.writeheader()
             elif self._columns != list(row):
-                raise InputError(f"{self._folder / TABLE} has other columns, of another version: choose another folder")
+                raise InputError(
+                    f"{self._folder / TABLE} has other columns, of another version: choose another folder"
+                )
         with self._writing_table():
             self._rows.writerow(row)
 

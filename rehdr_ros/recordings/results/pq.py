@@ -7,7 +7,9 @@ import numpy as np
 PEAK = 10_000.0  # cd/m2, the largest that PQ can say
 
 # ITU-R BT.2087, table 1: linear RGB of BT.709 to that of BT.2020.
-_BT709_TO_BT2020 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]], np.float32)
+_BT709_TO_BT2020 = np.array(
+    [[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]], np.float32
+)
 # SMPTE ST 2084, section 5.
 _M1, _M2 = 2610 / 16384, 128 * 2523 / 4096
 _C1, _C2, _C3 = 3424 / 4096, 32 * 2413 / 4096, 32 * 2392 / 4096

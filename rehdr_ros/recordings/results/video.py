@@ -38,7 +38,9 @@ class _Writer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
-        if kind is None:  # else the file can't be finished, and FFmpeg may crash on more after a write that failed
+        if (
+            kind is None
+        ):  # else the file can't be finished, and FFmpeg may crash on more after a write that failed
             self.close()
 
     def write(self, rgb: np.ndarray) -> None:
@@ -79,7 +81,9 @@ class VideoWriter(_Writer):
         return stream
 
     def _picture(self, rgb: np.ndarray) -> av.VideoFrame:
-        return av.VideoFrame.from_ndarray(rgb, "rgb24").reformat(format=H264[1], dst_colorspace=Colorspace.ITU709)
+        return av.VideoFrame.from_ndarray(rgb, "rgb24").reformat(
+            format=H264[1], dst_colorspace=Colorspace.ITU709
+        )
 
 
 class HdrVideoWriter(_Writer):
@@ -94,7 +98,9 @@ class HdrVideoWriter(_Writer):
     _dtype = np.float32
     _least = 16  # of x265
 
-    def __init__(self, path: str | Path, fps: float, white: float = 203.0, light: tuple[int, int] = (0, 0)) -> None:
+    def __init__(
+        self, path: str | Path, fps: float, white: float = 203.0, light: tuple[int, int] = (0, 0)
+    ) -> None:
         super().__init__(path, fps)
         self._white, self._light = white, light
 
@@ -128,8 +134,12 @@ class HdrVideoWriter(_Writer):
         samples = to_yuv420p10(encode_pq(light)).reshape(-1)
         picture = av.VideoFrame(width, height, HEVC[1])
         parts = np.split(samples, [height * width, height * width * 5 // 4])
-        for plane, part in zip(picture.planes, parts, strict=True):  # PyAV before 18 takes no array in this format
-            np.frombuffer(plane, "<u2").reshape(plane.height, -1)[:, : plane.width] = part.reshape(plane.height, -1)
+        for plane, part in zip(
+            picture.planes, parts, strict=True
+        ):  # PyAV before 18 takes no array in this format
+            np.frombuffer(plane, "<u2").reshape(plane.height, -1)[:, : plane.width] = part.reshape(
+                plane.height, -1
+            )
         return picture
 
 

@@ -15,7 +15,15 @@ from rehdr_ros.errors import writing
 from rehdr_ros.products import CAMERA_INFOS, Product, published
 from rehdr_ros.recordings.images import read_exr, read_png
 from rehdr_ros.recordings.results.bag_writer import BagWriter
-from rehdr_ros.recordings.results.folder import BAG, HDR_VIDEO, VIDEO, frame_files, read_picture, read_rows, remove
+from rehdr_ros.recordings.results.folder import (
+    BAG,
+    HDR_VIDEO,
+    VIDEO,
+    frame_files,
+    read_picture,
+    read_rows,
+    remove,
+)
 from rehdr_ros.recordings.results.video import HdrVideoWriter, LightLevels, VideoWriter
 
 
@@ -42,7 +50,9 @@ def write_hdr_video(folder: Path, fps: float, white: float) -> Iterator[None]:
             yield
 
 
-def write_bag(folder: Path, products: Iterable[Product], frame_id: str, camera_info: Any = None) -> Iterator[None]:
+def write_bag(
+    folder: Path, products: Iterable[Product], frame_id: str, camera_info: Any = None
+) -> Iterator[None]:
     """FOLDER/bag with what the node would have published of these products, yielding after each frame.
 
     With camera_info, a sensor_msgs/msg/CameraInfo of the frames' camera, its copies beside them.

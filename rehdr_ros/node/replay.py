@@ -72,9 +72,10 @@ class Replayer(Node):
             yield topic
 
     def finish(self, seconds: float = 5.0) -> None:
-        """Wait until reliable subscribers have what was published."""
+        """Wait until subscribers have what was published."""
         for publisher in self._topics_out.values():
             publisher.wait_for_all_acked(Duration(seconds=seconds))
+        time.sleep(_LAST_SECONDS)
 
     @staticmethod
     def _sleep_until(deadline: float) -> None:

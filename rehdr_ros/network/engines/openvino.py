@@ -95,9 +95,7 @@ class OpenVinoEngine:
 
         function, examples = _OfTensors(self._network, list(state)), (*inputs, *state.values())
         with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # of checks that tracing takes as constants, and of its deprecation
+            warnings.simplefilter("ignore")  # of checks that become constants, and of tracing's deprecation
             traced = torch.jit.trace(function, examples, check_trace=False)
             return openvino.convert_model(traced, example_input=examples)
 

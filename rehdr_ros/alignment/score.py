@@ -44,9 +44,9 @@ def score(pairs: Iterable[FramePair], offset_ns: int) -> float:
     """Correlation, -1..1, of the change that the events tell with that of the frames' log luminance.
 
     Pearson's, over all pixels of all pairs, each pair with its own means, so that a change of the light or of
-    the exposure doesn't count; 0.0 where nothing changes. To compare summed events with the difference of log
-    frames is from Brandli et al., "Real-time, high-speed video decompression using a frame- and event-based
-    DAVIS sensor" (2014).
+    the exposure doesn't count; 0.0 where nothing changes. The comparison of summed events with the difference
+    of log frames is that of Brandli et al., "Real-time, high-speed video decompression using a frame- and
+    event-based DAVIS sensor" (2014).
     """
     products = np.zeros(3)
     for pair in pairs:

@@ -13,7 +13,7 @@ from torch import Tensor
 PRIOR = (50.0, 50.0, 0.0, 12.5, -12.5, 2.0, 0.6, 30.0)
 """The sums before the first frame: thresholds 0.25 (usual for Prophesee and DAVIS), R^2 0.7, 0.02 nat^2."""
 MEMORY = 1.0  # s, after which a sum has faded to 1/e
-PLAUSIBLE = 40.0  # events of one polarity that a pixel can fire between two usable frames; hot ones: more
+PLAUSIBLE = 40.0  # events of one polarity that a pixel fires between two usable frames; hot ones fire more
 CALIBRATION_RANGE = (0.05, 0.9)  # linear: neither quantisation noise nor clipping
 THRESHOLDS = (0.03, 1.0)  # natural log units an event, at least and at most
 NOISES = (1e-4, 1.0)  # nat^2 an event, at least and at most
@@ -23,7 +23,7 @@ FRAME_VARIANCE = 0.01  # nat^2, of d where no event comes
 
 
 class EventFit(NamedTuple):
-    """Of N streams, all (N, 1, 1, 1) float32."""
+    """The fit of N streams, all (N, 1, 1, 1) float32."""
 
     on: Tensor  # contrast threshold, natural log units
     off: Tensor  # the same

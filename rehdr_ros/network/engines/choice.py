@@ -76,7 +76,7 @@ class Engine:
         return self.name if self._fast or not self._candidates else None
 
     def require(self, name: str) -> None:
-        """Run that, however fast it is here: a run goes on as it began. Raises ValueError where it can't."""
+        """Use that, however fast it is here: a run goes on as it began. Raises ValueError for want of it."""
         self._required = name
         self._candidates = [candidate for candidate in self._candidates if candidate[0] == name]
         if not self._candidates and name != self.name:

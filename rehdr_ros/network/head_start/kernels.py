@@ -105,8 +105,7 @@ def _smaller(a, b):
 def _observe(ldr, shown, voxel, before, age, old, fade, clipped_from, clipped, events, weight, mask, new):
     """The events by polarity without isolated ones, the sums of event_fit.py after them, and what is clipped.
 
-    before: log radiance. clipped: rows where anything is. weight: 1 where a channel is. mask: clip_mask's, of
-    the brightest channel.
+    before: log radiance. clipped: rows with any. weight: 1 where a channel is. mask: of the brightest one.
     """
     bins, height, width = voxel.shape
     on, off = np.full((3, width + 2), -_1), np.full((3, width + 2), -_1)  # a row and those around it

@@ -4,8 +4,7 @@ A pixel remembers its log radiance, colour included, and the variance of its log
 exposed the LDR tells both; while it is clipped events move the radiance and add variance, as much as the
 stream's own fit says (event_fit.py), time adds some, and channels that don't clip correct it. The less it is
 trusted, the more it takes from trusted clipped ones around, over a pyramid (push-pull, Gortler et al. 1996).
-What was filled is carried on: the inside of a lamp that was never exposed gets its level from the rim that
-events measured.
+What was filled is carried on: a lamp's never exposed inside gets its level from the rim that events measured.
 """
 
 import math

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from rehdr_ros.alignment.windows import events_and_frames
+from rehdr_ros.events.receiver import Size
 from rehdr_ros.reconstruction import PipelineConfig
 from rehdr_ros.reconstruction.event_latency import EventLatency, Measured
 from rehdr_ros.reconstruction.front_end import FrontEnd
@@ -17,24 +18,20 @@ _FOREVER = 1e9  # s: what is old counts as much as what is new
 
 
 class EventCalibration(NamedTuple):
-    """measured: latency, thresholds and fit, None without two frames that follow each other. exposed: whether the
-    frames' exposure times are known. frames: how many there were."""
+    """What the events of a recording have told: latency, thresholds and fit."""
 
-    measured: Measured | None
-    exposed: bool
-    frames: int
+    measured: Measured | None  # None without two frames that follow each other
+    exposed: bool  # whether the frames' exposure times are known
+    frames: int  # how many there were
 
 
 def calibrate_events(
-    messages: Iterable[Any],
-    event_size: tuple[int, int] | None,
-    config: PipelineConfig,
-    memory: float = _FOREVER,
+    messages: Iterable[Any], event_size: Size | None, config: PipelineConfig, memory: float = _FOREVER
 ) -> EventCalibration:
     """Measure as the pipeline does, over all of a recording's messages, around config.event_time_offset.
 
-    memory: s, after which a pair of frames counts 1/e. Raises InputError where events can't be registered, and for
-    voxel grids and triggers in place of events.
+    memory: s, after which a pair of frames counts 1/e. Raises InputError where events can't be registered,
+    and for voxel grids and triggers in place of events.
     """
     front_end, cameras = FrontEnd(replace(config, policy="all")), {}
     measure, response = EventLatency(memory=memory), Response(config.response, config.white_level)

@@ -27,18 +27,17 @@ def before_after(
 ) -> list[np.ndarray]:
     """Where the second frame has most edges and events: both, threefold, for each offset; (H, W, 3) uint8.
 
-    The events are those of a tenth of the frame interval on both sides of the exposure's middle: where they fit, they
-    lie on the frame's edges, half of them on each side. offsets: s, added to the events' time; until_middle: s, from
-    stamps to there; white: the value of the frame that means white.
+    The events are those of a tenth of the frame interval on both sides of the exposure's middle: where they
+    fit, they lie on the frame's edges, half of them on each side. offsets: s, added to the events' time;
+    until_middle: s, from stamps to there; white: the value of the frame that means white.
     """
     image, half = window.second.image, round(_SHARE * (window.second.stamp_ns - window.first.stamp_ns))
     middle = window.second.stamp_ns + round(until_middle * 1e9)
+    span = middle - half, middle + half
 
     def grid(offset: float) -> np.ndarray:
         events = window.events.shifted(round(offset * 1e9))
-        return voxel_grid(
-            events, middle - half, middle + half, 1, *image.shape[:2], registration=registration
-        )
+        return voxel_grid(events, *span, 1, *image.shape[:2], registration=registration)
 
     grids = [grid(offset) for offset in offsets]
     part = _busiest(image, grids[-1][0])

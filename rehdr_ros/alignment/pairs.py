@@ -33,10 +33,10 @@ _FEWEST_PIXELS = 100
 class FramePair:
     """A sample of event pixels whose frame pixels are well exposed in two frames that follow each other.
 
-    t0_ns, t1_ns: the middle of each exposure (its stamp where its length is unknown). pixel: int64 (N,), the sample's
-    numbers, y * width + x. change: float64 (N,), of the log luminance from t0 to t1, at most 1.5. tile: int (N,), of
-    the image's 4x4. t: int64 (M,) ns ROS time, p: int8 (M,) 1 or -1: the sample's events, pixel by pixel, each pixel's
-    in the order of time. first: int64 (N + 1,), where each pixel's begin in there, and the last one's end.
+    t0_ns, t1_ns: the middle of each exposure (its stamp where its length is unknown). pixel: int64 (N,), the
+    sample's numbers, y * width + x. change: float64 (N,), of the log luminance from t0 to t1, at most 1.5.
+    tile: int (N,), of the image's 4x4. t: int64 (M,) ns ROS time, p: int8 (M,) 1 or -1: the sample's events,
+    by pixel, then by time. first: int64 (N + 1,), where each pixel's begin, and the last one's end.
     """
 
     index: int
@@ -87,10 +87,9 @@ def collect_pairs(
 ) -> Collected:
     """At most `most` pairs, spread over a recording of any length, in bounded memory.
 
-    messages, event_size: a recording's. config: how events and frames belong together. reach: s of time offset, around
-    config.event_time_offset, for which there must be events. exposure: s, of every frame; else as the frames tell.
-    Raises InputError where no pair has pixels that are well exposed in both frames, and where events can't be
-    registered.
+    messages, event_size: a recording's. config: how events and frames belong together. reach: s of time
+    offset, around config.event_time_offset, for which there must be events. exposure: s, of every frame; else
+    as they tell. Raises InputError where no pixel is well exposed in a pair, or events can't be registered.
     """
     collector = _Collector(config, exposure, most)
     offset, gap = round(config.event_time_offset * 1e9), round(config.max_frame_gap * 1e9)
@@ -194,9 +193,7 @@ class _Collector:
             cameras: list[Camera | None] = [self.cameras.get(of) for of in ("events", "frames")]
             registration = registration_of(self._config, event_size, frame_size, *cameras)
             same = registration is None
-            self._targets = {
-                key: np.arange(event_size[0] * event_size[1]) if same else registration.table[1:]
-            }
+            self._targets = {key: np.arange(np.prod(event_size)) if same else registration.table[1:]}
         return self._targets[key]
 
 

@@ -10,34 +10,28 @@ import numpy as np
 from rehdr_ros.alignment.pairs import FramePair
 from rehdr_ros.jit import kernel, sealed
 
-_LONGEST_NS = (
-    15_000_000  # between two events of a run: longer, and the intensity may have done anything between them
-)
+_LONGEST_NS = 15_000_000  # between two events of a run; in a longer time the intensity may do anything
 _SHORTEST_RUN = 3  # events of one polarity; two may be noise
 _QUIET_NS = 8_000_000  # without an event on either side: the intensity hardly moves
 _NEVER_NS = 1 << 62
 
 
 class Change(NamedTuple):
-    """What the events say of a pair's pixels. level: float64 (N,), change of the log intensity in contrast thresholds.
+    """What the events say of a pair's N pixels."""
 
-    speed: float64 (N,), change of the log intensity's slope, in thresholds a ns. timed: bool (N,), where both are known
-    well, and one of the two slopes is not zero: only these pixels tell the time.
-    """
-
-    level: np.ndarray
-    speed: np.ndarray
-    timed: np.ndarray
+    level: np.ndarray  # float64 (N,), change of the log intensity in contrast thresholds
+    speed: np.ndarray  # float64 (N,), change of its slope, in thresholds a ns
+    timed: np.ndarray  # bool (N,), both known well, and one slope not zero: only these pixels tell the time
 
 
 def event_change(pair: FramePair, offset_ns: int) -> Change:
     """From t0 to t1, when `offset_ns` is added to the events' time.
 
-    The sum of polarities N follows the log intensity with a lag (an event comes once a whole threshold is crossed, two
-    after a turn), which would show as a time offset of milliseconds. At the time of an event, though, the intensity is
-    known exactly. So within a run of events of one polarity it goes linearly from event to event; elsewhere it is taken
-    to be half a threshold beyond the last event, which is its mean there. The model is that of Gallego et al.,
-    "Event-based Vision: A Survey" (2020), eq. 1-2.
+    The sum of polarities follows the log intensity with a lag (an event comes once a whole threshold is
+    crossed, two after a turn), which would show as a time offset of milliseconds. At the time of an event,
+    though, the intensity is known exactly. So within a run of events of one polarity it goes linearly from
+    event to event; elsewhere it is taken to be half a threshold beyond the last event, its mean there. The
+    model is that of Gallego et al., "Event-based Vision: A Survey" (2020), eq. 1-2.
     """
     levels, speeds = np.empty((2, 2, len(pair.change)))
     for k, at in enumerate((pair.t0_ns, pair.t1_ns)):
@@ -49,10 +43,10 @@ def event_change(pair: FramePair, offset_ns: int) -> Change:
 def score(pairs: Iterable[FramePair], offset_ns: int) -> float:
     """Correlation, -1..1, of the change that the events tell with that of the frames' log luminance.
 
-    Pearson's, over all pixels of all pairs, with the means of each pair for themselves, so that a change of the light
-    or of the exposure doesn't count. The comparison of summed events with the difference of log frames is that of
-    Brandli et al., "Real-time, high-speed video decompression using a frame- and event-based DAVIS sensor" (2014).
-    0.0 where nothing changes.
+    Pearson's, over all pixels of all pairs, each pair with its own means, so that a change of the light or of
+    the exposure doesn't count; 0.0 where nothing changes. The comparison of summed events with the difference
+    of log frames is that of Brandli et al., "Real-time, high-speed video decompression using a frame- and
+    event-based DAVIS sensor" (2014).
     """
     products = np.zeros(3)
     for pair in pairs:
@@ -69,7 +63,7 @@ def _dot(a: np.ndarray, b: np.ndarray) -> float:
 
 @kernel
 def _look(t, p, first, at, level, speed):
-    """The pixels' log intensity at a time, in thresholds from an arbitrary start, and its slope, NaN where unknown."""
+    """The pixels' log intensity at a time, in thresholds from any start, and its slope, NaN where unknown."""
     for k in range(len(level)):
         begin, end = first[k], first[k + 1]
         split = begin + np.searchsorted(t[begin:end], at, side="right")

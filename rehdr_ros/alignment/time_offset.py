@@ -28,10 +28,10 @@ _WIDEST = 0.002  # s, of the uncertainty
 class TimeOffset:
     """What was found.
 
-    offset: s to add to the events' time, the parameter event_time_offset. uncertainty: s, of two standard deviations.
-    present: what was added so far. score, present_score: with either. contrast: the event camera's threshold, log
-    units, 0 where unknown. pairs, pixels: how many pairs of frames, and how many pixels in them tell the time. doubts:
-    why not to trust it, in words; empty where nothing speaks against it. offsets, scores: the coarse search's, s.
+    offset: s to add to the events' time, the parameter event_time_offset. uncertainty: s, of two standard
+    deviations. present: what was added so far. score, present_score: with either. contrast: the events'
+    threshold, log units, 0 where unknown. pairs: of frames; pixels: in them, that tell the time. offsets,
+    scores: the coarse search's, s. doubts: why not to trust it, in words; empty where nothing speaks so.
     """
 
     offset: float
@@ -66,11 +66,11 @@ def estimate_time_offset(
 ) -> TimeOffset:
     """Search `reach` s on both sides of `present` for the best score, then refine.
 
-    Coarse: the highest `score` on a grid of a twentieth of the frame interval. Fine: Gauss-Newton, as in Lucas and
-    Kanade (1981), on the pixels whose log intensity the events tell to the moment (`event_change`):
-    change = C (level - d speed), so that d is what is missing in the offset, and C the contrast threshold. Pixels that
-    don't fit (3 standard deviations, robustly) are left out. The uncertainty is a bootstrap's, over pairs and, within
-    them, tiles of the image, for neighbouring pixels err together. track: wraps the coarse search's offsets.
+    Coarse: the highest `score` on a grid of a twentieth of the frame interval. Fine: Gauss-Newton, as in
+    Lucas and Kanade (1981), on the pixels whose log intensity the events tell to the moment (`event_change`):
+    change = C (level - d speed), where d is what is missing in the offset, C the contrast threshold. Pixels
+    that don't fit (3 standard deviations, robustly) are left out. The uncertainty is a bootstrap's, of pairs
+    and, in them, tiles of the image, as neighbouring pixels err together. track: wraps the coarse offsets.
     """
     offsets = _grid(pairs, present, reach)
     sample = _thinned(pairs)
@@ -78,45 +78,34 @@ def estimate_time_offset(
     coarse = _peak(offsets, scores)
     fit, settled = _refine(pairs, round(coarse * 1e9))
     interval = np.median([pair.t1_ns - pair.t0_ns for pair in pairs]) * 1e-9
-    refined = settled and abs(fit.offset_ns * 1e-9 - coarse) < max(
-        interval / 2, 3 * (offsets[1] - offsets[0])
-    )
+    near = max(interval / 2, 3 * (offsets[1] - offsets[0]))
+    refined = settled and abs(fit.offset_ns * 1e-9 - coarse) < near
     offset = float(fit.offset_ns * 1e-9 if refined else coarse)
     uncertainty = float(np.hypot(2 * _spread(fit.parts), _SYSTEMATIC)) if refined else float(interval / 2)
-    best = score(pairs, round(offset * 1e9))
-    doubts = [
-        *_doubts_of_the_data(len(pairs), fit.pixels, best),
-        *_doubts_of_the_curve(offsets, scores, coarse, interval),
+    best, before = (score(pairs, round(each * 1e9)) for each in (offset, present))
+    doubts = (
+        *_data_doubts(len(pairs), fit.pixels, best),
+        *_curve_doubts(offsets, scores, coarse, interval),
         *([] if refined else ["the refinement did not settle"]),
         *([f"it is uncertain by {1e3 * uncertainty:.1f} ms"] if not uncertainty <= _WIDEST else []),
-    ]
+    )
+    contrast = float(fit.contrast) if refined else 0.0
     return TimeOffset(
-        offset,
-        uncertainty,
-        present,
-        best,
-        score(pairs, round(present * 1e9)),
-        float(fit.contrast) if refined else 0.0,
-        len(pairs),
-        fit.pixels,
-        offsets,
-        scores,
-        tuple(doubts),
+        offset, uncertainty, present, best, before, contrast, len(pairs), fit.pixels, offsets, scores, doubts
     )
 
 
-def _doubts_of_the_data(pairs: int, pixels: int, best: float) -> Iterator[str]:
+def _data_doubts(pairs: int, pixels: int, best: float) -> Iterator[str]:
     if pairs < _FEWEST_PAIRS:
         yield f"only {pairs} pair{'s' * (pairs > 1)} of frames"
     if pixels < _FEWEST_TIMED:
         yield f"only {pixels} pixels tell the time: too little motion, or too few events"
     if best < _WEAKEST:
-        yield f"events and frames hardly agree (score {best:.2f}): no motion, a wrong registration, or a larger offset"
+        causes = "no motion, a wrong registration, or a larger offset"
+        yield f"events and frames hardly agree (score {best:.2f}): {causes}"
 
 
-def _doubts_of_the_curve(
-    offsets: np.ndarray, scores: np.ndarray, coarse: float, interval: float
-) -> Iterator[str]:
+def _curve_doubts(offsets: np.ndarray, scores: np.ndarray, coarse: float, interval: float) -> Iterator[str]:
     step = offsets[1] - offsets[0]
     if not offsets[0] + step < coarse < offsets[-1] - step:
         yield "the score is best at the end of the range"
@@ -193,7 +182,7 @@ def _products(level, speed, change, kept, part, pairs: int) -> np.ndarray:
 
 
 def _solve(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Least squares of change on level and speed; sums: (..., 5), as _products has them. NaN where they don't tell."""
+    """Least squares of change on level and speed; sums: (..., 5), of _products. NaN where they don't tell."""
     ll, ls, ss, lc, sc = np.moveaxis(sums, -1, 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         determinant = ll * ss - ls * ls

@@ -17,16 +17,13 @@ _FAR_NS = 5_000_000_000  # ahead of the frames, where events are of no use
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """first, second: the frames; index: the second's number. events: those around both, t in ROS ns, no offset added.
+    """Two frames that follow each other, and the events around both."""
 
-    event_size: width and height of the event camera.
-    """
-
-    index: int
+    index: int  # the second frame's number
     first: Frame
     second: Frame
-    events: Events
-    event_size: Size
+    events: Events  # t in ROS ns, no offset added
+    event_size: Size  # width and height of the event camera
 
 
 def windows(
@@ -37,11 +34,10 @@ def windows(
     reach_ns: tuple[int, int],
     longest_gap_ns: int,
 ) -> Iterator[Window]:
-    """The pairs whose second frame's number is wanted, with the events from reach_ns[0] before to reach_ns[1] after.
+    """The pairs whose second's number is wanted, with the events from reach_ns[0] before to [1] after them.
 
-    messages: a recording's; event_size: where Events come. longest_gap_ns: no pair is further apart. What is kept of
-    the stream is bounded, whatever the clocks say.
-    Raises InputError for triggers instead of events.
+    messages: a recording's; event_size: where Events come. longest_gap_ns: no pair is further apart. What is
+    kept of the stream is bounded, whatever the clocks say. Raises InputError for triggers instead of events.
     """
     before, after = reach_ns
     receiver = Receiver(frame_clock)

@@ -71,9 +71,8 @@ class TransposedUpsample(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, norm: str):
         super().__init__()
-        self.up = nn.ConvTranspose2d(
-            inputs, outputs, 5, stride=2, padding=2, output_padding=1, bias=norm != "batch"
-        )
+        bias = norm != "batch"
+        self.up = nn.ConvTranspose2d(inputs, outputs, 5, stride=2, padding=2, output_padding=1, bias=bias)
         self.residual = ResidualBlock(outputs)
         self.norm = make_norm(norm, outputs)
 

@@ -1,5 +1,4 @@
-"""Checkpoints: our own (.safetensors, configuration inside) and the authors' (.pth, read without running its
-code)."""
+"""Checkpoints: our own (.safetensors, configuration inside) and the authors' (.pth, none of its code run)."""
 
 import json
 import re
@@ -55,8 +54,7 @@ class CheckpointError(InputError):
 
 
 def make_config(architecture: str = "rehdr", **values) -> NetworkConfig:
-    """A configuration of the network of that name. Raises InputError for an unknown one, TypeError for wrong
-    values."""
+    """A configuration of that network. Raises InputError for an unknown name, TypeError for wrong values."""
     if architecture not in NETWORKS:
         raise InputError(f"architecture={architecture!r}: use one of {', '.join(NETWORKS)}")
     return NETWORKS[architecture].configuration(**values)
@@ -75,19 +73,14 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Net
     """
     path = resolve(path)
     try:
-        if path.suffix == ".safetensors":
-            config, state = _read_ours(path)
-        else:
-            config, state = _read_published(path)
+        config, state = (_read_ours if path.suffix == ".safetensors" else _read_published)(path)
         network = make_network(config)
         network.load_state_dict({name: value.float() for name, value in state.items()})
     except CheckpointError:
         raise
     except Exception as error:  # a damaged file makes the readers raise anything
-        reason = " ".join(str(error).split())[:300]
-        raise CheckpointError(
-            f"{path}: not a checkpoint of this network ({reason or type(error).__name__})"
-        ) from error
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise CheckpointError(f"{path}: not a checkpoint of this network ({reason})") from error
     return network.to(device).eval().requires_grad_(False)
 
 
@@ -98,10 +91,7 @@ def save_checkpoint(
 
     Raises OSError where the file cannot be written.
     """
-    state = {
-        name: value.to(dtype) if value.is_floating_point() else value
-        for name, value in network.state_dict().items()
-    }
+    state = {name: x.to(dtype) if x.is_floating_point() else x for name, x in network.state_dict().items()}
     architecture = {kind: name for name, kind in NETWORKS.items()}[type(network)]
     config = json.dumps(asdict(network.config))
     safetensors_file.write(path, state, {**notes, "architecture": architecture, "config": config})
@@ -127,9 +117,7 @@ def _read_ours(path: Path) -> tuple[NetworkConfig, dict[str, Tensor]]:
 def _read_published(path: Path) -> tuple[RehdrConfig, dict[str, Tensor]]:
     stored = torch.load(path, map_location="cpu", weights_only=True)
     stored = stored.get("params", stored) if isinstance(stored, dict) else {}
-    state = {
-        f"body.{_rename(str(name).removeprefix('module.'))}": value for name, value in dict(stored).items()
-    }
+    state = {f"body.{_rename(str(name).removeprefix('module.'))}": x for name, x in dict(stored).items()}
     for name in ("body.image_head.conv.weight", "body.event_head.conv.weight"):
         if not isinstance(state.get(name), Tensor):
             raise CheckpointError(f"{path}: no {name} in it; not a checkpoint of the published REHDR")

@@ -1,8 +1,8 @@
-"""REHDR in a form that CPUs run well: half resolution inside, depthwise and pointwise convolutions, time-aware cells.
+"""REHDR in a form that CPUs run well: half resolution inside, separable convolutions, time-aware cells.
 
-The paper's parts stay: an encoder for each modality, attention that chooses between them per pixel, recurrence in the
-encoder, a decoder with skips, one pass. Half resolution is reached by pixel unshuffle (Shi et al. 2016), so that
-nothing is lost on the way in; blocks are depthwise and pointwise (ConvNeXt, Liu et al. 2022).
+The paper's parts stay: an encoder for each modality, attention that chooses between them per pixel,
+recurrence in the encoder, a decoder with skips, one pass. Pixel unshuffle (Shi et al. 2016) halves the
+resolution without loss; blocks are depthwise and pointwise convolutions (ConvNeXt, Liu et al. 2022).
 """
 
 import torch
@@ -31,7 +31,7 @@ class Block(nn.Module):
 
 
 class TimeAwareGru(nn.Module):
-    """A gated recurrent cell whose state decays with the seconds since the last frame (GRU-D, Che et al. 2018).
+    """A gated recurrent cell whose state decays with the time since the last frame (GRU-D, Che et al. 2018).
 
     The state stays float32 whatever the precision: it lives as long as the stream.
     """
@@ -66,7 +66,7 @@ class Attention(nn.Module):
 
 
 class Compact(nn.Module):
-    """Widths base, 2 base and 4 base at a half, a quarter and an eighth; cells at the latter two. See BODIES."""
+    """Widths base, 2 base, 4 base at a half, a quarter, an eighth; cells at the latter two. See BODIES."""
 
     multiple = 8
 
@@ -96,9 +96,8 @@ class Compact(nn.Module):
     ) -> tuple[Tensor, State]:
         bias = self.condition(condition)[..., None, None]
         x = self.image_block(F.relu(self.image_head(F.pixel_unshuffle(image, 2)) + bias))
-        half = self.attention(
-            x, self.event_block(F.relu(self.event_head(F.pixel_unshuffle(voxel, 2)) + bias))
-        )
+        events = self.event_block(F.relu(self.event_head(F.pixel_unshuffle(voxel, 2)) + bias))
+        half = self.attention(x, events)
         x = self.down[0](half)
         first = self.cells[0](x, state["hidden_0"], seconds)
         quarter = self.encoder(x + first.to(x.dtype))

@@ -18,27 +18,21 @@ USUAL_SECONDS = 0.05  # between two frames, where nobody says
 
 
 class Stream(NamedTuple):
-    """What a step needs to know of the stream.
+    """What a step needs to know of the stream."""
 
-    clipped_from: linear value from which a channel counts as clipped; 250/255 of full scale through a
-    response of 2.2. seconds: (N,) or one, since the last frame.
-    """
-
-    clipped_from: float | Tensor = CLIPPED
-    seconds: float | Tensor = USUAL_SECONDS
+    clipped_from: float | Tensor = CLIPPED  # linear value from which a channel counts as clipped
+    seconds: float | Tensor = USUAL_SECONDS  # (N,) or one, since the last frame
 
 
 USUAL_STREAM = Stream()
 
 
 class Estimate(NamedTuple):
-    """radiance: (N, 3, H, W), 1.0 = the LDR's white; sigma: (N, 1, H, W), standard deviation of log
-    luminance, nat; cause: (N, 1, H, W), what each pixel rests on, an index of products.CAUSES. float32; the
-    latter two None for "relative" radiance."""
+    """What a step makes of a frame, float32; the latter two None for "relative" radiance."""
 
-    radiance: Tensor
-    sigma: Tensor | None = None
-    cause: Tensor | None = None
+    radiance: Tensor  # (N, 3, H, W), 1.0 = the LDR's white
+    sigma: Tensor | None = None  # (N, 1, H, W), standard deviation of log luminance, nat
+    cause: Tensor | None = None  # (N, 1, H, W), what each pixel rests on, an index of products.CAUSES
 
 
 class NetworkConfig(Protocol):
@@ -101,8 +95,7 @@ class Network(nn.Module, ABC):
 class PartedNetwork(Network):
     """A network whose step has three parts, of which engines compute some otherwise; on padded frames.
 
-    multiple: what height and width are padded to. cells: names of the state's tensors that `features` takes
-    and gives.
+    multiple: what height and width are padded to. cells: the state's tensors that `features` takes and gives.
     """
 
     multiple: int
@@ -112,9 +105,9 @@ class PartedNetwork(Network):
     def prepare(
         self, ldr: Tensor, voxel: Tensor, state: State, stream: Stream, compiled: bool = False
     ) -> tuple[tuple[Tensor, ...], State, object]:
-        """What goes in front of the convolutions: their inputs, the new state but for the cells, and what is
-        known for `compose`. stream.seconds: (N,). compiled: by kernels, where there are any: one frame, on a
-        CPU.
+        """The convolutions' inputs, the new state but for the cells, and what is known for `compose`.
+
+        stream.seconds: (N,). compiled: by kernels, where there are any: one frame, on a CPU.
         """
 
     @abstractmethod

@@ -33,9 +33,7 @@ def layers(config: RehdrConfig, width: int, height: int) -> list[Layer]:
     found: list[Layer] = []
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            module.register_forward_hook(
-                lambda m, given, out, name=name: found.append(_layer(name, m, given[0], out))
-            )
+            module.register_forward_hook(lambda m, x, y, name=name: found.append(_layer(name, m, x[0], y)))
     network.features(inputs, {name: state[name] for name in network.cells})
     return found
 

@@ -1,8 +1,8 @@
-"""How well a stream's events explain its frames: contrast thresholds, noise, and the share of change explained.
+"""How well a stream's events explain its frames: contrast thresholds, noise, the share of change explained.
 
-In pixels exposed in two successive frames the change of log radiance is known: d = C_on n_on - C_off n_off + noise.
-Least squares over them, with outliers (blur, misalignment, stray events) weighted down, gives both contrast
-thresholds, the variance that an event adds, and R^2. What is old fades by the second: the fit follows the light.
+In pixels exposed in two successive frames the change of log radiance d = C_on n_on - C_off n_off + noise is
+known. Least squares, with outliers (blur, misalignment, stray events) weighted down, gives both contrast
+thresholds, the variance that an event adds, and R^2. The old fades by the second: the fit follows the light.
 """
 
 from typing import NamedTuple
@@ -11,11 +11,9 @@ import torch
 from torch import Tensor
 
 PRIOR = (50.0, 50.0, 0.0, 12.5, -12.5, 2.0, 0.6, 30.0)
-"""The fit before the first frame, as sums: thresholds of 0.25, usual for Prophesee and DAVIS; R^2 0.7; 0.02 nat^2."""
+"""The sums before the first frame: thresholds 0.25 (usual for Prophesee and DAVIS), R^2 0.7, 0.02 nat^2."""
 MEMORY = 1.0  # s, after which a sum has faded to 1/e
-PLAUSIBLE = (
-    40.0  # events of one polarity that a pixel can fire between two usable frames; hot pixels fire more
-)
+PLAUSIBLE = 40.0  # events of one polarity that a pixel fires between two usable frames; hot ones fire more
 CALIBRATION_RANGE = (0.05, 0.9)  # linear: neither quantisation noise nor clipping
 THRESHOLDS = (0.03, 1.0)  # natural log units an event, at least and at most
 NOISES = (1e-4, 1.0)  # nat^2 an event, at least and at most
@@ -25,15 +23,12 @@ FRAME_VARIANCE = 0.01  # nat^2, of d where no event comes
 
 
 class EventFit(NamedTuple):
-    """on, off: contrast thresholds, natural log units; noise: variance that an event adds, nat^2; explained: R^2, 0..1.
+    """The fit of N streams, all (N, 1, 1, 1) float32."""
 
-    All (N, 1, 1, 1) float32.
-    """
-
-    on: Tensor
-    off: Tensor
-    noise: Tensor
-    explained: Tensor
+    on: Tensor  # contrast threshold, natural log units
+    off: Tensor  # the same
+    noise: Tensor  # variance that an event adds, nat^2
+    explained: Tensor  # R^2, 0..1
 
 
 def initial_sums(like: Tensor) -> Tensor:
@@ -53,9 +48,9 @@ def read(sums: Tensor) -> EventFit:
 def update(sums: Tensor, change: Tensor, on: Tensor, off: Tensor, usable: Tensor, seconds: Tensor) -> Tensor:
     """The sums after one more frame.
 
-    change: (N, 1, H, W) of log radiance; on, off: (N, 1, H, W) events of each polarity since the frame before;
-    usable: (N, 1, H, W) bool, pixels exposed in both; seconds: (N, 1, 1, 1) since the frame before.
-    The residual is that of the fit before, which has not seen this frame.
+    Since the frame before: change, (N, 1, H, W) of log radiance; on, off, (N, 1, H, W) events by polarity;
+    seconds, (N, 1, 1, 1). usable: (N, 1, H, W) bool, pixels exposed in both frames. The residual is that of
+    the fit before, which has not seen this frame.
     """
     fit = read(sums)
     events = on + off

@@ -34,12 +34,10 @@ class FullResolution(nn.Module):
         self.event_head = ConvNorm(config.bins, widths[0], 3, config.norm)
         self.event_encoders = nn.ModuleList(EncoderBlock(a, b) for a, b in pairs)
         self.image_encoders = nn.ModuleList(ImageEncoder(a, b, config) for a, b in pairs)
-        self.bottleneck = nn.Sequential(
-            *(ResidualBlock(widths[-1], config.norm) for _ in range(config.residual_blocks))
-        )
-        self.decoders = nn.ModuleList(
-            UPSAMPLING[config.upsampling](b, a, config.norm) for a, b in reversed(pairs)
-        )
+        blocks = (ResidualBlock(widths[-1], config.norm) for _ in range(config.residual_blocks))
+        self.bottleneck = nn.Sequential(*blocks)
+        upsample = UPSAMPLING[config.upsampling]
+        self.decoders = nn.ModuleList(upsample(b, a, config.norm) for a, b in reversed(pairs))
         self.prediction = ConvNorm(widths[0], outputs, 3, config.norm)
 
     def initial_state(self, n: int, height: int, width: int) -> State:
@@ -55,9 +53,8 @@ class FullResolution(nn.Module):
         x = head = self.image_head(image)
         events = self.event_head(voxel)
         outputs, new_state = [], {}
-        for i, (event_encoder, image_encoder) in enumerate(
-            zip(self.event_encoders, self.image_encoders, strict=True)
-        ):
+        encoders = zip(self.event_encoders, self.image_encoders, strict=True)
+        for i, (event_encoder, image_encoder) in enumerate(encoders):
             events = event_encoder(events)
             ldr = F.avg_pool2d(ldr, 2)
             cell = {name: state[f"{name}_{i}"] for name in image_encoder.recurrent.names}

@@ -21,9 +21,7 @@ _PRIOR_WEIGHT = 50.0  # squared polarity sums that the prior is worth
 _PRIOR = (_THRESHOLD_PRIOR * _PRIOR_WEIGHT, _PRIOR_WEIGHT)
 _MEMORY = 0.9  # share of the calibration kept from frame to frame
 _CALIBRATION_RANGE = (0.02, 0.9)  # linear luminance: neither quantisation noise nor clipping
-_PLAUSIBLE = (
-    40  # events of one polarity that a pixel can fire between two usable frames; hot pixels fire more
-)
+_PLAUSIBLE = 40  # events of one polarity that a pixel fires between two usable frames; hot ones fire more
 _FLOOR = 2.0**-10
 _LOG_LIMIT = 10.0
 _BT709 = tuple(map(float, BT709))

@@ -19,8 +19,8 @@ from rehdr_ros.network.head_start.reference import IMAGE_CHANNELS, initial_state
 from rehdr_ros.network.recurrent import RECURRENT
 from rehdr_ros.settings import Settings, setting
 
-# A body is the network's convolutions: Body(config, image channels, output channels), with `multiple`, what height
-# and width divide by; initial_state(n, height, width); and forward(*Inputs, state) -> (features, state), of its cells.
+# A body is the network's convolutions: Body(config, image channels, output channels), with `multiple`, what
+# height and width divide by; initial_state(n, height, width); forward(*Inputs, cells) -> (features, cells).
 BODIES = {"full": FullResolution, "compact": Compact}
 NORMS = ("none", "batch", "instance", "group")
 
@@ -31,9 +31,9 @@ Known = tuple[HeadStart, Evidence] | None  # by `prepare`, for `compose`; None w
 class RehdrConfig(Settings):
     """Everything that decides a network's shape; stored inside its checkpoint.
 
-    scales, norm, recurrent, upsampling and fusion apply to the full form alone. A network that gives "ldr_white"
-    estimates the contrast threshold itself and takes counts; for "relative" the default of voxel is "quantile",
-    since published networks were trained on -1..1.
+    scales, norm, recurrent, upsampling and fusion are the full form's alone. A network that gives "ldr_white"
+    estimates the contrast threshold itself and takes counts; for "relative" the default of voxel is
+    "quantile", since published networks were trained on -1..1.
     """
 
     base_channels: int = setting(32, "channels of the first scale", least=1)
@@ -48,14 +48,14 @@ class RehdrConfig(Settings):
     fusion: str = setting("modality", "of image and events: modality or published", choices=tuple(FUSION))
     radiance: str = setting(
         "ldr_white",
-        "what the output means: ldr_white (1.0 = the LDR's white; the LDR itself where it is exposed, a prediction "
-        "where it is clipped) or relative (a sigmoid in 0..1, as published)",
+        "what the output means: ldr_white (1.0 = the LDR's white; the LDR itself where it is exposed, a "
+        "prediction where it is clipped) or relative (a sigmoid in 0..1, as published)",
         choices=("ldr_white", "relative"),
     )
     voxel: str | None = setting(
         None,
-        "units of the grid: counts (signed events) or quantile (divided by a high quantile of their magnitudes, in "
-        "-1..1)",
+        "units of the grid: counts (signed events) or quantile (divided by a high quantile of their "
+        "magnitudes, in -1..1)",
         choices=("counts", "quantile"),
     )
     form: str = setting("full", "full (the paper's) or compact", choices=tuple(BODIES))

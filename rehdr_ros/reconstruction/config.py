@@ -11,6 +11,7 @@ from rehdr_ros.reconstruction.voxel_input import VoxelConfig
 from rehdr_ros.settings import setting
 
 _LONGEST_LATENCY = 1.0  # s
+_DURATION = {"unit": "s", "least": 0, "most": 3600}
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,9 @@ class PipelineConfig(VoxelConfig):
     )
     engine: str = setting(
         "auto",
-        "what runs the network: auto (the fastest of what is installed, once it is compiled) or pytorch (nothing "
-        "else); live it is compiled at configure for expected_size, else in the background after 20 frames",
+        "what runs the network: auto (the fastest of what is installed, once it is compiled) or pytorch "
+        "(nothing else); live it is compiled at configure for expected_size, else in the background after 20 "
+        "frames",
         choices=ENGINES,
         fixed=True,
     )
@@ -56,7 +58,8 @@ class PipelineConfig(VoxelConfig):
     )
     tonemap: str = setting(
         "reinhard",
-        "reinhard (steady exposure), local (detail everywhere, for SLAM), mulaw (the paper's), gamma (clips at white)",
+        "reinhard (steady exposure), local (detail everywhere, for SLAM), mulaw (the paper's), gamma "
+        "(clips at white)",
         choices=ToneMapper.OPERATORS,
     )
     event_image: bool = setting(
@@ -81,19 +84,14 @@ class PipelineConfig(VoxelConfig):
         "what a frame's stamp is of its exposure, where the exposure time is known: start, middle or end",
         choices=tuple(STAMPS),
     )
-    event_timeout: float = setting(
-        0.1, "longest wait of a frame for its events", unit="s", least=0, most=3600
-    )
+    event_timeout: float = setting(0.1, "longest wait of a frame for its events", **_DURATION)
     max_frame_gap: float = setting(
-        1.0,
-        "longest interruption between two frames that keeps the hidden state",
-        unit="s",
-        least=0,
-        most=3600,
+        1.0, "longest interruption between two frames that keeps the hidden state", **_DURATION
     )
     policy: str = setting(
         "latest",
-        "latest: skip frames under load, their events join the next frame's; all: keep every frame (up to 64 may wait)",
+        "latest: skip frames under load, their events join the next frame's; all: keep every frame (up to 64 "
+        "may wait)",
         choices=("latest", "all"),
         group="load",
     )

@@ -8,10 +8,10 @@ _LIGHTEST = 0.4  # share of white in what lies below
 
 
 def event_image(grid: np.ndarray, image: np.ndarray | None = None, white: float = 255.0) -> np.ndarray:
-    """A grid of signed events (B, H, W) over the frame that they belong to, pale and grey: (H, W, 3) uint8 RGB.
+    """A grid of signed events (B, H, W) over the frame that they are of, pale and grey: (H, W, 3) uint8 RGB.
 
-    image: (H, W) or (H, W, 3) of any type, its white at `white`; None: on white. Where events and frame agree, the
-    coloured fringes end on the frame's edges.
+    image: (H, W) or (H, W, 3) of any type, its white at `white`; None: on white. Where events and frame
+    agree, the coloured fringes end on the frame's edges.
     """
     strength = np.clip(grid.sum(0) * np.float32(1 / _EVENTS), -1, 1)
     below = np.full(strength.shape, 255, np.float32) if image is None else _pale(image, white)

@@ -1,9 +1,9 @@
 """How late the events are: the offset at which they explain most of what the frames show to change.
 
-Pixels fire some milliseconds late in dim light, and clocks differ. In pixels exposed in two frames that follow each
-other, the change of log luminance is C_on n_on - C_off n_off; the counts depend on where the interval lies, and the
-share that they explain has a sharp maximum there. It is followed at a few offsets, for a sample of pixels, by sums
-that fade over seconds; a parabola through the highest ones tells the rest.
+Pixels fire some milliseconds late in dim light, and clocks differ. In pixels exposed in two successive frames
+the change of log luminance is C_on n_on - C_off n_off; the counts depend on where the interval lies, and the
+share that they explain has a sharp maximum there. It is followed at a few offsets, for a sample of pixels, by
+sums that fade over seconds; a parabola through the highest ones tells the rest.
 """
 
 from __future__ import annotations
@@ -39,44 +39,36 @@ _SINGULAR = 1e-3  # share of aa * bb that the determinant is at least
 _FEWEST_PAIRS, _FEWEST_PIXELS = 4, 300
 _LEAST_EXPLAINED = 0.1
 _WIDEST = 0.001  # s, of the standard deviation
-_RIVAL, _APART = (
-    0.8,
-    3,
-)  # share of the maximum that another one may have, and from how many steps it is another
+_RIVAL, _APART = 0.8, 3  # share of the maximum that another one may have; steps from which it is another
 _FASTEST = 0.05  # s a second, by which the latency in use follows
 
 
 class Measured(NamedTuple):
-    """latency: s, how much later than the light events are stamped; deviation: its standard deviation, s.
+    """How late events come, and how well they explain the frames then."""
 
-    explained: share, 0..1, of the frames' change; predicted: the same by what earlier pairs of frames told, NaN before
-    the third; on, off: contrast thresholds, nat; noise: variance that an event adds, nat^2; pairs: of frames that tell
-    it, as far as they are remembered; pixels: in them. doubts: why not to trust it, in words.
-    """
-
-    latency: float
-    deviation: float
-    explained: float
-    predicted: float
-    on: float
-    off: float
-    noise: float
-    pairs: float
-    pixels: float
-    doubts: tuple[str, ...]
+    latency: float  # s, how much later than the light events are stamped
+    deviation: float  # s, the standard deviation of that
+    explained: float  # share, 0..1, of the frames' change
+    predicted: float  # the same by what earlier pairs of frames told, NaN before the third
+    on: float  # contrast threshold, nat
+    off: float  # the same
+    noise: float  # variance that an event adds, nat^2
+    pairs: float  # of frames that tell it, as far as they are remembered
+    pixels: float  # in them
+    doubts: tuple[str, ...]  # why not to trust it, in words
 
 
 @dataclass(frozen=True, eq=False)
 class _Sample:
-    """exposed: ns, by the frames' stamps. log, usable: (S,), of luminance, and where it is neither dark nor clipped."""
+    """A frame's pixels, (S,)."""
 
-    exposed: Exposed
-    log: np.ndarray
-    usable: np.ndarray
+    exposed: Exposed  # ns, by the frames' stamps
+    log: np.ndarray  # of luminance
+    usable: np.ndarray  # where that is neither dark nor clipped
 
 
 class EventLatency:
-    """Measures while frames come; `latency` is what to use, s: 0 until it is sure, then close behind what is measured.
+    """Measures while frames come; `latency`, s, is what to use: 0 until sure, then close behind the measured.
 
     reach: s, of the offsets on both sides; memory: s. curve: the share explained at each of `offsets`, s.
     """
@@ -116,8 +108,7 @@ class EventLatency:
     ) -> None:
         """One more frame, and the events since the last call, in the order of time.
 
-        exposed: by the frames' stamps, without latency. registration: of the event pixels, None where they are the
-        frame's.
+        exposed: by the frames' stamps, without latency. registration: None if event pixels are the frame's.
         """
         stride = _stride(image.shape)
         made_for = image.shape, event_size, None if registration is None else id(registration)
@@ -169,10 +160,8 @@ class EventLatency:
         t, index, p = (np.concatenate(column) for column in zip(*parts, strict=True))
         change = np.clip(second.log - first.log, -_MOST_CHANGE, _MOST_CHANGE)
         sums = np.zeros((7, len(self.offsets)))
-        pixels = _accumulate(
-            t, index, p, first.usable & second.usable, change, *first.exposed, *second.exposed, self._offsets_ns,
-            self._turn, sums,
-        )  # fmt: skip
+        usable, exposed = first.usable & second.usable, (*first.exposed, *second.exposed)
+        pixels = _accumulate(t, index, p, usable, change, *exposed, self._offsets_ns, self._turn, sums)
         if pixels > 1:
             self._predict(sums)
             self._sums[self._turn % _GROUPS] += sums
@@ -206,22 +195,17 @@ class EventLatency:
         deviation = float(np.sqrt((groups - 1) * without.var())) if groups > 1 else np.inf
         best = int(round(place))
         squares, gained = self._predicted
-        return Measured(
-            latency,
-            deviation,
-            float(explained[best]),
-            float(gained / squares) if squares else np.nan,
-            float(on[best]),
-            float(off[best]),
-            float((1 - explained[best]) * total[5, best] / max(total[6, best], 1)),
-            self._pairs,
-            self._pixels,
-            tuple(self._doubts(explained, best, deviation)),
-        )
+        predicted = float(gained / squares) if squares else np.nan
+        doubts = tuple(self._doubts(explained, best, deviation))
+        share, on, off = (float(curve[best]) for curve in (explained, on, off))
+        noise = float((1 - share) * total[5, best] / max(total[6, best], 1))
+        seen = self._pairs, self._pixels
+        return Measured(latency, deviation, share, predicted, on, off, noise, *seen, doubts)
 
     def _doubts(self, explained: np.ndarray, best: int, deviation: float):
         if self._pairs < _FEWEST_PAIRS or self._pixels < _FEWEST_PIXELS:
-            yield f"only {self._pixels:.0f} pixels with events in {self._pairs:.0f} pairs of frames: too little motion"
+            seen = f"{self._pixels:.0f} pixels with events in {self._pairs:.0f} pairs of frames"
+            yield f"only {seen}: too little motion"
         if explained[best] < _LEAST_EXPLAINED:
             yield f"events explain only {100 * explained[best]:.0f} % of the change at any offset"
         if not 0 < best < len(explained) - 1:
@@ -292,7 +276,7 @@ def _gained(sums: np.ndarray, on: np.ndarray, off: np.ndarray) -> np.ndarray:
 
 
 def _peaks(curves: np.ndarray) -> np.ndarray:
-    """(N, K) -> (N,): where, in steps, the parabola through the highest value and its neighbours is highest."""
+    """(N, K) -> (N,): where, in steps, the parabola through the highest value and its neighbours peaks."""
     best = np.clip(np.argmax(curves, 1), 1, curves.shape[1] - 2)
     left, middle, right = (np.take_along_axis(curves, (best + k)[:, None], 1)[:, 0] for k in (-1, 0, 1))
     bend = left - 2 * middle + right
@@ -316,7 +300,7 @@ def _pick(t, x, y, p, width, height, table):
 
 @kernel
 def _accumulate(t, index, p, usable, change, begin0, end0, begin1, end1, offsets, turn, sums):
-    """Centred products of both counts and the change, at every offset; returns how many pixels have events."""
+    """Centred products of both counts and the change at every offset; returns how many pixels have events."""
     events = 0
     for i in range(len(t)):
         events += usable[index[i]]

@@ -1,4 +1,4 @@
-"""What a stream tells of its own events: how late they come, and how much of the frames' change they explain."""
+"""What a stream tells of its own events: how late they come, how much of the frames' change they explain."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ _FEWEST_EVENTS = 1.0  # a second and pixel of the frame; a still scene has less,
 
 
 class Fit(NamedTuple):
-    """contrast_on, contrast_off: thresholds, nat; event_noise: variance that an event adds, nat^2; explained: share,
-    0..1, of the frames' change that the events explain. All NaN where nothing is known yet."""
+    """How well the events explain the frames; all NaN where nothing is known yet."""
 
-    contrast_on: float = math.nan
-    contrast_off: float = math.nan
-    event_noise: float = math.nan
-    explained: float = math.nan
+    contrast_on: float = math.nan  # threshold, nat
+    contrast_off: float = math.nan  # the same
+    event_noise: float = math.nan  # variance that an event adds, nat^2
+    explained: float = math.nan  # share, 0..1, of the frames' change
 
     @classmethod
     def of(cls, reconstructor: Reconstructor) -> Fit:
@@ -34,7 +33,7 @@ class Fit(NamedTuple):
 class EventModel:
     """Learns from each frame's job, after the network has seen it.
 
-    fixed_latency: s, None to measure it. problem: in words, why the events are of little use; empty where they are.
+    fixed_latency: s, None to measure it. problem: why the events are of little use, in words; else empty.
     """
 
     def __init__(self, fixed_latency: float | None) -> None:
@@ -94,6 +93,6 @@ class EventModel:
         sure = self._fixed is None and measured is not None and not measured.doubts
         clocks = "" if sure else "the clocks (frame_clock, event_time_offset, event_latency), "
         return (
-            f"events explain only {100 * self.fit.explained:.0f} % of what changes in the frames: check {clocks}"
-            "the registration and the response"
+            f"events explain only {100 * self.fit.explained:.0f} % of what changes in the frames: "
+            f"check {clocks}the registration and the response"
         )

@@ -14,11 +14,10 @@ _ONE = int(np.float32(1).view(np.int32)) >> _SHIFT
 
 
 class Levels(NamedTuple):
-    """first: uint8; by the upper bits of a float32 in 0..1, the level of the least value that has them.
-    next: float32; by level, the value at which the next level begins."""
+    """Tables by which `level` finds a value's level."""
 
-    first: np.ndarray
-    next: np.ndarray
+    first: np.ndarray  # uint8; by the upper bits of a float32 in 0..1, the level of the least value of them
+    next: np.ndarray  # float32; by level, the value at which the next level begins
 
 
 def make_levels(decode: Callable[[np.ndarray], np.ndarray]) -> Levels:

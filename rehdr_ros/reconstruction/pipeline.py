@@ -35,10 +35,10 @@ class FrameInfo:
     """What happened to one frame; the fields of rehdr_ros/msg/FrameInfo but for the header and the latency.
 
     dropped_events (late_events among them), lost_packets and skipped_frames count since the activation.
-    clipped_fraction: of the LDR, tonemapped_clipped_fraction: of what became of it. state_age: s of the stream that the
-    hidden state has seen. event_latency: s, taken off the events' time; event_fit: how well the events explain the
-    frames, as of the last whole second of the state. fault: why the network was the cause of a reset. durations:
-    stage -> s. ready_at: monotonic s at which the last message that the frame needed had arrived.
+    clipped_fraction: of the LDR, tonemapped_clipped_fraction: of what became of it. state_age: s of the
+    stream that the hidden state has seen. event_latency: s, taken off the events' time; event_fit: as of the
+    last whole second of the state. fault: why the network was the cause of a reset. durations: stage -> s.
+    ready_at: monotonic s at which the last message that the frame needed had arrived.
     """
 
     index: int
@@ -61,11 +61,10 @@ class FrameInfo:
 
 @dataclass(frozen=True)
 class HdrFrame:
-    """radiance: (H, W, 3) float32 linear RGB; tonemapped: (H, W, 3) uint8 RGB; stamp and frame_id of its LDR frame.
+    """radiance: (H, W, 3) float32 linear RGB; tonemapped: (H, W, 3) uint8 RGB; stamp and frame_id as the LDR.
 
-    image: that frame as it came; white: its value that means white. event_image: its events over it, (H, W, 3) uint8
-    RGB, where the configuration asks for them. planes: what else the network estimated, taken from the device
-    for who asks for them.
+    image: the LDR as it came; white: its value that means white. event_image: its events over it, (H, W, 3)
+    uint8 RGB, where configured. planes: what else the network estimated, from the device when asked for.
     """
 
     stamp_ns: int
@@ -121,16 +120,9 @@ class HdrPipeline:
 
     def __init__(self, config: PipelineConfig | None = None):
         self.config = config = config or PipelineConfig()
-        self._reconstructor = Reconstructor(
-            config.weights,
-            config.device,
-            config.precision,
-            config.response,
-            config,
-            config.white_level,
-            config.fallback,
-            config.engine,
-        )
+        network = config.weights, config.device, config.precision
+        others = config.white_level, config.fallback, config.engine
+        self._reconstructor = Reconstructor(*network, config.response, config, *others)
         self._tonemapper = ToneMapper(config.tonemap)
         self._event_model = EventModel(config.fixed_latency)
         self._front_end = FrontEnd(config)
@@ -169,7 +161,7 @@ class HdrPipeline:
     def configure(self, config: PipelineConfig) -> None:
         """Go on with other settings from the next frame on; a new response starts anew.
 
-        Raises ValueError, and changes nothing, for a setting that the pipeline was made with for good (`fixed`).
+        Raises ValueError, and changes nothing, for a setting that a pipeline is made with for good (`fixed`).
         """
         new = changed(self.config, config)
         fixed = sorted(f.name for f in fields(PipelineConfig) if f.name in new and f.metadata["fixed"])
@@ -178,10 +170,8 @@ class HdrPipeline:
         reconstructor, changes = self._reconstructor, []
         if new & {"response", "white_level"}:
             response = Response(config.response, config.white_level)
-            changes += [
-                partial(reconstructor.set_response, response),
-                lambda: self._front_end.synchronizer.reset("response"),
-            ]
+            changes.append(partial(reconstructor.set_response, response))
+            changes.append(lambda: self._front_end.synchronizer.reset("response"))
         if new & {f.name for f in fields(VoxelConfig)}:
             changes.append(partial(reconstructor.set_voxels, config))
         if "tonemap" in new:
@@ -219,19 +209,17 @@ class HdrPipeline:
     def resume(self, snapshot: Snapshot) -> None:
         """Go on with an interrupted stream, in a new pipeline of the same settings, to the same results.
 
-        Its messages have to come again from the start. The frames that the snapshot had seen pass quickly, without the
-        network, and `take` doesn't yield them. Raises ValueError where the results would be others here.
+        Its messages have to come again from the start. The frames that the snapshot had seen pass quickly,
+        without the network, and `take` doesn't yield them. Raises ValueError where results would differ here.
         """
-        before, now = (snapshot.device, snapshot.precision), (self.device, self.precision)
+        before, now = f"{snapshot.precision} on {snapshot.device}", f"{self.precision} on {self.device}"
         if before != now or snapshot.fallbacks:
-            raise InputError(
-                f"the network ran in {before[1]} on {before[0]}, now it runs in {now[1]} on {now[0]}"
-            )
+            raise InputError(f"the network ran in {before}, now it runs in {now}")
         self._reconstructor.require_engine(snapshot.engine)
         self._passing = snapshot if snapshot.frames else None
 
     def warm_up(self, size: tuple[int, int] | None = None) -> None:
-        """Compile everything for frames of that width and height, and run the network: no frame will wait for that.
+        """Compile all for frames of that width and height, and run the network: no frame will wait for that.
 
         size None: not known yet; the first frames then go by PyTorch.
         """
@@ -329,7 +317,7 @@ class HdrPipeline:
         return self._reconstructor.voxels.hot_pixels
 
     def reset(self, reason: str) -> None:
-        """Forget the hidden state; the next frame starts anew and its info says why. Nothing that waits is lost."""
+        """Forget the hidden state; the next frame starts anew and its info says why. What waits is kept."""
         with self._lock:
             self._front_end.synchronizer.reset(reason)
 
@@ -350,19 +338,17 @@ class HdrPipeline:
     def take(self, now: float | None = None, flush: bool = False) -> Iterator[HdrFrame]:
         """The frames that may go, in order, each computed as it is asked for.
 
-        now: s for the event timeout, live, by the monotonic clock or that of `add_frame`; None: frames wait for their
-        events for ever, unless `flush`, at the end of a recording.
+        now: s for the event timeout, live, by the monotonic clock or that of `add_frame`; None: frames wait
+        for their events for ever, unless `flush`, at the end of a recording.
         """
         while True:
             with self._lock:
                 while self._changes:
                     self._changes.pop(0)()
                 job = self._front_end.synchronizer.next(now, flush)
-                decode, self._decode_seconds = (
-                    (self._decode_seconds, 0.0) if job else (0.0, self._decode_seconds)
-                )
-            if job is None:
-                return
+                if job is None:
+                    return
+                decode, self._decode_seconds = self._decode_seconds, 0.0
             self._begin(job)
             if self._passing:
                 self._pass_over(job)
@@ -432,9 +418,8 @@ class HdrPipeline:
             durations=durations,
         )
         self._index += 1
-        return HdrFrame(
-            frame.stamp_ns, frame.frame_id, frame.image, white, download, tonemapped, info, picture, late
-        )
+        ldr = frame.stamp_ns, frame.frame_id, frame.image, white
+        return HdrFrame(*ldr, download, tonemapped, info, picture, late)
 
 
 _COUNTED = "dropped_events", "late_events", "lost_packets", "skipped_frames"  # in FrameInfo

@@ -32,9 +32,9 @@ class Fault(Enum):
 class Reconstruction:
     """radiance: (1, 3, H, W) float32 on the device; clipped_fraction: of the LDR; durations: stage -> s.
 
-    planes: what else network.contract.Estimate has, by its names. grid: the frame's signed events, (1, bins, H, W)
-    float32 on the device. Both hold until the next frame.
-    fault: why the hidden state was forgotten on the way, and in words, else None and empty.
+    planes: what else network.contract.Estimate has, by its names. grid: the frame's signed events,
+    (1, bins, H, W) float32 on the device. Both hold until the next frame. fault, reset_reason: why the hidden
+    state was forgotten on the way, and in words; else None and empty.
     """
 
     radiance: Tensor
@@ -49,12 +49,11 @@ class Reconstruction:
 class Reconstructor:
     """Loads the weights and keeps the hidden state from frame to frame.
 
-    device: auto, cpu, cuda or cuda:N; precision: auto, float32, bfloat16 or float16. white_level: of 16-bit images, 0
-    for their full scale. fallback: "auto", when the device has no memory left for a frame it goes on in 16 bits, then
-    on the CPU; "none", the error is raised.
+    device: auto, cpu, cuda or cuda:N; precision: auto, float32, bfloat16 or float16. white_level: of 16-bit
+    images, 0 for their full scale. fallback: "auto", when the device has no memory left for a frame it goes
+    on in 16 bits, then on the CPU; "none", the error is raised. voxels: how event pixels relate to frame
+    pixels. fallbacks: how often the device was out of memory; not_finite: frames of NaN or infinity.
     Raises CheckpointError for the weights, ValueError for the device, the precision or the response.
-    voxels: how event pixels relate to frame pixels. fallbacks: how often the device was out of memory;
-    not_finite: frames at which the network gave NaN or infinity.
     """
 
     def __init__(
@@ -100,7 +99,7 @@ class Reconstructor:
         self._engine.compile(height, width)
 
     def set_response(self, response: Response) -> None:
-        """Another response from the next frame on; the hidden state was made by the old one and should be reset."""
+        """Another response from the next frame on; the hidden state, made by the old one, should be reset."""
         self._response, self._clipped_from = response, response(CLIPPED_LEVEL / 255)
 
     @property
@@ -109,7 +108,7 @@ class Reconstructor:
 
     @property
     def event_fit(self) -> EventFit | None:
-        """How well the events explain the frames so far, from the hidden state; None where it doesn't tell."""
+        """How well the events explain the frames so far, by the hidden state; None where it doesn't tell."""
         return None if self._state is None else self._engine.event_fit(self._state)
 
     def white(self, dtype: np.dtype) -> float:
@@ -154,12 +153,12 @@ class Reconstructor:
 
     @property
     def saved(self) -> tuple[str | None, State]:
-        """The engine that runs, once that is decided, and the hidden state, empty after a reset; on the CPU."""
+        """The engine that runs, once decided, and the hidden state, empty after a reset; on the CPU."""
         state = {name: x.to("cpu", copy=True) for name, x in (self._state or {}).items()}
         return self._engine.decided, state
 
     def require_engine(self, name: str | None) -> None:
-        """Run the network by what ran it before an interruption. Raises ValueError where that can't be had."""
+        """Run the network by what ran it before an interruption. Raises ValueError where that isn't there."""
         if name is not None:
             self._engine.require(name)
 
@@ -201,7 +200,7 @@ class Reconstructor:
         return Reconstruction(radiance, planes, grid, clipped, watch.durations, fault, reason)
 
     def _fall_back(self) -> bool:
-        """To 16 bits on the same device, else to the CPU; False where that is not allowed, or nothing is left."""
+        """To 16 bits on this device, else to the CPU; False where that isn't allowed, or nothing is left."""
         if self._fallback == "none" or self.device.type == "cpu":
             return False
         self.fallbacks += 1
@@ -218,7 +217,7 @@ class Reconstructor:
         return True
 
     def _rescale(self, exposure: float | None) -> float:
-        """Factor that brings this frame to the scale of the first; tells the state of the change since the last."""
+        """Factor that brings this frame to the first's scale; tells the state what changed since the last."""
         if not exposure or not exposure > 0:
             return self._first_exposure / self._last_exposure if self._last_exposure else 1.0
         if self._first_exposure is None:
@@ -276,7 +275,7 @@ def _where_finite(estimate: Estimate, ldr: Tensor) -> Estimate:
 
 
 class _Stopwatch:
-    """Durations of stages; waits for the device at each lap, so that they are the device's too, but for no download."""
+    """Durations of stages; each lap waits for the device, whose work counts too, but for no download."""
 
     def __init__(self, device: torch.device):
         self._device, self._last = device, time.perf_counter()

@@ -15,17 +15,17 @@ from rehdr_ros.transfer import upload
 
 
 class Linear(NamedTuple):
-    """pixels: (1, 3, H, W) float32 in 0..1; clipped_fraction: share of those with a channel at 250/255 of white."""
+    """A frame in linear RGB."""
 
-    pixels: Tensor
-    clipped_fraction: float
+    pixels: Tensor  # (1, 3, H, W) float32 in 0..1
+    clipped_fraction: float  # share of those with a channel at 250/255 of white
 
 
 class Response:
     """The camera's response: a power (2.2 as in the paper), or a file that tabulates it.
 
-    A table (`.npy`, or text with one number per line) holds the linear values, 0..1, of evenly spaced
-    display values from black to white. white_level: value at which 16-bit images saturate; 0: at their full scale.
+    A table (`.npy`, or text with one number per line) holds the linear values, 0..1, of evenly spaced display
+    values from black to white. white_level: value at which 16-bit images saturate; 0: at their full scale.
     Raises ValueError for anything else.
     """
 
@@ -68,7 +68,7 @@ class Response:
         return Linear(linear, clipped / len(pixels))
 
     def _table(self, dtype: np.dtype, device: torch.device) -> Tensor:
-        """The linear values of all values of an integer type; of floats, of evenly spaced ones from black to white."""
+        """The linear values of all of an integer type; for floats, of evenly spaced ones, black to white."""
         key = (dtype, device)
         if key not in self._tables:
             if dtype == np.float32 and self._values is not None:
@@ -97,9 +97,8 @@ def _read_table(path: Path) -> np.ndarray:
         table = np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path)
         table = np.asarray(table, np.float64).ravel()
     except OSError as error:
-        raise InputError(
-            f"response {str(path)!r}: neither a power nor a readable file ({error.strerror})"
-        ) from error
+        words = f"neither a power nor a readable file ({error.strerror})"
+        raise InputError(f"response {str(path)!r}: {words}") from error
     except (EOFError, TypeError, ValueError) as error:
         # Without the reader's words, which quote the file: anybody may name one by a parameter.
         raise InputError(f"response {str(path)!r}: neither a power nor a table of numbers") from error

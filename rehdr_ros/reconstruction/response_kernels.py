@@ -23,7 +23,7 @@ def look_up(pixels, table, clipped_from, out):
 
 @kernel
 def interpolate(pixels, table, clipped_from, out):
-    """As `look_up`, of float32 in 0..1, between the values of a table of evenly spaced ones. NaN counts as black."""
+    """As `look_up`, of float32 in 0..1, between the values of an evenly spaced table. NaN counts as black."""
     clipped, channels = 0, pixels.shape[1]
     zero, last = np.float32(0), np.float32(len(table) - 1)
     for i in range(len(pixels)):

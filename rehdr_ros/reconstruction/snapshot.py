@@ -16,9 +16,9 @@ class Snapshot:
     """A stream after `frames` frames; what its messages tell anew when they are read again is not in it.
 
     device, precision: of the network. engine: what runs it, None while that is open. state: the hidden state,
-    empty after a reset; since_ns: of which stamp. event_fit: as it was last looked at, a NaN for what is not known.
-    exposure: of the tone mapping. not_finite: frames at which the network
-    gave NaN or infinity; fallbacks: how often the device was out of memory. complete: these were all of the frames.
+    empty after a reset; since_ns: of which stamp. event_fit: as it was last looked at, a NaN where unknown.
+    exposure: of the tone mapping. not_finite: frames at which the network gave NaN or infinity; fallbacks:
+    how often the device was out of memory. complete: these were all of the frames.
     """
 
     frames: int

@@ -20,10 +20,7 @@ CROWDED = 64  # waiting frames from which the oldest is skipped
 _RESTART_NS = 1_000_000_000  # events that step back further than this start a new stream
 _OVERTAKEN_NS = 250_000_000  # frames no further back may have changed places on their way
 _SHUFFLED_NS = 50_000_000  # and packets
-_PATIENCE = (
-    2.0  # s that a frame waits where another clock than the wall's tells the timeout, and may stand still
-)
-
+_PATIENCE = 2.0  # s that a frame waits where the timeout goes by another clock, which may stand still
 
 STAMPS = {"start": 0.0, "middle": 0.5, "end": 1.0}
 """What frames' stamps may mean, as the share of the exposure that has passed."""
@@ -66,11 +63,10 @@ class Job:
     """A frame and the events since the frame `before`, None for the first after a reset, by their stamps.
 
     exposed, before: when both were exposed, with the events' latency then; latency_ns: that of this frame.
-    events: of the exposures of both and what lies between, so that those within one are in two jobs; none after a
-    reset. taken: those that no job before had, without what came too late. event_size: width and height of
-    their camera, None where that is unknown.
-    reset_reason: why the hidden state must be forgotten before this frame, else empty. ready_at: monotonic s at
-    which the last message that the frame needed had arrived.
+    events: of the exposures of both and what lies between, so that those within one are in two jobs; none
+    after a reset. taken: those that no job before had, without what came too late. event_size: width and
+    height of their camera, None where unknown. reset_reason: why the hidden state must be forgotten before
+    this frame, else empty. ready_at: monotonic s at which the last message that it needed had arrived.
     """
 
     frame: Frame
@@ -97,7 +93,7 @@ class Job:
 class Synchronizer:
     """Pairs frames with events by their stamps. Not thread-safe.
 
-    A frame may go when the event stream has passed the end of its exposure, or event_timeout s after its arrival.
+    A frame may go when the event stream has passed the end of its exposure, or event_timeout s after it came.
     Its events are those up to that end that no frame before had; what comes when it has gone is dropped.
     stamp_is: what stamps mean, one of STAMPS; where the exposure time is unknown they are the exposure. A
     frame that tells none has that of the one before. latency_ns: how much later than the light events are
@@ -181,7 +177,7 @@ class Synchronizer:
             self._overtaken_ns = -(1 << 63)  # a frame that steps back now starts over too, however little
         self._buffer.append(events)
         newest, passed = int(events.t.max()), self._passed_ns
-        # A packet that lies ahead of the stream, damaged, must not let frames go early once the stream goes on.
+        # A damaged packet, ahead of the stream, must not let frames go early once the stream goes on.
         shuffled = passed is not None and passed - _SHUFFLED_NS <= newest < passed
         if not shuffled:
             self._passed_ns, self._passed_at = newest, arrived
@@ -235,7 +231,7 @@ class Synchronizer:
             waiting.complete = max(waiting.arrived, self._passed_at)
 
     def _is_stray(self, stamp_ns: int, last_ns: int) -> bool:
-        """A duplicate, or a small step back; a second one that goes on from there is no longer an accident."""
+        """A duplicate, or a small step back; a second one that goes on from there is no accident any more."""
         if stamp_ns == last_ns:
             self.duplicate_frames += 1
             return True
@@ -248,7 +244,7 @@ class Synchronizer:
         return False
 
     def next(self, now: float | None = None, flush: bool = False) -> Job | None:
-        """The next frame that may go, else None. now: s by the clock of `since`, None: no timeout; flush: all go."""
+        """The next frame that may go. now: s by the clock of `since`, None: no timeout; flush: all go."""
         ready = [each for each in self._waiting if self._may_go(each, now, flush)]
         if not ready:
             return None
@@ -274,7 +270,7 @@ class Synchronizer:
         self.skipped_frames += 1
 
     def _pop(self) -> _Waiting:
-        """The oldest frame; the stream's continuity is judged from each to the next, whether skipped or not."""
+        """The oldest frame; the stream's continuity is judged from each to the next, skipped or not."""
         waiting = self._waiting.popleft()
         if self._last is not None:
             self._reset_reason = self._interruption(self._last, waiting.frame) or self._reset_reason

@@ -18,14 +18,9 @@ from rehdr_ros.reconstruction.levels import make_levels
 _MU = 5000.0
 _GAMMA = 2.2
 _KEY = 0.18  # photographic middle grey
-_LOCAL_KEY = (
-    0.36  # one stop more: what is bright doesn't need the room, as each place has an exposure of its own
-)
+_LOCAL_KEY = 0.36  # one stop more: what is bright needs no room, as each place has an exposure of its own
 _LOCAL_WHITE = 3.0  # luminance over that of bright surroundings at which the display ends
-_CELLS, _SPREAD = (
-    32,
-    4.0,
-)  # surroundings: a grid of so many cells along the short side, a Gaussian of so many cells
+_CELLS, _SPREAD = 32, 4.0  # surroundings: a grid, cells along the short side; a Gaussian, of so many cells
 _TIME_CONSTANT = 0.5  # s in which the exposure follows two thirds of a change
 _SAMPLE = 40_000  # pixels that tell middle grey and white, about
 _DARKEST, _BRIGHTEST = 1e-4, 0.999  # luminance that counts as black; quantile that counts as white
@@ -44,13 +39,13 @@ class ToneMapped(NamedTuple):
 class ToneMapper:
     """Maps radiance to display values.
 
-    - `reinhard`: global operator of Reinhard et al. 2002 with a white point, on luminance; middle grey and white
-      follow the scene with a time constant of 0.5 s, so that the picture doesn't flicker.
+    - `reinhard`: global operator of Reinhard et al. 2002 with a white point, on luminance; middle grey and
+      white follow the scene with a time constant of 0.5 s, so that the picture doesn't flicker.
     - `mulaw`: log(1 + 5000 x) / log(5001), as in the paper; x is radiance / the smoothed brightest level.
     - `gamma`: the display encoding alone; what is above white clips as in the LDR.
-    - `local`: local operator of Reinhard et al. 2002 with surroundings of one size: luminance / (1 + 3 surroundings),
-      a Gaussian mean of the log luminance over an eighth of the image. Detail keeps its contrast wherever it is, for
-      feature detectors; dark halos around what is bright are the price.
+    - `local`: local operator of Reinhard et al. 2002 with surroundings of one size: luminance /
+      (1 + 3 surroundings), a Gaussian mean of the log luminance over an eighth of the image. Detail keeps its
+      contrast wherever it is, for feature detectors; dark halos around what is bright are the price.
 
     Raises ValueError for another name.
     """

@@ -9,9 +9,7 @@ from rehdr_ros.luminance import BT709
 from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
 from rehdr_ros.reconstruction.levels import level
 
-_BLOCK = (
-    1 << 11
-)  # pixels whose gains are found before they are looked up: divisions go by the vector, look-ups don't
+_BLOCK = 1 << 11  # pixels whose gains are found before the look-ups: divisions go by the vector, those don't
 _RED, _GREEN, _BLUE = BT709
 
 

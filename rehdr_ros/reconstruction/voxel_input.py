@@ -28,8 +28,9 @@ class VoxelConfig(Settings):
 
     registration: str = setting(
         "scale",
-        "of events to frames: scale (same optics, any resolution), identity (the same pixels), homography (by the "
-        "nine numbers of homography), camera_info (by the calibration on event_camera_info and camera_info)",
+        "of events to frames: scale (same optics, any resolution), identity (the same pixels), homography "
+        "(by the nine numbers of homography), camera_info (by the calibration on event_camera_info and "
+        "camera_info)",
         choices=REGISTRATIONS,
         group="registration",
     )
@@ -48,12 +49,11 @@ class VoxelConfig(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.event_roi and self.registration != "scale":
-            raise InputError(
-                f"event_roi {list(self.event_roi)}: [x, y, width, height], with registration=scale"
-            )
-        if self.event_roi and min(self.event_roi[2:]) < 1:
-            raise InputError(f"event_roi {list(self.event_roi)}: width and height must be positive")
+        roi = list(self.event_roi)
+        if roi and self.registration != "scale":
+            raise InputError(f"event_roi {roi}: [x, y, width, height], with registration=scale")
+        if roi and min(roi[2:]) < 1:
+            raise InputError(f"event_roi {roi}: width and height must be positive")
         if self.registration == "homography" and not self.homography:
             raise InputError("registration=homography needs the 9 numbers of homography")
         if self.homography:
@@ -63,8 +63,8 @@ class VoxelConfig(Settings):
 class VoxelInput:
     """Voxel grids in the frame's pixels, in the network's units, on its device.
 
-    units, by the network's configuration: "counts", signed events; "quantile", divided by a high quantile of what the
-    events reached, in -1..1.
+    units, by the network's configuration: "counts", signed events; "quantile", divided by a high quantile of
+    what the events reached, in -1..1.
     """
 
     def __init__(self, config: VoxelConfig, bins: int, units: str, device: torch.device) -> None:
@@ -98,7 +98,7 @@ class VoxelInput:
         return int(self._hot.mask.sum()) if self._hot else 0
 
     def set_camera(self, of: str, camera: Camera) -> None:
-        """The camera of the "events" or the "frames", for registration=camera_info. Any thread may tell it."""
+        """The camera of the "events" or the "frames", for registration=camera_info. From any thread."""
         self._cameras[of] = camera
 
     def take_cameras(self, other: VoxelInput) -> None:
@@ -116,17 +116,16 @@ class VoxelInput:
     ) -> Tensor:
         """Events of (t0, t1] -> (1, bins, H, W) float32, signed events. event_size None: the frame's.
 
-        exposures: as of voxel_grid; the events then begin and end with them.
-        Where they can't be registered the grid is zero, and `problem` says why. The tensor holds until the next call.
+        exposures: as of voxel_grid; the events then begin and end with them. Where they can't be registered
+        the grid is zero, and `problem` says why. The tensor holds until the next call.
         """
         shape, registration = (self._bins, frame_size[1], frame_size[0]), None
         if event_size is not None or len(events):  # else the event camera isn't known yet
             event_size = event_size or frame_size
             if self._config.hot_pixel_filter:
                 counted = t0 - exposures[0] // 2 + exposures[0]  # with the frame before
-                self._find_hot_pixels(
-                    events[np.searchsorted(events.t, counted, side="right") :], event_size, t1
-                )
+                first = np.searchsorted(events.t, counted, side="right")
+                self._find_hot_pixels(events[first:], event_size, t1)
             registration = self._registration_of(event_size, frame_size)
         if self.problem:
             events = Events.empty()
@@ -137,7 +136,7 @@ class VoxelInput:
         return torch.from_numpy(voxel_grid(events, t0, t1, *shape, self._grid, registration, exposures))[None]
 
     def from_grid(self, grid: np.ndarray, frame_size: Size) -> Tensor:
-        """A grid of signed events (bins, H, W) that was built elsewhere. Raises ValueError for another shape."""
+        """A grid of signed events (bins, H, W) built elsewhere. Raises ValueError for another shape."""
         expected = self._bins, frame_size[1], frame_size[0]
         if grid.shape != expected:
             raise InputError(f"the network takes grids of {expected} (bins, height, width), not {grid.shape}")
@@ -184,29 +183,25 @@ def registration_of(
     if config.registration == "homography":
         return Registration.from_homography(event_size, frame_size, config.homography)
     if config.registration == "camera_info":
-        for name, camera, size in (
-            ("events", event_camera, event_size),
-            ("frames", frame_camera, frame_size),
-        ):
+        of = ("events", event_camera, event_size), ("frames", frame_camera, frame_size)
+        for name, camera, size in of:
             if camera is None:
                 raise InputError(f"registration=camera_info, and no camera info of the {name} has come yet")
             if (camera.width, camera.height) != size:
-                given = f"{camera.width}x{camera.height}"
-                raise InputError(
-                    f"the camera info of the {name} is for {given} pixels, they have {size[0]}x{size[1]}"
-                )
+                given, needed = f"{camera.width}x{camera.height}", f"{size[0]}x{size[1]}"
+                raise InputError(f"the camera info of the {name} is for {given} pixels, they have {needed}")
         return Registration.between_cameras(event_camera, frame_camera)
     if config.registration == "scale" and (event_size != frame_size or config.event_roi):
         return Registration.scaled(event_size, frame_size, config.event_roi)
-    return (
-        Registration.from_homography(event_size, frame_size, np.eye(3)) if event_size != frame_size else None
-    )
+    if event_size == frame_size:
+        return None
+    return Registration.from_homography(event_size, frame_size, np.eye(3))
 
 
 def normalised(voxel: Tensor) -> Tensor:
     """Divide by the 98th percentile of the non-zero magnitudes, at least one event, and clamp to -1..1.
 
-    By the largest magnitude, as published, one hot pixel would dim all others, and an empty grid would be NaN.
+    By the largest magnitude, as published, one hot pixel would dim all others, an empty grid would be NaN.
     """
     magnitudes = voxel.abs().flatten()
     magnitudes = magnitudes[magnitudes > 0]

@@ -30,9 +30,8 @@ _CHECK_FRAMES = 6
 class Runner(Protocol):
     """What can run a network's step, one frame at a time, and may have to get ready for a frame size."""
 
-    def step(
-        self, ldr: Tensor, voxel: Tensor, state: State | None, stream: Stream
-    ) -> tuple[Estimate, State]: ...
+    def step(self, ldr: Tensor, voxel: Tensor, state: State | None, stream: Stream) -> tuple[Estimate, State]:
+        """As of Network."""
 
     def build(self, height: int, width: int) -> None: ...
 
@@ -51,9 +50,8 @@ def choose(network: Network, device: torch.device, precision: str, choice: str =
 class Engine:
     """A network that starts at once, as PyTorch runs it, and may be made faster for a frame size.
 
-    Calls are those of Network, one frame each. Of the candidates, the fastest first, the first is taken that
-    is faster than `plain` on this machine and gives the same radiance within 1 %. name: what runs; about: how
-    that was found, too.
+    Calls are those of Network, one frame each. The first candidate is taken, the fastest come first, that is
+    faster than `plain` here and within 1 % of its radiance. name: what runs; about: how that was found, too.
     """
 
     def __init__(
@@ -78,19 +76,14 @@ class Engine:
         return self.name if self._fast or not self._candidates else None
 
     def require(self, name: str) -> None:
-        """Take that of the candidates, or PyTorch, however fast it is here: an interrupted run goes on as it
-        began.
-
-        Raises ValueError where that can't be had.
-        """
+        """Use that, however fast it is here: a run goes on as it began. Raises ValueError for want of it."""
         self._required = name
         self._candidates = [candidate for candidate in self._candidates if candidate[0] == name]
         if not self._candidates and name != self.name:
             raise InputError(f"{name} can't run the network here")
 
     def expect(self, height: int, width: int, wait: bool) -> None:
-        """A frame of that size comes next. After the first twenty of a stream what is faster is compiled for
-        them.
+        """A frame of that size comes next; after twenty, what is faster is compiled for them.
 
         wait: until that is done; else it is done in the background.
         """
@@ -107,11 +100,10 @@ class Engine:
             if not wait:
                 return
             self._thread.join()
-        if self._ready == (height, width) or not (self._fast or self._candidates):
+        size = height, width
+        if self._ready == size or not (self._fast or self._candidates):
             return
-        self._thread = threading.Thread(
-            target=self._compile, args=(height, width), name="rehdr compile", daemon=True
-        )
+        self._thread = threading.Thread(target=self._compile, args=size, name="rehdr compile", daemon=True)
         self._thread.start()
         if wait:
             self._thread.join()
@@ -149,14 +141,10 @@ class Engine:
         """How many times as fast as PyTorch, and how far from it, over some frames with carried state."""
         fast.build(*size)
         generator = torch.Generator().manual_seed(0)
-        states, shortest = [None, None], [float("inf")] * 2
+        states, shortest, shape = [None, None], [float("inf")] * 2, (1, self.config.bins, *size)
         for _ in range(_CHECK_FRAMES):
             ldr = (1.2 * torch.rand(1, 3, *size, generator=generator)).clamp_max(1).to(self._device)
-            voxel = (
-                torch.randint(-2, 3, (1, self.config.bins, *size), generator=generator)
-                .float()
-                .to(self._device)
-            )
+            voxel = torch.randint(-2, 3, shape, generator=generator).float().to(self._device)
             outputs = []
             for i, runner in enumerate((self._plain, fast)):
                 started = time.perf_counter()

@@ -1,5 +1,4 @@
-"""A network on an NVIDIA GPU: one compiled step, recorded once as a CUDA graph and replayed for every
-frame."""
+"""A network on an NVIDIA GPU: one compiled step, recorded once as a CUDA graph, replayed for every frame."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,11 +35,9 @@ class CudaEngine:
         # In the order in which the convolutions keep their pixels.
         self._state = {name: x.clone(memory_format=_layout(x)) for name, x in self._initial.items()}
         self._inputs = ldr, voxel, *stream
-        step = (
-            torch.compile(self.step_in_place, fullgraph=True, dynamic=False)
-            if self._compiled
-            else self.step_in_place
-        )
+        step = self.step_in_place
+        if self._compiled:
+            step = torch.compile(step, fullgraph=True, dynamic=False)
         stream = torch.cuda.Stream(device)
         stream.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(stream):
@@ -87,8 +84,7 @@ def _layout(x: Tensor) -> torch.memory_format:
 
 @contextmanager
 def _searching() -> Iterator[None]:
-    """cuDNN measures which of its algorithms is fastest for each convolution that it meets for the first
-    time; in other threads, too."""
+    """cuDNN measures which of its algorithms is fastest for each new convolution; in other threads, too."""
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = True
     try:

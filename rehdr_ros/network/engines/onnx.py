@@ -23,10 +23,10 @@ FRAMES = 5
 
 
 class Step(nn.Module):
-    """`forward(ldr, voxel, seconds, *state)` -> (radiance, *state), as of Network; seconds: (1,), left out by networks
-    of "relative" radiance, for which time is nothing.
+    """`forward(ldr, voxel, seconds, *state)` -> (radiance, *state), as of Network.
 
-    names: of the state's tensors, in their order. clipped_from: as of Stream.
+    seconds: (1,), left out for "relative" radiance, for which time is nothing. names: of the state's tensors,
+    in their order. clipped_from: as of Stream.
     """
 
     def __init__(self, network: Network, names: Iterable[str], clipped_from: float = CLIPPED):
@@ -44,14 +44,13 @@ class Step(nn.Module):
 def export_onnx(
     network: Network, path: str | Path, size: tuple[int, int], clipped_from: float = CLIPPED
 ) -> None:
-    """Write a step of the network, float32 on the CPU and in evaluation mode, for frames of one size: width, height.
+    """Write a step of a network, float32, on the CPU, in evaluation mode, for frames of one width and height.
 
     The file holds the weights. Inputs: ldr (1, 3, H, W), voxel (1, bins, H, W), seconds (1,) since the last
-    frame (not for "relative" radiance), then the state by its names;
-    outputs: radiance (1, 3, H, W), then the state as new_NAME. All float32. Its metadata are strings: rehdr_ros, the
-    version; config, JSON; size, WxH; radiance; clipped_from, as of Stream; initial_state, JSON: by name, what to fill
-    a state with before the first frame, where that is not zero.
-    Raises InputError where onnx or onnxscript is not installed.
+    frame (not for "relative" radiance), then the state by its names; outputs: radiance (1, 3, H, W), then the
+    state as new_NAME. All float32. Its metadata are strings: rehdr_ros, the version; config, JSON; size, WxH;
+    radiance; clipped_from, as of Stream; initial_state, JSON: by name, what to fill a state with before the
+    first frame, where that is not zero. Raises InputError where onnx or onnxscript is not installed.
     """
     missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
     if missing:
@@ -87,8 +86,8 @@ def export_onnx(
 def difference(path: str | Path, network: Network, clipped_from: float = CLIPPED) -> float:
     """How far an exported file, run by onnxruntime, is from its network over FRAMES random frames.
 
-    Each carries its own state. Returns the largest difference of any output and frame, its norm relative to the
-    output's; NaN where one is.
+    Each carries its own state. Returns the largest difference of any output and frame, its norm relative to
+    the output's; NaN where one is.
     """
     import onnxruntime
 

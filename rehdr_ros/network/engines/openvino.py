@@ -23,8 +23,7 @@ class OpenVinoEngine:
     """The convolutions of a PartedNetwork, the parts around them `compiled`; of any other the whole step.
 
     precision: "float32" or "bfloat16"; what comes in and out, the state above all, is float32 in both. A size
-    that it meets for the first time is compiled, which takes about half a second; a whole step is read anew
-    for it, too.
+    is compiled when it comes first, which takes about half a second; a whole step is also read anew for it.
     """
 
     def __init__(self, network: Network, precision: str = "float32"):
@@ -95,9 +94,7 @@ class OpenVinoEngine:
 
         function, examples = _OfTensors(self._network, list(state)), (*inputs, *state.values())
         with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # of checks that tracing takes as constants, and of its deprecation
+            warnings.simplefilter("ignore")  # of checks that become constants, and of tracing's deprecation
             traced = torch.jit.trace(function, examples, check_trace=False)
             return openvino.convert_model(traced, example_input=examples)
 
@@ -111,8 +108,7 @@ class OpenVinoEngine:
 
 
 class _OfTensors(nn.Module):
-    """The convolutions, or the step, as a function of tensors alone: (*inputs, *state) -> (*outputs, *new
-    state)."""
+    """The convolutions, or the step, as a function of tensors: (*inputs, *state) -> (*outputs, *state)."""
 
     def __init__(self, network: Network, names: list[str]):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Networks as OpenVINO has read them, kept on disk where that can be written: to read one anew takes seconds."""
+"""Networks as OpenVINO has read them, kept on disk where that can be written: reading one takes seconds."""
 
 import contextlib
 import hashlib

@@ -3,7 +3,7 @@
 import sys
 from functools import cache
 
-# Else importing it counts its uses, in files at home and over the network, unasked. None: as if not installed.
+# Else importing it counts its uses, in files at home and over the net, unasked. None: as if not installed.
 sys.modules.setdefault("openvino_telemetry", None)
 
 import openvino  # noqa: E402
@@ -13,5 +13,5 @@ __all__ = ["core", "openvino"]
 
 @cache
 def core() -> openvino.Core:
-    """One for the life of the process: the thread that makes it gets a signal stack that would be freed with it."""
+    """One for the process's life: the thread that makes it gets a signal stack, which would go with it."""
     return openvino.Core()

@@ -25,8 +25,8 @@ def for_tensor_cores(network: nn.Module) -> nn.Module:
 class ShortEncoderBlock(nn.Module):
     """An EncoderBlock whose shortcut goes by one 4x4 convolution to half the size.
 
-    down(y + shortcut(x)) = down(y) + (down after shortcut)(x): the shortcut is never written at full size. Its bias
-    joins y, so that the borders stay as they are.
+    down(y + shortcut(x)) = down(y) + (down after shortcut)(x): the shortcut is never written at full size.
+    Its bias joins y, so that the borders stay as they are.
     """
 
     def __init__(self, block: EncoderBlock):
@@ -51,14 +51,8 @@ class AlignedConv(nn.Conv2d):
 
     def __init__(self, conv: nn.Conv2d):
         more_in, more_out = -conv.in_channels % _ALIGNED, -conv.out_channels % _ALIGNED
-        super().__init__(
-            conv.in_channels + more_in,
-            conv.out_channels + more_out,
-            conv.kernel_size,
-            conv.stride,
-            conv.padding,
-            bias=conv.bias is not None,
-        )
+        channels = conv.in_channels + more_in, conv.out_channels + more_out
+        super().__init__(*channels, conv.kernel_size, conv.stride, conv.padding, bias=conv.bias is not None)
         self._more, self._kept = more_in, conv.out_channels
         self.weight = nn.Parameter(F.pad(conv.weight.detach(), (0, 0, 0, 0, 0, more_in, 0, more_out)), False)
         if conv.bias is not None:

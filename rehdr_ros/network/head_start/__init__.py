@@ -29,6 +29,5 @@ def compose(
     compiled: bool,
 ) -> Estimate:
     """As of PartedNetwork: features (N, 5, H, W), ldr (N, 3, H, W)."""
-    return (compose_kernels if compiled else composition).compose(
-        features, ldr, state, evidence, clipped_from
-    )
+    form = compose_kernels if compiled else composition
+    return form.compose(features, ldr, state, evidence, clipped_from)

@@ -1,7 +1,6 @@
-"""The estimate: what the head start has above the LDR, taken by a share and corrected, by no more than is
-unknown.
+"""The estimate: what the head start has above the LDR, taken by a share and corrected.
 
-The share and the correction are the network's.
+The share and the correction, which is no larger than what is unknown, are the network's.
 """
 
 import math
@@ -14,14 +13,10 @@ from rehdr_ros.network.head_start.reference import FLOOR, Evidence, HeadStart, c
 from rehdr_ros.network.integrator import luminance
 
 OUTPUTS = 5  # channels: the colour's correction, the share, the spread
-MEASURED_SIGMA = (
-    0.01,
-    0.002,
-)  # nat, of usual cameras; the latter over luminance: shot, read and quantisation noise
+# nat, of usual cameras; the latter over luminance: shot, read and quantisation noise
+MEASURED_SIGMA = 0.01, 0.002
 
-_PRIOR_VARIANCE = (
-    2.0  # nat^2, of what lies above white: the head start's excess is shrunk by how it compares with it
-)
+_PRIOR_VARIANCE = 2.0  # nat^2, of what lies above white; against it the head start's excess is shrunk
 _LEAST_BOUND, _VARIANCE_BOUND, _EXCESS_BOUND = 0.1, 0.7, 0.6  # of the correction, nat
 _LOG_SIGMA = (math.log(0.01), math.log(4.0))  # nat
 _CARRIED, _FILLED = 0.25, 0.1  # trust from which a pixel counts as such

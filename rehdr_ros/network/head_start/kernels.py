@@ -1,7 +1,7 @@
 """`prepare` on a CPU: reference.py and event_fit.py in a few passes over the frame instead of a hundred.
 
-Only clipped pixels are worked on one by one; what all pixels need is done row by row, in loops short enough that the
-compiler vectorises them.
+Only clipped pixels are worked on one by one; what all pixels need is done row by row, in loops short enough
+for the compiler to vectorise.
 """
 
 import math
@@ -37,10 +37,7 @@ _THIRD = np.float32(1 / 3)
 def prepare(
     ldr: Tensor, voxel: Tensor, state: HeadStart, stream: Stream
 ) -> tuple[Inputs, HeadStart, Evidence]:
-    """As of the package, for one frame: (1, 3, H, W) and (1, bins, H, W) float32 on the CPU, stream.seconds (1,).
-
-    H and W are at least 2.
-    """
+    """As of the package: (1, 3, H, W), (1, bins, H, W) float32 on the CPU, H, W > 1; stream.seconds (1,)."""
     ldr, voxel, seconds = ldr.float(), voxel.float(), stream.seconds
     image = torch.empty(1, head_start.IMAGE_CHANNELS, *ldr.shape[2:])
     encoded = image[:, :3]
@@ -49,13 +46,9 @@ def prepare(
     shown = log.clamp_min_(math.log(head_start.FLOOR))  # which is above DARKEST
     moved, fit = torch.empty(voxel.shape), torch.empty(4)
     new = HeadStart(*(torch.empty(x.shape) for x in state))  # rows after rows, whatever the state's layout
-    inputs = (
-        *map(_array, (ldr, shown, voxel)),
-        _arrays(state),
-        np.float32(stream.clipped_from),
-        seconds.item(),
-    )
-    _advance(*inputs, _arrays(new), moved[0].numpy(), image[0].numpy(), fit.numpy())
+    inputs, numbers = map(_array, (ldr, shown, voxel)), (np.float32(stream.clipped_from), seconds.item())
+    outputs = _arrays(new), moved[0].numpy(), image[0].numpy(), fit.numpy()
+    _advance(*inputs, _arrays(state), *numbers, *outputs)
     torch.neg(new.age, out=image[:, 8:9]).exp_()
     fit, interval = EventFit(*fit.view(4, 1, 1, 1, 1)), seconds.view(1, 1, 1, 1)
     evidence = Evidence(fit, shown, own=image[:, 6:7], trust=image[:, 7:8])
@@ -79,9 +72,8 @@ def _advance(ldr, shown, voxel, old, clipped_from, seconds, new, moved, image, f
     log_radiance, variance, age, sums = new
     clipped = np.empty(len(own), np.bool_)
     fade, drift = math.exp(-seconds / event_fit.MEMORY), np.float32(head_start.DRIFT * seconds)
-    _observe(
-        ldr, shown, voxel, old[0], old[2], old[3], fade, clipped_from, clipped, events, weight, mask, sums
-    )
+    known = old[0], old[2], old[3]
+    _observe(ldr, shown, voxel, *known, fade, clipped_from, clipped, events, weight, mask, sums)
     fit[:] = _read(sums)
     _scale(voxel.ravel(), moved.ravel(), fit[0], fit[1])
     _carry(ldr, shown, clipped, events, old[0], old[1], fit, drift, clipped_from, log_radiance, weight, own)
@@ -110,12 +102,10 @@ def _smaller(a, b):
 
 
 @kernel
-def _observe(
-    ldr, shown, voxel, log_radiance, age, old, fade, clipped_from, clipped, events, weight, mask, new
-):
-    """The events of each polarity without isolated ones, the sums of event_fit.py after them, and what is clipped.
+def _observe(ldr, shown, voxel, before, age, old, fade, clipped_from, clipped, events, weight, mask, new):
+    """The events by polarity without isolated ones, the sums of event_fit.py after them, and what is clipped.
 
-    clipped: rows where anything is. weight: 1 where a channel is. mask: as of clip_mask, of the brightest channel.
+    before: log radiance. clipped: rows with any. weight: 1 where a channel is. mask: of the brightest one.
     """
     bins, height, width = voxel.shape
     on, off = np.full((3, width + 2), -_1), np.full((3, width + 2), -_1)  # a row and those around it
@@ -141,7 +131,7 @@ def _observe(
         clipped[y], out = any_clipped, mask[y]
         for x in range(width):
             out[x] = _smaller(_larger((brightest[x] - clipped_from) * scale, _0), _1)
-        sums += _evidence(shown, log_radiance, y, age[y], weight[y], events[0, y], events[1, y], per)
+        sums += _evidence(shown, before, y, age[y], weight[y], events[0, y], events[1, y], per)
     for i in range(8):
         new[i] = _PRIOR[i] + (old[i] - _PRIOR[i]) * fade + sums[i]
 
@@ -218,7 +208,7 @@ def _scale(voxel, moved, per_on, per_off):
 
 @kernel
 def _carry(ldr, shown, clipped, events, old, old_variance, fit, drift, clipped_from, carried, weight, own):
-    """In clipped pixels the log radiance, moved by the events and corrected by channels that are known, and its weight.
+    """In clipped pixels the log radiance, moved by events and corrected by known channels, and its weight.
 
     Elsewhere what is shown, and no weight.
     """

@@ -1,10 +1,10 @@
-"""The network's head start in clipped pixels: events carry on what is known, and what is not is filled from around.
+"""The network's head start in clipped pixels: events carry on what is known, the rest is filled from around.
 
-A pixel remembers its log radiance, colour included, and the variance of its log luminance. While it is exposed the LDR
-frame tells both; while it is clipped events move the radiance and add variance, as much as the stream's own fit says
-(event_fit.py), time adds some, channels that don't clip correct it, and the less a pixel is trusted the more it takes
-from trusted clipped pixels around it, over a pyramid (push-pull interpolation, Gortler et al. 1996). What was filled
-is carried on in turn: the inside of a lamp that was never exposed gets its level from the rim that events measured.
+A pixel remembers its log radiance, colour included, and the variance of its log luminance. While it is
+exposed the LDR tells both; while it is clipped events move the radiance and add variance, as much as the
+stream's own fit says (event_fit.py), time adds some, and channels that don't clip correct it. The less it is
+trusted, the more it takes from trusted clipped ones around, over a pyramid (push-pull, Gortler et al. 1996).
+What was filled is carried on: a lamp's never exposed inside gets its level from the rim that events measured.
 """
 
 import math
@@ -37,40 +37,31 @@ MOST_MOVED = 3.0  # nat, of events
 
 
 class HeadStart(NamedTuple):
-    """log_radiance: (N, 3, H, W), natural log, white = 0; variance: (N, 1, H, W) of log luminance, nat^2; age:
-    (N, 1, H, W), s since the pixel was exposed, 10 at most; fit: (N, 8) sums of event_fit.py. All float32."""
+    """What is remembered from frame to frame, float32."""
 
-    log_radiance: Tensor
-    variance: Tensor
-    age: Tensor
-    fit: Tensor
+    log_radiance: Tensor  # (N, 3, H, W), natural log, white = 0
+    variance: Tensor  # (N, 1, H, W), of log luminance, nat^2
+    age: Tensor  # (N, 1, H, W), s since the pixel was exposed, 10 at most
+    fit: Tensor  # (N, 8), sums of event_fit.py
 
 
 class Evidence(NamedTuple):
-    """What a frame's step learned besides the state.
+    """What a frame's step learned besides the state."""
 
-    fit: of the events so far; shown: (N, 3, H, W) log of the LDR; own: (N, 1, H, W) trust, 0..1, in what the pixel
-    itself has seen, before it was filled; trust: after.
-    """
-
-    fit: EventFit
-    shown: Tensor
-    own: Tensor
-    trust: Tensor
+    fit: EventFit  # of the events so far
+    shown: Tensor  # (N, 3, H, W), log of the LDR
+    own: Tensor  # (N, 1, H, W), trust, 0..1, in what the pixel itself has seen, before it was filled
+    trust: Tensor  # (N, 1, H, W), after
 
 
 class Inputs(NamedTuple):
-    """What the convolutions take of a frame.
+    """What the convolutions take of a frame."""
 
-    image (N, 10 or 3, H, W), ldr (N, 3, H, W), voxel (N, bins, H, W); condition (N, 3), of the stream: R^2 and noise of
-    its events, the interval; seconds (N, 1, 1, 1) since the last frame.
-    """
-
-    image: Tensor
-    ldr: Tensor
-    voxel: Tensor
-    condition: Tensor
-    seconds: Tensor
+    image: Tensor  # (N, 10 or 3, H, W)
+    ldr: Tensor  # (N, 3, H, W)
+    voxel: Tensor  # (N, bins, H, W)
+    condition: Tensor  # (N, 3), of the stream: R^2 and noise of its events, the interval
+    seconds: Tensor  # (N, 1, 1, 1), since the last frame
 
 
 def prepare(
@@ -81,15 +72,8 @@ def prepare(
     state, evidence = advance(ldr, voxel, state, stream.seconds, clipped_from)
     encoded = ldr.clamp_min(DARKEST) ** (1 / ENCODING)
     clipped = clip_mask(ldr, clipped_from).amax(1, keepdim=True)
-    image = (
-        encoded,
-        LOG_SHARE * state.log_radiance,
-        evidence.own,
-        evidence.trust,
-        (-state.age).exp(),
-        clipped,
-    )
-    fit = evidence.fit
+    fit, _, *trusts = evidence
+    image = encoded, LOG_SHARE * state.log_radiance, *trusts, (-state.age).exp(), clipped
     # In log-intensity units the grid looks alike for every contrast threshold, and no hot pixel rules it.
     moved = torch.where(voxel > 0, fit.on * voxel, fit.off * voxel).clamp(-MOST_MOVED, MOST_MOVED)
     return Inputs(torch.cat(image, 1), encoded, moved, condition(fit, interval), interval), state, evidence
@@ -118,8 +102,8 @@ def advance(
 ) -> tuple[HeadStart, Evidence]:
     """One frame's step.
 
-    ldr: (N, 3, H, W) linear, 1.0 = white. voxel: (N, B, H, W), signed event counts since the last frame. seconds: (N,)
-    since the last frame. clipped_from: linear value from which a channel counts as clipped.
+    ldr: (N, 3, H, W) linear, 1.0 = white. voxel: (N, B, H, W), signed event counts since the last frame.
+    seconds: (N,) since the last frame. clipped_from: linear value from which a channel counts as clipped.
     """
     ldr, voxel, seconds = ldr.float(), voxel.float(), seconds.view(-1, 1, 1, 1)
     on, off = (without_isolated(x.clamp_min(0).sum(1, keepdim=True)) for x in (voxel, -voxel))
@@ -156,12 +140,12 @@ def advance(
 
 
 def rescale(state: HeadStart, gain: float | Tensor) -> HeadStart:
-    """The same radiance in units of another exposure's white: gain = exposure now / exposure before, (N,) or one."""
+    """The same radiance in units of another exposure's white; gain: exposure now / before, (N,) or one."""
     return state._replace(log_radiance=state.log_radiance + log_gain(gain, state.variance))
 
 
 def without_isolated(events: Tensor) -> Tensor:
-    """(N, 1, H, W) >= 0: each pixel limited to its neighbours' most and a little more: hot pixels stand alone."""
+    """(N, 1, H, W) >= 0, each limited to its neighbours' most and a little more: hot pixels stand alone."""
     if events[0].numel() == 1:
         return events  # no neighbour
     x = F.pad(events, (1, 1, 1, 1), value=-1.0)
@@ -173,7 +157,7 @@ def without_isolated(events: Tensor) -> Tensor:
 
 
 def fill(values: Tensor, weight: Tensor, levels: int = LEVELS) -> Tensor:
-    """Values (N, C, H, W) where weight (N, 1, H, W) is 1, elsewhere what lies around, coarser the less there is.
+    """Values (N, C, H, W) where weight (N, 1, H, W) is 1, else what lies around, coarser the less there is.
 
     Where no weight lies within 2**levels px: zero, which is white.
     """

@@ -11,11 +11,8 @@ _SOURCE = re.compile(r",? at /\S+:\d+")  # where in the sources of ROS' librarie
 
 # By the name that is imported: what pip calls it.
 _PIP_NAMES = {
-    **{
-        name: name
-        for name in ("av", "dv_processing", "numba", "onnx", "onnxruntime", "onnxscript", "OpenEXR")
-    },
-    **{name: name for name in ("openvino", "rosbags", "tensorboard", "torch", "tqdm")},
+    **{name: name for name in ("av", "dv_processing", "numba", "onnx", "onnxruntime", "onnxscript")},
+    **{name: name for name in ("OpenEXR", "openvino", "rosbags", "tensorboard", "torch", "tqdm")},
     "cv2": "opencv-python-headless",
     "yaml": "PyYAML",
 }
@@ -30,15 +27,14 @@ class Failure(RuntimeError):
 
 
 def missing_package(error: ModuleNotFoundError) -> InputError | None:
-    """What to tell where an import failed for a package that is not installed, or too old; None for any other."""
+    """What to tell where an import failed for a missing or too old package; None for any other."""
     name = _PIP_NAMES.get((error.name or "").partition(".")[0])
-    return name and InputError(
-        f"{error}: `pip install {name}` brings it; docs/install.md tells of your distribution"
-    )
+    advice = f"`pip install {name}` brings it; docs/install.md tells of your distribution"
+    return name and InputError(f"{error}: {advice}")
 
 
 def one_line(error: BaseException) -> str:
-    """What an exception says, for a log: without line breaks, and without the places in ROS' sources where it arose.
+    """What an exception says, for a log: without line breaks and the places in ROS' sources where it arose.
 
     With the exception's name where its text is not meant for users.
     """
@@ -73,6 +69,5 @@ def require_ros() -> None:
     """Raise InputError where there is no ROS 2 for this interpreter, or not this package's messages."""
     for module in ("rclpy", "rehdr_ros.msg", "event_camera_msgs"):
         if find_spec(module) is None:
-            raise InputError(
-                f"this needs ROS 2, and {module} is not installed: run `make setup`, or build with colcon"
-            )
+            advice = "run `make setup`, or build with colcon"
+            raise InputError(f"this needs ROS 2, and {module} is not installed: {advice}")

@@ -22,7 +22,7 @@ _CACHE_FOLDER = _cache_folder()
 
 
 def kernel(function: Callable, **options) -> Callable:
-    """Compile `function` without the GIL, on disk too where a cache directory can be written. options: numba's."""
+    """Compile `function` without the GIL, on disk too where a cache can be written. options: numba's."""
     options = {"nogil": True, "error_model": "numpy", **options}
     users = numba.config.CACHE_DIR
     try:

@@ -25,11 +25,11 @@ class Product:
     """One kind of picture.
 
     name: of the folder of its files; suffix: theirs. attribute: of HdrFrame, the picture itself; or of
-    network.contract.Estimate, for a plane as the network gives it. encoding: of its sensor_msgs/msg/Image, where no
-    parameter NAME_encoding says another. topic: relative to the node's namespace, "" if there is none. live:
-    whether the node gives it to whoever subscribes, else only where a setting asks for it. offline: whether
-    `rehdr reconstruct` writes it, else only where an option asks for it. plane: of those that are (H, W), not
-    RGB (H, W, 3).
+    network.contract.Estimate, for a plane as the network gives it. encoding: of its sensor_msgs/msg/Image,
+    where no parameter NAME_encoding says another. topic: relative to the node's namespace, "" if there is
+    none. live: whether the node gives it to whoever subscribes, else only where a setting asks for it.
+    offline: whether `rehdr reconstruct` writes it, else only where an option asks for it. plane: of those
+    that are (H, W), not RGB (H, W, 3).
     """
 
     name: str

@@ -1,7 +1,7 @@
-"""Tensors with notes in a file, in the layout of safetensors: read by its own few lines, since apt has no such library.
+"""Tensors with notes in a file laid out as safetensors: in a few lines, since apt has no such library.
 
-https://huggingface.co/docs/safetensors: the header's length (8 bytes, little-endian), the header (JSON: by name, dtype,
-shape and the data's first and last octet; notes under `__metadata__`), then the data of all tensors, without gaps.
+https://huggingface.co/docs/safetensors: the header's length (8 bytes, little-endian), the header (JSON: by
+name, dtype, shape, the data's first and last octet; notes under `__metadata__`), all data without gaps.
 """
 
 from __future__ import annotations
@@ -45,10 +45,7 @@ def read(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         header = json.loads(bytes(content[8:start]))
         notes = dict(header.pop(_NOTES, {}))
-        entries = [
-            (*about["data_offsets"], name, about["dtype"], about["shape"]) for name, about in header.items()
-        ]
-        entries.sort()
+        entries = sorted((*a["data_offsets"], name, a["dtype"], a["shape"]) for name, a in header.items())
         tensors, end = {}, 0
         for first, last, name, dtype, shape in entries:
             if first != end:
@@ -90,8 +87,6 @@ def _tensor(data: memoryview, dtype: torch.dtype, shape: list[int]) -> Tensor:
     size = math.prod(shape) * torch.empty((), dtype=dtype).element_size()
     if len(data) != size:
         raise InputError(f"a tensor of {size} bytes in {len(data)} bytes of data")
-    return (
-        torch.frombuffer(bytearray(data), dtype=dtype).reshape(shape)
-        if size
-        else torch.empty(shape, dtype=dtype)
-    )
+    if not size:
+        return torch.empty(shape, dtype=dtype)
+    return torch.frombuffer(bytearray(data), dtype=dtype).reshape(shape)

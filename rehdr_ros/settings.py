@@ -1,4 +1,4 @@
-"""Settings that describe themselves: one text, unit and bounds for checks, --help, ROS parameters and documents."""
+"""Settings that describe themselves: one text, unit and bounds for checks, help, ROS parameters and docs."""
 
 from __future__ import annotations
 
@@ -29,15 +29,13 @@ def setting(
 ) -> Any:
     """A dataclass field, whose annotation tells the type: of numbers, texts, or a tuple of one of them.
 
-    text: one line; what follows a semicolon explains values. unit: of a number. least, most: bounds, included, of
-    a number or of each of several; above, below: excluded. choices: of a text. lengths: how many a tuple may hold.
+    text: one line; what follows a semicolon explains values. unit: of a number. least, most: included bounds
+    of each number; above, below: excluded. choices: of a text. lengths: how many a tuple may hold.
     fixed: it can't change while what was made of it lives. group: what it and those after it belong to.
     """
     about = {"text": text, "unit": unit, "least": least, "most": most, "above": above, "below": below}
-    return field(
-        default=default,
-        metadata={**about, "choices": choices, "lengths": lengths, "fixed": fixed, "group": group},
-    )
+    about |= {"choices": choices, "lengths": lengths, "fixed": fixed, "group": group}
+    return field(default=default, metadata=about)
 
 
 @dataclass(frozen=True)
@@ -51,9 +49,8 @@ class Settings:
         for each in (each for each in fields(self) if each.metadata):
             value = getattr(self, each.name)
             if isinstance(each.default, tuple) and isinstance(value, list | str):
-                object.__setattr__(
-                    self, each.name, value := (value,) if isinstance(value, str) else tuple(value)
-                )
+                value = (value,) if isinstance(value, str) else tuple(value)
+                object.__setattr__(self, each.name, value)
             wrong = _complaint(each, types(type(self))[each.name], value)
             if wrong:
                 raise InputError(f"{each.name}={value!r}: {wrong}")
@@ -64,15 +61,9 @@ class Settings:
 
         Raises TypeError or InputError that names a wrong key or value.
         """
-        parts = {
-            each.name: each.default_factory for each in fields(cls) if each.default_factory is not MISSING
-        }
-        return cls(
-            **{
-                k: parts[k].from_dict(v) if k in parts and not is_dataclass(v) else v
-                for k, v in values.items()
-            }
-        )
+        parts = {f.name: f.default_factory for f in fields(cls) if f.default_factory is not MISSING}
+        nested = {k: parts[k].from_dict(v) for k, v in values.items() if k in parts and not is_dataclass(v)}
+        return cls(**{**values, **nested})
 
 
 @cache
@@ -101,7 +92,7 @@ def complaint(each: Field, kinds: tuple[type, ...], value: Any) -> str:
     about = each.metadata
     accepted = tuple(_ACCEPTED[kind] for kind in kinds)
     if not isinstance(value, accepted) or isinstance(value, bool) != (bool in kinds):
-        return f"must be {' or '.join(_NAMES[kind] for kind in kinds)}"  # YAML reads 5e-4, without a point, as text
+        return f"must be {' or '.join(_NAMES[kind] for kind in kinds)}"  # 5e-4, no point, is text in YAML
     if about["choices"] and value not in about["choices"]:
         return f"use {', '.join(about['choices'])}"
     if isinstance(value, str | PathLike | bool):

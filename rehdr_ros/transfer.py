@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def upload(array: np.ndarray, device: torch.device) -> Tensor:
-    """The array's values on the device, any layout and type that both know; on a CPU without a copy where that goes."""
+    """The array's values on the device, any layout and type that both know; on a CPU a view if possible."""
     if device.type == "cpu":
         return torch.from_numpy(array if array.flags.writeable and array.flags.c_contiguous else array.copy())
     pinned = torch.empty(array.shape, dtype=torch.from_numpy(np.empty(0, array.dtype)).dtype, pin_memory=True)

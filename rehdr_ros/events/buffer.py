@@ -13,11 +13,11 @@ _EVENT_BYTES = 8 + 2 + 2 + 1
 
 
 class EventBuffer:
-    """Events in ROS time and in its order, bounded in memory: beyond `megabytes` (10^6 bytes) the oldest are dropped.
+    """Events in ROS time, in its order; beyond `megabytes` (10^6 bytes) of memory the oldest are dropped.
 
     `latest`: the latest time seen since construction or `clear`, in ns, or None. `dropped`: events lost to
-    the bound since construction. `len()`: events waiting. capacity: of the ring, in events; start: where its oldest is.
-    Raises ValueError for a bound of zero or less, or too large.
+    the bound since construction. `len()`: events waiting. capacity: of the ring, in events; start: where its
+    oldest is. Raises ValueError for a bound of zero or less, or too large.
     """
 
     def __init__(self, megabytes: float) -> None:
@@ -35,19 +35,17 @@ class EventBuffer:
 
     def clear(self) -> None:
         """Forget all events and the latest time, and free the memory; the count of drops stays."""
-        # A ring of columns: an object for each tiny packet would take more memory than its events. Pages that have
-        # never been written to take none.
-        self._ring = Events.of(
-            *(np.empty(self.capacity, d) for d in (np.int64, np.uint16, np.uint16, np.uint8))
-        )
+        # A ring of columns: an object for each tiny packet would take more memory than its events.
+        # Pages that have never been written to take none.
+        columns = (np.empty(self.capacity, d) for d in (np.int64, np.uint16, np.uint16, np.uint8))
+        self._ring = Events.of(*columns)
         self.start = self._size = 0
         self.latest: int | None = None
 
     def append(self, events: Events) -> None:
         """Add a copy of the events of one packet.
 
-        They may be somewhat out of order, within the packet and against other packets; the cost of the disorder is that
-        of sorting what overlaps.
+        They may be somewhat out of order, within the packet and against others: what overlaps is sorted.
         """
         if not len(events):
             return
@@ -67,9 +65,7 @@ class EventBuffer:
         count = self._count_until(t)
         taken = self._copy(0, count)
         start, left = (self.start + count) % self.capacity, self._size - count
-        if (
-            left <= start
-        ):  # begin anew, where the memory is in use already: no more is copied than was taken since
+        if left <= start:  # begin anew, in memory that is in use: no more is copied than was taken since
             rest = self._copy(count, self._size)
             self.start = self._size = 0
             self._write(rest)
@@ -86,9 +82,8 @@ class EventBuffer:
             yield slice(max(first - length, 0), last - length)
 
     def _count_until(self, t: int) -> int:
-        return sum(
-            int(np.searchsorted(self._ring.t[span], t, side="right")) for span in self._spans(0, self._size)
-        )
+        spans = self._spans(0, self._size)
+        return sum(int(np.searchsorted(self._ring.t[span], t, side="right")) for span in spans)
 
     def _copy(self, begin: int, end: int) -> Events:
         parts = [self._ring[span] for span in self._spans(begin, end)]

@@ -22,19 +22,19 @@ _FARTHEST_NS = 1 << 62  # between sensor and host; 146 years
 class Clock:
     """Brings the events of one stream from the sensor's clock to the one that the frames are stamped in.
 
-    frame_clock "sensor": the sensor stamps the frames, no shift. "host": where the encoding says that header.stamp is
-    the time of time_base, by (header.stamp - time_base) of each packet; else by an estimate from the differences
-    (header.stamp - sensor time of the packet's first event). A packet can only come late: each difference is the
-    offset, with its drift, and a delay >= 0. The estimate is the line below those of the last 10 s whose slope is the
-    median one between the least delayed packets of each tenth of a second (Sen 1968). It knows stamps and data only:
-    a recording gives the same times however fast it is played.
+    frame_clock "sensor": the sensor stamps the frames, no shift. "host": where the encoding says that
+    header.stamp is the time of time_base, by (header.stamp - time_base) of each packet; else estimated from
+    the differences (header.stamp - sensor time of the packet's first event). A packet can only come late:
+    each difference is the offset, with its drift, and a delay >= 0. The estimate is the line below those of
+    the last 10 s whose slope is the median between the least delayed packets of each tenth of a second (Sen
+    1968). It knows stamps and data only: a recording gives the same times however fast it is played.
 
-    `offset_ns` is added in both. A packet whose sensor time contradicts its stamp (damaged data) is put where its own
-    stamp says, and counted in `contradictions`. The estimate starts anew after three of those in a row, a pause of
-    10 s, or a sequence number that steps back (the driver restarted, the bag looped), and with `reset`. Events more
-    than 5 s from their packet's first are left out and counted in `misdated`.
-    `estimate`: (offset in ns at the latest packet, drift of the host's clock against the sensor's), or None; the drift
-    is None while the stream is too short to tell it.
+    `offset_ns` is added in both. A packet whose sensor time contradicts its stamp (damaged data) is put where
+    its own stamp says, and counted in `contradictions`. The estimate starts anew after three of those in a
+    row, a pause of 10 s, or a sequence number that steps back (the driver restarted, the bag looped), and
+    with `reset`. Events more than 5 s from their packet's first are left out and counted in `misdated`.
+    `estimate`: (offset in ns at the latest packet, drift of the host's clock against the sensor's), or None;
+    the drift is None while the stream is too short to tell it.
     Raises ValueError for another frame_clock.
     """
 
@@ -62,14 +62,11 @@ class Clock:
         return self._line(self._blocks[-1][0]), self._drift if self._span() >= _SETTLED_NS else None
 
     def to_ros(self, packet: Packet, events: Events) -> Events:
-        """The events decoded from `packet`, with t in ROS ns, but for those that lie far from its first one."""
-        if (
-            len(events)
-            and max(int(events.t.max()) - int(events.t[0]), int(events.t[0]) - int(events.t.min()))
-            > _LONGEST_NS
-        ):
-            near = np.abs(events.t - events.t[0]) <= _LONGEST_NS
-            self.misdated += len(events) - int(near.sum())
+        """The events decoded from `packet`, t in ROS ns, but for those that lie far from its first one."""
+        t = events.t
+        if len(t) and max(int(t.max()) - int(t[0]), int(t[0]) - int(t.min())) > _LONGEST_NS:
+            near = np.abs(t - t[0]) <= _LONGEST_NS
+            self.misdated += len(t) - int(near.sum())
             events = events[near]
         return events.shifted(self._shift(packet, events) + self.offset_ns)
 
@@ -102,9 +99,7 @@ class Clock:
         return self._line(sensor_ns)
 
     def _forget(self) -> None:
-        self._blocks: list[
-            tuple[int, int]
-        ] = []  # sensor time and difference of each block's least delayed packet
+        self._blocks: list[tuple[int, int]] = []  # (sensor time, difference) of the least delayed packets
         self._anchor, self._drift = (0, 0), 0.0  # a point of the line, and its slope
 
     def _span(self) -> int:

@@ -12,7 +12,7 @@ from rehdr_ros.transfer import upload
 
 
 class DeviceVoxelGrid:
-    """voxel_grid on a torch device: the same arguments, the same sums up to their rounding, as a tensor there.
+    """voxel_grid on a torch device: the same arguments, the same sums up to rounding, as a tensor there.
 
     The events travel as they are, 13 bytes each; a registration's tables stay on the device.
     """
@@ -40,9 +40,7 @@ class DeviceVoxelGrid:
             self._add(events, t0, t1, exposures, size, registration, grid)
         return grid.view(bins, height, width)
 
-    def _add(
-        self, events: Events, t0, t1, exposures, size, registration: Registration | None, grid: Tensor
-    ) -> None:
+    def _add(self, events: Events, t0, t1, exposures, size, registration, grid: Tensor) -> None:
         bins, pixels = grid.shape
         t, p = self._upload(events.t), self._upload(events.p)
         # As int16: devices know little of unsigned 16-bit integers.
@@ -54,14 +52,11 @@ class DeviceVoxelGrid:
         position = (t.clamp(t0, t1) - t0).to(torch.float64) * ((bins - 1) / (t1 - t0))
         lower = position.to(torch.int64).clamp_(0, max(bins - 2, 0))
         polarity = torch.where(p != 0, 1.0, -1.0)
-        (begin, whole_from), (whole_until, end) = (
-            (at - length // 2, at - length // 2 + length)
-            for at, length in zip((t0, t1), exposures, strict=True)
-        )
+        middles = zip((t0, t1), exposures, strict=True)
+        (begin, whole_from), (whole_until, end) = ((at - n // 2, at - n // 2 + n) for at, n in middles)
         if any(exposures):
-            passed = (
-                (t - at).double() / max(n, 1) for at, n in zip((begin, whole_until), exposures, strict=True)
-            )
+            starts = zip((begin, whole_until), exposures, strict=True)
+            passed = ((t - at).double() / max(n, 1) for at, n in starts)
             before, after = (share.clamp(0, 1).float() for share in passed)
             polarity = polarity * (before - after)
         polarity = torch.where((t > begin) & (t <= end) & (pixel >= 0), polarity, 0.0)
@@ -78,13 +73,8 @@ class DeviceVoxelGrid:
 
     def _registered(self, registration: Registration) -> tuple[Tensor, ...]:
         if registration is not self._registration:
-            columns = (
-                registration.table,
-                registration.shared,
-                registration.weights,
-                registration.holes,
-                registration.donors,
-            )
+            r = registration
+            columns = (r.table, r.shared, r.weights, r.holes, r.donors)
             table, shared, weights, holes, donors = map(self._upload, columns)
             self._tables = table.long(), shared.long(), weights, holes.long(), donors.long()
             self._registration = registration

@@ -12,20 +12,18 @@ _PERIOD_NS = 1_000_000_000  # between two looks at the rates
 _PAUSE_NS = 5 * _PERIOD_NS
 _KEEP = 0.9  # of the counts, from look to look: a memory of about 10 s
 _SETTLED = 2.0  # s of counting before the first look
-_STRIDE = (
-    7  # of so many events one counts: rates of seconds need no more. No power of two, as rows and blocks have
-)
+_STRIDE = 7  # of so many events one counts, enough over seconds; no power of two, as rows and blocks have
 _LOWEST_RATE = 10.0  # Hz, below which a pixel does no harm
 _PEERS = 2  # pixels around that must not do the same: an edge or a lamp has more of them, a defect fewer
 _RECOVERED = 0.5  # share of the threshold below which a hot pixel counts as sound again
 
 
 class HotPixels:
-    """Finds hot pixels by their rate over some 10 s: more than 10 Hz, and than `threshold` times the rate of the second
-    most active pixel in the 5x5 around. A hot pixel is sound again when it falls below half of both.
+    """Finds hot pixels by their rate over some 10 s.
 
-    `mask`: bool (height, width), True for hot pixels; `version` counts its changes. `size`: width, height.
-    Raises ValueError for a threshold of one or less.
+    Hot: above 10 Hz, and `threshold` times the rate of the second most active pixel in the 5x5 around; sound
+    again: below half of both. `mask`: bool (height, width), True for hot pixels; `version` counts its
+    changes. `size`: width, height. Raises ValueError for a threshold of one or less.
     """
 
     def __init__(self, width: int, height: int, threshold: float = 5.0) -> None:

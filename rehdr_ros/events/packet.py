@@ -57,7 +57,7 @@ class Events:
         return Events.of(self.t[which], self.x[which], self.y[which], self.p[which])
 
     def shifted(self, offset_ns: int) -> Events:
-        """The same events, `offset_ns` later; times wrap where int64 ends, as only those of damaged packets do."""
+        """The same events, `offset_ns` later; times wrap where int64 ends, as only damaged packets' do."""
         if not offset_ns:
             return self
         return Events.of(self.t + np.int64((offset_ns + _HALF) % (2 * _HALF) - _HALF), self.x, self.y, self.p)
@@ -87,7 +87,7 @@ class Events:
 
 @dataclass(frozen=True, eq=False)
 class Triggers:
-    """External triggers, arrays of shape (N,): t int64 ns, sensor's clock; id uint16; edge uint8, 1 = rising."""
+    """External triggers, each (N,): t int64 ns, sensor's clock; id uint16; edge uint8, 1 = rising."""
 
     t: np.ndarray
     id: np.ndarray

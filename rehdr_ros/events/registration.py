@@ -13,19 +13,17 @@ from rehdr_ros.errors import InputError
 from rehdr_ros.jit import kernel, sealed
 
 Size = tuple[int, int]  # width, height
-Mapping = Callable[
-    [np.ndarray], np.ndarray
-]  # (N, 2) float64 pixels (x, y) -> (N, 2); NaN where there is no image
+Mapping = Callable[[np.ndarray], np.ndarray]  # (N, 2) float64 pixels (x, y) -> (N, 2); NaN: no image
 
 _ROUND_TRIP = 1.0  # px by which a pixel that is mapped there and back may miss itself
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A sensor_msgs/msg/CameraInfo: size in px, distortion model and coefficients, intrinsic and rectification matrix.
+    """A sensor_msgs/msg/CameraInfo: size in px, distortion model and coefficients, two matrices.
 
-    matrix, rectification: 3x3, row by row; a rectification of zeros is none. model: plumb_bob (the default of ""),
-    rational_polynomial or equidistant. Raises ValueError for another model and for an uncalibrated camera.
+    matrix (intrinsic), rectification: 3x3, row by row; a rectification of zeros is none. model: plumb_bob (or
+    ""), rational_polynomial or equidistant. Raises ValueError for another one and for an uncalibrated camera.
     """
 
     width: int
@@ -37,9 +35,8 @@ class Camera:
 
     def __post_init__(self) -> None:
         if self.model not in ("", "plumb_bob", "rational_polynomial", "equidistant"):
-            raise InputError(
-                f"distortion model {self.model!r}: use plumb_bob, rational_polynomial or equidistant"
-            )
+            known = "plumb_bob, rational_polynomial or equidistant"
+            raise InputError(f"distortion model {self.model!r}: use {known}")
         lengths = (0, 4) if self.model == "equidistant" else (0, 4, 5, 8, 12, 14)
         if len(self.distortion) not in lengths or not np.isfinite((*self.distortion, *self.matrix)).all():
             raise InputError(f"distortion {list(self.distortion)}: needs one of {lengths} finite numbers")
@@ -51,22 +48,21 @@ class Camera:
 class Registration:
     """Where in the frame each pixel of the event camera lies.
 
-    `table`, int32, holds the frame's y * width + x at the event camera's 1 + y * width + x, or -1 for what the frame
-    doesn't show, and -1 in front.
+    `table`, int32, holds the frame's y * width + x at the event camera's 1 + y * width + x, or -1 for what
+    the frame doesn't show, and -1 in front.
 
-    Every event goes to one pixel. `complete` then takes the mean where several event pixels share a frame pixel, so
-    that a grid goes on to count events a pixel, and fills the frame's pixels that no event pixel reached from the
-    nearest one's. forward, backward: the mapping of pixels from the event camera to the frame, and its inverse.
-    Raises ValueError where the frame shows nothing of what the event camera sees.
+    Every event goes to one pixel. `complete` then takes the mean where several event pixels share a frame
+    pixel, so that a grid goes on to count events a pixel, and fills the frame's pixels that no event pixel
+    reached from the nearest one's. forward, backward: the mapping of pixels from the event camera to the
+    frame, and its inverse. Raises ValueError where the frame shows nothing of what the event camera sees.
     """
 
     def __init__(self, event_size: Size, frame_size: Size, forward: Mapping, backward: Mapping) -> None:
         self.event_size, self.frame_size = event_size, frame_size
         nearest = _nearest(forward, backward, event_size, frame_size)
         if (nearest < 0).all():
-            raise InputError(
-                f"the registration maps no event pixel of {event_size} into the frame of {frame_size}"
-            )
+            what = f"no event pixel of {event_size} into the frame of {frame_size}"
+            raise InputError(f"the registration maps {what}")
         reached = np.zeros(frame_size[0] * frame_size[1], bool)
         reached[nearest[nearest >= 0]] = True
         self._empty = np.flatnonzero(~reached).astype(np.int32)
@@ -74,7 +70,7 @@ class Registration:
         self.index(nearest)
 
     def index(self, nearest: np.ndarray) -> None:
-        """Set the table and what depends on it; nearest: by event pixel the frame's, int32, -1 where none is."""
+        """Set the table and what follows from it; nearest: by event pixel the frame's, int32, -1 for none."""
         self.table = sealed(np.append(np.int32(-1), nearest))
         hits = np.bincount(nearest[nearest >= 0], minlength=self.frame_size[0] * self.frame_size[1])
         shared = np.flatnonzero(hits > 1).astype(np.int32)
@@ -89,9 +85,9 @@ class Registration:
 
     @classmethod
     def scaled(cls, event_size: Size, frame_size: Size, roi: Sequence[int] = ()) -> Registration:
-        """Same optics, other resolution: the frame shows the whole event image, or the part `roi` of it, in px.
+        """Same optics, other resolution: the frame shows the whole event image, or its part `roi`.
 
-        roi: x, y, width, height.
+        roi: x, y, width, height in px.
         """
         x, y, width, height = roi or (0, 0, *event_size)
         if width < 1 or height < 1:
@@ -119,14 +115,13 @@ class Registration:
         matrix = np.asarray(matrix, np.float64).reshape(-1)
         fits = matrix.size == 9 and np.isfinite(matrix).all()
         if not fits or np.linalg.matrix_rank(matrix.reshape(3, 3)) < 3:
-            raise InputError(
-                f"homography {matrix.tolist()}: needs 9 finite numbers of an invertible 3x3 matrix"
-            )
+            needed = "9 finite numbers of an invertible 3x3 matrix"
+            raise InputError(f"homography {matrix.tolist()}: needs {needed}")
         return matrix.reshape(3, 3)
 
     @classmethod
     def between_cameras(cls, event_camera: Camera, frame_camera: Camera) -> Registration:
-        """Undistortion, rotation, distortion: right for what is far away against the distance between both cameras.
+        """Undistortion, rotation, distortion: right for what is far away against the cameras' distance.
 
         Both rectification matrices must lead to one frame, as a stereo calibration has it.
         """
@@ -161,7 +156,7 @@ def _complete(grid, shared, weights, holes, donors):
 def _nearest(
     there: Mapping, back: Mapping, size: Size, other_size: Size, numbers: np.ndarray | None = None
 ) -> np.ndarray:
-    """The other image's pixel nearest to each pixel (or those of these numbers), int32, -1 where there is none."""
+    """The other image's pixel nearest to each (or to those of these numbers), int32, -1 where none is."""
     numbers = np.arange(size[0] * size[1]) if numbers is None else numbers
     if not len(numbers):  # which OpenCV can't map
         return np.empty(0, np.int32)
@@ -204,9 +199,8 @@ def _rays(points: np.ndarray, camera: Camera) -> np.ndarray:
     if camera.model == "equidistant":
         plane = cv2.fisheye.undistortPoints(safe, matrix, distortion[:4])
     else:
-        plane = cv2.undistortPointsIter(
-            safe, matrix, distortion, None, None, (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 40, 1e-8)
-        )
+        until = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 40, 1e-8)
+        plane = cv2.undistortPointsIter(safe, matrix, distortion, None, None, until)
     return np.concatenate((plane[:, 0], np.ones((len(points), 1))), 1)
 
 
@@ -224,7 +218,5 @@ def _see(rays: np.ndarray, camera: Camera) -> np.ndarray:
 
 
 def _intrinsics(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-    distortion = np.asarray(camera.distortion, np.float64)
-    return np.asarray(camera.matrix, np.float64).reshape(
-        3, 3
-    ), distortion if distortion.size >= 4 else np.zeros(4)
+    matrix, distortion = (np.asarray(each, np.float64) for each in (camera.matrix, camera.distortion))
+    return matrix.reshape(3, 3), distortion if distortion.size >= 4 else np.zeros(4)

@@ -25,24 +25,23 @@ def voxel_grid(
 ) -> np.ndarray:
     """Sum the polarities (+1 ON, -1 OFF) of the events in (t0, t1] into a float32 (bins, height, width) grid.
 
-    An event at time t is shared linearly by the two bins around (bins - 1) (t - t0) / (t1 - t0), as in Zhu
-    et al., "Unsupervised Event-Based Learning of Optical Flow, Depth, and Egomotion" (CVPR 2019); a single
-    bin takes all. t0, t1: int ns, on the clock of `events`. Events outside the interval or the image are
-    ignored; without events, or with t1 <= t0, the grid is zero. The order of the events does not matter.
-    `out`, if given, is overwritten and returned. `registration` tells where in the grid each pixel of the sensor
-    lies; without one, the pixels are the same.
+    An event at time t is shared linearly by the two bins around (bins - 1) (t - t0) / (t1 - t0), as in Zhu et
+    al., "Unsupervised Event-Based Learning of Optical Flow, Depth, and Egomotion" (CVPR 2019); a single bin
+    takes all. t0, t1: int ns, on the clock of `events`. Events outside the interval or the image are ignored;
+    without events, or with t1 <= t0, the grid is zero. The order of the events does not matter. `out`, if
+    given, is overwritten and returned. `registration` tells where in the grid each pixel of the sensor lies;
+    without one, the pixels are the same.
     `exposures`: ns, how long the frames at t0 and t1, the middles, were exposed. A frame is a mean over its
-    exposure, so that an event within one belongs to this interval and to the next by the share of it that has passed;
-    those of the first half of the exposure at t0 and of the second half of that at t1 count in the outer bins.
-    Raises ValueError for bins < 1, for an `out` that is not C-contiguous float32 of that shape, and for a registration
-    into another size.
+    exposure, so that an event within one belongs to this interval and to the next by the share of it that has
+    passed; those of the first half of the exposure at t0 and of the second half of that at t1 count in the
+    outer bins. Raises ValueError for bins < 1, for an `out` that is not C-contiguous float32 of that shape,
+    and for a registration into another size.
     """
     if bins < 1:
         raise ValueError(f"a voxel grid needs at least one bin, not {bins}")
     if registration is not None and registration.frame_size != (width, height):
-        raise ValueError(
-            f"the registration is into {registration.frame_size}, the grid is of {(width, height)}"
-        )
+        into = registration.frame_size
+        raise ValueError(f"the registration is into {into}, the grid is of {(width, height)}")
     shape = (bins, height, width)
     if out is None:
         out = np.zeros(shape, np.float32)
@@ -78,9 +77,7 @@ def _accumulate(t, x, y, p, t0, t1, exposure0, exposure1, width, height, table, 
 def _add(t, pixels, p, t0, t1, exposure0, exposure1, grid):
     bins, height, width = grid.shape
     flat = grid.reshape(-1)
-    plane = (
-        height * width if bins > 1 else 0
-    )  # to the next bin; of a single one, the share of the next is zero
+    plane = height * width if bins > 1 else 0  # to the next bin, whose share is zero where there is none
     last = max(bins - 2, 0)
     scale = (bins - 1) / (t1 - t0)
     begin, end = t0 - exposure0 // 2, t1 - exposure1 // 2 + exposure1

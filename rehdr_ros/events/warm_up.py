@@ -12,7 +12,7 @@ from rehdr_ros.events.voxel_grid import voxel_grid
 
 
 def warm_up(encoding: str | None = None) -> None:
-    """Compile, or load from the cache, what decodes `encoding` (if given), makes voxel grids and finds hot pixels.
+    """Compile or load from the cache what decodes `encoding` (if given), finds hot pixels, makes voxel grids.
 
     Afterwards the first packet costs what every packet costs. Raises ValueError for an unknown encoding.
     """

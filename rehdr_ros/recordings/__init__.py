@@ -10,23 +10,17 @@ if TYPE_CHECKING:
     from rehdr_ros.recordings.recording import Recording
 
 _HOMES = {
+    **dict.fromkeys(("Calibration", "Exposure", "Frame", "Recording"), "recording"),
+    **dict.fromkeys(("read_exr", "read_radiance", "write_exr", "write_png"), "images"),
     "Aedat4Recording": "aedat4",
     "BagRecording": "rosbag",
     "BagWriter": "results.bag_writer",
-    "Calibration": "recording",
-    "Exposure": "recording",
-    "Frame": "recording",
     "RawRecording": "prophesee_raw",
     "RealHdrRecording": "realhdr",
-    "Recording": "recording",
     "RecordingError": "errors",
     "Topic": "bag_storage",
     "VideoWriter": "results.video",
-    "read_exr": "images",
-    "read_radiance": "images",
     "select": "selection",
-    "write_exr": "images",
-    "write_png": "images",
 }
 __all__ = [*_HOMES, "open_recording"]
 
@@ -37,9 +31,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
         module = import_module(f".{_HOMES[name]}", __name__)
-    except (
-        AttributeError
-    ) as error:  # `from ... import` would take it for a name that isn't here, and say only that
+    except AttributeError as error:  # of which `from ... import` would say only that a name isn't here
         raise ImportError(f"{__name__}.{_HOMES[name]} can't be imported: {error}") from error
     return getattr(module, name)
 

@@ -41,12 +41,8 @@ class Aedat4Recording(Uncalibrated):
         while (batch := reader.getNextEventBatch()) is not None:
             columns = batch.numpy()
             if len(columns):
-                yield Events(
-                    columns["timestamp"] * 1000,
-                    columns["x"],
-                    columns["y"],
-                    columns["polarity"].astype(np.uint8),
-                )
+                polarity = columns["polarity"].astype(np.uint8)
+                yield Events(columns["timestamp"] * 1000, columns["x"], columns["y"], polarity)
 
     def frames(self) -> Iterator[Frame]:
         """The frames, stamped with the start of their exposure; images uint8, (H, W) or (H, W, 3) in RGB."""

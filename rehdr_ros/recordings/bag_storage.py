@@ -67,15 +67,14 @@ class BagStorage:
     def messages(self, topics: set[str]) -> Iterator[Message]:
         """The messages of `topics`, in the bag's order. Raises RecordingError."""
         for file in self._files:
+            ros1 = file.suffix == ".bag"
             with self._reader(file) as reader:
                 connections = [connection for connection in reader.connections if connection.topic in topics]
                 for connection in connections:
                     self._learn(connection)
                 if connections:
                     for connection, log_ns, raw in reader.messages(connections):
-                        yield Message(
-                            connection.topic, connection.msgtype, log_ns, raw, file.suffix == ".bag"
-                        )
+                        yield Message(connection.topic, connection.msgtype, log_ns, raw, ros1)
 
     def cdr(self, message: Message) -> bytes | memoryview:
         """The message as ROS 2 serializes it. Raises SerdeError for a damaged one."""
@@ -122,9 +121,8 @@ class BagStorage:
             return [path]
         files = [file for file in path.iterdir() if file.suffix in _SUFFIXES]
         if not files:
-            raise RecordingError(
-                f"{path} is not a bag: no metadata.yaml, no {', no '.join(_SUFFIXES)} file in it"
-            )
+            known = ", no ".join(("metadata.yaml", *_SUFFIXES))
+            raise RecordingError(f"{path} is not a bag: no {known} file in it")
         return sorted(files, key=lambda file: natural_order(file.name))
 
     def _unpack(self, files: list[Path]) -> list[Path]:

@@ -77,7 +77,7 @@ class EventStream:
         np.add.at(self._pixels, (events.y, events.x), 1)
 
     def figures(self) -> dict[str, Any]:
-        """Everything, in plain types: times in s, delays in ms, rates in events/s, `rates` by the tenth of a second."""
+        """All, in plain types: times in s, delays in ms, rates in events/s, `rates` by tenths of a second."""
         counters = Counter(self._counters)
         counters.update(self._receiver.counters)
         seconds = (self._last - self._first) * 1e-9 if self._events else 0.0

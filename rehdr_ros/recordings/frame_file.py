@@ -36,9 +36,11 @@ def read_image(path: Path) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_BGRA2RGB if image.shape[2] == 4 else cv2.COLOR_BGR2RGB)
 
 
-def files_in(folder: Path, suffixes: tuple[str, ...]) -> list[str]:
-    """Their names in natural order: 2 before 10. Raises RecordingError where there is no folder."""
+def files_in(folder: Path, suffixes: tuple[str, ...], needed: str = "") -> list[str]:
+    """Their names in natural order: 2 before 10. Raises RecordingError for no folder, or none of `needed`."""
     if not folder.is_dir():
         raise RecordingError(f"{folder} is not a folder")
     names = [p.name for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith(".")]
+    if needed and not names:
+        raise RecordingError(f"{folder} has no {needed}: none of its files is one of {', '.join(suffixes)}")
     return sorted(names, key=natural_order)

@@ -14,11 +14,10 @@ from rehdr_ros.recordings.timestamps import Timestamps, read_timestamps
 class ImageFolder:
     """Images of 8 or 16 bits, grey or colour, in natural order, or in that in which the timestamps name them.
 
-    timestamps: a file for `read_timestamps`; by default the one text file (.txt, .csv) in the folder or beside it
-    whose name contains "timestamp". fps: where there is no such file: the first frame at 0 s, the others 1/fps apart.
-    `notes`: what was found or deduced. Files are read when a frame is, and not kept.
-    Raises RecordingError for a folder without images, for stamps that are missing, as many as there are not images, or
-    of images that are not there.
+    timestamps: a file for `read_timestamps`; by default the one text file (.txt, .csv) in the folder or
+    beside it whose name contains "timestamp". fps: where there is no such file: the first frame at 0 s, the
+    others 1/fps apart. `notes`: what was found or deduced. Files are read when a frame is, and not kept.
+    Raises RecordingError for no images, and for stamps that are missing, too many, too few or of no image.
     """
 
     def __init__(
@@ -29,11 +28,7 @@ class ImageFolder:
         fps: float | None = None,
     ) -> None:
         self.path = Path(folder)
-        self._names = files_in(self.path, IMAGE_SUFFIXES)
-        if not self._names:
-            raise RecordingError(
-                f"{self.path} has no images: none of its files is one of {', '.join(IMAGE_SUFFIXES)}"
-            )
+        self._names = files_in(self.path, IMAGE_SUFFIXES, "images")
         self.notes: list[str] = []
         self._exposures: list[float] | None = None
         timestamps = timestamps or self._find_timestamps()
@@ -41,13 +36,11 @@ class ImageFolder:
             self._take(Path(timestamps), read_timestamps(timestamps, unit))
         elif fps is not None:
             self._stamps_ns = even_stamps(len(self._names), fps)
-            self.notes.append(
-                f"{self.path}: no timestamps; frames taken as {fps:g} a second, the first one at 0 s"
-            )
+            taken = f"frames taken as {fps:g} a second, the first one at 0 s"
+            self.notes.append(f"{self.path}: no timestamps; {taken}")
         else:
-            raise RecordingError(
-                f"{self.path}: when were the frames taken? name a file of timestamps, or a frame rate"
-            )
+            advice = "name a file of timestamps, or a frame rate"
+            raise RecordingError(f"{self.path}: when were the frames taken? {advice}")
 
     def frames(self) -> Iterator[Frame]:
         """Raises RecordingError for an unreadable image."""
@@ -58,9 +51,8 @@ class ImageFolder:
 
     def _find_timestamps(self) -> Path | None:
         for folder in (self.path, self.path.absolute().parent):
-            found = [
-                folder / name for name in files_in(folder, (".txt", ".csv")) if "timestamp" in name.lower()
-            ]
+            texts = files_in(folder, (".txt", ".csv"))
+            found = [folder / name for name in texts if "timestamp" in name.lower()]
             if len(found) == 1:
                 self.notes.append(f"{self.path}: timestamps found in {found[0]}")
                 return found[0]
@@ -78,9 +70,8 @@ class ImageFolder:
             if missing:
                 raise RecordingError(f"{path} names {missing}, which {self.path} hasn't")
         elif len(timestamps.stamps_ns) != len(self._names):
-            raise RecordingError(
-                f"{len(timestamps.stamps_ns)} timestamps in {path}, {len(self._names)} images in {self.path}"
-            )
+            stamps, images = len(timestamps.stamps_ns), len(self._names)
+            raise RecordingError(f"{stamps} timestamps in {path}, {images} images in {self.path}")
         self._stamps_ns = timestamps.stamps_ns.tolist()
         self._exposures = timestamps.exposures
 

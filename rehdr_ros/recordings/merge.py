@@ -15,8 +15,7 @@ def in_order(
 ) -> Iterator[Events | Frame]:
     """Each frame after the events up to its stamp; batches are cut for that.
 
-    event_time_offset: s from an event's t to the clock of the stamps; the events that come out keep their
-    own.
+    event_time_offset: s from an event's t to the stamps' clock; the events that come out keep their own.
     Raises RecordingError where several frames lie all before the events, or all behind them.
     """
     offset_ns = round(event_time_offset * 1e9)
@@ -47,6 +46,5 @@ def _s(ns: int) -> str:
 
 
 def _disjoint(frames: str, events: str) -> RecordingError:
-    return RecordingError(
-        f"the frames {frames}, the events {events}: by one clock? (unit, event_time_offset)"
-    )
+    doubt = "by one clock? (unit, event_time_offset)"
+    return RecordingError(f"the frames {frames}, the events {events}: {doubt}")

@@ -16,10 +16,10 @@ _CHUNK = 1 << 18  # bytes, of whole words; decoded at most 20 MB
 
 
 class RawRecording(Uncalibrated):
-    """A Prophesee RAW file (EVT 2, 2.1, 3) and the frames of another camera as a folder of images; see Recording.
+    """A Prophesee RAW file (EVT 2, 2.1, 3) and another camera's frames as a folder of images; see Recording.
 
-    The events' times are the sensor's, from the start of the file as in Prophesee's own tools; the frames' stamps must
-    be of that clock, or the pipeline's event_time_offset be what lies between.
+    The events' times are the sensor's, from the start of the file as in Prophesee's own tools; the frames'
+    stamps must be of that clock, or the pipeline's event_time_offset be what lies between.
     frames: None where there are none: then `messages` and `frames` raise RecordingError.
     Raises RecordingError for a file that is no RAW file.
     """
@@ -36,9 +36,8 @@ class RawRecording(Uncalibrated):
     def frames(self) -> Iterator[Frame]:
         """The frames. Raises RecordingError where there are none, and for an unreadable one."""
         if self._frames is None:
-            raise RecordingError(
-                f"{self.path} holds events alone: name the folder of its frames, and their timestamps"
-            )
+            advice = "name the folder of its frames, and their timestamps"
+            raise RecordingError(f"{self.path} holds events alone: {advice}")
         return self._frames.frames()
 
     def events(self) -> Iterator[Events]:

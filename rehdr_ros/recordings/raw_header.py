@@ -1,7 +1,7 @@
 """The text before the words of a Prophesee RAW file.
 
-Lines "% KEY VALUE" up to "% end", or to the first byte that begins no such line: "RAW File Format" in Prophesee's
-documentation, https://docs.prophesee.ai/stable/data/file_formats/raw.html.
+Lines "% KEY VALUE" up to "% end", or to the first byte that begins no such line: "RAW File Format" in
+Prophesee's documentation, https://docs.prophesee.ai/stable/data/file_formats/raw.html.
 """
 
 from __future__ import annotations
@@ -37,15 +37,12 @@ def read_raw_header(path: Path) -> RawHeader:
         known = ", ".join(sorted({each.partition(" ")[0] for each in encodings}))
         what = f"its header says {name}" if name else "it has no header with a line '% format' or '% evt'"
         raise RecordingError(f"{path} is no Prophesee RAW file of {known}: {what}")
-    size = (
-        re.fullmatch(r"(\d+)x(\d+)", f"{options['width']}x{options['height']}")
-        if {"width", "height"} <= set(options)
-        else re.fullmatch(r"(\d+)x(\d+)", keys.get("geometry", ""))
-    )
+    named = {"width", "height"} <= set(options)
+    told = f"{options['width']}x{options['height']}" if named else keys.get("geometry", "")
+    size = re.fullmatch(r"(\d+)x(\d+)", told)
     if size is None:
-        raise RecordingError(
-            f"{path} doesn't say the sensor's size: its header needs a line like '% geometry 1280x720'"
-        )
+        needed = "its header needs a line like '% geometry 1280x720'"
+        raise RecordingError(f"{path} doesn't say the sensor's size: {needed}")
     return RawHeader(encoding, (int(size[1]), int(size[2])), start)
 
 

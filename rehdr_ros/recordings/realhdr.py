@@ -26,10 +26,10 @@ _FPS = 25.0
 class RealHdrRecording(Uncalibrated):
     """A sequence in RealHDR's layout, ROOT/{LDR,event}/NAME/*, paired by natural sort order; see Recording.
 
-    path: ROOT/LDR/NAME, or ROOT where it has one sequence. Frame k is stamped k/fps s, and has its grid, float32
-    (bins, height, width) of its own size, as it lies on disk. The true HDR is not read, and may be missing.
+    path: ROOT/LDR/NAME, or ROOT where it has one sequence. Frame k is stamped k/fps s; its grid is float32
+    (bins, height, width), of its own size, as it lies on disk. The true HDR is not read, and may be missing.
     fps: None: 25 frames/s, said in `notes`. Files are read when a frame is, and not kept.
-    Raises RecordingError where there is no such sequence, or several, and for different numbers of frames and grids.
+    Raises RecordingError where there is no such sequence, or several, or not a grid a frame.
     """
 
     encoding = "voxel_grid"
@@ -52,21 +52,18 @@ class RealHdrRecording(Uncalibrated):
     def frames(self) -> Iterator[Frame]:
         """Raises RecordingError for a damaged file, and for one of another size than its first grid."""
         shape = None
-        for stamp_ns, name, grid_name in zip(
-            self._stamps_ns, self._names["LDR"], self._names["event"], strict=True
-        ):
+        names = zip(self._names["LDR"], self._names["event"], strict=True)
+        for stamp_ns, (name, grid_name) in zip(self._stamps_ns, names, strict=True):
             path, grid_path = self._folders["LDR"] / name, self._folders["event"] / grid_name
             image = read_image(path)
             grid = require_finite(grid_path, np.array(open_grid(grid_path), np.float32))
             shape = shape or grid.shape
             if grid.shape != shape:
-                raise RecordingError(
-                    f"{grid_path} holds {grid.shape}, the first grid {shape}: all must be of one size"
-                )
+                first = f"the first grid {shape}: all must be of one size"
+                raise RecordingError(f"{grid_path} holds {grid.shape}, {first}")
             if image.shape[:2] != shape[1:]:
-                raise RecordingError(
-                    f"{path} has {image.shape[1]}x{image.shape[0]} pixels, its grid {shape[2]}x{shape[1]}"
-                )
+                pixels = f"{image.shape[1]}x{image.shape[0]} pixels"
+                raise RecordingError(f"{path} has {pixels}, its grid {shape[2]}x{shape[1]}")
             yield Frame(stamp_ns, image, grid=grid)
 
 
@@ -77,17 +74,11 @@ def is_realhdr(path: str | Path) -> bool:
 
 
 def sequence_files(folder: Path, kind: str) -> list[str]:
-    """The names of a sequence's files of one of KINDS, in natural order. Raises RecordingError where there is none."""
+    """The files' names of a sequence, of one of KINDS, in natural order. Raises RecordingError for none."""
     if not folder.is_dir():
-        raise RecordingError(
-            f"{folder} is not a folder; a sequence has one of its name for each kind of file"
-        )
-    names = files_in(folder, SUFFIXES[kind])
-    if not names:
-        raise RecordingError(
-            f"{folder} has no frames: none of its files is one of {', '.join(SUFFIXES[kind])}"
-        )
-    return names
+        needed = "a sequence has one of its name for each kind of file"
+        raise RecordingError(f"{folder} is not a folder; {needed}")
+    return files_in(folder, SUFFIXES[kind], "frames")
 
 
 def require_pairs(folders: dict[str, Path], names: dict[str, list[str]]) -> None:
@@ -113,9 +104,8 @@ def open_grid(path: Path) -> np.ndarray:
 def require_finite(path: Path, values: np.ndarray) -> np.ndarray:
     """Raises RecordingError where they are not."""
     if not np.isfinite(values).all():
-        raise RecordingError(
-            f"{path} has values that are not finite: mend or remove the frame, in LDR, HDR and event alike"
-        )
+        advice = "mend or remove the frame, in LDR, HDR and event alike"
+        raise RecordingError(f"{path} has values that are not finite: {advice}")
     return values
 
 
@@ -132,8 +122,7 @@ def _sequence(path: Path) -> tuple[Path, str]:
         return root, path.name
     names = sorted((entry.name for entry in (root / "LDR").iterdir() if entry.is_dir()), key=natural_order)
     if len(names) != 1:
-        raise RecordingError(
-            f"{root} has {len(names)} sequences{': ' if names else ''}{', '.join(names)}; "
-            f"name one, as {root / 'LDR' / (names or ['NAME'])[0]}"
-        )
+        found = f"{len(names)} sequences{': ' if names else ''}{', '.join(names)}"
+        example = root / "LDR" / (names or ["NAME"])[0]
+        raise RecordingError(f"{root} has {found}; name one, as {example}")
     return root, names[0]

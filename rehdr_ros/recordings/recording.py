@@ -39,8 +39,7 @@ class Recording(Protocol):
 
         A frame comes after its events, but for those that a bag holds later, and an Exposure before its
         frame's events end. A Frame may bring a voxel grid instead of events. cameras: first the Calibration
-        of both cameras. event_time_offset: s that the pipeline adds to the times of events; here it sets the
-        order alone.
+        of both cameras. event_time_offset: s that the pipeline adds to events' times; here it orders them.
         Raises RecordingError, here or on the way, for what is missing, damaged or contradicts itself.
         """
         ...

@@ -30,10 +30,7 @@ IMAGE_TYPES = (IMAGE, COMPRESSED)
 # Images under these names are not the camera's own.
 _DERIVED = {"ground_truth", *(product.topic.partition("/")[0] for product in published(PRODUCTS))}
 _ABOUT_PIXELS = tuple(f"/{product.topic}" for product in published(PRODUCTS) if not product.offline)
-_PACKED, _DEPTH = (
-    "/compressed",
-    "/compressedDepth",
-)  # what image_transport puts behind the name of the raw images
+_PACKED, _DEPTH = "/compressed", "/compressedDepth"  # behind the raw images' name, by image_transport
 
 
 class BagRecording:
@@ -43,8 +40,7 @@ class BagRecording:
     before EventArrays, the camera's own images before those that were made of them, these before what tells
     of their pixels, an image before its compressed sibling; then the names decide. `topics`: all topics, name
     -> Topic. `events_topics`, `image_topics`: the candidates in that order. `events_topic`, `image_topic`:
-    the choice, None where there is no candidate. Every iteration opens the bag anew and streams it, so that
-    several may go on at once.
+    the choice, or None. Every iteration opens and streams the bag anew, so that several may go on at once.
     Raises RecordingError for a path that is no readable bag and for a named topic that is not there.
     """
 
@@ -84,13 +80,10 @@ class BagRecording:
         """The events, the frames and what tells their exposure, in the bag's order, whatever the offset.
 
         cameras: first the calibration of both cameras: the first camera_info beside their packets and images.
-
         Raises RecordingError where there are no events or no frames.
         """
-        required = {
-            self._require(EVENT_TYPES, self.events_topic),
-            self._require(IMAGE_TYPES, self.image_topic),
-        }
+        wanted = (EVENT_TYPES, self.events_topic), (IMAGE_TYPES, self.image_topic)
+        required = {self._require(*each) for each in wanted}
         calibrations = self._calibrations() if cameras else []
         return chain(calibrations, self._stream(required | set(self._candidates((EXPOSURE,)))))
 
@@ -116,7 +109,7 @@ class BagRecording:
     def read(self, topic: str) -> Iterator[Any]:
         """The messages of any topic, decoded by the definition that the bag holds. Raises RecordingError."""
         if topic not in self.topics:
-            raise RecordingError(f"{self.path} has no topic {topic}; {self._storage.inventory()}")
+            raise self._has_no(topic)
         return map(self._storage.deserialize, self._storage.messages({topic}))
 
     def raw_messages(self, topics: set[str]) -> Iterator[tuple[str, int, bytes]]:
@@ -153,9 +146,8 @@ class BagRecording:
             raise RecordingError(f"{self.path}, {message.topic}: {one_line(error)}") from error
 
     def _candidates(self, types: Iterable[str]) -> list[str]:
-        return [
-            name for name, topic in self.topics.items() if topic.type in types and not name.endswith(_DEPTH)
-        ]
+        of_types = (name for name, topic in self.topics.items() if topic.type in types)
+        return [name for name in of_types if not name.endswith(_DEPTH)]
 
     def _order_of_events(self, name: str) -> tuple:
         topic = self.topics[name]
@@ -170,18 +162,16 @@ class BagRecording:
         if name is None:
             return candidates[0] if candidates else None
         if name not in candidates:
-            kinds = " or ".join(types)
-            raise RecordingError(
-                f"{self.path} has no topic {name} of type {kinds}; {self._storage.inventory()}"
-            )
+            raise self._has_no(f"{name} of type {' or '.join(types)}")
         return name
 
     def _require(self, types: tuple[str, ...], topic: str | None) -> str:
         if topic is None:
-            raise RecordingError(
-                f"{self.path} has no topic of type {' or '.join(types)}; {self._storage.inventory()}"
-            )
+            raise self._has_no(f"of type {' or '.join(types)}")
         return topic
+
+    def _has_no(self, topic: str) -> RecordingError:
+        return RecordingError(f"{self.path} has no topic {topic}; {self._storage.inventory()}")
 
 
 def _frame(message: Any) -> Frame:

@@ -23,27 +23,19 @@ def select(
     have. Events are left out up to the last frame before `start`, and behind the first frame that is more
     than 0.1 s later than `stop`, where the reading ends. Events between frames stay: they belong to the next
     one that passes. Everything else passes.
-    Raises InputError for a range or a step that is none, for a range without a frame, and for a step over
-    frames with voxel grids, which can't be joined.
+    Raises InputError for no range or step, no frame in it, and a step over voxel grids: they can't be joined.
     """
-    if (
-        not 0 <= (start or 0) < math.inf
-        or math.isnan(stop or 0)
-        or (start or 0) > (math.inf if stop is None else stop)
-    ):
+    first, last = start or 0.0, math.inf if stop is None else stop
+    if not 0 <= first < math.inf or math.isnan(last) or first > last:
         raise InputError(f"from {start} s to {stop} s: a part begins at 0 s or later, and ends after that")
     if every < 1:
         raise InputError(f"every {every}th frame: must be 1 or more")
-    return _select(messages, (start or 0.0) * 1e9, math.inf if stop is None else stop * 1e9, every)
+    return _select(messages, first * 1e9, last * 1e9, every)
 
 
 def _select(messages: Iterable[T], start_ns: float, stop_ns: float, every: int) -> Iterator[T]:
-    first_ns, at, count, waiting = (
-        None,
-        0,
-        0,
-        [],
-    )  # waiting: events since the last frame, which the next one may need
+    first_ns, at, count = None, 0, 0
+    waiting = []  # events since the last frame, which the next one may need
     for message in messages:
         if isinstance(message, Frame):
             first_ns = message.stamp_ns if first_ns is None else first_ns
@@ -54,9 +46,8 @@ def _select(messages: Iterable[T], start_ns: float, stop_ns: float, every: int) 
                 continue
             if at >= start_ns:
                 if every > 1 and message.grid is not None:
-                    raise InputError(
-                        f"every {every}th frame: voxel grids of several frames can't be joined into one"
-                    )
+                    why = "voxel grids of several frames can't be joined into one"
+                    raise InputError(f"every {every}th frame: {why}")
                 yield from waiting
                 if count % every == 0:
                     yield message

@@ -14,16 +14,7 @@ from rehdr_ros.recordings.errors import RecordingError
 
 UNITS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1000, "ns": 1}
 
-_UNIT_NAMES = {
-    "s": "s",
-    "sec": "s",
-    "secs": "s",
-    "seconds": "s",
-    "ms": "ms",
-    "us": "us",
-    "usec": "us",
-    "ns": "ns",
-}
+_UNIT_NAMES = {unit: unit for unit in UNITS} | {"sec": "s", "secs": "s", "seconds": "s", "usec": "us"}
 _RATES = 2.0, 500.0  # frames/s; 250 times apart, so that no second unit fits
 _NAMES = {"timestamp", "timestamps", "time", "times", "stamp", "t"}  # of a column of stamps
 _FURTHEST_NS = 1 << 62
@@ -128,10 +119,9 @@ def _columns(path: Path, header: list[str] | None, rows: _Rows) -> _Columns:
     if header is None:
         numbers = [k for k in range(len(first)) if k not in words]
         if len(numbers) != 1 or len(words) > 1:
-            raise RecordingError(
-                f"{path}, line {rows[0][0]}: which column is the timestamp? one number a line, or a first line that "
-                "names the columns: timestamp, exposure"
-            )
+            advice = "one number a line, or a first line that names the columns: timestamp, exposure"
+            where = f"{path}, line {rows[0][0]}"
+            raise RecordingError(f"{where}: which column is the timestamp? {advice}")
         return _Columns(numbers[0], name=name)
     stamp = _stamp_column(header)
     if stamp is None:
@@ -183,11 +173,9 @@ def _exposures(path: Path, rows: _Rows, column: int | None, unit: str) -> list[f
 def _named(path: Path, values: list[tuple[int, Decimal]], unit: str) -> tuple[str, str]:
     """The unit, and a note where it is odd."""
     step = _step(values)
-    odd = step > 0 and not _likely(step, unit)
-    return (
-        unit,
-        f"{path}: timestamps in {unit}: {_rate(step, unit):.4g} frames/s; is that the unit?" if odd else "",
-    )
+    if step <= 0 or _likely(step, unit):
+        return unit, ""
+    return unit, f"{path}: timestamps in {unit}: {_rate(step, unit):.4g} frames/s; is that the unit?"
 
 
 def _deduce(path: Path, values: list[tuple[int, Decimal]]) -> tuple[str, str]:

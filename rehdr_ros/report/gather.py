@@ -26,9 +26,8 @@ _NEEDED = {"hdr", "tonemapped"}
 class Instant:
     """One frame, its pictures reduced to (h, w).
 
-    number: in the folder, from 0; size: width and height of the recording. pictures: by the product's name,
-    hdr and tonemapped always, others where the folder has them: RGB (h, w, 3) or a plane (h, w); float16 of
-    OpenEXR, else uint8.
+    number: in the folder, from 0; size: width, height of the recording. pictures: by product, hdr, tonemapped
+    and others that the folder has: RGB (h, w, 3) or a plane (h, w); float16 of OpenEXR, else uint8.
     linear: (exponent, scale) so that scale * (ldr / 255) ** exponent is in units of the radiance.
     """
 
@@ -74,9 +73,8 @@ def gather(folder: str | Path, instants: int = INSTANTS) -> Report:
         except (OSError, ValueError):
             damaged.append(number)
     if not shown:
-        raise InputError(
-            f"no frame in {folder} can be read: it needs hdr/NNNNNN.exr with tonemapped/NNNNNN.png"
-        )
+        needed = "hdr/NNNNNN.exr with tonemapped/NNNNNN.png"
+        raise InputError(f"no frame in {folder} can be read: it needs {needed}")
     missing = [product.name for product in written(uncertainty=False) if product.name not in kinds]
     notes += [f"The folder has no {name}/: its pictures can't be shown." for name in missing]
     if table is None:
@@ -86,15 +84,8 @@ def gather(folder: str | Path, instants: int = INSTANTS) -> Report:
     if damaged:
         notes.append(f"Left out, for a picture can't be read: frame {', '.join(map(str, damaged))}.")
     notes += list(_reductions(shown))
-    return Report(
-        folder.resolve().name,
-        shown,
-        table,
-        timeline(table) if table is not None else None,
-        summary,
-        demo,
-        notes,
-    )
+    course = None if table is None else timeline(table)
+    return Report(folder.resolve().name, shown, table, course, summary, demo, notes)
 
 
 def _numbers(folder: Path) -> tuple[list[int], set[str]]:

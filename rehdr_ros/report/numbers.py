@@ -77,9 +77,7 @@ def _run(summary: dict[str, Any]) -> Iterable[str]:
     others = [
         [_words(key), Path(str(value)).name if key in _PATHS else value]
         for key, value in summary.items()
-        if key not in (*_LOSSES, "damaged")
-        and not key.endswith("_ms")
-        and not isinstance(value, (dict, list))
+        if not (key in (*_LOSSES, "damaged") or key.endswith("_ms") or isinstance(value, (dict, list)))
     ]
     yield _table("Run", [], others)
     yield _table("Losses and damage", [], losses)
@@ -103,13 +101,12 @@ def _table(title: str, columns: list[str], rows: list[list[Any]]) -> str:
     if not rows:
         return ""
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
-    body = "".join(
-        f'<tr><th scope="row">{escape(str(name))}</th>{"".join(map(_cell, values))}</tr>'
-        for name, *values in rows
-    )
+    cells = [(escape(str(name)), "".join(map(_cell, values))) for name, *values in rows]
+    body = "".join(f'<tr><th scope="row">{name}</th>{values}</tr>' for name, values in cells)
     head = f"<thead><tr>{head}</tr></thead>" if head else ""
     kind = "scroll wide" if len(columns) > 4 else "scroll"
-    return f'<div class="{kind}"><table><caption>{escape(title)}</caption>{head}<tbody>{body}</tbody></table></div>'
+    head = f"<caption>{escape(title)}</caption>{head}"
+    return f'<div class="{kind}"><table>{head}<tbody>{body}</tbody></table></div>'
 
 
 def _cell(value: Any) -> str:

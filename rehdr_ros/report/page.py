@@ -21,23 +21,20 @@ _ASSETS = Path(__file__).parent / "assets"
 _SCRIPTS = ("page.js", "compare.js", "planes.js", "exposure.js", "events.js", "timeline.js")
 _WHITE = {
     "ldr_white": "1.0 is the level at which the first frame after a reset saturates (radiance: ldr_white).",
-    "relative": "Values are relative: the network puts them in 0..1, without a fixed scale (radiance: relative).",
+    "relative": "Values are relative: the network puts them in 0..1, without a fixed scale "
+    "(radiance: relative).",
 }
 
 
 def html_page(report: Report) -> str:
     """The page: pictures, float data, style and scripts inline; it requests nothing."""
     template = Template((_ASSETS / "page.html").read_text(encoding="utf-8"))
+    told = report.demo | report.summary
     return template.substitute(
         title=escape(f"HDR report: {report.name}"),
         name=escape(report.name),
         headline=escape(headline(report)),
-        white=escape(
-            _WHITE.get(
-                (report.demo | report.summary).get("radiance"),
-                "The folder does not tell what radiance 1.0 means.",
-            )
-        ),
+        white=escape(_WHITE.get(told.get("radiance"), "The folder does not tell what radiance 1.0 means.")),
         notes="".join(f"<li>{escape(note)}</li>" for note in report.notes),
         numbers=number_tables(report),
         style=(_ASSETS / "page.css").read_text(encoding="utf-8"),
@@ -101,9 +98,8 @@ def _events_alone(picture: np.ndarray) -> np.ndarray:
 def _data_url(image: np.ndarray) -> str:
     """RGB or RGBA, losslessly."""
     code = cv2.COLOR_RGBA2BGRA if image.shape[2] == 4 else cv2.COLOR_RGB2BGR
-    webp = cv2.imencode(".webp", cv2.cvtColor(image, code), [cv2.IMWRITE_WEBP_QUALITY, 101])[
-        1
-    ]  # above 100: lossless
+    how = [cv2.IMWRITE_WEBP_QUALITY, 101]  # above 100: lossless
+    _, webp = cv2.imencode(".webp", cv2.cvtColor(image, code), how)
     return "data:image/webp;base64," + base64.b64encode(webp).decode()
 
 

@@ -33,9 +33,8 @@ class Table:
     @property
     def durations(self) -> dict[str, np.ndarray]:
         """Name of a stage, or latency -> ms."""
-        return {
-            name.removesuffix("_ms"): column for name, column in self.columns.items() if name.endswith("_ms")
-        }
+        timed = (name for name in self.columns if name.endswith("_ms"))
+        return {name.removesuffix("_ms"): self.columns[name] for name in timed}
 
 
 def read_table(path: Path) -> Table | None:

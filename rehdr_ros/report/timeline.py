@@ -74,9 +74,8 @@ def timeline(table: Table, bins: int = BINS) -> Timeline:
     ]
     panels = []
     for title, unit, log, values in plan:
-        series = [
-            _series(label.replace("_", " "), v, starts) for label, v in values.items() if np.isfinite(v).any()
-        ]
+        known = {label.replace("_", " "): v for label, v in values.items() if np.isfinite(v).any()}
+        series = [_series(label, v, starts) for label, v in known.items()]
         if series:
             panels.append(Panel(title, unit, log, series))
     return Timeline(len(table), width, table.seconds[starts], panels, _marks(table, width))
@@ -104,8 +103,6 @@ def _marks(table: Table, width: int) -> list[Mark]:
         for b, number in enumerate(np.add.reduceat(new, np.arange(0, len(table), width))):
             if number:
                 losses.setdefault(b, []).append(f"{number:.0f} {words}")
-    marks = [
-        Mark(b, True, "state reset: " + ", ".join(dict.fromkeys(reasons))) for b, reasons in resets.items()
-    ]
+    marks = [Mark(b, True, "state reset: " + ", ".join(dict.fromkeys(why))) for b, why in resets.items()]
     marks += [Mark(b, False, ", ".join(words)) for b, words in losses.items()]
     return sorted(marks, key=lambda mark: mark.bin)

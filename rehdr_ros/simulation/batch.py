@@ -19,6 +19,7 @@ _BLUR_STEP, _BLUR_STEPS = 2.0, 9  # px between two renders of an exposure; at mo
 _NOTHING = 1e-300  # zero as float32
 _KNEE = 0.8  # luminance, white = 1, from which a ceiling is felt
 _DARK = 0.02  # luminance, white = 1, below which a pixel's noise grows
+_IN_HALF = "in half of the sequences"
 
 
 def _range(low: float, high: float, text: str, unit: str = "", **bounds: float) -> Range:
@@ -31,7 +32,7 @@ def _share(default: float, text: str) -> float:
 
 @dataclass(frozen=True)
 class Variety(Settings):
-    """From where to where each property is drawn, anew for every sequence; what is positive by its logarithm."""
+    """From where to where each property is drawn, anew for every sequence; positive ones by logarithm."""
 
     scale: Range = _range(0.7, 1.6, "texture pixels a view pixel", above=0)
     fps: Range = _range(8.0, 50.0, "frame rate", "Hz", above=0)
@@ -40,29 +41,23 @@ class Variety(Settings):
     clipped: Range = _range(0.02, 0.6, "share of the pixels that clip", least=0, most=1)
     exposure: Range = _range(0.0003, 0.11, "exposure time; at most 0.9 of the interval", "s", above=0)
     contrast: Range = _range(0.1, 0.75, "contrast threshold, natural log units", above=0)
-    skew: Range = _range(-0.4, 0.4, "log of the ON over the OFF threshold, halved; in half of the sequences")
+    skew: Range = _range(-0.4, 0.4, f"log of the ON over the OFF threshold, halved; {_IN_HALF}")
     mismatch: Range = _range(0.0, 0.12, "relative spread of the contrast thresholds", least=0)
     refractory_us: Range = _range(50.0, 1500.0, "dead time of a pixel after an event", "us", least=0)
-    scatter: Range = _range(0.0, 0.7, "relative error of a pixel's count; in half of the sequences", least=0)
-    strays: Range = _range(0.0, 0.3, "events beside, a true one; in half of the sequences", least=0)
-    readout: Range = _range(3.0, 300.0, "most events a pixel; in half of the sequences", "Hz", above=0)
+    scatter: Range = _range(0.0, 0.7, f"relative error of a pixel's count; {_IN_HALF}", least=0)
+    strays: Range = _range(0.0, 0.3, f"events beside, a true one; {_IN_HALF}", least=0)
+    readout: Range = _range(3.0, 300.0, f"most events a pixel; {_IN_HALF}", "Hz", above=0)
     noise_rate: Range = _range(0.003, 1.0, "random events of a pixel", "Hz", least=0)
     leak_rate: Range = _range(0.003, 0.2, "ON events of a pixel without a change", "Hz", least=0)
     hot_pixels: Range = _range(0.0, 0.012, "share of hot pixels; mostly 0.001 at most", least=0, most=1)
     dark: Range = _range(5e-4, 5e-3, "luminance, white = 1, below which the sensor sees nothing", above=0)
-    bandwidth: Range = _range(
-        30.0, 3000.0, "low pass of a pixel at white; in half of the sequences", "Hz", least=0
-    )
+    bandwidth: Range = _range(30.0, 3000.0, f"low pass of a pixel at white; {_IN_HALF}", "Hz", least=0)
     latency: Range = _range(-0.002, 0.004, "how late the events' clock is, after whatever corrects it", "s")
     lost: Range = _range(0.1, 0.4, "share of the packets, in the sequences that lose any", least=0, most=1)
     gain: Range = _range(-0.7, 0.7, "of an exposure step, natural log units")
     wall: Range = _range(1.05, 4.0, "luminance, white = 1, that lights don't exceed in `walls`", above=0)
-    vignetting: Range = _range(
-        0.0, 0.4, "loss of light in the corners; in half of the sequences", least=0, most=1
-    )
-    distortion: Range = _range(
-        0.7, 1.3, "power that the response is wrong by; in half of the sequences", least=0
-    )
+    vignetting: Range = _range(0.0, 0.4, f"loss of light in the corners; {_IN_HALF}", least=0, most=1)
+    distortion: Range = _range(0.7, 1.3, f"power that the response is wrong by; {_IN_HALF}", least=0)
     things: int = setting(2, "at most so many in the foreground", least=0)
     mono: float = _share(0.35, "of grey cameras")
     bayer: float = _share(0.25, "of Bayer sensors")
@@ -84,9 +79,9 @@ class Variety(Settings):
 
 @dataclass(frozen=True)
 class Batch:
-    """ldr, truth: (N, T, 3, H, W); voxel: (N, T, B, H, W); gain, seconds: (N, T). All float32, as of training.Sequence.
+    """All float32, as of training.Sequence; exposure and refractory, s, as drawn.
 
-    exposure, refractory: (N,), s, as drawn.
+    ldr, truth: (N, T, 3, H, W); voxel: (N, T, B, H, W); gain, seconds: (N, T); exposure, refractory: (N,).
     """
 
     ldr: Tensor
@@ -100,7 +95,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class BatchSimulator:
-    """size: px of the square frames. Every batch is a function of the generator's state and of the backgrounds."""
+    """size: px of the square frames. A batch is a function of the generator's state and the backgrounds."""
 
     size: int
     frames: int
@@ -156,15 +151,10 @@ class BatchSimulator:
         shot, read = tensor(2e-4 * draw_log((0.5, 10))), tensor(2e-3 * draw_log((0.5, 5)))
 
         shape = (n, 1, self.size, self.size)
-        spread = 1 + plane(draw(v.mismatch)) * torch.randn(
-            (n, 2, *shape[2:]), generator=random, device=device
-        )
+        deviation = torch.randn((n, 2, *shape[2:]), generator=random, device=device)
+        spread = (1 + plane(draw(v.mismatch)) * deviation).clamp(0.4, 2.5)
         skew = np.exp(draw(v.skew, 0.5) / 2)
-        thresholds = (
-            plane(draw_log(v.contrast))
-            * torch.cat((plane(1 / skew), plane(skew)), 1)
-            * spread.clamp(0.4, 2.5)
-        )
+        thresholds = plane(draw_log(v.contrast)) * torch.cat((plane(1 / skew), plane(skew)), 1) * spread
         refractory = tensor(1e-6 * draw_log(v.refractory_us))
         bandwidth = tensor(draw_log(v.bandwidth, 0.5 * bad))
         sensor = BatchEventCamera(thresholds, refractory, tensor(draw_log(v.dark)), bandwidth)
@@ -204,10 +194,8 @@ class BatchSimulator:
         seconds = torch.cat((intervals[:, :1], intervals), 1) if self.frames > 1 else tensor(1 / fps)[:, None]
         ldr, voxel, truth = (torch.stack(x, 1) for x in (ldr, voxel, truth))
         if (strange > 1).any():
-            others = torch.as_tensor(
-                np.where(strange == 2, np.roll(np.arange(n), 1), np.arange(n)), device=device
-            )
-            voxel = voxel[others] * tensor(strange != 3).view(-1, 1, 1, 1, 1)
+            others = np.where(strange == 2, np.roll(np.arange(n), 1), np.arange(n))
+            voxel = voxel[torch.as_tensor(others, device=device)] * tensor(strange != 3).view(-1, 1, 1, 1, 1)
         return Batch(ldr, voxel, truth, tensor(told), seconds, tensor(exposure_time), refractory)
 
     def _vignette(self, loss: Tensor) -> Tensor:
@@ -234,7 +222,7 @@ class BatchSimulator:
                 grid[:, left + 1] += (polarity_sum * right_share)[:, 0]
 
     def _gains(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Exposure over the first frame's, (N, T), and over the frame before as the network is told, (N, T)."""
+        """Exposure over the first frame's, and over the frame before as the network is told; (N, T) each."""
         v = self.variety
         changes = (rng.random((n, self.frames)) < 0.15) & (rng.random((n, 1)) < v.changes_exposure)
         changes[:, 0] = False
@@ -256,7 +244,7 @@ class BatchSimulator:
 
 
 def below(ceiling: Tensor, luminance: Tensor) -> Tensor:
-    """Luminance, white = 1, as a scene has it whose brightest is `ceiling` (N, 1, 1, 1): steadily less above 0.8."""
+    """Luminance, white = 1, of a scene whose brightest is `ceiling` (N, 1, 1, 1): steadily less above 0.8."""
     room = ceiling - _KNEE
     above = (luminance - _KNEE).clamp_min(0)
     compressed = torch.where(room.isinf(), above, room * (1 - (-above / room).exp()))

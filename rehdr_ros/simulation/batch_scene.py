@@ -1,4 +1,4 @@
-"""Many scenes under moving cameras, rendered together in torch; the geometry of scene.py, and things before it."""
+"""Many scenes under moving cameras, rendered together in torch; scene.py's geometry, and things before it."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -35,7 +35,7 @@ class Flicker:
 
 
 class PanoramaCamera:
-    """Looks around inside a panorama. focal: px; speed: image motion, about px/s; size: px of the square view.
+    """Looks around in a panorama. focal: px; speed: image motion, about px/s; size: px of the square view.
 
     rays: view pixels (x, y, 1) -> directions in the camera's frame, (3, 3).
     """
@@ -50,22 +50,19 @@ class PanoramaCamera:
         return self.orientation(seconds) @ self.rays
 
 
-def _sliding(
-    rng, size: int, shape: tuple[int, int], scale: float, speed: float, bounds: list[float]
-) -> Sliding:
+def _sliding(rng, size: int, shape: tuple[int, int], scale: float, speed: float, bounds: list) -> Sliding:
     """Over a texture of height x width; size: px of the square view; bounds: (y, x), in texture px."""
     height, width = shape
-    return Sliding(
-        rng, scale, speed, bounds[::-1], ((size - 1) / 2,) * 2, ((width - 1) / 2, (height - 1) / 2)
-    )
+    view, texture = ((size - 1) / 2,) * 2, ((width - 1) / 2, (height - 1) / 2)
+    return Sliding(rng, scale, speed, bounds[::-1], view, texture)
 
 
 class BatchScene:
     """`render(seconds)` and `luminance(seconds)`: what each camera sees at its own time.
 
-    backgrounds: one a scene, panoramas first. things: how many patches move in front of each. speed, scale: (N,), image
-    motion in px/s and the view's pixels in the texture's; 1.0 = a panorama's or canvas's own resolution.
-    texture: (N, 3, 512, 1026), of the backgrounds; cameras and light: one a scene; things: each has one a scene.
+    backgrounds: one a scene, panoramas first. things: how many patches move in front of each. speed, scale:
+    (N,), image motion in px/s and the view's pixels in the texture's; 1.0 = the background's own resolution.
+    texture: (N, 3, 512, 1026), of the backgrounds; cameras, light: one a scene; things: each has one a scene.
     """
 
     def __init__(
@@ -93,7 +90,7 @@ class BatchScene:
                 self.cameras.append(_sliding(rng, size, TEXTURE, s, v, bounds))
             self.light.append(Flicker(rng, rng.choice((0.0, rng.uniform(0, 0.3)), p=(0.8, 0.2))))
         self._foreseen: dict[bytes, list[tuple[Tensor, Tensor]]] = {}
-        self.things = [_Things(backgrounds, size, speed, rng, device) for _ in range(things)]
+        self.things = [_Things(backgrounds, size, speed, rng) for _ in range(things)]
 
     def foresee(self, seconds: np.ndarray) -> None:
         """Find the poses and the light of many times, (K, N), together: a GPU would wait for each."""
@@ -112,14 +109,13 @@ class BatchScene:
         view = self.sample(texture, self._pixels @ poses)
         for things, (thing_poses, light) in zip(self.things, others, strict=True):
             places = (self._pixels @ thing_poses).view(-1, self._size, self._size, 3)[..., :2]
-            layer = F.grid_sample(
-                things.patches[kind], _normalised(places, _PATCH, _PATCH), align_corners=True
-            )
+            grid = _normalised(places, _PATCH, _PATCH)
+            layer = F.grid_sample(things.patches[kind], grid, align_corners=True)
             view = view * (1 - layer[:, -1:]) + light * layer[:, :-1]
         return view * brightness
 
     def _poses(self, seconds: np.ndarray) -> list[list[tuple[Tensor, Tensor]]]:
-        """By time, (K, N), and for the background and each thing: (N, 3, 3), transposed, and light (N, 1, 1, 1)."""
+        """By time (K, N), and background or thing: (N, 3, 3), transposed, and light (N, 1, 1, 1)."""
 
         def uploaded(functions: list) -> Tensor:
             values = np.stack([f(t) for f, t in zip(functions, seconds.T, strict=True)], 1)
@@ -130,7 +126,7 @@ class BatchScene:
         return [[(poses[k], light[k]) for poses, light in layers] for k in range(len(seconds))]
 
     def sample(self, texture: Tensor, places: Tensor) -> Tensor:
-        """Of a texture like `texture`; places: (N, H * W, 3), directions in panoramas, else texture px (x, y, 1)."""
+        """Of one like `texture`, at places (N, H * W, 3): directions in panoramas, else its px (x, y, 1)."""
         height, width = TEXTURE
         rays, flat = places[: self._panoramas], places[self._panoramas :]
         longitude = torch.atan2(rays[..., 0], rays[..., 2])
@@ -138,36 +134,24 @@ class BatchScene:
         x = (longitude / (2 * torch.pi) + 0.5) * width % width
         y = (latitude / torch.pi + 0.5) * height - 0.5
         grid = torch.cat((torch.stack((x, y), -1), flat[..., :2])).view(-1, self._size, self._size, 2)
-        return F.grid_sample(
-            texture, _normalised(grid, height, texture.shape[-1]), padding_mode="border", align_corners=True
-        )
+        grid = _normalised(grid, height, texture.shape[-1])
+        return F.grid_sample(texture, grid, padding_mode="border", align_corners=True)
 
 
 class _Things:
-    """One patch before each scene: a shape with a texture of some scene, darker or far brighter than it, that moves and
-    perhaps flickers."""
+    """A shape before each scene, of some scene's texture, darker or far brighter; moves, may flicker."""
 
-    def __init__(
-        self, backgrounds: list[Background], size: int, speed: np.ndarray, rng, device: torch.device
-    ):
+    def __init__(self, backgrounds: list[Background], size: int, speed: np.ndarray, rng):
         patches, self.cameras, self.flicker = [], [], []
         for v in speed:
             source = backgrounds[rng.integers(len(backgrounds))].radiance
             top, left = (rng.integers(0, n - _PATCH) for n in TEXTURE)
             texture = source[top : top + _PATCH, left : left + _PATCH] * 2 ** rng.uniform(-2, 4)
-            alpha = torch.from_numpy(_shape(rng)).to(device)[..., None]
+            alpha = torch.from_numpy(_shape(rng)).to(source.device)[..., None]
             patches.append(torch.cat((texture * alpha, alpha), 2))
             extent = size * rng.uniform(0.15, 0.6)
-            self.cameras.append(
-                _sliding(
-                    rng,
-                    size,
-                    (_PATCH, _PATCH),
-                    _PATCH / extent,
-                    v * rng.uniform(0.5, 2),
-                    [0.6 * _PATCH * size / extent] * 2,
-                )
-            )
+            motion, bounds = v * rng.uniform(0.5, 2), [0.6 * _PATCH * size / extent] * 2
+            self.cameras.append(_sliding(rng, size, (_PATCH, _PATCH), _PATCH / extent, motion, bounds))
             self.flicker.append(Flicker(rng, rng.choice((0.0, rng.uniform(0, 0.9)), p=(0.7, 0.3))))
         colour = torch.stack(patches).permute(0, 3, 1, 2).contiguous()
         self.patches = {"colour": colour, "grey": torch.cat((luminance_of(colour[:, :3]), colour[:, 3:]), 1)}

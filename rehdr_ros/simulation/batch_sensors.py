@@ -1,4 +1,4 @@
-"""The sensors of sensors.py for many scenes at once, in torch: LDR frames, and events straight into voxel grids."""
+"""The sensors of sensors.py, many at once, in torch: LDR frames, and events straight into voxel grids."""
 
 import numpy as np
 import torch
@@ -13,8 +13,8 @@ def expose(
 ) -> Tensor:
     """(N, 3, H, W) linear, 1.0 = white -> the frame that the camera gives, linearised again, float32.
 
-    levels: (N,) steps from black to white, 255 for 8 bit; shot, read: (N,) noise as of FrameCamera; bayer: (N,) bool,
-    one colour a pixel (RGGB), the others interpolated.
+    levels: (N,) steps from black to white, 255 for 8 bit; shot, read: (N,) noise as of FrameCamera; bayer:
+    (N,) bool, one colour a pixel (RGGB), the others interpolated.
     """
     levels, shot, read = (x.view(-1, 1, 1, 1) for x in (levels, shot, read))
     noise = torch.randn(signal.shape, generator=random, device=signal.device)
@@ -42,21 +42,20 @@ def demosaicked(rgb: Tensor) -> Tensor:
 class BatchEventCamera:
     """N event cameras of H x W pixels; `step` gives the events between two renders as additions to two bins.
 
-    The same pixel as in EventCamera, whose events between two renders follow in closed form: log intensity runs
-    linearly there, so that after the first event the next ones come at equal distances, the time that a threshold
-    takes plus the refractory period. thresholds: (N, 2, H, W), OFF and ON; refractory (s), dark and bandwidth: (N,).
+    The same pixel as in EventCamera, whose events between two renders follow in closed form: log intensity
+    runs linearly there, so that after the first event the next ones come at equal distances, a threshold's
+    time plus the refractory period. thresholds: (N, 2, H, W), OFF, ON; refractory (s), dark, bandwidth: (N,).
     """
 
     def __init__(self, thresholds: Tensor, refractory: Tensor, dark: Tensor, bandwidth: Tensor):
         self._off, self._on = thresholds[:, :1], thresholds[:, 1:]
-        self._refractory, self._dark, self._bandwidth = (
-            x.view(-1, 1, 1, 1) for x in (refractory, dark, bandwidth)
-        )
+        of_each = (refractory, dark, bandwidth)
+        self._refractory, self._dark, self._bandwidth = (x.view(-1, 1, 1, 1) for x in of_each)
         self._log: Tensor | None = None
 
     def start(self, luminance: Tensor, phase: Tensor | None = None) -> None:
-        """The first view, (N, 1, H, W), white = 1. phase: (N, 1, H, W), 0..1, how far each pixel is on its way from an
-        OFF event to an ON event; None: all have just fired."""
+        """The first view, (N, 1, H, W), white = 1. phase: (N, 1, H, W), 0..1, how far a pixel is on its way
+        from an OFF event to an ON event; None: all have just fired."""
         self._log = (luminance + self._dark).log()
         ahead = 0 if phase is None else phase * (self._on + self._off) - self._off
         self._reference = self._log - ahead
@@ -65,7 +64,7 @@ class BatchEventCamera:
     def step(self, luminance: Tensor, seconds: Tensor) -> tuple[Tensor, Tensor]:
         """The next view, `seconds` (N,) later.
 
-        Returns (N, 1, H, W) each: the polarity sum of the events between, and their mean time as a share of the step.
+        Returns (N, 1, H, W) each: the polarity sum of the events, and their mean time as a share of the step.
         """
         span = seconds.view(-1, 1, 1, 1)
         start, end = self._log, self._seen(luminance, span)
@@ -73,7 +72,7 @@ class BatchEventCamera:
         rising = slope > 0
         threshold = torch.where(rising, self._on, self._off)
         speed = slope.abs().clamp_min(1e-9)
-        # All in the direction of the change, from `start`: how far the first target is, and when it is reached.
+        # All in the direction of the change, from `start`: how far the first target is, when it is reached.
         sees = self._blind <= span
         begin = self._blind.clamp_min(0)
         level = torch.where(self._blind > 0, start + slope * begin, self._reference)
@@ -99,8 +98,10 @@ class BatchEventCamera:
 
 
 def low_pass_share(luminance: Tensor, bandwidth: Tensor, span: Tensor) -> Tensor:
-    """Share of a change that a pixel follows within `span` s: a first-order low pass whose corner frequency, Hz, is
-    `bandwidth` at white and falls with the light; unlimited where bandwidth is 0."""
+    """Share of a change that a pixel follows in `span` s: a first-order low pass.
+
+    Its corner frequency, Hz, is `bandwidth` at white and falls with the light; bandwidth 0: unlimited.
+    """
     corner = 2 * torch.pi * bandwidth * luminance.clamp_min(1e-3)
     return torch.where(bandwidth > 0, 1 - (-corner * span).exp(), 1)
 
@@ -108,8 +109,8 @@ def low_pass_share(luminance: Tensor, bandwidth: Tensor, span: Tensor) -> Tensor
 class Readout:
     """What lies between pixels that fire and events that arrive; each (N, 1, 1, 1).
 
-    scatter: relative deviation of a pixel's count in an interval; strays: events of either polarity, in the
-    neighbourhood of true ones, a true one; most: events a pixel and second that get through, in the sensor's mean.
+    scatter: relative deviation of a pixel's count in an interval; strays: events of either polarity around
+    each true one; most: events a pixel and second that get through, in the sensor's mean.
     """
 
     def __init__(self, scatter: Tensor, strays: Tensor, most: Tensor):
@@ -122,9 +123,8 @@ class Readout:
         spread = torch.randn(events.shape, generator=random, device=grid.device)
         grid = grid * (1 + self._scatter * spread).clamp(0, 3)
         sign = torch.rand(grid.shape, generator=random, device=grid.device).sub_(0.5).sign()
-        grid = grid + sign * torch.poisson(
-            (self._strays / grid.shape[1] * around).expand_as(grid), generator=random
-        )
+        mean = (self._strays / grid.shape[1] * around).expand_as(grid)
+        grid = grid + sign * torch.poisson(mean, generator=random)
         rate = events.mean((2, 3), keepdim=True) * (1 + self._strays) / seconds.view(-1, 1, 1, 1)
         share = (self._most / rate.clamp_min(1e-6)).clamp_max(1)
         kept = torch.rand(grid.shape, generator=random, device=grid.device) < share
@@ -134,10 +134,9 @@ class Readout:
 def add_noise(
     grid: Tensor, seconds: Tensor, noise_rate: Tensor, leak_rate: Tensor, hot: Tensor, random: torch.Generator
 ) -> None:
-    """Add noise events (either polarity), leak events (ON) and those of hot pixels to the grids of an interval.
+    """Add noise (either polarity), leak events (ON) and those of hot pixels to the grids of an interval.
 
-    grid: (N, B, H, W), changed in place; seconds: (N,); noise_rate, leak_rate: (N, 1, 1 or H, 1 or W); hot:
-    (N, 1, H, W) bool.
+    grid: (N, B, H, W), in place; seconds: (N,); both rates: (N, 1, 1 or H, 1 or W); hot: (N, 1, H, W) bool.
     """
     bins = grid.shape[1]
     shares = grid.new_ones(bins)

@@ -44,8 +44,8 @@ class LookingAround:
 class Sliding:
     """The view of a camera that slides, turns and zooms over a flat texture.
 
-    scale: texture px a view px; speed: about px/s in the view; bounds: (x, y), how far its centre goes from the
-    texture's, in texture px; view, texture: (x, y) of their centres, px.
+    scale: texture px a view px; speed: about px/s in the view; bounds: (x, y), how far its centre goes from
+    the texture's, in texture px; view, texture: (x, y) of their centres, px.
     """
 
     def __init__(

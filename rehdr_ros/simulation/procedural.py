@@ -1,11 +1,11 @@
-"""Procedural HDR scene: a textured wall with lamps and windows far brighter than it, as one radiance canvas."""
+"""Procedural HDR scene: a textured wall with lamps and windows far brighter, as one radiance canvas."""
 
 import cv2
 import numpy as np
 
 
 def procedural_canvas(seed: int | np.random.SeedSequence, height: int = 900, width: int = 1200) -> np.ndarray:
-    """Radiance canvas (height, width, 3) float32, linear RGB, 1.0 = a white surface in the scene's mean light.
+    """Radiance canvas (height, width, 3) float32, linear RGB, 1.0 = a white surface in the mean light.
 
     Emitters (windows, lamps, tubes) lie one to seven stops above that, each with a texture of its own.
     """
@@ -112,9 +112,8 @@ def _add_emitter(rng, radiance: np.ndarray) -> int:
     if kind == 0:  # window: bright surfaces behind a frame
         view = _surfaces(rng, h, w) * 2
         bars = rng.integers(2, 6, 2)
-        frame = (np.abs(np.sin(x * bars[0] * np.pi / 2)) < 0.12) | (
-            np.abs(np.sin(y * bars[1] * np.pi / 2)) < 0.12
-        )
+        waves = np.sin(x * bars[0] * np.pi / 2), np.sin(y * bars[1] * np.pi / 2)
+        frame = np.minimum(*np.abs(waves)) < 0.12
         emission = np.where(frame[..., None], 0.1 / level, view) * level
         mask = np.ones((h, w, 1))
     elif kind == 1:  # lamp: falls off towards its rim, with a shade's texture

@@ -28,26 +28,19 @@ class PlanarScene:
         scale = min(1.0, 0.8 * canvas.shape[0] / height, 0.8 * canvas.shape[1] / width)
         reach_x = (canvas.shape[1] - scale * width) / 2
         reach_y = (canvas.shape[0] - scale * height) / 2
-        bounds, centres = (
-            (0.9 * reach_x, 0.9 * reach_y),
-            ((width / 2, height / 2), (canvas.shape[1] / 2, canvas.shape[0] / 2)),
-        )
-        self._pose = Sliding(rng, scale, speed, bounds, *centres)
+        bounds = 0.9 * reach_x, 0.9 * reach_y
+        view, texture = (width / 2, height / 2), (canvas.shape[1] / 2, canvas.shape[0] / 2)
+        self._pose = Sliding(rng, scale, speed, bounds, view, texture)
 
     def render(self, seconds: float) -> np.ndarray:
-        return cv2.warpAffine(
-            self._canvas,
-            self._pose(seconds)[:2],
-            self._size,
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REFLECT,
-        )
+        pose, how = self._pose(seconds)[:2], cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return cv2.warpAffine(self._canvas, pose, self._size, flags=how, borderMode=cv2.BORDER_REFLECT)
 
 
 class PanoramaScene:
     """An equirectangular panorama seen by a pinhole camera that looks around.
 
-    panorama: (H, 2H, 3) float32. speed: about px/s in the view. rays: (height, width, 3), of the pixels, unit length.
+    panorama: (H, 2H, 3) float32. speed: about px/s in the view. rays: (height, width, 3), of unit length.
     """
 
     def __init__(self, panorama: np.ndarray, height: int, width: int, speed: float, rng: np.random.Generator):
@@ -64,11 +57,9 @@ class PanoramaScene:
         rays = self.rays @ self.orientation(seconds).T.astype(np.float32)
         longitude = np.arctan2(rays[..., 0], rays[..., 2])
         latitude = np.arcsin(np.clip(rays[..., 1], -1, 1))
-        map_x = (longitude / (2 * np.pi) + 0.5) * self._width
+        map_x = (longitude / (2 * np.pi) + 0.5) * self._width % self._width
         map_y = (latitude / np.pi + 0.5) * self._panorama.shape[0] - 0.5
-        return cv2.remap(
-            self._panorama, map_x % self._width, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
+        return cv2.remap(self._panorama, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def load_radiance(source: str | Path, height: int, width: int, seed: int) -> np.ndarray:

@@ -57,8 +57,7 @@ class EventCamera:
     """Events from a series of rendered luminances; between two renders log intensity runs linearly.
 
     As in a real pixel, an event resets the reference; the pixel is blind for the refractory period, at whose
-    end the level of that moment becomes the reference. The principle of ESIM (Rebecq et al. 2018) and v2e (Hu et al.
-    2021).
+    end the level of that moment becomes the reference. See ESIM (Rebecq et al. 2018), v2e (Hu et al. 2021).
     """
 
     def __init__(self, height: int, width: int, config: EventCameraConfig, rng: np.random.Generator):
@@ -71,7 +70,7 @@ class EventCamera:
         self._t = 0
 
     def step(self, t_ns: int, radiance: np.ndarray) -> Events:
-        """Advance to t_ns with the radiance (H, W, 3), white = 1; events since the last step, in time order."""
+        """Advance to t_ns with the radiance (H, W, 3), white = 1; events since the last step, by time."""
         luminance = radiance @ BT709
         log = np.log(luminance + np.float32(self._config.dark))
         if self._log is None:

@@ -39,8 +39,8 @@ _TAIL_NS = 10_000_000
 @dataclass(frozen=True)
 class Sample:
     """One frame. ldr: (H, W, 3) uint8; truth: (H, W, 3) float32 radiance, 1.0 = the level that saturates ldr;
-    events: all since the previous frame; tail: those of the first 10 ms after the recording's last frame, by which a
-    reader sees that it is complete, empty before; stamp_ns: start of the exposure, from 0."""
+    events: all since the previous frame; tail: those of the first 10 ms after the recording's last frame, by
+    which a reader sees that it is complete, empty before; stamp_ns: start of the exposure, from 0."""
 
     stamp_ns: int
     ldr: np.ndarray

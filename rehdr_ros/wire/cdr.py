@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from rehdr_ros.errors import InputError
 
-_ORDERS = {
-    b"\0\0": ">",
-    b"\0\1": "<",
-}  # of plain CDR, which rmw implementations write; the next two bytes are options
+_ORDERS = {b"\0\0": ">", b"\0\1": "<"}  # of plain CDR, as rmw writes it; the next two bytes are options
 _ENCAPSULATION = 4  # bytes; alignment counts from behind them
 
 
@@ -16,7 +13,6 @@ def plain_cdr(raw: bytes | bytearray | memoryview, what: str) -> tuple[memoryvie
     raw = memoryview(raw).cast("B")
     order = _ORDERS.get(bytes(raw[:2]))
     if order is None:
-        raise InputError(
-            f"{what}: expected plain CDR (00 00 or 00 01), not {bytes(raw[:2]).hex(' ') or 'no bytes'}"
-        )
+        begin = bytes(raw[:2]).hex(" ") or "no bytes"
+        raise InputError(f"{what}: expected plain CDR (00 00 or 00 01), not {begin}")
     return raw[_ENCAPSULATION:], order

@@ -13,11 +13,7 @@ from rehdr_ros.wire.image import LARGEST_IMAGE, demosaic, payload
 
 _CODECS = ("jpeg", "jpg", "png")
 _JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xd9"
-_JPEG_FRAMES = {*range(0xC0, 0xD0)} - {
-    0xC4,
-    0xC8,
-    0xCC,
-}  # the markers of a frame header, and not those of tables
+_JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of a frame header, not of tables
 _PNG = b"\x89PNG\r\n\x1a\n"
 _TO_RGB = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}
 
@@ -27,8 +23,7 @@ def decode_compressed(format: str, data: bytes | bytearray | memoryview | np.nda
 
     `format` is "jpeg", "png" or what image_transport writes, "ENCODING; jpeg compressed STORED": the encoding
     of the camera's image and that of the pixels in the file, which is the camera's where STORED is missing.
-    It tells whether grey pixels are a Bayer mosaic, which is demosaiced. The colours are the file's own,
-    whatever order STORED names.
+    It tells of a grey Bayer mosaic, which is demosaiced. Colours are the file's own, whatever STORED names.
 
     Raises ValueError for other codecs, for depth images and for files that are damaged or end too early.
     Damage in the middle of a JPEG can't be seen: it has no checksum.
@@ -43,7 +38,7 @@ def decode_compressed(format: str, data: bytes | bytearray | memoryview | np.nda
     except cv2.error:
         image = None
     if image is None:
-        raise InputError(f"compressed image of format {format!r}: its {len(octets)} bytes are damaged")
+        raise _refusal(format, f"its {len(octets)} bytes are damaged")
     if image.ndim == 3:
         return cv2.cvtColor(image, _TO_RGB[image.shape[2]])
     return demosaic(image, stored) if stored.startswith("bayer") else image
@@ -64,12 +59,14 @@ def _stored_encoding(format: str) -> str:
     words = rest.split()
     codec = words[0] if words else ""
     if codec.startswith("compressedDepth"):
-        raise InputError(
-            f"compressed image of format {format!r}: this is a depth image, a camera's image is needed"
-        )
+        raise _refusal(format, "this is a depth image, a camera's image is needed")
     if codec.lower() not in _CODECS:
-        raise InputError(f"compressed image of format {format!r}: only jpeg and png are decoded")
+        raise _refusal(format, "only jpeg and png are decoded")
     return words[2] if len(words) > 2 else encoding.strip()
+
+
+def _refusal(format: str, why: str) -> InputError:
+    return InputError(f"compressed image of format {format!r}: {why}")
 
 
 def _require_whole_file(format: str, octets: bytes) -> None:
@@ -80,13 +77,9 @@ def _require_whole_file(format: str, octets: bytes) -> None:
     elif octets.startswith(_PNG):
         whole = _has_all_chunks(octets)
     else:
-        raise InputError(
-            f"compressed image of format {format!r}: its {len(octets)} bytes begin as neither JPEG nor PNG"
-        )
+        raise _refusal(format, f"its {len(octets)} bytes begin as neither JPEG nor PNG")
     if not whole:
-        raise InputError(
-            f"compressed image of format {format!r}: the file is cut off after {len(octets)} bytes"
-        )
+        raise _refusal(format, f"the file is cut off after {len(octets)} bytes")
 
 
 def _require_likely_size(octets: bytes) -> None:

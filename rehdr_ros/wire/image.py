@@ -60,8 +60,7 @@ def decode_image(
 ) -> np.ndarray:
     """The image of an Image message: uint8, uint16 or float32, (H, W) for grey, else (H, W, 3) in RGB.
 
-    A view of `data` where its layout permits. Raises ValueError, saying what is expected, for an unknown
-    encoding and for sizes that do not fit each other.
+    A view of `data` if possible. Raises ValueError, saying what fits, for unknown encodings or wrong sizes.
     """
     layout = _layout(encoding)
     pixel = layout.channels * np.dtype(layout.dtype).itemsize
@@ -72,9 +71,8 @@ def decode_image(
             f"height * step = {height * step} bytes, not step {step} and {len(octets)} bytes"
         )
     if layout.channels == 2 and width % 2:
-        raise InputError(
-            f"{encoding} needs an even width, as two pixels share their chroma, not {width}x{height}"
-        )
+        needs = "needs an even width, as two pixels share their chroma"
+        raise InputError(f"{encoding} {needs}, not {width}x{height}")
     if height * width > LARGEST_IMAGE:
         raise InputError(f"an image of {width}x{height} pixels: is it damaged?")
     dtype = np.dtype(layout.dtype).newbyteorder(">" if is_bigendian else "<")
@@ -134,10 +132,7 @@ def payload(data: np.ndarray) -> array.array:
 
 
 def demosaic(mosaic: np.ndarray, encoding: str) -> np.ndarray:
-    """A mosaic, uint8 or uint16 (H, W), in the pattern of a bayer_* encoding -> RGB (H, W, 3) of its dtype.
-
-    Raises ValueError for an unknown encoding.
-    """
+    """A mosaic, uint8 or uint16 (H, W), of a bayer_* encoding -> RGB (H, W, 3), same dtype; or ValueError."""
     return cv2.cvtColor(np.ascontiguousarray(mosaic), _layout(encoding).to_rgb)
 
 

@@ -1,7 +1,7 @@
 """evt2 (Prophesee): 32-bit words {type 31-28, ...}, one event each.
 
-Types: the EVT 2.0 description in Prophesee's documentation. OFF, ON: time 27-22, x 21-11, y 10-0. TIME_HIGH: 27-0.
-TRIGGER: time 27-22, id 12-8, edge 0. Time is {high, low} of 28 and 6 bits in us and wraps every 2^34 us (4.77 h).
+Types: EVT 2.0 in Prophesee's documentation. OFF, ON: time 27-22, x 21-11, y 10-0. TIME_HIGH: 27-0.
+TRIGGER: time 27-22, id 12-8, edge 0. Time: {high, low} of 28 and 6 bits in us, wraps every 2^34 us (4.77 h).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ GLITCH = 1 << HIGH_BITS - 1  # in half a period no sensor is silent: what steps 
 
 
 class Encoder(stream.Encoder):
-    """Exact in us, in any order with steps of less than half a period of 2^34 us; a decoder starts in the first one.
+    """Exact in us, in any order with steps below half a period of 2^34 us; a decoder starts in the first one.
 
     A packet begins with the high bits of its time, and repeats them when they change.
     """
@@ -102,8 +102,7 @@ def _encode(us, x, y, p, words):
             high = us[i] >> LOW_BITS
             words[count] = TIME_HIGH << 28 | high & 0xFFFFFFF
             count += 1
-        words[count] = (
-            (ON if p[i] else OFF) << 28 | (us[i] & 0x3F) << 22 | np.int64(x[i]) << 11 | np.int64(y[i])
-        )
+        polarity = ON if p[i] else OFF
+        words[count] = polarity << 28 | (us[i] & 0x3F) << 22 | np.int64(x[i]) << 11 | np.int64(y[i])
         count += 1
     return count

@@ -1,6 +1,6 @@
 """evt21 (Prophesee EVT 2.1): 64-bit words {type 63-60, ...}, up to 32 neighbours of a row each.
 
-Types: the EVT 2.1 description in Prophesee's documentation. OFF, ON: time 59-54, x 53-43, y 42-32, mask 31-0, whose
+Types: EVT 2.1 in Prophesee's documentation. OFF, ON: time 59-54, x 53-43, y 42-32, mask 31-0, whose
 bit i is an event at x + i. TIME_HIGH: 59-32. TRIGGER: time 59-54, id 44-40, edge 32. Time as in evt2.
 """
 
@@ -8,22 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from rehdr_ros.events.codecs import prophesee, stream
-from rehdr_ros.events.codecs.evt2 import (
-    CONTINUED,
-    GLITCH,
-    HIGH_BITS,
-    LOW_BITS,
-    ON,
-    OTHERS,
-    TIME_HIGH,
-    TRIGGER,
-)
+from rehdr_ros.events.codecs import evt2, prophesee, stream
 from rehdr_ros.events.codecs.masks import bit_count, within
 from rehdr_ros.events.codecs.prophesee import HIGH, LOCKED, add_counts, take_high
 from rehdr_ros.jit import kernel
 
-RAW = prophesee.RawFormat("EVT21", "<u8", 60, 32, HIGH_BITS, LOW_BITS)
+RAW = prophesee.RawFormat("EVT21", "<u8", 60, 32, evt2.HIGH_BITS, evt2.LOW_BITS)
 
 # A power of two times a de Bruijn sequence has its exponent's own five bits on top.
 _DE_BRUIJN = 0x077CB531
@@ -41,9 +31,9 @@ def decode_words(words, width, height, state, counts):
     room, triggers = 0, 0
     for each in words:
         kind = each >> np.uint64(60)
-        if kind <= np.uint64(ON):
+        if kind <= np.uint64(evt2.ON):
             room += _ones(np.int64(each & np.uint64(0xFFFFFFFF)))
-        triggers += kind == np.uint64(TRIGGER)
+        triggers += kind == np.uint64(evt2.TRIGGER)
     t, x, y, p = stream.columns(room)
     rows = np.empty((triggers, 3), np.int64)
 
@@ -53,8 +43,8 @@ def decode_words(words, width, height, state, counts):
     for each in words:
         word, mask = np.int64(each >> np.uint64(32)), np.int64(each & np.uint64(0xFFFFFFFF))
         kind = word >> 28
-        time = (high << LOW_BITS | word >> 22 & 0x3F) * 1000
-        if kind <= ON:
+        time = (high << evt2.LOW_BITS | word >> 22 & 0x3F) * 1000
+        if kind <= evt2.ON:
             column, row = word >> 11 & 0x7FF, word & 0x7FF
             if not locked:
                 unsynchronized += _ones(mask)
@@ -70,17 +60,18 @@ def decode_words(words, width, height, state, counts):
                 p[count] = kind
                 count += np.uint64(1)
                 inside ^= lowest
-        elif kind == TIME_HIGH:
-            high, glitch = take_high(state, high, word & 0xFFFFFFF, HIGH_BITS, LOW_BITS, GLITCH)
+        elif kind == evt2.TIME_HIGH:
+            payload = word & 0xFFFFFFF
+            high, glitch = take_high(state, high, payload, evt2.HIGH_BITS, evt2.LOW_BITS, evt2.GLITCH)
             glitches += glitch
             locked = 1
-        elif kind == TRIGGER:
+        elif kind == evt2.TRIGGER:
             if locked:
                 rows[fired, 0] = time
                 rows[fired, 1] = word >> 8 & 0x1F
                 rows[fired, 2] = word & 1
                 fired += 1
-        elif kind != OTHERS and kind != CONTINUED:
+        elif kind != evt2.OTHERS and kind != evt2.CONTINUED:
             unknown += 1
     state[HIGH], state[LOCKED] = high, locked
     add_counts(counts, outside, unsynchronized, unknown, glitches)

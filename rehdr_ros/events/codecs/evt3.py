@@ -12,17 +12,7 @@ from rehdr_ros.errors import InputError
 from rehdr_ros.events.codecs import prophesee, stream
 from rehdr_ros.events.codecs.masks import bit_count, unfold, within
 from rehdr_ros.events.codecs.plain import BLOCK, gather, plain_end, slot_tables, unpack
-from rehdr_ros.events.codecs.prophesee import (
-    BASE,
-    FIRST,
-    HIGH,
-    LOCKED,
-    POLARITY,
-    ROW,
-    TIME,
-    add_counts,
-    take_high,
-)
+from rehdr_ros.events.codecs.prophesee import BASE, FIRST, HIGH, LOCKED, POLARITY, ROW, TIME
 from rehdr_ros.events.packet import Events
 from rehdr_ros.jit import kernel, sealed
 
@@ -60,9 +50,8 @@ class Encoder(stream.Encoder):
             raise InputError("evt3 needs events in the order of time, from packet to packet, and times >= 0")
         high_words = (us[-1] >> 12) - (previous >> 12) + 1
         words = np.empty(3 * len(events) + high_words, "<u2")
-        count = _encode(
-            sealed(us), sealed(events.x), sealed(events.y), sealed(events.p), self.width, previous, words
-        )
+        columns = sealed(us), sealed(events.x), sealed(events.y), sealed(events.p)
+        count = _encode(*columns, self.width, previous, words)
         self._last_us = int(us[-1])
         return 0, words[:count].view(np.uint8)
 
@@ -143,7 +132,7 @@ def decode_words(words, width, height, state, counts):
                 polarity = payload >> 11
             elif code == TIME_HIGH:
                 previous = high
-                high, glitch = take_high(state, high, payload, 12, 12, GLITCH)
+                high, glitch = prophesee.take_high(state, high, payload, 12, 12, GLITCH)
                 glitches += glitch
                 if time >= 0 and high != previous:
                     time = high << 12
@@ -159,7 +148,7 @@ def decode_words(words, width, height, state, counts):
         i += BLOCK
     state[HIGH], state[LOCKED], state[TIME] = high, locked, time
     state[ROW], state[BASE], state[POLARITY] = row, base, polarity
-    add_counts(counts, outside, unsynchronized, unknown, glitches)
+    prophesee.add_counts(counts, outside, unsynchronized, unknown, glitches)
     return t[:count], x[:count], y[:count], p[:count], rows[:fired]
 
 

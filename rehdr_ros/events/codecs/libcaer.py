@@ -21,9 +21,8 @@ class Decoder(stream.Decoder):
     word, word_bytes = np.dtype("<u4"), 8
 
     def _decode(self, words: np.ndarray, packet: Packet) -> Events:
-        return Events.of(
-            *decode_words(words, stream.time_base(packet), self.width, self.height, self._counts)
-        )
+        base = stream.time_base(packet)
+        return Events.of(*decode_words(words, base, self.width, self.height, self._counts))
 
 
 @kernel

@@ -1,6 +1,6 @@
-"""libcaer_cmp (libcaer_driver's compressed form): 16-bit words {code 15-12, payload 11-0}; only what changes is sent.
+"""libcaer_cmp (libcaer_driver, compact): 16-bit words {code 15-12, payload 11-0}; only what changes is sent.
 
-An event's time is time_base + {high, low} of 12 bits each in us, from zero in every packet; vectors run along y.
+Time is time_base + {high, low} of 12 bits each in us, from zero in every packet; vectors run along y.
 """
 
 from __future__ import annotations
@@ -25,9 +25,8 @@ class Decoder(stream.Decoder):
     word, word_bytes = np.dtype("<u2"), 2
 
     def _decode(self, words: np.ndarray, packet: Packet) -> Events:
-        return Events.of(
-            *decode_words(words, stream.time_base(packet), self.width, self.height, self._counts)
-        )
+        base = stream.time_base(packet)
+        return Events.of(*decode_words(words, base, self.width, self.height, self._counts))
 
 
 @kernel

@@ -26,7 +26,7 @@ def within(mask, base, size):
 
 @kernel
 def unfold(mask, bits, base, line, polarity, time_ns, t, along, across, p, count):
-    """Write the events of a mask of `bits` bits to t, along, across, p from `count` on, and one more behind them.
+    """Write the events of a mask of `bits` bits to t, along, across, p from `count` on, and one behind them.
 
     Returns the new count.
     """

@@ -18,9 +18,8 @@ class Decoder(stream.Decoder):
     stamped_at_time_base = True
 
     def _decode(self, words: np.ndarray, packet: Packet) -> Events:
-        return Events.of(
-            *decode_words(words, stream.time_base(packet), self.width, self.height, self._counts)
-        )
+        base = stream.time_base(packet)
+        return Events.of(*decode_words(words, base, self.width, self.height, self._counts))
 
 
 class Encoder(stream.Encoder):

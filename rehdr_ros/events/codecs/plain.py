@@ -1,9 +1,9 @@
 """Runs of single events in 16-bit words {code 15-12, payload 11-0}, as evt3 and libcaer_cmp have them.
 
-Which word comes next can't be predicted, and a branch a word would cost more than the work. So where a block of words
-holds single events alone, each word only falls into its slot of a 64-bit integer: the time's low bits into 47-32, the
-line (the coordinate that an address word announces) into 31-16, all others into 15-0. Behind an event's word the slots
-are an event.
+Which word comes next can't be predicted, and a branch a word would cost more than the work. So where a block
+of words holds single events alone, each word only falls into its slot of a 64-bit integer: the time's low
+bits into 47-32, the line (the coordinate that an address word announces) into 31-16, all others into 15-0.
+Behind an event's word the slots are an event.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ BLOCK = 32  # words
 
 
 def slot_tables(low: int, line: int) -> tuple[np.ndarray, np.ndarray]:
-    """For each code, how far its words are shifted and what they leave; `low`, `line`: the codes with own slots."""
+    """By code, how far its words are shifted and what they leave; `low`, `line`: the codes with own slots."""
     shift = np.zeros(16, np.uint64)
     shift[low], shift[line] = 32, 16
     return shift, ~(np.uint64(0xFFFF) << shift)
@@ -24,7 +24,7 @@ def slot_tables(low: int, line: int) -> tuple[np.ndarray, np.ndarray]:
 
 @kernel
 def plain_end(words, start, low, line, event, repeated):
-    """Where the run from `start` ends: blocks of these three codes, and of the word `repeated` that changes nothing."""
+    """Where a run from `start` ends: blocks of these codes and of `repeated`, a word that changes nothing."""
     repeated = np.uint16(repeated)
     low, line, event = np.uint16(low << 12), np.uint16(line << 12), np.uint16(event << 12)
     end = start
@@ -60,7 +60,7 @@ def gather(words, time, line, shift, keep, event, t, count):
 
 @kernel
 def unpack(t, along, across, p, start, end, begin_ns, along_size, across_size):
-    """The events of the slots in t[start:end]; `across` is the line, `along` runs in it. Outside ones are left out.
+    """The events of the slots in t[start:end] but outside ones; `across` is the line, `along` runs in it.
 
     Returns the new end.
     """

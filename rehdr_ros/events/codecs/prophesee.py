@@ -1,4 +1,4 @@
-"""What evt2, evt2.1 and evt3 share: events carry the low bits of time, TIME_HIGH words the high ones, which wrap."""
+"""What evt2, evt2.1, evt3 share: events carry time's low bits, TIME_HIGH words its high ones, which wrap."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from rehdr_ros.events.codecs import stream
 from rehdr_ros.events.packet import Events, Packet
 from rehdr_ros.jit import kernel
 
-# What crosses a packet's border, as indices of an int64 array. HIGH counts its wraps. EXPECTED and FIRST (us): the
-# sensor's time by the stamps, and what the packet's first TIME_HIGH said. What is not known is UNKNOWN.
+# What crosses a packet's border, as indices of an int64 array. HIGH counts its wraps. EXPECTED, FIRST (us):
+# the sensor's time by the stamps, and what the packet's first TIME_HIGH said. What is not known is UNKNOWN.
 HIGH, LOCKED, EXPECTED, FIRST, TIME, ROW, BASE, POLARITY = range(8)
 UNKNOWN = -1
 
-_SURPRISE_US = (
-    2_000_000  # between sensor and stamps: no jitter, but a damaged word or a sensor that was reset
-)
+_SURPRISE_US = 2_000_000  # between sensor and stamps: no jitter, but a damaged word or a sensor's reset
 _CONVINCING = 3  # surprises in a row
 _LATEST_US = 2**63 // 1000  # in ns, what int64 holds
 
@@ -53,7 +51,7 @@ class RawFormat(NamedTuple):
 
 
 class Decoder(stream.Decoder):
-    """A decoder around `kernel(words, width, height, state, counts)`, which returns t, x, y, p and rows of triggers."""
+    """Around `kernel(words, width, height, state, counts)`, which returns t, x, y, p and rows of triggers."""
 
     kernel: Callable
 
@@ -95,10 +93,10 @@ class Decoder(stream.Decoder):
 
 @kernel
 def take_high(state, high, payload, bits, shift, glitch):
-    """What follows HIGH when a TIME_HIGH word of `bits` bits comes, which counts 2**shift us; and whether it glitched.
+    """HIGH after a TIME_HIGH word of `bits` bits, which counts 2**shift us; and whether that glitched.
 
-    A step back by no more than `glitch` is a glitch of the sensor, by more a wrap. In a packet's first such word the
-    number of wraps is the one that comes closest to what the stamps let expect.
+    A step back by no more than `glitch` is a glitch of the sensor, by more a wrap. In a packet's first such
+    word the number of wraps is the one that comes closest to what the stamps let expect.
     """
     glitched = False
     if high < 0:

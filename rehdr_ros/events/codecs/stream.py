@@ -8,18 +8,9 @@ from rehdr_ros.errors import InputError
 from rehdr_ros.events.packet import Events, Packet, Triggers
 from rehdr_ros.jit import kernel, sealed
 
-CAUSES = (
-    "out_of_bounds",
-    "unsynchronized",
-    "invalid",
-    "unknown_words",
-    "time_glitches",
-    "truncated",
-    "lost_packets",
-)
-OUT_OF_BOUNDS, UNSYNCHRONIZED, INVALID, UNKNOWN_WORDS, TIME_GLITCHES, TRUNCATED, LOST_PACKETS = range(
-    len(CAUSES)
-)
+_IN_WORDS = ("out_of_bounds", "unsynchronized", "invalid", "unknown_words", "time_glitches")
+CAUSES = (*_IN_WORDS, "truncated", "lost_packets")
+OUT_OF_BOUNDS, UNSYNCHRONIZED, INVALID, UNKNOWN_WORDS, TIME_GLITCHES, TRUNCATED, LOST_PACKETS = range(7)
 NO_TRIGGERS = np.empty((0, 3), np.int64)
 _MANY = 1 << 32
 
@@ -27,10 +18,10 @@ _MANY = 1 << 32
 class Decoder:
     """Streaming decoder of one encoding: packets in their order -> events in sensor time.
 
-    `counters` (since construction) tells what was lost or odd: events `out_of_bounds`, `unsynchronized` (their time,
-    row or vector base was not known yet) and `invalid` (so marked by the driver), `unknown_words`, `time_glitches`
-    (the sensor's time stepped back a little), `truncated` packets (a part of a word at the end) and `lost_packets`
-    (gaps in seq). Damaged data is skipped and counted; it never raises.
+    `counters` (since construction) tells what was lost or odd: events `out_of_bounds`, `unsynchronized`
+    (their time, row or vector base was not known yet) and `invalid` (so marked by the driver),
+    `unknown_words`, `time_glitches` (the sensor's time stepped back a little), `truncated` packets (a part of
+    a word at the end) and `lost_packets` (gaps in seq). Damaged data is skipped and counted; it never raises.
     """
 
     word: np.dtype  # what one word is, or the parts of it whose bytes a big-endian sender swaps
@@ -124,12 +115,8 @@ class Encoder:
 @kernel
 def columns(room):
     """Unwritten t, x, y and p for `room` events."""
-    return (
-        np.empty(room, np.int64),
-        np.empty(room, np.uint16),
-        np.empty(room, np.uint16),
-        np.empty(room, np.uint8),
-    )
+    x, y = np.empty(room, np.uint16), np.empty(room, np.uint16)
+    return np.empty(room, np.int64), x, y, np.empty(room, np.uint8)
 
 
 def time_base(packet: Packet) -> int:

@@ -1,4 +1,4 @@
-"""trigger: external triggers alone, 64-bit words {edge 63, id 62-48, dt in ns 31-0}; time is time_base + dt."""
+"""trigger: external triggers alone, 64-bit words {edge 63, id 62-48, dt in ns 31-0} at time_base + dt."""
 
 from __future__ import annotations
 

@@ -32,8 +32,7 @@ class ResultWriter:
     """Writes the products of every frame, NAME/NNNNNN.exr or .png, and frames.csv. A context manager.
 
     half: 16-bit EXR. notes: attributes of each radiance's EXR. count: frames that are there already, of a run
-    that now goes on; later ones are removed, and so is all else that an earlier run has left where there are
-    none.
+    that now goes on; later ones are removed, and without any also all else that an earlier run has left.
     """
 
     def __init__(
@@ -104,9 +103,8 @@ class ResultWriter:
             if self._columns is None:
                 self._rows.writeheader()
             elif self._columns != list(row):
-                raise InputError(
-                    f"{self._folder / TABLE} has other columns, of another version: choose another folder"
-                )
+                what = "has other columns, of another version: choose another folder"
+                raise InputError(f"{self._folder / TABLE} {what}")
         with self._writing_table():
             self._rows.writerow(row)
 

@@ -20,7 +20,7 @@ _MASTERING = f"G(8500,39850)B(6550,2300)R(35400,14600)WP(15635,16450)L({_MASTERI
 H264 = "libx264", "yuv420p"  # encoder and format of its pictures
 HEVC = "libx265", "yuv420p10le"
 
-_CRF = "0"  # the noise of 8-bit frames in the dark is more than 2 % of what is there; larger values smooth it away
+_CRF = "0"  # in the dark 8-bit frames' noise is more than 2 % of what is there; larger values smooth it away
 
 
 class _Writer:
@@ -38,9 +38,7 @@ class _Writer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
-        if (
-            kind is None
-        ):  # else the file can't be finished, and FFmpeg may crash on more after a write that failed
+        if kind is None:  # else the file can't be finished; FFmpeg may crash on more after a failed write
             self.close()
 
     def write(self, rgb: np.ndarray) -> None:
@@ -81,18 +79,16 @@ class VideoWriter(_Writer):
         return stream
 
     def _picture(self, rgb: np.ndarray) -> av.VideoFrame:
-        return av.VideoFrame.from_ndarray(rgb, "rgb24").reformat(
-            format=H264[1], dst_colorspace=Colorspace.ITU709
-        )
+        picture = av.VideoFrame.from_ndarray(rgb, "rgb24")
+        return picture.reformat(format=H264[1], dst_colorspace=Colorspace.ITU709)
 
 
 class HdrVideoWriter(_Writer):
     """Writes radiance, float32 linear RGB with BT.709 primaries, to HDR10 video: HEVC Main 10, BT.2020, PQ.
 
     white: cd/m2 of radiance 1.0; by default that of diffuse white in ITU-R BT.2408. What is above 4000 cd/m2,
-    the peak of the mastering display that the metadata names (SMPTE ST 2086), is clipped. light: the
-    content's light levels MaxCLL and MaxFALL in cd/m2 (`LightLevels`). The encoder is x265 as the PyAV wheels
-    bring it, GPL too.
+    the peak of the mastering display that the metadata names (SMPTE ST 2086), is clipped. light: MaxCLL and
+    MaxFALL of the content in cd/m2 (`LightLevels`). The encoder is x265 as the PyAV wheels bring it, GPL too.
     """
 
     _dtype = np.float32
@@ -134,12 +130,9 @@ class HdrVideoWriter(_Writer):
         samples = to_yuv420p10(encode_pq(light)).reshape(-1)
         picture = av.VideoFrame(width, height, HEVC[1])
         parts = np.split(samples, [height * width, height * width * 5 // 4])
-        for plane, part in zip(
-            picture.planes, parts, strict=True
-        ):  # PyAV before 18 takes no array in this format
-            np.frombuffer(plane, "<u2").reshape(plane.height, -1)[:, : plane.width] = part.reshape(
-                plane.height, -1
-            )
+        for plane, part in zip(picture.planes, parts, strict=True):  # PyAV before 18 takes no such array
+            rows = np.frombuffer(plane, "<u2").reshape(plane.height, -1)
+            rows[:, : plane.width] = part.reshape(plane.height, -1)
         return picture
 
 

@@ -14,37 +14,27 @@ import numpy as np
 from rehdr_ros.errors import writing
 from rehdr_ros.products import CAMERA_INFOS, Product, published
 from rehdr_ros.recordings.images import read_exr, read_png
+from rehdr_ros.recordings.results import folder as results
 from rehdr_ros.recordings.results.bag_writer import BagWriter
-from rehdr_ros.recordings.results.folder import (
-    BAG,
-    HDR_VIDEO,
-    VIDEO,
-    frame_files,
-    read_picture,
-    read_rows,
-    remove,
-)
 from rehdr_ros.recordings.results.video import HdrVideoWriter, LightLevels, VideoWriter
 
 
 def write_video(folder: Path, fps: float) -> Iterator[None]:
     """FOLDER/video.mp4 of the tone-mapped pictures, frame by frame, yielding after each."""
-    with _in_place(folder / VIDEO) as path, VideoWriter(path, fps) as video:
-        for picture in _of_one_size(map(read_png, frame_files(folder, "tonemapped"))):
+    with _in_place(folder / results.VIDEO) as path, VideoWriter(path, fps) as video:
+        for picture in _of_one_size(map(read_png, results.frame_files(folder, "tonemapped"))):
             video.write(picture)
             yield
 
 
 def write_hdr_video(folder: Path, fps: float, white: float) -> Iterator[None]:
-    """FOLDER/hdr.mp4 of the radiance, frame by frame, yielding twice for each: the light levels come first.
-
-    white: cd/m2 of radiance 1.0.
-    """
-    files, light = frame_files(folder, "hdr"), LightLevels(white)
+    """FOLDER/hdr.mp4 of the radiance, 1.0 at `white` cd/m2, yields twice a frame: light levels come first."""
+    files, light = results.frame_files(folder, "hdr"), LightLevels(white)
     for radiance in map(read_exr, files):
         light.add(radiance)
         yield
-    with _in_place(folder / HDR_VIDEO) as path, HdrVideoWriter(path, fps, white, light.value) as video:
+    place = _in_place(folder / results.HDR_VIDEO)
+    with place as path, HdrVideoWriter(path, fps, white, light.value) as video:
         for radiance in _of_one_size(map(read_exr, files)):
             video.write(radiance)
             yield
@@ -58,11 +48,11 @@ def write_bag(
     With camera_info, a sensor_msgs/msg/CameraInfo of the frames' camera, its copies beside them.
     """
     images = [product for product in published(products) if product.live]
-    with _in_place(folder / BAG) as path, BagWriter(path) as bag:
-        for row in read_rows(folder):
+    with _in_place(folder / results.BAG) as path, BagWriter(path) as bag:
+        for row in results.read_rows(folder):
             index, stamp = int(row["index"]), int(row["stamp_ns"])
             for product in images:
-                image = read_picture(folder, product, index)
+                image = results.read_picture(folder, product, index)
                 bag.write_image(f"/{product.topic}", stamp, frame_id, image, product.encoding)
             if camera_info is not None:
                 for topic in CAMERA_INFOS:
@@ -78,7 +68,7 @@ def _in_place(path: Path) -> Iterator[Path]:
     place.mkdir()
     with writing(path):
         yield place / path.name
-    remove(path)
+    results.remove(path)
     (place / path.name).replace(path)
     place.rmdir()
 

@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def node(args: argparse.Namespace) -> Figures:
     """From packets and frames to the bytes of both images; no DDS.
 
-    First one frame after the other, ms by stage; then live, at the frame rate asked for, with packing beside the
+    First one frame after the other, ms by stage; then live, at the frame rate asked for, packing beside the
     network as in the node: the frames a second that came out, and their latency from the last message needed.
     """
     with TemporaryDirectory() as folder:

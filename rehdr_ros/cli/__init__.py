@@ -39,7 +39,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns 0; 130 if interrupted; after a line 2 for wrong usage or input, 1 for a failure (full disk)."""
+    """Returns 0; 130 if interrupted; and, after one line, 2 for wrong usage or input, 1 for a failure."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         return _run(arguments)

@@ -35,7 +35,7 @@ def exclusive_folder(output: Path) -> Iterator[None]:
 
 
 def identity(value: object, output: Path) -> object:
-    """Of a setting: itself; of a file or folder what changes when that does, but not by `output` in it."""
+    """A setting; of one that names a file or folder, what changes with that, but not with `output` in it."""
     if not isinstance(value, str) or not os.path.exists(value):
         return value
     path, output = Path(value).resolve(), output.resolve()

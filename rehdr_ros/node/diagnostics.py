@@ -67,7 +67,7 @@ class Diagnostics:
         self._publisher.publish(array)
 
     def _statuses(self, health: Health) -> list[DiagnosticStatus]:
-        """For events, frames, reconstruction and device; only the last while the node is not active."""
+        """Of events, frames, reconstruction and device, one each; unless the node is active only the last."""
         if health.state != "active":
             self._history.clear()
             return [self._device(health)]

@@ -205,7 +205,7 @@ class RehdrNode(LifecycleNode):
             self._pipeline.restart("nobody subscribed")
 
     def _waiting_time(self) -> float | None:
-        """The time by which frames wait for events, s: the simulation's, or None for the monotonic clock's."""
+        """The time by which frames wait for events, s: the simulated, or None for the monotonic clock's."""
         if self.get_parameter("use_sim_time").value:
             return self.get_clock().now().nanoseconds * 1e-9
         return None

@@ -26,7 +26,7 @@ class Ending:
     """SIGINT and SIGTERM as a question that the process looks at: `asked`.
 
     An exception, raised wherever the process just is, may abort it where it imports C++, or be swallowed in a
-    library's callback. Where `begin` is not called within `seconds`, the process ends at once, with 0.
+    library's callback. Where `begin` is not called within `seconds` of the signal, the process ends, with 0.
     """
 
     def __init__(self, seconds: float):

@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-# By the package that Fast DDS is in: 3, and 2 of Jazzy and Humble. Kilted takes either, but complains.
+# By the package that Fast DDS is in: 3, and 2 of Jazzy and Humble. Kilted takes the other's too, complaining.
 _VARIABLES = {"fastdds": "FASTDDS_DEFAULT_PROFILES_FILE", "fastrtps": "FASTRTPS_DEFAULT_PROFILES_FILE"}
 
 

@@ -17,7 +17,8 @@ VERBS = {
     "report": "show a results folder as one HTML page",
     "info": "tell what a recording holds: encoding, rates, losses, clocks, hot pixels",
     "calibrate-time": "measure the time offset between events and frames",
-    "calibrate-events": "measure clock offset, latency, thresholds and noise of the events, as parameters of the node",
+    "calibrate-events": "measure clock offset, latency, thresholds and noise of the events, "
+    "as parameters of the node",
     "replay": "publish a bag into the ROS graph",
     "simulate": "write a bag with frames, events and the true HDR",
     "evaluate": "compare a reconstruction, or networks, with the truth",
@@ -38,8 +39,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one verb. Returns 0; 130 when interrupted; after one line 2 for wrong usage or input, 1 for a failure (a full
-    disk, ...)."""
+    """Returns 0; 130 if interrupted; and, after one line, 2 for wrong usage or input, 1 for a failure."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         return _run(arguments)
@@ -55,12 +55,8 @@ def _run(arguments: list[str]) -> int:
     parser = _Parser(prog="rehdr", description="HDR video from events and LDR frames (REHDR).")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb, help_text in VERBS.items():
-        subparser = verbs.add_parser(
-            verb,
-            help=help_text,
-            description=help_text[0].upper() + help_text[1:] + ".",
-            formatter_class=_Formatter,
-        )
+        about = help_text[0].upper() + help_text[1:] + "."
+        subparser = verbs.add_parser(verb, help=help_text, description=about, formatter_class=_Formatter)
         if verb in arguments[:1]:  # only the verb in use pays for its imports
             module = import_module(f"rehdr_ros.cli.verbs.{verb.replace('-', '_')}")
             module.add_arguments(subparser)

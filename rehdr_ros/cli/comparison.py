@@ -22,7 +22,7 @@ Images = dict[int, np.ndarray]  # by stamp, ns
 
 
 def comparison_picture(recording: Recording, ours: Images, truth: Images, rows: int = 4) -> np.ndarray:
-    """One row per instant, (H, W, 3) uint8; the three radiances tone mapped with one exposure, the truth's."""
+    """One row per instant, (H, W, 3) uint8; three radiances tone mapped with one exposure, the truth's."""
     stamps = sorted(ours.keys() & truth.keys())
     chosen = {stamps[i] for i in np.linspace(len(stamps) / rows / 2, len(stamps) - 1, rows).astype(int)}
     made = [_row(job, ours[t], truth[t]) for job in paired(recording) if (t := job.frame.stamp_ns) in chosen]

@@ -9,7 +9,7 @@ from types import FrameType
 
 
 class Interruption:
-    """While it is entered, the first SIGINT or SIGTERM only sets `requested`; a second one interrupts at once."""
+    """While it is entered, the first SIGINT or SIGTERM only sets `requested`; a second interrupts at once."""
 
     def __init__(self) -> None:
         self.requested = False

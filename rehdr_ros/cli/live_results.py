@@ -18,9 +18,7 @@ def write_live_results(bag_in: Path, bag_out: Path, folder: Path) -> Iterator[No
     bag_in, bag_out: of a LiveRun. Raises ValueError where the streams don't hold the same frames.
     """
     out = BagRecording(bag_out)
-    streams = {
-        each: out.frames(f"/{each.topic}") for each in published(PRODUCTS) if f"/{each.topic}" in out.topics
-    }
+    streams = {p: out.frames(f"/{p.topic}") for p in published(PRODUCTS) if f"/{p.topic}" in out.topics}
     streams[NAMED["ldr"]] = BagRecording(bag_in).frames()
     with ResultWriter(folder) as results:
         for info, *frames in zip(out.read(INFO_TOPIC), *streams.values(), strict=True):

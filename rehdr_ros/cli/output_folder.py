@@ -35,15 +35,12 @@ def exclusive_folder(output: Path) -> Iterator[None]:
 
 
 def identity(value: object, output: Path) -> object:
-    """Of a setting that names a file or folder: what changes when that does, though not by what is written to `output`
-    in it; of anything else the setting itself."""
+    """A setting; of one that names a file or folder, what changes with that, but not with `output` in it."""
     if not isinstance(value, str) or not os.path.exists(value):
         return value
     path, output = Path(value).resolve(), output.resolve()
-    files = (
-        [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file() and output not in p.parents]
-    )
-    stats = [file.stat() for file in files]
+    within = (p for p in path.rglob("*") if p.is_file() and output not in p.parents)
+    stats = [file.stat() for file in ([path] if path.is_file() else within)]
     newest = max((each.st_mtime_ns for each in stats), default=0)
     return f"{path}, {sum(each.st_size for each in stats)} bytes, changed at {newest} ns"
 

@@ -16,20 +16,19 @@ _FPS, _INSTANTS = 20, 3
 
 
 def write_pictures(comparison: Comparison, folder: Path, name: str) -> None:
-    """FOLDER/NAME.png: three instants; NAME.mp4: all of it; NAME/METHOD/NNNNNN.exr: radiance in cd/m2, with one scale
-    per sequence as the measures have it, the truth in NAME/truth, the LDR where there is none."""
+    """FOLDER/NAME.png: three instants; NAME.mp4: all of it; NAME/METHOD/NNNNNN.exr: radiance in cd/m2.
+
+    That has one scale per sequence, as in the measures; NAME/truth: the truth, the LDR where there is none.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     rows = {m: r for m, r in comparison.rows.items() if m not in _LEFT_OUT and not m.endswith(NOT_ITS_EVENTS)}
     frames = zip(comparison.truth, comparison.rows["ldr"], strict=True)
     truth = [np.where(np.isnan(frame), ldr, frame) for frame, ldr in frames]
     columns = {"LDR": rows.pop("ldr"), "events": None, **rows, "truth": truth}
-    exposure = truth[len(truth) // 2]
+    exposure, grids = truth[len(truth) // 2], comparison.grids
 
     def line(k: int) -> list[np.ndarray]:
-        return [
-            event_image(comparison.grids[k]) if r is None else display(r[k], exposure)
-            for r in columns.values()
-        ]
+        return [event_image(grids[k]) if r is None else display(r[k], exposure) for r in columns.values()]
 
     chosen = np.linspace(comparison.skipped, len(truth) - 1, _INSTANTS).astype(int)
     write_png(folder / f"{name}.png", grid_picture([line(k) for k in chosen], list(columns)))

@@ -10,18 +10,8 @@ from rehdr_ros.reconstruction import PipelineConfig
 _LIVE_ONLY = ("event_timeout", "policy", "event_image")
 
 # What decides which events belong to a frame, and where.
-ALIGNMENT = (
-    "registration",
-    "event_roi",
-    "homography",
-    "hot_pixel_threshold",
-    "response",
-    "white_level",
-    "frame_clock",
-    "event_time_offset",
-    "stamp_is",
-    "max_frame_gap",
-)
+ALIGNMENT = ("registration", "event_roi", "homography", "hot_pixel_threshold", "response", "white_level")
+ALIGNMENT += ("frame_clock", "event_time_offset", "stamp_is", "max_frame_gap")
 
 
 def add_pipeline_options(parser: argparse.ArgumentParser, only: Collection[str] | None = None) -> None:

@@ -19,41 +19,24 @@ from rehdr_ros.training.reclipped import Reclipped
 def add_real_recordings(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("real recordings")
     add = group.add_argument
-    add(
-        "--reclip",
-        metavar="SHARES",
-        help="clip the recordings' frames again, which are their own truth then: the shares of all pixels that shall "
-        "exceed white, as 0.15,0.3; scored from the second frame on, without pixels that were clipped before",
-    )
-    add(
-        "--wrong-events",
-        action="store_true",
-        help="the networks also with another recording's events, and 50 ms late",
-    )
-    add(
-        "--statistics",
-        action="store_true",
-        help="what the recordings' events say of their frames, and when, beside a training's simulations: the fit and "
-        "thresholds of the event model, events per pixel, exposures, latency, shortest intervals",
-    )
-    add(
-        "--response",
-        help="of the frames: a power or a table's file; if not given 2.2, and for these two 1, linear",
-    )
+    shares = "clip the recordings' frames again, which are their own truth then: the shares of all pixels "
+    shares += "that shall exceed white, as 0.15,0.3; scored from the second frame on, "
+    shares += "without pixels that were clipped before"
+    add("--reclip", metavar="SHARES", help=shares)
+    wrong = "the networks also with another recording's events, and 50 ms late"
+    add("--wrong-events", action="store_true", help=wrong)
+    figures = "what the recordings' events say of their frames, and when, beside a training's simulations: "
+    figures += "the fit and thresholds of the event model, events per pixel, exposures, latency, "
+    figures += "shortest intervals"
+    add("--statistics", action="store_true", help=figures)
+    response = "of the frames: a power or a table's file; if not given 2.2, and for these two 1, linear"
+    add("--response", help=response)
     add("--white-level", type=int, default=0, help="value at which 16-bit frames saturate; 0: at full scale")
     add_options(group, Timing)
-    add(
-        "--frames",
-        type=int,
-        default=MOST_FRAMES,
-        metavar="N",
-        help="most frames of a recording, from its start on",
-    )
-    add(
-        "--training",
-        metavar="CONFIG",
-        help="YAML file of the training that --statistics simulates; else its defaults",
-    )
+    frames = "most frames of a recording, from its start on"
+    add("--frames", type=int, default=MOST_FRAMES, metavar="N", help=frames)
+    training = "YAML file of the training that --statistics simulates; else its defaults"
+    add("--training", metavar="CONFIG", help=training)
     add("--radiance", metavar="FOLDER", help="of that training's .hdr and .exr scenes; else as CONFIG says")
     count = number(int, least=1)
     add("--sequences", type=count, default=100, metavar="N", help="of that training, for --statistics")
@@ -73,17 +56,14 @@ def compared_statistics(args: argparse.Namespace) -> dict:
     """What --statistics asks for: as of side_by_side, and printed."""
     scenes = {"radiance": args.radiance} if args.radiance else {}
     config = read_config(args.training, scenes) if args.training else TrainConfig(**scenes)
-    simulator = BatchSimulator(
-        config.size, config.frames, statistics.BINS, torch.device("cpu"), config.variety
-    )
+    cpu = torch.device("cpu")
+    simulator = BatchSimulator(config.size, config.frames, statistics.BINS, cpu, config.variety)
     batches = SimulatedBatches(simulator, config.batch, config.seed, config.radiance)
     footages, timing = _read(args)
-    recordings = {
-        f.name: statistics.of_footage(f, timing) for f in progress(footages, "measuring", unit="recording")
-    }
-    sequences = progress(
-        statistics.of_training(batches, args.sequences), "simulating", args.sequences, "sequence"
-    )
+    footages = progress(footages, "measuring", unit="recording")
+    recordings = {f.name: statistics.of_footage(f, timing) for f in footages}
+    sequences = statistics.of_training(batches, args.sequences)
+    sequences = progress(sequences, "simulating", args.sequences, "sequence")
     report = statistics.side_by_side(recordings, list(sequences))
     print(statistics.table(report))
     return report

@@ -9,7 +9,8 @@ from rehdr_ros.recordings.recording import Recording
 from rehdr_ros.recordings.selection import select
 from rehdr_ros.recordings.timestamps import UNITS
 
-_FORMATS = "bag (folder, .mcap, .db3, .bag), .aedat4, Prophesee .raw with --frames, or RealHDR sequence (ROOT/LDR/NAME)"
+_FORMATS = "bag (folder, .mcap, .db3, .bag), .aedat4, Prophesee .raw with --frames, "
+_FORMATS += "or RealHDR sequence (ROOT/LDR/NAME)"
 
 
 def add_recording_options(parser: argparse.ArgumentParser) -> None:
@@ -17,13 +18,8 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
     add = add_source_options(parser)
     add("--start", type=float, metavar="S", help="leave out what comes before, s from the start")
     add("--stop", type=float, metavar="S", help="leave out what comes after, s from the start")
-    add(
-        "--every",
-        type=int,
-        default=1,
-        metavar="N",
-        help="take every N-th frame; the events between go to the next",
-    )
+    every = "take every N-th frame; the events between go to the next"
+    add("--every", type=int, default=1, metavar="N", help=every)
 
 
 def add_source_options(parser: argparse.ArgumentParser) -> Callable[..., Any]:
@@ -31,30 +27,19 @@ def add_source_options(parser: argparse.ArgumentParser) -> Callable[..., Any]:
     parser.add_argument("input", metavar="RECORDING", help=_FORMATS)
     add = parser.add_argument_group("recording").add_argument
     add("--events", metavar="TOPIC", help="events topic of a bag; found by its type if not given")
-    add(
-        "--image",
-        metavar="TOPIC",
-        help="image topic of a bag, compressed or not; found by its type if not given",
-    )
+    image = "image topic of a bag, compressed or not; found by its type if not given"
+    add("--image", metavar="TOPIC", help=image)
     add("--frames", metavar="FOLDER", help="frames of a .raw file, in natural order of their names")
-    add(
-        "--timestamps", metavar="FILE", help="their stamps, one a line; found in or beside FOLDER by its name"
-    )
+    stamps = "their stamps, one a line; found in or beside FOLDER by its name"
+    add("--timestamps", metavar="FILE", help=stamps)
     add("--timestamps-unit", choices=tuple(UNITS), help="of those; deduced if not given")
     return add
 
 
 def open_source(args: argparse.Namespace, fps: float | None = None) -> Recording:
     """fps: of a recording whose frames have no stamps. Raises RecordingError."""
-    return open_recording(
-        args.input,
-        args.events,
-        args.image,
-        frames=args.frames,
-        timestamps=args.timestamps,
-        timestamps_unit=args.timestamps_unit,
-        fps=fps,
-    )
+    stamps = {"timestamps": args.timestamps, "timestamps_unit": args.timestamps_unit, "fps": fps}
+    return open_recording(args.input, args.events, args.image, frames=args.frames, **stamps)
 
 
 def selected_messages(args: argparse.Namespace, recording: Recording, cameras: bool) -> Iterator[Any]:

@@ -10,9 +10,9 @@ from rehdr_ros.node.transport import use_large_shared_memory
 def start_ros(
     arguments: list[str] | None = None, signals: SignalHandlerOptions = SignalHandlerOptions.NO
 ) -> None:
-    """Initialise rclpy, with shared memory that holds images. arguments: the command line, by default the process's.
+    """Initialise rclpy, with shared memory that holds images. arguments: by default the process's.
 
-    Raises InputError for what ROS does not take: its arguments, a parameter file, a log folder that can't be written.
+    Raises InputError for what ROS refuses: arguments, a parameter file, a log folder that can't be written.
     """
     use_large_shared_memory()
     try:

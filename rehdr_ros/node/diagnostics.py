@@ -22,7 +22,7 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
 class Health:
     """What the node knows of itself at one moment.
 
-    counters: since activation. silent: what to say of `events` and `frames` where they don't come. problems: in words.
+    counters: since activation. silent: what to say of missing `events` and `frames`. problems: in words.
     """
 
     state: str = "unconfigured"
@@ -38,7 +38,7 @@ class Health:
 
 
 class Diagnostics:
-    """Publishes, once a second, what `health` tells and what was noted of the frames since. Any thread may note."""
+    """Publishes, once a second, what `health` tells and was noted of frames since. Any thread may note."""
 
     def __init__(self, node: Node, health: Callable[[], Health]):
         self._node, self._health = node, health
@@ -67,7 +67,7 @@ class Diagnostics:
         self._publisher.publish(array)
 
     def _statuses(self, health: Health) -> list[DiagnosticStatus]:
-        """One for each of events, frames, reconstruction and device; only the last while the node is not active."""
+        """Of events, frames, reconstruction and device, one each; unless the node is active only the last."""
         if health.state != "active":
             self._history.clear()
             return [self._device(health)]
@@ -94,9 +94,8 @@ class Diagnostics:
             lost, share = window.change(cause), window.share(cause, count)
             values[cause.replace("_", " ")] = str(health.counters[cause])
             if lost and share >= settings.loss_warn:
-                level = max(
-                    level, ERROR if share >= settings.loss_error and cause not in _BY_POLICY else WARN
-                )
+                is_error = share >= settings.loss_error and cause not in _BY_POLICY
+                level = max(level, ERROR if is_error else WARN)
                 said.append(f"{100 * share:.0f} % {cause.replace('_', ' ')}")
         values |= {cause.replace("_", " "): str(health.counters[cause]) for cause in _ODD[name]}
         return self._status(name, level, "; ".join(said), values)
@@ -104,9 +103,8 @@ class Diagnostics:
     def _reconstruction(self, now: float, window: "_Window", health: Health) -> DiagnosticStatus:
         settings = health.settings
         infos = [info for at, info in list(self._frames) if now - at <= _WINDOW]
-        level, said = OK, list(health.problems)
-        if said:
-            level = WARN
+        said = list(health.problems)
+        level = WARN if said else OK
         values = {"frames per second": f"{window.rate('published'):.2f}"}
         for cause in ("lost_frames", "not_finite"):
             values[cause.replace("_", " ")] = str(health.counters[cause])
@@ -115,13 +113,11 @@ class Diagnostics:
                 said.append(f"{window.change(cause)} {cause.replace('_', ' ')}")
         if infos:
             last, latencies = infos[-1], [info.latency for info in infos]
+            stages = zip(last.stages, last.stage_durations, strict=True)
             values |= {
                 "latency, mean (ms)": f"{1e3 * sum(latencies) / len(latencies):.1f}",
                 "latency, max (ms)": f"{1e3 * max(latencies):.1f}",
-                **{
-                    f"{stage} (ms)": f"{1e3 * s:.2f}"
-                    for stage, s in zip(last.stages, last.stage_durations, strict=True)
-                },
+                **{f"{stage} (ms)": f"{1e3 * seconds:.2f}" for stage, seconds in stages},
                 "events per frame": f"{sum(info.events for info in infos) / len(infos):.0f}",
                 "clipped fraction": f"{last.clipped_fraction:.4f}",
                 "clipped fraction, tonemapped": f"{last.tonemapped_clipped_fraction:.4f}",
@@ -133,35 +129,24 @@ class Diagnostics:
                 "explained by events": f"{last.explained:.2f}",
                 "radiance": last.radiance,
             }
-            over = (
-                sum(latency > settings.latency_budget for latency in latencies)
-                if settings.latency_budget
-                else 0
-            )
-            if over:
+            budget = settings.latency_budget or float("inf")
+            if over := sum(latency > budget for latency in latencies):
                 level = max(level, WARN)
                 said.append(f"{over} of {len(latencies)} frames over the latency budget")
-        values["resets"] = str(self._resets)
-        values["last reset"] = self._last_reset
+        values |= {"resets": str(self._resets), "last reset": self._last_reset}
         return self._status("reconstruction", level, "; ".join(said), values)
 
     def _device(self, health: Health) -> DiagnosticStatus:
         level = WARN if health.fallen_back else OK
         said = f"{health.state}; the device was out of memory" if health.fallen_back else health.state
-        values = {
-            "device": health.device,
-            "precision": health.precision,
-            "engine": health.engine,
-            "weights": health.weights,
-            "memory (MB)": f"{memory_bytes(health.device) / 1e6:.0f}",
-        }
+        values = {name: getattr(health, name) for name in ("device", "precision", "engine", "weights")}
+        values["memory (MB)"] = f"{memory_bytes(health.device) / 1e6:.0f}"
         return self._status("device", level, said, values)
 
     def _status(self, part: str, level: bytes, message: str, values: dict[str, str]) -> DiagnosticStatus:
         pairs = [KeyValue(key=key, value=value) for key, value in values.items()]
-        return DiagnosticStatus(
-            level=level, name=f"{self._name}: {part}", message=message or "ok", values=pairs
-        )
+        name = f"{self._name}: {part}"
+        return DiagnosticStatus(level=level, name=name, message=message or "ok", values=pairs)
 
 
 _LOSSES = {

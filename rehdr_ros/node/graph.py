@@ -28,7 +28,7 @@ def type_name(kind: type) -> str:
 
 
 def misfit(node: Node, subscription: Subscription) -> str:
-    """Why none of the topic's publishers can be heard, in words; empty where one can, or where there is none."""
+    """Why none of the topic's publishers is heard, in words; empty where one is, or where there is none."""
     topic, needed = subscription.topic_name, type_name(subscription.msg_type)
     publishers = node.get_publishers_info_by_topic(topic)
     if not publishers:
@@ -64,7 +64,7 @@ def _hint(topic: str, needed: str, found: str) -> str:
 
 
 def _suggestion(node: Node, subscription: Subscription) -> str:
-    """Topics that may be meant: the other transport of the frames, else those of the type, else similar names."""
+    """Topics that may be meant: the frames' other transport, else those of the type, else similar names."""
     topic, needed = subscription.topic_name, type_name(subscription.msg_type)
     published = {name: types for name, types in node.get_topic_names_and_types() if _by_others(node, name)}
     twin = topic.removesuffix(_COMPRESSED) if needed == _PACKED else topic + _COMPRESSED

@@ -32,9 +32,9 @@ class Inputs:
     """The subscriptions. No callback waits for the network: they decode and queue, then `wake` is called.
 
     now: the time from which a frame waits, s, or None for the monotonic clock's.
-    tally counts, since it was made: packets, events, frames, refused_packets, refused_frames, refused_messages (both,
-    and others), transport_lost_packets and transport_lost_frames.
-    `camera_infos`: those of the frames, by stamp. `subscriptions`: by the name before remapping; none while closed.
+    tally counts, since it was made: packets, events, frames, refused_packets, refused_frames,
+    refused_messages (both, and others), transport_lost_packets and transport_lost_frames.
+    `camera_infos`: of the frames, by stamp. `subscriptions`: by the name before remapping; none while closed.
     """
 
     def __init__(
@@ -83,13 +83,10 @@ class Inputs:
         kind, callback = EventPacket, self._on_packet
         if self._settings.events_type == "dvs_msgs":
             kind, callback = event_array_class(), self._on_event_array
-        self._subscribe(
-            kind, "events", callback, self._settings.events_depth, "transport_lost_packets", raw=True
-        )
+        depth = self._settings.events_depth
+        self._subscribe(kind, "events", callback, depth, "transport_lost_packets", raw=True)
 
-    def _subscribe(
-        self, kind: type, name: str, callback: Callable, depth: int, lost: str = "", **options
-    ) -> None:
+    def _subscribe(self, kind: type, name: str, callback: Callable, depth: int, lost="", **options) -> None:
         asked = self.image_topic if name == "image_raw" else name
         topic = self._node.resolve_topic_name(asked)
         for other, subscription in self.subscriptions.items():
@@ -99,11 +96,9 @@ class Inputs:
         def on_lost(count: int) -> None:
             if lost:
                 self._tally[lost] += count
-                self._complaints.warn(
-                    lost,
-                    f"{self._tally[lost]} messages lost in transport on {topic}: "
-                    "let their publisher use config/fastdds_shm.xml (docs/node.md, Transport)",
-                )
+                text = f"{self._tally[lost]} messages lost in transport on {topic}: "
+                text += "let their publisher use config/fastdds_shm.xml (docs/node.md, Transport)"
+                self._complaints.warn(lost, text)
 
         reliability, complaints = self._settings.input_reliability, self._complaints
         try:
@@ -111,9 +106,8 @@ class Inputs:
                 self._node, kind, asked, callback, depth, reliability, on_lost, complaints, **options
             )
         except RuntimeError as error:  # rcl does not always name the topic
-            raise InputError(
-                f"{name} can't be {topic} of type {type_name(kind)}: {one_line(error)}"
-            ) from error
+            problem = f"{name} can't be {topic} of type {type_name(kind)}"
+            raise InputError(f"{problem}: {one_line(error)}") from error
 
     def _on_packet(self, raw: bytes) -> None:
         with self._refusing("events", "refused_packets"):
@@ -144,9 +138,8 @@ class Inputs:
         if registration in ("scale", "identity") and self._sensor_size not in (None, size):
             sizes = f"events of {self._sensor_size} and frames of {size} pixels"
             advice = "unless both cameras share their optics, set it to homography or camera_info"
-            self._complaints.warn(
-                sizes, f"{sizes}, with registration={registration}: {advice}", seconds=math.inf
-            )
+            text = f"{sizes}, with registration={registration}: {advice}"
+            self._complaints.warn(sizes, text, seconds=math.inf)
         self._pipeline.add(Frame(stamp_to_ns(header.stamp), image, header.frame_id), now=self._now())
 
     def _on_camera_info(self, message: CameraInfo) -> None:

@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = _run(arguments, ending)
     finally:
         ending.begin()
-    gc.collect()  # the node's last references: with them DDS says goodbye, or others would see the node for 20 s more
+    gc.collect()  # the node's last references: then DDS says goodbye, or others would see it for 20 s more
     # At once: a network may still be compiling in the background, and to tear down what it uses would abort.
     sys.stdout.flush()
     sys.stderr.flush()
@@ -70,7 +70,7 @@ def _run(arguments: list[str] | None, ending: Ending) -> int:
         pass
     finally:
         ending.begin()
-        # A network on a slow CPU takes seconds a frame, and its thread, which uses the node, can't be interrupted.
+        # On a slow CPU a frame takes seconds, and its thread, which uses the node, can't be interrupted.
         if node.stop(_LAST_FRAME_SECONDS):
             executor.shutdown()
             node.destroy_node()
@@ -79,7 +79,7 @@ def _run(arguments: list[str] | None, ending: Ending) -> int:
 
 
 def _make_executor():
-    """The one that takes half the time a packet, where rclpy has it (Kilted): it builds no wait set for each."""
+    """The one that takes half the time a packet, where rclpy has it (Kilted): no wait set for each."""
     try:
         from rclpy.experimental import EventsExecutor
     except ImportError:

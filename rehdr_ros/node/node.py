@@ -41,9 +41,7 @@ class RehdrNode(LifecycleNode):
         answer_every_request(self)
         declare(self)
         self.add_on_set_parameters_callback(self._on_parameters)
-        self._warn_of_unknown(
-            {name: nearest for name, nearest in unknown(self).items() if QOS_OVERRIDES not in name}
-        )
+        self._warn_of_unknown({k: near for k, near in unknown(self).items() if QOS_OVERRIDES not in k})
         self._diagnostics = Diagnostics(self, self._health)
 
     # Transitions
@@ -63,10 +61,8 @@ class RehdrNode(LifecycleNode):
             self._free()
             raise
         self._engine = self._pipeline.engine
-        self.get_logger().info(
-            f"weights {settings.weights} on {self._pipeline.device}, {self._pipeline.precision}, by {self._engine}; "
-            f"radiance {self._pipeline.radiance}"
-        )
+        way = f"{settings.weights} on {self._pipeline.device}, {self._pipeline.precision}, by {self._engine}"
+        self.get_logger().info(f"weights {way}; radiance {self._pipeline.radiance}")
         self._warn_of_unknown(unknown(self))
         return SUCCESS
 
@@ -81,10 +77,8 @@ class RehdrNode(LifecycleNode):
             self._end()
             super().on_deactivate(state)
             raise
-        inputs = self._inputs
-        self.get_logger().info(
-            f"waiting for events on {inputs.events_topic} and images on {inputs.image_topic}"
-        )
+        events, images = self._inputs.events_topic, self._inputs.image_topic
+        self.get_logger().info(f"waiting for events on {events} and images on {images}")
         return result
 
     @transition("cannot deactivate:")
@@ -123,9 +117,7 @@ class RehdrNode(LifecycleNode):
         published = self._tally["published"]
         counters = self._counters()
         counters["skipped_frames"] += counters["lost_frames"]
-        lost = ", ".join(
-            f"{name} {counters[name]}" for name in sorted(counters) if counters[name] and _is_loss(name)
-        )
+        lost = ", ".join(f"{name} {n}" for name, n in sorted(counters.items()) if n and _is_loss(name))
         latency = f", mean latency {1e3 * self._latencies / published:.1f} ms" if published else ""
         if counters["late_frames"]:
             latency += f" ({counters['late_frames']} over the budget)"
@@ -138,21 +130,14 @@ class RehdrNode(LifecycleNode):
         self._tally: Counter = Counter()
         self._latencies, self._eventless = 0.0, 0
         self._diagnostics.restart()
-        self._worker = Worker(
-            self._pipeline, self._publish, self._waiting_time, self._tally, self._complaints
-        )
+        shared = self._tally, self._complaints
+        self._worker = Worker(self._pipeline, self._publish, self._waiting_time, *shared)
 
     def _listen(self) -> None:
         """Subscribe, and provide the service."""
-        self._inputs = Inputs(
-            self,
-            self._pipeline,
-            self._settings,
-            self._tally,
-            self._complaints,
-            self._worker.wake,
-            self._waiting_time,
-        )
+        shared = self._tally, self._complaints
+        wake, now = self._worker.wake, self._waiting_time
+        self._inputs = Inputs(self, self._pipeline, self._settings, *shared, wake, now)
         self._silence = Silence(self, self._inputs, self._complaints)
         self._look_for_subscribers()
         clock = Clock(clock_type=ClockType.STEADY_TIME)
@@ -181,19 +166,17 @@ class RehdrNode(LifecycleNode):
     def _warn_of_unknown(self, names: dict[str, str]) -> None:
         for name, nearest in names.items():
             text = f"there is no parameter {name}: it has no effect"
-            self._complaints.warn(
-                text, f"{text}; did you mean {nearest}?" if nearest else text, seconds=math.inf
-            )
+            text += f"; did you mean {nearest}?" if nearest else ""
+            self._complaints.warn(text, text, seconds=math.inf)
 
     # Callbacks: none waits for the network
 
     def _on_parameters(self, changes: list[Parameter]) -> SetParametersResult:
-        """Take changes between two frames; refuse those that are wrong, or that need a new configuration."""
+        """Take changes between two frames; refuse wrong ones, and what needs a new configuration."""
         configured = self._pipeline is not None
         try:
-            settings = changed_by(
-                changes, self._settings if configured else self._parameters_so_far(), configured
-            )
+            now = self._settings if configured else self._parameters_so_far()
+            settings = changed_by(changes, now, configured)
             if configured:
                 self._pipeline.configure(settings)
                 self._settings = settings
@@ -222,7 +205,7 @@ class RehdrNode(LifecycleNode):
             self._pipeline.restart("nobody subscribed")
 
     def _waiting_time(self) -> float | None:
-        """The time by which frames wait for their events, s: the simulation's, or None for the monotonic clock's."""
+        """The time by which frames wait for events, s: the simulated, or None for the monotonic clock's."""
         if self.get_parameter("use_sim_time").value:
             return self.get_clock().now().nanoseconds * 1e-9
         return None
@@ -243,24 +226,20 @@ class RehdrNode(LifecycleNode):
             self._engine = self._pipeline.engine
             self.get_logger().info(f"the network now runs by {self._engine}")
         if fault is Fault.OUT_OF_MEMORY:
-            complaints.error(
-                reason, f"the device is {reason}: slower or coarser from here on", seconds=math.inf
-            )
+            text = f"the device is {reason}: slower or coarser from here on"
+            complaints.error(reason, text, seconds=math.inf)
         elif fault is Fault.NOT_FINITE:
             complaints.error(reason, "the network gave NaN or infinity: the hidden state was reset")
         elif reason and info.index:
             complaints.info(f"reset {reason.split()[0]}", f"hidden state reset: {reason}")
-        if self._pipeline.registration_problem:
-            complaints.warn(
-                "registration", f"frames go without events: {self._pipeline.registration_problem}"
-            )
+        if problem := self._pipeline.registration_problem:
+            complaints.warn("registration", f"frames go without events: {problem}")
         self._eventless = 0 if info.events or reason else self._eventless + 1
         if self._eventless >= _SILENT_FRAMES:
-            complaints.warn(
-                "events",
-                f"no events for {self._eventless} frames: is {self.resolve_topic_name('events')} the right topic, "
-                "and are frames and events stamped by one clock (frame_clock, event_time_offset)?",
-            )
+            topic = self.resolve_topic_name("events")
+            text = f"no events for {self._eventless} frames: is {topic} the right topic, "
+            text += "and are frames and events stamped by one clock (frame_clock, event_time_offset)?"
+            complaints.warn("events", text)
 
     # What diagnostics ask
 
@@ -272,14 +251,9 @@ class RehdrNode(LifecycleNode):
         pipeline = self._pipeline
         if pipeline is None:
             return Health()
-        made = {
-            "device": pipeline.device,
-            "precision": pipeline.precision,
-            "engine": pipeline.engine,
-            "weights": self._settings.weights,
-            "fallen_back": (pipeline.device, pipeline.precision) != self._chosen,
-            "settings": self._settings,
-        }
+        made = {name: getattr(pipeline, name) for name in ("device", "precision", "engine")}
+        made |= {"weights": self._settings.weights, "settings": self._settings}
+        made["fallen_back"] = (pipeline.device, pipeline.precision) != self._chosen
         if self._worker is None:
             return Health("inactive", **made)
         counters = self._counters()
@@ -298,9 +272,8 @@ class RehdrNode(LifecycleNode):
         if self._pipeline.event_problem:
             problems.append(self._pipeline.event_problem)
         for problem in problems:
-            self._complaints.warn(
-                " ".join(problem.split()[:3]), problem, seconds=60.0
-            )  # numbers in it may change
+            subject = " ".join(problem.split()[:3])  # numbers in the rest may change
+            self._complaints.warn(subject, problem, seconds=60.0)
         return problems
 
 

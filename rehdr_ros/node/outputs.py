@@ -68,13 +68,12 @@ class Outputs:
                 self._publish_image(product, frame, settings, header)
                 durations[product.name] = time.perf_counter() - started
         latency = time.monotonic() - frame.info.ready_at
-        if settings.latency_budget and latency > settings.latency_budget:
+        budget = settings.latency_budget
+        if budget and latency > budget:
             tally["late_frames"] += 1
-            self._complaints.warn(
-                "latency",
-                f"a frame took {1e3 * latency:.0f} ms, the latency_budget is {1e3 * settings.latency_budget:.0f} ms "
-                f"({tally['late_frames']} frames so far): use smaller frames, a smaller network or a GPU",
-            )
+            text = f"a frame took {1e3 * latency:.0f} ms, the latency_budget is {1e3 * budget:.0f} ms "
+            text += f"({tally['late_frames']} frames so far): use smaller frames, a smaller network or a GPU"
+            self._complaints.warn("latency", text)
         message = _message(frame, header, durations, latency, tally)
         self._frame_info.publish(message)
         tally["published"] += 1

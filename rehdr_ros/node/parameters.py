@@ -17,13 +17,13 @@ from rehdr_ros.settings import changed, description, setting, types
 READ_ONLY = "autostart"  # what no one can change once the node is there
 QOS_OVERRIDES = "qos_overrides"  # what ROS' standard overrides of an endpoint's QoS begin with
 
-
+_SECONDS, _SHARE = {"unit": "s", "most": 3600}, {"least": 0, "most": 1}
 _OF_THE_PIPELINE = {each.name: each.metadata for each in fields(PipelineConfig)}
 
 
 @dataclass(frozen=True)
 class Parameters(PipelineConfig):
-    """Every parameter of rehdr_node with its default. A number or a text is a text here, since ROS has no unions.
+    """Every parameter of rehdr_node with its default. A number or a text is a text here: ROS has no unions.
 
     Raises ValueError for a value that the node can't work with.
     """
@@ -32,7 +32,8 @@ class Parameters(PipelineConfig):
     event_latency: float | str = field(default="auto", metadata=_OF_THE_PIPELINE["event_latency"])
     expected_size: tuple[int, ...] = setting(
         (),
-        "width and height of the frames, to warm up for at configure, as [640, 480]; []: the first frames are slower",
+        "width and height of the frames, to warm up for at configure, as [640, 480]; "
+        "[]: the first frames are slower",
         lengths=(0, 2),
         least=1,
         fixed=True,
@@ -79,20 +80,13 @@ class Parameters(PipelineConfig):
         False, "subscribe and work only while somebody subscribes to an output", group="load"
     )
     latency_budget: float = setting(
-        0.0,
-        "latency of a frame from which to warn; 0: never",
-        unit="s",
-        least=0,
-        most=3600,
-        group="diagnostics",
+        0.0, "latency of a frame from which to warn; 0: never", least=0, group="diagnostics", **_SECONDS
     )
     input_timeout: float = setting(
-        2.0, "silence of an input from which diagnostics complain", unit="s", least=0.1, most=3600
+        2.0, "silence of an input from which diagnostics complain", least=0.1, **_SECONDS
     )
-    loss_warn: float = setting(
-        0.01, "share of packets or frames lost from which diagnostics warn", least=0, most=1
-    )
-    loss_error: float = setting(0.2, "share of packets or frames lost that is an error", least=0, most=1)
+    loss_warn: float = setting(0.01, "share of packets or frames lost from which diagnostics warn", **_SHARE)
+    loss_error: float = setting(0.2, "share of packets or frames lost that is an error", **_SHARE)
     autostart: bool = setting(
         True,
         "configure and activate at start; false leaves that to a lifecycle manager. Fixed at start",
@@ -107,7 +101,7 @@ class Parameters(PipelineConfig):
 
 
 def declare(node: Node) -> None:
-    """Declare every parameter, with its default, description and range. Raises ValueError for a value out of range."""
+    """Declare every parameter: default, description and range. Raises ValueError for a value out of range."""
     for each in fields(Parameters):
         default = list(each.default) if isinstance(each.default, tuple) else each.default
         try:
@@ -122,16 +116,15 @@ def read(node: Node) -> Parameters:
 
 
 def unknown(node: Node) -> dict[str, str]:
-    """What the node was given and has not declared, which has no effect: the most similar name that it has, or "".
+    """What the node was given and has not declared, without effect: the most similar name that it has, or "".
 
     Names of `qos_overrides` are known once the node has its publishers.
     """
     overrides = (f"{QOS_OVERRIDES}.{name}" for name in node.get_parameters_by_prefix(QOS_OVERRIDES))
     known = [*(f.name for f in fields(Parameters)), "use_sim_time", *overrides]
     given = node._parameter_overrides  # noqa: SLF001 - rclpy shows them nowhere else
-    return {
-        name: "".join(get_close_matches(name, known, 1)) for name in given if not node.has_parameter(name)
-    }
+    undeclared = (name for name in given if not node.has_parameter(name))
+    return {name: "".join(get_close_matches(name, known, 1)) for name in undeclared}
 
 
 def changed_by(given: Sequence[Parameter], now: Parameters, configured: bool) -> Parameters:
@@ -152,7 +145,7 @@ def _descriptor(each: Field) -> ParameterDescriptor:
     about = each.metadata
     descriptor = ParameterDescriptor(
         description=description(each),
-        # A file may write 2.2 without quotes, 1 for 1.0, and an empty list has no type: read() sees to the types.
+        # A file may write 2.2 without quotes, 1 for 1.0, and an empty list has no type: read() sees to that.
         dynamic_typing=True,
         additional_constraints="changes only while the node is unconfigured" if about["fixed"] else "",
         read_only=each.name == READ_ONLY,
@@ -161,14 +154,13 @@ def _descriptor(each: Field) -> ParameterDescriptor:
     if least is not None and isinstance(each.default, int):
         descriptor.integer_range = [IntegerRange(from_value=int(least), to_value=int(most))]
     elif least is not None and isinstance(each.default, float):
-        descriptor.floating_point_range = [
-            FloatingPointRange(from_value=float(least), to_value=math.inf if most is None else float(most))
-        ]
+        bounds = {"from_value": float(least), "to_value": math.inf if most is None else float(most)}
+        descriptor.floating_point_range = [FloatingPointRange(**bounds)]
     return descriptor
 
 
 def _typed(each: Field, value):
-    """The value with numbers in the type of the parameter: whole ones do for any, and any for what may be a text."""
+    """The value, numbers in the parameter's type: whole ones do for any, and any for what may be a text."""
     kinds = types(Parameters)[each.name]
 
     def typed(item):

@@ -6,13 +6,9 @@ from rclpy.qos import HistoryPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolic
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 try:
-    from rclpy.event_handler import (
-        PublisherEventCallbacks,
-        SubscriptionEventCallbacks,
-        UnsupportedEventTypeError,
-    )
+    from rclpy import event_handler
 except ImportError:  # Humble
-    from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks, UnsupportedEventTypeError
+    from rclpy import qos_event as event_handler
 
 from rehdr_ros.node.complaints import Complaints
 
@@ -33,30 +29,28 @@ def subscribe(
     complaints: Complaints,
     **options,
 ):
-    """A subscription that keeps the last `depth` messages; lost(n) is called when the transport has lost n."""
-    qos = QoSProfile(
-        history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=ReliabilityPolicy[reliability.upper()]
-    )
+    """A subscription that keeps the last `depth` messages; lost(n) is called when the transport lost n."""
+    policy = ReliabilityPolicy[reliability.upper()]
+    qos = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=policy)
     resolved = node.resolve_topic_name(topic)
 
     def on_incompatible(info) -> None:
         complaints.warn(f"qos {resolved}", unheard(resolved, _name(info)))
 
-    callbacks = SubscriptionEventCallbacks(
+    callbacks = event_handler.SubscriptionEventCallbacks(
         incompatible_qos=on_incompatible, message_lost=lambda info: lost(info.total_count_change)
     )
     try:
         return node.create_subscription(kind, topic, callback, qos, event_callbacks=callbacks, **options)
-    except UnsupportedEventTypeError:  # not every RMW tells
+    except event_handler.UnsupportedEventTypeError:  # not every RMW tells
         return node.create_subscription(kind, topic, callback, qos, **options)
 
 
 def unheard(topic: str, policy: str) -> str:
-    """What to say of a publisher that offers less than a subscription of ours asks for. policy: reliability, ..."""
+    """What to say of a publisher that offers less than our subscription asks for. policy: reliability, ..."""
     advice = "set input_reliability to best_effort here" if policy == "reliability" else "change it there"
-    return (
-        f"a publisher on {topic} offers less than this node asks for, so it is not heard: {policy}; {advice}"
-    )
+    what = f"{policy}; {advice}"
+    return f"a publisher on {topic} offers less than this node asks for, so it is not heard: {what}"
 
 
 def publisher(node, kind: type, topic: str, complaints: Complaints):
@@ -65,19 +59,15 @@ def publisher(node, kind: type, topic: str, complaints: Complaints):
 
     def on_incompatible(info) -> None:
         policy = _name(info)
-        complaints.warn(
-            f"qos {resolved}",
-            f"a subscriber of {resolved} asks for more than is offered, so it gets nothing: {policy}; "
-            f"change it there, or set qos_overrides.{resolved}.publisher.{policy} here",
-        )
+        text = f"a subscriber of {resolved} asks for more than is offered, so it gets nothing: {policy}; "
+        text += f"change it there, or set qos_overrides.{resolved}.publisher.{policy} here"
+        complaints.warn(f"qos {resolved}", text)
 
     options = {"qos_overriding_options": _OVERRIDES}
     try:
-        callbacks = PublisherEventCallbacks(incompatible_qos=on_incompatible)
-        return node.create_lifecycle_publisher(
-            kind, topic, _OUTPUT_DEPTH, event_callbacks=callbacks, **options
-        )
-    except UnsupportedEventTypeError:
+        events = {"event_callbacks": event_handler.PublisherEventCallbacks(incompatible_qos=on_incompatible)}
+        return node.create_lifecycle_publisher(kind, topic, _OUTPUT_DEPTH, **events, **options)
+    except event_handler.UnsupportedEventTypeError:
         return node.create_lifecycle_publisher(kind, topic, _OUTPUT_DEPTH, **options)
 
 

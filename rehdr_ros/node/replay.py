@@ -17,9 +17,7 @@ from rehdr_ros.recordings import BagRecording
 
 _DEPTH = 1000
 _PATIENCE = 10.0  # s, after which to say for whom it waits
-_MATCHING_SECONDS = (
-    1.0  # for a subscriber to find us, after we have found it: until then it would miss messages
-)
+_MATCHING_SECONDS = 1.0  # for a subscriber that we have found to find us: until then it would miss messages
 
 
 class Replayer(Node):
@@ -44,15 +42,13 @@ class Replayer(Node):
 
     def wait_for_subscribers(self, topics: list[str], seconds: float) -> list[str]:
         """Wait until somebody subscribes to each topic; returns those that nobody subscribed to in time."""
-        started, said = time.monotonic(), False
-        waiting = list(topics)
+        started, said, waiting = time.monotonic(), False, list(topics)
         while waiting and time.monotonic() - started < seconds and rclpy.ok(context=self.context):
             waiting = [t for t in waiting if not self._topics_out[t].get_subscription_count()]
             time.sleep(0.05)
             if waiting and not said and time.monotonic() - started > _PATIENCE:
-                self.get_logger().info(
-                    f"waiting, {seconds:.0f} s at most, for a subscriber of {', '.join(waiting)}"
-                )
+                names = ", ".join(waiting)
+                self.get_logger().info(f"waiting, {seconds:.0f} s at most, for a subscriber of {names}")
                 said = True
         if len(waiting) < len(topics):
             time.sleep(_MATCHING_SECONDS)
@@ -63,7 +59,7 @@ class Replayer(Node):
         started, first = time.monotonic(), None
         for topic, stamp_ns, raw in self._bag.raw_messages(set(self._topics_out)):
             first = stamp_ns if first is None else first
-            self._sleep_until(started + (stamp_ns - first) * 1e-9 / rate)
+            time.sleep(max(0.0, started + (stamp_ns - first) * 1e-9 / rate - time.monotonic()))
             if not rclpy.ok(context=self.context):
                 return
             if self._clock_out:
@@ -77,27 +73,20 @@ class Replayer(Node):
             publisher.wait_for_all_acked(Duration(seconds=seconds))
         time.sleep(_LAST_SECONDS)
 
-    @staticmethod
-    def _sleep_until(deadline: float) -> None:
-        delay = deadline - time.monotonic()
-        if delay > 0:
-            time.sleep(delay)
-
 
 def replay(
     bag: BagRecording, topics: list[str] | None, rate: float, loop: bool, clock: bool, wait: float
 ) -> Iterator[str]:
     """Play in a ROS context of its own until the end, or for ever; yields the topic of each message.
 
-    wait: longest wait for subscribers of the events and the frames, s. SIGINT and SIGTERM raise KeyboardInterrupt.
+    wait: longest wait for subscribers of events and frames, s. SIGINT and SIGTERM raise KeyboardInterrupt.
     """
     start_ros()
     interrupt_on_signals()
     player = Replayer(bag, topics, clock)
     try:
         inputs = [t for t in (bag.events_topic, bag.image_topic) if t and (not topics or t in topics)]
-        deaf = player.wait_for_subscribers(inputs, wait)
-        if deaf:
+        if deaf := player.wait_for_subscribers(inputs, wait):
             player.get_logger().warning(f"nobody subscribes to {', '.join(deaf)}; playing all the same")
         yield from player.play(rate)
         while loop and rclpy.ok():

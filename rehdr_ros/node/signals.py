@@ -9,7 +9,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM)
 def interrupt_on_signals() -> None:
     """Let the first SIGINT or SIGTERM raise KeyboardInterrupt, and ignore those that follow.
 
-    ros2 launch repeats the terminal's Ctrl-C, which must not cut short what the first began. rclpy's own handlers
+    ros2 launch repeats the terminal's Ctrl-C, which must not cut short what the first began. rclpy's handlers
     would end the context before anybody can say how it went: initialise it with SignalHandlerOptions.NO.
     """
     for number in _ENDING:
@@ -25,8 +25,8 @@ def _interrupt(number: int, frame: object) -> None:
 class Ending:
     """SIGINT and SIGTERM as a question that the process looks at: `asked`.
 
-    An exception, raised wherever the process just is, may abort it where it imports C++ code, or be swallowed in a
-    callback of a library. A process that has not called `begin` some `seconds` after the signal ends at once, with 0.
+    An exception, raised wherever the process just is, may abort it where it imports C++, or be swallowed in a
+    library's callback. Where `begin` is not called within `seconds` of the signal, the process ends, with 0.
     """
 
     def __init__(self, seconds: float):

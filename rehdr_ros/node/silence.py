@@ -10,10 +10,8 @@ from rehdr_ros.node.graph import misfit, silence
 from rehdr_ros.node.inputs import Inputs
 from rehdr_ros.node.parameters import Parameters
 
-_COUNTED = {
-    "events": ("events", "packets"),
-    "frames": ("image_raw", "frames"),
-}  # an input, and what counts it
+# An input, and what counts it.
+_COUNTED = {"events": ("events", "packets"), "frames": ("image_raw", "frames")}
 _PATIENCE = 5.0  # s, for drivers that start beside the node, before the log complains
 _REPEAT = 30.0  # s
 
@@ -26,8 +24,10 @@ class Silence:
         self._moved: dict[str, tuple[int, float]] = {}  # count of each input, and when it last changed
 
     def look(self, counters: Counter, settings: Parameters) -> dict[str, str]:
-        """What to say of `events` and `frames` that have been silent for longer than input_timeout; says it in the log,
-        and, there alone, of optional inputs whose publishers can't be heard."""
+        """What to say of `events` and `frames` that have been silent for longer than input_timeout.
+
+        Says it in the log, and, there alone, of optional inputs whose publishers can't be heard.
+        """
         subscriptions = self._inputs.subscriptions
         if not subscriptions:  # with `lazy`
             self._moved = {}

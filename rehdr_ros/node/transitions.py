@@ -1,4 +1,4 @@
-"""Lifecycle transitions that are heard of: rclpy says nothing of those that fail, and some are never answered."""
+"""Lifecycle transitions that are heard of: rclpy does not tell of failed ones, and never answers some."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -15,7 +15,7 @@ _Callback = Callable[[LifecycleNode, LifecycleState], TransitionCallbackReturn]
 
 
 def transition(problem: str, failed: TransitionCallbackReturn = ERROR) -> Callable[[_Callback], _Callback]:
-    """For a transition's callback: its exception becomes a log line, after `problem`, and the answer `failed`."""
+    """For a transition's callback: an exception becomes a log line, after `problem`, and answer `failed`."""
 
     def decorate(callback: _Callback) -> _Callback:
         @wraps(callback)
@@ -34,7 +34,7 @@ def transition(problem: str, failed: TransitionCallbackReturn = ERROR) -> Callab
 def answer_every_request(node: LifecycleNode) -> None:
     """Let a lifecycle manager have its answer where the transition does not fit the node's state.
 
-    rclpy before Kilted raises RCLError instead, in its own callback of the service, and the manager waits for ever.
+    rclpy before Kilted raises RCLError instead, in its callback of the service: the manager waits for ever.
     """
     (service,) = (each for each in node.services if each.srv_type is ChangeState)
     change_state = service.callback

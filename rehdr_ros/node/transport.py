@@ -4,12 +4,12 @@ import os
 import sys
 from pathlib import Path
 
-# By the package that Fast DDS is in: 3, and 2 of Jazzy and Humble. Kilted takes the other's, too, but complains.
+# By the package that Fast DDS is in: 3, and 2 of Jazzy and Humble. Kilted takes the other's too, complaining.
 _VARIABLES = {"fastdds": "FASTDDS_DEFAULT_PROFILES_FILE", "fastrtps": "FASTRTPS_DEFAULT_PROFILES_FILE"}
 
 
 def use_large_shared_memory() -> None:
-    """Name the shipped Fast DDS profile in the environment, before rclpy starts, unless the user has named one."""
+    """Name the shipped Fast DDS profile in the environment, before rclpy starts, unless the user did."""
     if any(name in os.environ for name in _VARIABLES.values()):
         return
     profile = shared_file("config/fastdds_shm.xml")
@@ -19,12 +19,11 @@ def use_large_shared_memory() -> None:
 
 
 def shared_file(name: str) -> Path | None:
-    """A file of config/, msg/ or launch/: of the source tree, the Python environment or the ROS installation."""
+    """A file of config/, msg/ or launch/: of the source tree, Python's environment or ROS' installation."""
     folders = [Path(__file__).parents[2], *(prefix / "share" / "rehdr_ros" for prefix in _prefixes())]
     return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
 
 def _prefixes() -> list[Path]:
-    return [
-        Path(prefix) for prefix in (sys.prefix, *os.environ.get("AMENT_PREFIX_PATH", "").split(":")) if prefix
-    ]
+    ament = os.environ.get("AMENT_PREFIX_PATH", "").split(":")
+    return [Path(prefix) for prefix in (sys.prefix, *ament) if prefix]

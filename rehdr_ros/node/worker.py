@@ -16,10 +16,10 @@ _WAITING = 1  # frames between the two threads; more would only grow old
 class Worker:
     """Takes frames from the pipeline and hands them to `publish`, in order, until `stop`.
 
-    `publish` runs beside the network's next frame. Where it is the slower one the network waits for it, so that frames
-    are skipped in the pipeline, by its policy, and none grows old on the way out.
-    now: the time for the event timeout, s, or None for the monotonic clock's. tally counts lost_frames: those whose
-    reconstruction or publication failed.
+    `publish` runs beside the network's next frame. Where it is the slower one the network waits for it, so
+    frames are skipped in the pipeline, by its policy, and none grows old on the way out.
+    now: the time for the event timeout, s, or None for the monotonic clock's. tally counts lost_frames: those
+    whose reconstruction or publication failed.
     """
 
     def __init__(
@@ -88,9 +88,8 @@ class Worker:
                 self._publish(frame)
             except Exception as error:  # DDS may refuse under flood, which is no fault of the stream
                 lost = self._lose_frame()
-                self._complaints.warn(
-                    "publication", f"could not publish a frame ({lost} lost so far): {error!r}"
-                )
+                text = f"could not publish a frame ({lost} lost so far): {error!r}"
+                self._complaints.warn("publication", text)
 
     def _lose_frame(self) -> int:
         with self._tally_lock:

@@ -24,13 +24,12 @@ def augmented(sequence: Sequence, rng: np.random.Generator) -> Sequence:
     def turned(x: Tensor) -> Tensor:
         return torch.rot90(x.flip(dims), turns, (-2, -1))
 
-    return replace(
-        sequence, ldr=turned(sequence.ldr), voxel=turned(sequence.voxel), truth=turned(sequence.truth)
-    )
+    ldr, voxel, truth = map(turned, (sequence.ldr, sequence.voxel, sequence.truth))
+    return replace(sequence, ldr=ldr, voxel=voxel, truth=truth)
 
 
 def exposed_anew(sequence: Sequence, rng: np.random.Generator) -> Sequence:
-    """A batch (N, T, ...) as a camera of another exposure would have seen it, a half to twice, each sequence its own.
+    """A batch (N, T, ...) as seen by a camera of another exposure, a half to twice, each sequence its own.
 
     What was clipped and is no longer comes from the truth; all is quantised to 8 bit.
     """

@@ -1,8 +1,8 @@
 """What any reconstruction must beat: fills of the clipped pixels, and event integration without a network.
 
-A baseline takes the LDR frames (H, W, 3) uint8 of a sequence of one exposure and its voxel grids (B, H, W) float32,
-signed event counts since the frame before (zeros for the first). It gives a radiance (H, W, 3) float32 for each frame,
-1.0 = the LDR's white.
+A baseline takes the LDR frames (H, W, 3) uint8 of a sequence of one exposure and its voxel grids (B, H, W)
+float32, signed event counts since the frame before (zeros for the first). It gives a radiance (H, W, 3)
+float32 for each frame, 1.0 = the LDR's white.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ def constant_fill(ldr: Frames, voxels: Frames) -> list[np.ndarray]:
 
 
 def grey_fill(ldr: Frames, voxels: Frames) -> list[np.ndarray]:
-    """The linearised LDR, its clipped pixels grey with their luminance: what colour any guess of it must beat."""
+    """The linearised LDR, its clipped pixels grey with their luminance: any guess of colour must beat it."""
     return [
         np.where(pixel_classes(frame)["clipped"][..., None], (linear @ BT709)[..., None], linear)
         for frame, linear in zip(ldr, linearised(ldr, voxels), strict=True)
@@ -43,8 +43,8 @@ def complementary_filter(ldr: Frames, voxels: Frames) -> list[np.ndarray]:
     """The LDR where it is exposed; where it is clipped, the events integrated since it was not.
 
     The network's integrator, which estimates the contrast threshold, gives the luminance; a pixel keeps the
-    chromaticity that it had when it was last exposed, grey if it never was. Blended channel by channel with the LDR
-    as the network does, and never below it. Raises ValueError where the numbers of frames and grids differ.
+    chromaticity that it had when it was last exposed, grey if it never was. Blended by channel with the LDR
+    as in the network, and never below it. Raises ValueError for unequal numbers of frames and grids.
     """
     state, predicted = None, []
     for linear, voxel in zip(linearised(ldr, voxels), voxels, strict=True):
@@ -74,7 +74,7 @@ def head_start(ldr: Frames, voxels: Frames) -> list[np.ndarray]:
 
 
 def constant_lift(ldr: Frames, voxels: Frames, factor: float) -> list[np.ndarray]:
-    """The linearised LDR, its clipped pixels times one factor: what can be had of mild scenes without events."""
+    """The linearised LDR, its clipped pixels times one factor: what mild scenes give without events."""
     return [
         np.where(pixel_classes(frame)["clipped"][..., None], np.float32(factor) * linear, linear)
         for frame, linear in zip(ldr, linearised(ldr, voxels), strict=True)

@@ -15,12 +15,11 @@ from rehdr_ros.training.scenes import Scenes
 from rehdr_ros.training.sequence import Sequence, collate
 
 _TRAINING, _VALIDATION = 0x7EA1, 0x7A1D  # streams of random numbers that no user's seed reaches
-
 _WINDOW = 16  # simulated batches that are kept, to draw the next one from
 
 
 class Batches(Protocol):
-    """Batch `number` of a training, (N, T, ...): a function of its number, so that a training can be resumed."""
+    """Batch `number` of a training, (N, T, ...): a function of its number, so a training can be resumed."""
 
     def __getitem__(self, number: int) -> Sequence: ...
 
@@ -28,8 +27,8 @@ class Batches(Protocol):
 class SimulatedBatches(Dataset):
     """Batches of `batch` sequences in scenes of `radiance` (see Scenes). validation: from another stream.
 
-    reuse: how many batches are drawn, on average, of each that is simulated: flipped, turned and exposed anew. On a GPU
-    the next one is simulated beside the training, on a stream of its own.
+    reuse: how many batches are drawn, on average, of each that is simulated: flipped, turned and exposed
+    anew. On a GPU the next one is simulated beside the training, on a stream of its own.
     """
 
     def __init__(
@@ -87,16 +86,9 @@ class RecordedBatches(Dataset):
 
 def stream(batches: Batches, numbers: range, workers: int) -> Iterator[Sequence]:
     """The batches of those numbers, in order, prepared by `workers` processes ahead of time."""
-    return iter(
-        DataLoader(
-            batches,
-            batch_size=None,
-            sampler=numbers,
-            num_workers=workers,
-            worker_init_fn=_one_thread,
-            multiprocessing_context="spawn" if workers else None,
-        )
-    )
+    processes = {"num_workers": workers, "worker_init_fn": _one_thread}
+    processes["multiprocessing_context"] = "spawn" if workers else None
+    return iter(DataLoader(batches, batch_size=None, sampler=numbers, **processes))
 
 
 def _one_thread(_: int) -> None:

@@ -1,4 +1,4 @@
-"""The fixed benchmark: simulated sequences that everyone can make again, from procedural scenes or from a folder."""
+"""The fixed benchmark: simulated sequences that everyone can make, from procedural scenes or a folder."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,7 +14,6 @@ from rehdr_ros.training.simulated import simulated_sequence
 CLIPPED = (0.1, 0.2, 0.4)  # shares of the pixels
 PROCEDURAL = 4  # scenes
 FRAMES, FPS = 20, 20.0
-
 _SEED = 20_260_000  # procedural scenes that no training draws
 
 
@@ -54,20 +53,13 @@ class Case:
 def cases(folder: str | Path | None = None, size: int = 192) -> Iterator[Case]:
     """Every scene with 10, 20 and 40 % of its pixels clipped: 20 square frames of `size` px at 20 Hz.
 
-    The scenes are procedural, or the `.hdr`/`.exr` files of `folder`: only those of VALIDATION_SCENES where it has any,
-    because trainings use the others. Raises InputError for a folder without any.
+    The scenes are procedural, or the `.hdr`/`.exr` files of `folder`: only those of VALIDATION_SCENES where
+    it has any, because trainings use the others. Raises InputError for a folder without any.
     """
     for number, (name, scene) in enumerate(_scenes(folder)):
         for clipped in CLIPPED:
-            config = SimulationConfig(
-                scene=scene,
-                width=size,
-                height=size,
-                seconds=FRAMES / FPS,
-                fps=FPS,
-                seed=_SEED + number,
-                clipped=clipped,
-            )
+            config = SimulationConfig(scene=scene, width=size, height=size, seconds=FRAMES / FPS, fps=FPS)
+            config = replace(config, seed=_SEED + number, clipped=clipped)
             yield Case(f"{name} {clipped:.0%}", config)
 
 

@@ -1,8 +1,8 @@
 """The uncertainty's scale, after a training: python -m rehdr_ros.training.calibration WEIGHTS [FOLDER].
 
-A training's stream has worse sensors than most users', so that its sigma is too large for them. Here sequences of the
-exact simulator, in training scenes (FOLDER: radiance files; without it procedural ones), tell the factor that lets 68 %
-of the errors lie within one sigma, in the mean of the sequences; it goes into the weights, which are written anew.
+A training's stream has worse sensors than most users', so its sigma is too large for them. Here sequences of
+the exact simulator, in training scenes (of FOLDER's radiance files, or procedural), tell the factor that lets
+68 % of the errors lie within one sigma, in the mean of the sequences; the weights are written anew with it.
 """
 
 import sys
@@ -42,7 +42,7 @@ def sequences(folder: str | Path | None = None) -> Iterator[Sequence]:
 
 @torch.inference_mode()
 def factor(network: Rehdr, recorded: Iterator[Sequence]) -> float:
-    """By which sigma must be multiplied: the mean logarithm, over the sequences, of the ratio that 68 % stay within."""
+    """What to multiply sigma by: the mean logarithm, over sequences, of the ratio that 68 % stay within."""
     logs = []
     for sequence in recorded:
         batch, ratios = collate([sequence]), []
@@ -57,11 +57,8 @@ def factor(network: Rehdr, recorded: Iterator[Sequence]) -> float:
 
 def scale_sigma(network: Rehdr, by: float) -> None:
     """Multiply what the network says of its uncertainty, in place."""
-    bias = (
-        network.body.prediction.bias
-        if network.config.form == "compact"
-        else network.body.prediction.conv.bias
-    )
+    last = network.body.prediction
+    bias = last.bias if network.config.form == "compact" else last.conv.bias
     with torch.no_grad():
         bias[-(len(bias) // OUTPUTS) :] += float(np.log(by))
 

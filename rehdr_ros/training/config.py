@@ -17,8 +17,10 @@ from rehdr_ros.simulation.batch import Variety
 
 @dataclass(frozen=True)
 class TrainConfig(Settings):
-    """One training, on simulated scenes or on recordings; `network` is of a new one, by its `architecture`, REHDR if it
-    has none; `variety` of the simulations."""
+    """One training, on simulated scenes or on recordings.
+
+    network: of a new one, by its `architecture`, REHDR if it has none. variety: of the simulations.
+    """
 
     network: NetworkConfig = field(default_factory=RehdrConfig)
     variety: Variety = field(default_factory=Variety)
@@ -50,7 +52,8 @@ class TrainConfig(Settings):
     )
     recordings: tuple[str, ...] = setting(
         (),
-        "train on these, not on simulations: folders with LDR/, HDR/ and event/, bags with truth, folders of bags",
+        "train on these, not on simulations: folders with LDR/, HDR/ and event/, bags with truth, "
+        "folders of bags",
     )
     response: float | str = setting(2.2, "of the recordings' frames: a power, or a file that tabulates it")
     start: str | None = setting(None, "checkpoint to fine-tune from, ours or the authors'")

@@ -1,4 +1,4 @@
-"""The best fill of clipped pixels without events or network: python -m rehdr_ros.training.constant_fill [FOLDER].
+"""The best fill of clipped pixels by a constant: python -m rehdr_ros.training.constant_fill [FOLDER].
 
 Prints the log2 luminance (1.0 = LDR white) with the least squared error over the clipped pixels of training
 sequences, their mean: the value of metrics.CONSTANT_FILL_LOG2. FOLDER: the radiance files of the training.

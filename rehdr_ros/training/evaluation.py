@@ -35,9 +35,9 @@ _BINS = 5  # of the filter's grids; it takes their sum
 
 @dataclass(frozen=True)
 class Comparison:
-    """The frames of one sequence, (H, W, 3) float32, 1.0 = the LDR's white, by method; ldr: uint8; grids: (B, H, W).
+    """The frames of one sequence, (H, W, 3) float32, 1.0 = the LDR's white, by method.
 
-    skipped: frames at its start that are not scored.
+    ldr: uint8. grids: (B, H, W). skipped: frames at its start that are not scored.
     """
 
     rows: dict[str, list[np.ndarray]]
@@ -62,7 +62,7 @@ def compare(
 ) -> Comparison:
     """The baselines and the networks, with their events and with none, on one sequence.
 
-    others: grids that the networks get instead of the sequence's in further rows, by what their names end with.
+    others: grids that the networks get in further rows instead of the sequence's, by the names' ends.
     """
     batch = collate([sequence])
     frames = images(batch.ldr)[0]
@@ -139,7 +139,7 @@ def json_text(report: dict) -> str:
 
 
 def table(scores: Scores) -> str:
-    """The scores as aligned text, a column a method; dB, SSIM, shares and correlation, and stops for the others."""
+    """The scores as aligned text, a column a method; dB, SSIM, shares and correlation, else stops."""
     measures = list(next(iter(scores.values())))
     widths = [max(len(name), 8) + 2 for name in scores]
     lines = [f"{'':30}" + "".join(f"{name:>{w}}" for name, w in zip(scores, widths, strict=True))]

@@ -22,12 +22,12 @@ CACHED_NAME = "recording"
 
 
 def export_folder(bag: str | Path, root: str | Path, name: str, bins: int) -> int:
-    """Write a bag with truth to ROOT/{LDR,HDR,event}/NAME: PNG, EXR and float32 voxel grids; returns the frame count.
+    """Write a bag with truth to ROOT/{LDR,HDR,event}/NAME: PNG, EXR, float32 voxel grids; returns the count.
 
     Memory does not grow with the bag. Frames get their events as in the pipeline, see Synchronizer: the first
     grid is zero, and events that the bag holds too late for their frame are in none.
-    Raises InputError for a bag that is unreadable, lacks the truth of a frame, changes its size or encoding, has events
-    of other pixels than the frames' or frames that are not in the order of time, and FileExistsError.
+    Raises InputError for a bag that is unreadable, lacks the truth of a frame, changes its size or encoding,
+    has events of other pixels than the frames' or frames out of the order of time, and FileExistsError.
     """
     recording = BagRecording(bag)
     truths = recording.frames(TRUTH_TOPIC)
@@ -36,17 +36,13 @@ def export_folder(bag: str | Path, root: str | Path, name: str, bins: int) -> in
         folder.mkdir(parents=True)
     total, count, shape = recording.topics[TRUTH_TOPIC].count, 0, None
     for job in tqdm(paired(recording), f"exporting {bag}", total, unit="frame", mininterval=2):
-        frame = job.frame
+        frame, at = job.frame, f"{job.frame.stamp_ns} ns"
         truth = next(truths, None)
         shape = shape or frame.image.shape[:2]
         if truth is None or truth.stamp_ns != frame.stamp_ns:
-            raise InputError(
-                f"{bag}: the frame at {frame.stamp_ns} ns has no truth of its stamp on {TRUTH_TOPIC}"
-            )
+            raise InputError(f"{bag}: the frame at {at} has no truth of its stamp on {TRUTH_TOPIC}")
         if not shape == frame.image.shape[:2] == truth.image.shape[:2]:
-            raise InputError(
-                f"{bag}: the size changes at {frame.stamp_ns} ns; frames and truth must be of one size"
-            )
+            raise InputError(f"{bag}: the size changes at {at}; frames and truth must be of one size")
         _write_png(folders["LDR"] / f"{count:06d}.png", frame.image)
         write_exr(folders["HDR"] / f"{count:06d}.exr", in_colour(truth.image))
         grid = folders["event"] / f"{count:06d}.npy"
@@ -111,9 +107,8 @@ def checked(recording: Recording) -> Iterator[Packet | Events | Frame | Exposure
     for message in recording.messages():
         if isinstance(message, Frame):
             if last is not None and message.stamp_ns <= last.stamp_ns:
-                raise InputError(
-                    f"{recording.path}: the frame at {message.stamp_ns} ns is not later than the one before"
-                )
+                at = f"{message.stamp_ns} ns"
+                raise InputError(f"{recording.path}: the frame at {at} is not later than the one before")
             last = message
         elif isinstance(message, Packet):
             before, stream = stream, (message.encoding, message.width, message.height)
@@ -122,10 +117,8 @@ def checked(recording: Recording) -> Iterator[Packet | Events | Frame | Exposure
         elif isinstance(message, Events):
             stream = recording.encoding, *recording.event_size
         if stream and last and stream[1:] != last.size:
-            raise InputError(
-                f"{recording.path}: events of {stream[1]}x{stream[2]} pixels and frames of "
-                f"{last.size[0]}x{last.size[1]}; they must be the same pixels"
-            )
+            sizes = f"events of {stream[1]}x{stream[2]} pixels and frames of {last.size[0]}x{last.size[1]}"
+            raise InputError(f"{recording.path}: {sizes}; they must be the same pixels")
         yield message
 
 

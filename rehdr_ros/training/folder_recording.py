@@ -23,10 +23,10 @@ _EVERYTHING = (slice(None), slice(None))
 class FolderRecording:
     """One sequence in RealHDR's layout, ROOT/{LDR,HDR,event}/NAME/*, paired by natural sort order.
 
-    LDR: 8 or 16 bit images, which `response` (a power, or a table's file) linearises. HDR: `.hdr` or `.exr`, of any
-    scale. event: a `.npy` voxel grid (bins, height, width) a frame. Files are read when a frame is, and not kept.
-    bins, height, width: as the first grid says. scale: what brings the HDR to the LDR's white; measured if not given.
-    Raises InputError for folders that are missing, empty or of different counts, and for an unreadable first grid.
+    LDR: 8 or 16 bit images; `response` (a power, or a table's file) linearises them. HDR: `.hdr` or `.exr`,
+    of any scale. event: a `.npy` grid (bins, height, width) a frame. Files are read with it, not kept.
+    bins, height, width: of the first grid. scale: what brings the HDR to the LDR's white; else measured.
+    Raises InputError for folders that are missing, empty or of different counts, or an unreadable first grid.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class FolderRecording:
 
     @cached_property
     def scale(self) -> float:
-        """The median of linear LDR over HDR luminance in well-exposed pixels of a few frames all over the recording.
+        """The median of linear LDR over HDR luminance in well-exposed pixels of a few frames all over.
 
         Raises InputError where there is no such pixel.
         """
@@ -60,17 +60,16 @@ class FolderRecording:
             ratios.append((self._linear(ldr) @ BT709)[usable] / hdr[usable])
         ratios = np.concatenate(ratios)
         if not len(ratios):
-            raise InputError(
-                f"{self}: no well-exposed pixel whose HDR is above zero tells the HDR's scale; leave the recording out"
-            )
+            wanted = "no well-exposed pixel whose HDR is above zero"
+            raise InputError(f"{self}: {wanted} tells the HDR's scale; leave the recording out")
         return float(np.median(ratios))
 
     def read(self, start: int, stop: int, crop: tuple[slice, slice] = _EVERYTHING) -> Sequence:
         """The frames from `start` to before `stop`, in rows and columns of `crop`.
 
-        Grids are as stored, the first one too; gains are 1, and intervals the usual ones: nothing tells them. Raises
-        InputError for a damaged file, one of another size or with values that are not finite, and IndexError for frames
-        that the recording hasn't.
+        Grids are as stored, the first one too; gains are 1, and intervals the usual ones: nothing tells them.
+        Raises InputError for a damaged file, one of another size or with values that are not finite, and
+        IndexError for frames that the recording hasn't.
         """
         if not 0 <= start < stop <= len(self):
             raise IndexError(f"{self} has {len(self)} frames, not {start} to {stop}")

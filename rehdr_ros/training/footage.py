@@ -19,7 +19,6 @@ from rehdr_ros.training.export import checked, in_colour
 
 FRAME_TIMES = {"start": 0.0, "middle": 0.5}  # share of the exposure that has passed
 MOST_FRAMES = 60
-
 _CPU = torch.device("cpu")
 
 
@@ -39,8 +38,8 @@ class Timing(Settings):
 class Footage:
     """T frames and their events, which are of the same pixels.
 
-    linear: (T, 3, H, W) float32, 1.0 = the camera's white. saturated: (T, H, W) bool, a channel at 250/255 of white.
-    start_ns: (T,) int64, ROS time; exposure: (T,) s, 0 where unknown. events: t in ROS ns, in the order of time.
+    linear: (T, 3, H, W) float32, 1.0 = the camera's white. saturated: (T, H, W) bool, a channel >= 250/255.
+    start_ns: (T,) int64, ROS time; exposure: (T,) s, 0 where unknown. events: t in ROS ns, in order of time.
     """
 
     name: str
@@ -86,22 +85,20 @@ class Footage:
         return replace(self, events=self.events.shifted(round(seconds * 1e9)))
 
     def with_events_of(self, other: "Footage") -> "Footage":
-        """The same frames with another recording's events, from its first frame on, again and again if they are few.
+        """The same frames with another recording's events, from its first frame on, repeated if they are few.
 
         Raises InputError for one of another size.
         """
         if other.size != self.size:
-            raise InputError(
-                f"{other.name} has other pixels than {self.name}: its events can't be laid over that"
-            )
+            pixels = f"{other.name} has other pixels than {self.name}"
+            raise InputError(f"{pixels}: its events can't be laid over that")
         source = other.events[other.events.t >= other.start_ns[0]]
         if not len(source):
             return replace(self, events=Events.empty())
         shift = int(self.start_ns[0] - other.start_ns[0])
         period = int(source.t[-1] - other.start_ns[0]) + 1
-        repeats = range(
-            1 + int(self.start_ns[-1] + 1_000_000_000 * self.exposure[-1] - self.start_ns[0]) // period
-        )
+        length = int(self.start_ns[-1] + 1_000_000_000 * self.exposure[-1] - self.start_ns[0])
+        repeats = range(1 + length // period)
         return replace(self, events=Events.concatenate(source.shifted(shift + n * period) for n in repeats))
 
 
@@ -111,8 +108,8 @@ def read_footage(
     """The first `most_frames` frames of any recording that has events and frames of the same pixels.
 
     response, white_level: of the frames, as of Response; 1.0: their values are linear.
-    Raises InputError for other pixels, frames that change their size, fewer than two, and voxel grids instead of
-    events; RecordingError for what can't be read.
+    Raises InputError for other pixels, frames that change their size, fewer than two, and voxel grids instead
+    of events; RecordingError for what can't be read.
     """
     response = Response(response, white_level)
     recording, receiver = open_recording(path), Receiver()

@@ -1,4 +1,4 @@
-"""A training step's loss and gradients as one CUDA graph: the launches of its thousands of kernels would rule it."""
+"""A training step's loss and gradients as one CUDA graph: thousands of launches would rule it."""
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ _WARM_UPS = 3
 
 
 class GraphedLoss:
-    """`loss(batch)` gives the loss, and the parameters their gradients; every batch has the shapes of the first.
+    """`loss(batch)` gives the loss, and parameters their gradients; all batches have the shapes of the first.
 
     The loss holds until the next call. half: autocast to bfloat16.
     """

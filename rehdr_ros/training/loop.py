@@ -46,25 +46,19 @@ class Trainer:
         self._half = (pick_precision("auto", self._device) if precision == "auto" else precision) != "float32"
         torch.manual_seed(config.seed)
         network = load_checkpoint(config.start) if config.start else make_network(config.network)
+        network.requires_grad_(True).train()
         if self._rank == 0:
             self._folder.mkdir(parents=True, exist_ok=True)
-        self.network = (
-            network.requires_grad_(True).train().to(self._device, memory_format=torch.channels_last)
-        )
+        self.network = network.to(self._device, memory_format=torch.channels_last)
         self._average = {name: p.detach().clone() for name, p in self.network.state_dict().items()}
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(),
-            config.learning_rate,
-            betas=(0.9, 0.99),
-            weight_decay=config.weight_decay,
-            **({"fused": True} if self._device.type == "cuda" else {}),
-        )
+        options = {"lr": config.learning_rate, "betas": (0.9, 0.99), "weight_decay": config.weight_decay}
+        options |= {"fused": True} if self._device.type == "cuda" else {}
+        self.optimizer = torch.optim.AdamW(self.network.parameters(), **options)
         self.step, self._passed = 0, 0.0
         self._resume()
         vgg = PerceptualLoss(config.vgg).to(self._device) if config.perceptual else None
-        self._loss: nn.Module = Unrolled(
-            self.network, config.temporal, config.uncertainty, config.perceptual, vgg
-        )
+        weights = config.temporal, config.uncertainty, config.perceptual
+        self._loss: nn.Module = Unrolled(self.network, *weights, vgg)
         if self._processes > 1:
             ids = [self._device.index] if self._device.type == "cuda" else None
             self._loss = DistributedDataParallel(self._loss, device_ids=ids)
@@ -77,15 +71,8 @@ class Trainer:
         first, last = self.step * self._processes + self._rank, config.steps * self._processes
         batches = stream(self.batches(), range(first, last, self._processes), self._workers())
         validation, losses, started = None, [], time.monotonic()
-        progress = tqdm(
-            batches,
-            initial=self.step,
-            total=config.steps,
-            mininterval=2,
-            unit="step",
-            disable=True if self._rank else None,
-        )
-        for batch in progress:
+        shown = {"unit": "step", "mininterval": 2, "disable": True if self._rank else None}
+        for batch in tqdm(batches, initial=self.step, total=config.steps, **shown):
             losses.append(self.train_step(batch))
             self._passed = self._share_of_the_minutes(time.monotonic() - started)
             last = self.step == config.steps or self._passed >= 1
@@ -93,11 +80,8 @@ class Trainer:
                 if self._rank == 0:
                     self.save()
                     validation = validation or [self.batches(True)[i] for i in range(_VALIDATION_BATCHES)]
-                    entry = {
-                        "step": self.step,
-                        "loss": torch.stack(losses).mean().item(),
-                        "seconds": time.monotonic() - started,
-                    }
+                    loss, seconds = torch.stack(losses).mean().item(), time.monotonic() - started
+                    entry = {"step": self.step, "loss": loss, "seconds": seconds}
                     self._log(entry | validate(self.averaged(), validation))
                 losses = []
                 if self._processes > 1:
@@ -121,27 +105,23 @@ class Trainer:
 
     def _workers(self) -> int:
         if self._config.workers and self._device.type == "cuda" and not self._config.recordings:
-            raise InputError(
-                "workers: on a GPU scenes are simulated there, by the training itself; leave it at 0"
-            )
+            there = "on a GPU scenes are simulated there, by the training itself"
+            raise InputError(f"workers: {there}; leave it at 0")
         return self._config.workers
 
     def batches(self, validation: bool = False) -> Batches:
-        """By the number of the step. Those of the validation come from a stream apart; recordings have no such stream:
-        there they are other cuts."""
+        """By the number of the step. validation: those of a stream apart, or other cuts of recordings."""
         config, bins = self._config, self.network.config.bins
         if config.recordings:
             count = max(config.steps * self._processes, _VALIDATION_BATCHES) * config.batch
-            seed = config.seed + validation
-            sequences = RecordedSequences(
-                config.recordings, count, config.size, config.frames, bins, seed, config.response
-            )
+            shape, seed = (config.size, config.frames, bins), config.seed + validation
+            sequences = RecordedSequences(config.recordings, count, *shape, seed, config.response)
             return RecordedBatches(sequences, config.batch)
         simulator = BatchSimulator(config.size, config.frames, bins, self._device, config.variety)
-        batch = min(config.batch, _VALIDATION_BATCH) if validation else config.batch
-        return SimulatedBatches(
-            simulator, batch, config.seed, config.radiance, validation, 1 if validation else config.reuse
-        )
+        batch, reuse = config.batch, config.reuse
+        if validation:
+            batch, reuse = min(batch, _VALIDATION_BATCH), 1
+        return SimulatedBatches(simulator, batch, config.seed, config.radiance, validation, reuse)
 
     def train_step(self, batch: Sequence) -> Tensor:
         """Take one step, by which `step` goes on; returns the loss."""
@@ -158,9 +138,8 @@ class Trainer:
         self.optimizer.step()
         keep = min(config.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            averages, values = zip(
-                *((self._average[n], v) for n, v in self.network.state_dict().items()), strict=True
-            )
+            current = self.network.state_dict()
+            averages, values = [self._average[name] for name in current], list(current.values())
             floats = [x.is_floating_point() for x in values]
             smooth = list(compress(averages, floats))
             torch._foreach_mul_(smooth, keep)  # at once: a GPU would wait for each
@@ -197,7 +176,7 @@ class Trainer:
         return share.item()
 
     def _log(self, entry: dict[str, float]) -> None:
-        """A line of log.jsonl and on the terminal; scalars for TensorBoard where that is installed (extra `train`)."""
+        """A line in log.jsonl and the terminal; scalars for TensorBoard if installed (extra `train`)."""
         with writing(self._folder / "log.jsonl"), open(self._folder / "log.jsonl", "a") as log:
             log.write(json.dumps(entry) + "\n")
         tqdm.write(json.dumps(entry))
@@ -231,9 +210,8 @@ class Trainer:
         if path.is_file():
             state = torch.load(path, map_location=self._device, weights_only=True)
             if state.get("processes", 1) != self._processes:
-                raise InputError(
-                    f"{path} is of a training by {state['processes']} processes; go on with as many, or with --start"
-                )
+                training = f"{path} is of a training by {state['processes']} processes"
+                raise InputError(f"{training}; go on with as many, or with --start")
             self.step = state["step"]
             self.network.load_state_dict(state["network"])
             self._average = state["average"]

@@ -30,10 +30,10 @@ def everywhere_loss(predicted: Tensor, truth: Tensor) -> Tensor:
 class ClippedError:
     """The error in clipped pixels along a sequence, as a share of what the plain LDR has there.
 
-    A share, so that a scene whose clipped pixels lie just above white counts like one with lamps, and harm against the
-    LDR is seen as such: a sequence that is worse than its LDR counts double from there on. Two shares: of the log
-    error of each channel, and of its local structure, the error less its mean over the clipped pixels around, which no
-    constant lift can lower.
+    A share, so that a scene whose clipped pixels lie just above white counts like one with lamps, and harm
+    against the LDR is seen as such: a sequence that is worse than its LDR counts double from there on. Two
+    shares: of the log error of each channel, and of its local structure, the error less its mean over the
+    clipped pixels around, which no constant lift can lower.
     """
 
     def __init__(self) -> None:
@@ -68,10 +68,10 @@ def local_structure(error: Tensor, clipped: Tensor) -> Tensor:
 
 
 def uncertainty_loss(sigma: Tensor, predicted: Tensor, truth: Tensor, clipped: Tensor) -> Tensor:
-    """Pinball loss that makes sigma (N, 1, H, W), nat, the 68 % quantile of clipped pixels' log luminance errors.
+    """Pinball loss: sigma (N, 1, H, W), nat, becomes the 68 % quantile of clipped log luminance errors.
 
-    A quantile, since the errors have heavier tails than a Gaussian, whose likelihood would be ruled by few pixels; of
-    logarithms, so that it is sharp for small errors too (Koenker and Bassett 1978). The radiance gets no gradient.
+    A quantile, since the errors' tails are heavier than a Gaussian's, whose likelihood few pixels would rule;
+    of logarithms, to be sharp for small errors too (Koenker and Bassett 1978). No gradient for the radiance.
     """
     error = (log(luminance(predicted)) - log(luminance(truth))).detach().abs()
     excess = (error + 1e-3).log() - sigma.log()
@@ -96,8 +96,10 @@ def _mean_clipped(error: Tensor, clipped: Tensor) -> Tensor:
 
 
 class PerceptualLoss(nn.Module):
-    """The paper's perceptual term: MSE of VGG16's features (relu1_2, 2_2, 3_3, 4_3) and of their Gram matrices, of
-    mu-law images. path: torchvision's VGG16 checkpoint (.pth, read without running its code). Raises InputError."""
+    """The paper's perceptual term: MSE of VGG16's features (relu1_2, 2_2, 3_3, 4_3) and their Gram matrices.
+
+    Of mu-law images. path: torchvision's VGG16 checkpoint (.pth, whose code isn't run). Raises InputError.
+    """
 
     _WIDTHS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512))
 
@@ -114,12 +116,8 @@ class PerceptualLoss(nn.Module):
             self.blocks.append(nn.Sequential(*layers))
         try:
             stored = torch.load(path, map_location="cpu", weights_only=True)
-            state = {
-                f"{ours}.{k}": stored[f"{name}.{k}"]
-                for name, ours in names.items()
-                for k in ("weight", "bias")
-            }
-            self.blocks.load_state_dict(state)
+            pairs = [(f"{a}.{k}", f"{b}.{k}") for a, b in names.items() for k in ("weight", "bias")]
+            self.blocks.load_state_dict({ours: stored[theirs] for theirs, ours in pairs})
         except Exception as error:
             reason = " ".join(str(error).split())[:300]
             raise InputError(f"vgg {path}: not torchvision's VGG16 weights ({reason})") from error

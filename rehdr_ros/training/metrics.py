@@ -1,4 +1,4 @@
-"""Measures of HDR video with one meaning everywhere: clipped and well-exposed pixels apart, one scale per sequence."""
+"""Measures of HDR video with one meaning everywhere: pixels by class, one scale per sequence."""
 
 from collections.abc import Sequence
 
@@ -12,15 +12,15 @@ from rehdr_ros.training.ssim import ssim
 WHITE = 100.0  # cd/m^2 of the LDR's white
 MU = 5000.0
 FLOOR = 2.0**-10
-# Mean log2 luminance of the clipped pixels of training scenes, 1.0 = LDR white: what fills clipped pixels best
-# without events or network. Printed by `python -m rehdr_ros.training.constant_fill FOLDER`.
+# Mean log2 luminance of the clipped pixels of training scenes, 1.0 = LDR white: what fills them best without
+# events or network. Printed by `python -m rehdr_ros.training.constant_fill FOLDER`.
 CONSTANT_FILL_LOG2 = 0.83
 _AROUND = (31, 31)  # px, whose mean is no local structure
 _FLAT = 1e-4  # stops
 
 
 def pixel_classes(ldr: np.ndarray) -> dict[str, np.ndarray]:
-    """Masks (H, W) of an 8-bit frame (H, W, 3): clipped (a channel >= 250), dark (all <= 5), well_exposed (neither)."""
+    """(H, W, 3) uint8 -> masks (H, W): clipped (one >= 250), dark (all <= 5), well_exposed (neither)."""
     clipped = (ldr >= 250).any(-1)
     dark = (ldr <= 5).all(-1)
     return {"clipped": clipped, "dark": dark, "well_exposed": ~clipped & ~dark}
@@ -40,31 +40,28 @@ def fill_constant(ldr: np.ndarray, linear: np.ndarray) -> np.ndarray:
 def score(
     predicted: Sequence[np.ndarray], ldr: Sequence[np.ndarray], truth: Sequence[np.ndarray]
 ) -> dict[str, float]:
-    """Measures of one sequence, under the one scale that makes the median log error of well-exposed pixels zero.
+    """Measures of one sequence, under the scale that makes the median log error of well-exposed pixels zero.
 
-    predicted, truth: frames (H, W, 3) float32 linear RGB, the truth's 1.0 = LDR white; ldr: 8-bit frames (H, W, 3),
-    which decide the classes. Pixels whose truth is NaN count nowhere. Returns, over all pixels or those of the class
-    named:
+    predicted, truth: frames (H, W, 3) float32 linear RGB, the truth's 1.0 = LDR white; ldr: 8-bit (H, W, 3),
+    which decide the classes. Pixels of NaN truth count nowhere. Over all pixels or those of the class named:
     - mu_psnr..., dB: of mu-law values, 1 = the truth's 99.9th percentile;
     - ...log2_rmse, stops: of log luminance;
     - pu21_psnr..., dB: of the PU21 values of the three channels, white = 100 cd/m^2, peak 256;
     - pu21_ssim: of the PU21 value of luminance over 256, mean over the frames;
-    - chroma_error_clipped, stops: RMSE over pixels and channels of log2 chromaticity, a pixel's log2 RGB less its mean
-      over the channels: what is wrong with the colour, which no grey factor, not even one a pixel, can change;
-    - flicker, stops: standard deviation over time of the frame's mean log luminance error, so a wobble of the whole
-      image, part of which comes from errors that move in or out of sight;
-    - flicker_clipped, stops a frame: mean of |change of log luminance error| over pixels clipped in both of two
-      successive frames, so how far their predicted changes are from the true ones;
-    - structure_error_clipped, stops: RMSE of the local structure of clipped pixels, their log luminance less its mean
-      over the clipped pixels of the surrounding 31x31: what no lift of the level changes;
+    - chroma_error_clipped, stops: RMSE over pixels and channels of log2 chromaticity, a pixel's log2 RGB less
+      its mean over the channels: errors of colour, which no grey factor, not even one a pixel, changes;
+    - flicker, stops: standard deviation over time of the frame's mean log luminance error, so a wobble of the
+      whole image, part of which comes from errors that move in or out of sight;
+    - flicker_clipped, stops a frame: mean of |change of log luminance error| over pixels clipped in both of
+      two successive frames, so how far their predicted changes are from the true ones;
+    - structure_error_clipped, stops: RMSE of the local structure of clipped pixels, their log luminance less
+      its mean over the clipped pixels of the surrounding 31x31: what no lift of the level changes;
     - structure_correlation_clipped: of that structure with the truth's, 0 where the result has none.
-    NaN where no pixel counts, and for the flicker of a single frame. Raises ValueError where the numbers of frames
-    differ.
+    NaN where no pixel counts, and for one frame's flicker. Raises ValueError for unequal numbers of frames.
     """
     if not len(predicted) == len(ldr) == len(truth):
-        raise ValueError(
-            f"{len(predicted)} predicted, {len(ldr)} LDR and {len(truth)} true frames: not one sequence"
-        )
+        counts = f"{len(predicted)} predicted, {len(ldr)} LDR and {len(truth)} true frames"
+        raise ValueError(f"{counts}: not one sequence")
     predicted, ldr, truth = (np.stack(x) for x in (predicted, ldr, truth))
     known = ~np.isnan(truth).any(-1)
     classes = {name: mask & known for name, mask in pixel_classes(ldr).items()}
@@ -80,6 +77,7 @@ def score(
     pu21_error = (pu21.encode(WHITE * predicted) - pu21.encode(WHITE * truth)) / pu21.PEAK
     log_change = np.abs(np.diff(log_error, axis=0))
     frame_errors = [_mean(frame[mask]) for frame, mask in zip(log_error, known, strict=True)]
+    chroma, true_chroma = (_log2_chromaticity(x[clipped]) for x in (predicted, truth))
     structure, true_structure = (_local_structure(x, clipped) for x in (log_predicted, log_truth))
     return {
         "mu_psnr": _psnr(mu_error[known]),
@@ -94,9 +92,7 @@ def score(
         "pu21_psnr_well_exposed": _psnr(pu21_error[well]),
         "pu21_psnr_dark": _psnr(pu21_error[dark]),
         "pu21_ssim": _mean([_pu21_ssim(*frames) for frames in zip(predicted, truth, known, strict=True)]),
-        "chroma_error_clipped": _rms(
-            _log2_chromaticity(predicted[clipped]) - _log2_chromaticity(truth[clipped])
-        ),
+        "chroma_error_clipped": _rms(chroma - true_chroma),
         "flicker": float(np.std(frame_errors)) if len(log_error) > 1 else float("nan"),
         "flicker_clipped": _mean(log_change[clipped[1:] & clipped[:-1]]),
         "structure_error_clipped": _rms(structure - true_structure),

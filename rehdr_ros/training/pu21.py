@@ -1,8 +1,8 @@
 """PU21: luminance -> values of which equal steps look equally large, so that PSNR and SSIM serve for HDR.
 
-R. K. Mantiuk and M. Azimi, "PU21: A novel perceptually uniform encoding for adapting existing quality metrics for HDR",
-Picture Coding Symposium 2021. This is the fit "banding_glare", the authors' default, with the parameters of
-https://github.com/gfxdisp/pu21.
+R. K. Mantiuk and M. Azimi, "PU21: A novel perceptually uniform encoding for adapting existing quality metrics
+for HDR", Picture Coding Symposium 2021. This is the fit "banding_glare", the authors' default, with the
+parameters of https://github.com/gfxdisp/pu21.
 """
 
 import numpy as np

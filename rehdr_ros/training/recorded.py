@@ -20,11 +20,11 @@ _RECORDED = 0x7EC0  # a stream of random numbers that no user's seed reaches
 class RecordedSequences(Dataset):
     """`count` sequences of `frames` frames of size x size pixels, from anywhere in the recordings.
 
-    paths: one or several of what `find_recordings` takes. Every start in every recording is as likely; crop, flips and
-    quarter turn hold for the whole sequence. Only its frames are read, and nothing is kept: memory does not grow with
-    the recordings. The first grid is zero, as after a reset. bins: as in the grids on disk, or for a bag's export.
-    Raises InputError for recordings that are not there, not whole, too small or all too short, or of other bins; and,
-    with a sequence, for its damaged files.
+    paths: one or several of what `find_recordings` takes. Every start in every recording is as likely; crop,
+    flips and quarter turn hold for the whole sequence. Only its frames are read, and nothing is kept: memory
+    does not grow with the recordings. The first grid is zero, as after a reset. bins: of the grids on disk,
+    or for a bag's export. Raises InputError for recordings that are not there, not whole, too small or all
+    too short, or of other bins; and, with a sequence, for its damaged files.
     """
 
     def __init__(
@@ -44,17 +44,14 @@ class RecordedSequences(Dataset):
             if recording.bins != bins:
                 raise InputError(f"{recording}: its voxel grids have {recording.bins} bins, not {bins}")
             if min(recording.height, recording.width) < size:
-                shape = f"{recording.width}x{recording.height}"
-                raise InputError(
-                    f"{recording} has {shape} pixels, smaller than a crop of {size}: choose a smaller size"
-                )
+                pixels = f"{recording.width}x{recording.height} pixels, smaller than a crop of {size}"
+                raise InputError(f"{recording} has {pixels}: choose a smaller size")
         starts = [max(0, len(recording) - frames + 1) for recording in self.recordings]
         self._ends = np.cumsum(starts)  # of each recording's starts in the row of all
         if not sum(starts):
             longest = max(map(len, self.recordings), default=0)
-            raise InputError(
-                f"no recording has {frames} frames, the longest has {longest}: choose fewer frames"
-            )
+            most = f"the longest has {longest}"
+            raise InputError(f"no recording has {frames} frames, {most}: choose fewer frames")
 
     def __len__(self) -> int:
         return self._count
@@ -85,14 +82,9 @@ def find_recordings(path: str | Path, bins: int, response: float | str | Path = 
         names = {p.name for kind in KINDS for p in (path / kind).glob("[!.]*") if p.is_dir()}
         recordings = [FolderRecording(path, name, response) for name in sorted(names, key=natural_order)]
     else:
-        bags = (
-            [path]
-            if _is_bag(path)
-            else sorted(filter(_is_bag, path.glob("*")), key=lambda p: natural_order(p.name))
-        )
-        recordings = [
-            FolderRecording(cached_folder(bag, bins), CACHED_NAME, response, scale=1.0) for bag in bags
-        ]
+        bags = [path] if _is_bag(path) else filter(_is_bag, path.glob("*"))
+        roots = (cached_folder(bag, bins) for bag in sorted(bags, key=lambda p: natural_order(p.name)))
+        recordings = [FolderRecording(root, CACHED_NAME, response, scale=1.0) for root in roots]
     if not recordings:
         raise InputError(
             f"no recordings at {path}: give a folder with LDR/, HDR/ and event/, "

@@ -1,4 +1,4 @@
-"""Radiance to train on: a folder's panoramas and photographs, and procedural canvases, in ever new colours."""
+"""Radiance to train on: a folder's panoramas and photographs, procedural canvases, in ever new colours."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -22,15 +22,14 @@ CANVASES = 64  # procedural ones; a training sees each from many places, in many
 
 
 class Scenes:
-    """Draws backgrounds. radiance: folder of `.hdr`/`.exr` files, VALIDATION_SCENES left out, that two thirds
-    come from; without one all are procedural. device: where the radiance stays and is changed. Raises InputError for a
-    folder that isn't there or has none."""
+    """Draws backgrounds: two thirds from a folder's files, or all procedural.
+
+    radiance: folder of `.hdr`/`.exr` files, VALIDATION_SCENES left out. device: where the radiance stays and
+    is changed. Raises InputError for a folder that isn't there or has none.
+    """
 
     def __init__(self, radiance: str | Path | None = None, device: torch.device = _CPU):
-        self._files: list[Path] = []
-        self._device = device
-        if radiance:
-            self._files = training_files(radiance)
+        self._files, self._device = training_files(radiance) if radiance else [], device
 
     def draw(self, rng: np.random.Generator) -> Background:
         """A scene with another dynamic range and other colours than it has."""
@@ -47,7 +46,7 @@ class Scenes:
 
 
 def training_files(folder: str | Path) -> list[Path]:
-    """The `.hdr` and `.exr` files of a folder without VALIDATION_SCENES. Raises InputError where there are none."""
+    """The `.hdr` and `.exr` files of a folder but VALIDATION_SCENES. Raises InputError if there are none."""
     if not Path(folder).is_dir():
         raise InputError(f"radiance {folder} is not a folder")
     files = sorted(p for p in Path(folder).iterdir() if p.suffix.lower() in (".hdr", ".exr"))

@@ -11,9 +11,9 @@ from torch import Tensor
 class Sequence:
     """T frames, all float32.
 
-    ldr: (T, 3, H, W) linear RGB, 1.0 = white. voxel: (T, B, H, W) signed event counts since the frame before, zeros for
-    the first. truth: (T, 3, H, W) linear RGB, 1.0 = the white of the same frame. gain: (T,) exposure over that of the
-    frame before, as far as the network is told, else 1. seconds: (T,) since the frame before; of the first, anything.
+    ldr: (T, 3, H, W) linear RGB, 1.0 = white. voxel: (T, B, H, W) signed event counts since the frame before,
+    zeros for the first. truth: (T, 3, H, W) linear RGB, 1.0 = the same frame's white. gain: (T,) exposure
+    over that of the frame before, as far as told, else 1. seconds: (T,) since the frame before; first: any.
     """
 
     ldr: Tensor

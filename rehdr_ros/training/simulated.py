@@ -30,9 +30,8 @@ def simulated_sequence(
         seconds.append((sample.stamp_ns - t0) * 1e-9)
         previous = sample.stamp_ns
     ldr, voxel, truth = (torch.from_numpy(np.stack(x)) for x in (ldr, voxel, truth))
-    return Sequence(
-        linearise(ldr), voxel, truth, torch.ones(len(ldr)), torch.tensor(seconds, dtype=torch.float32)
-    )
+    seconds = torch.tensor(seconds, dtype=torch.float32)
+    return Sequence(linearise(ldr), voxel, truth, torch.ones(len(ldr)), seconds)
 
 
 def linearise(ldr: torch.Tensor) -> torch.Tensor:
@@ -44,11 +43,9 @@ def _with_losses(samples: Iterator[Sample], lost: float, seed: int) -> Iterator[
     for sample in samples:
         number = sample.events.t // _PACKET_NS
         # A packet's fate depends on its number alone: one that a frame's stamp cuts in two is lost whole.
-        fate = (
-            {n: np.random.default_rng((seed, 3, n)).random() for n in np.unique(number).tolist()}
-            if lost
-            else {}
-        )
-        kept = np.array([fate[n] >= lost for n in number.tolist()], bool) if lost else slice(None)
+        kept = slice(None)
+        if lost:
+            fate = {n: np.random.default_rng((seed, 3, n)).random() for n in np.unique(number).tolist()}
+            kept = np.array([fate[n] >= lost for n in number.tolist()], bool)
         e = sample.events
         yield replace(sample, events=Events(e.t[kept], e.x[kept], e.y[kept], e.p[kept]))

@@ -1,4 +1,4 @@
-"""Structural similarity: Z. Wang et al., "Image quality assessment", IEEE Transactions on Image Processing 2004."""
+"""Structural similarity: Z. Wang et al., "Image quality assessment", IEEE Trans. on Image Processing 2004."""
 
 import cv2
 import numpy as np

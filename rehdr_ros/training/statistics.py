@@ -1,7 +1,7 @@
-"""How real recordings and a training's simulations look beside each other: what events say of the frames, and when.
+"""Real recordings beside a training's simulations: what events say of the frames, and when.
 
-The event model is d = C_on n+ - C_off n-: d is the change of log luminance between two frames that show a pixel
-exposed, n+ and n- are its ON and OFF events in between, as the voxel grids tell them: opposite ones in one bin cancel.
+The event model is d = C_on n+ - C_off n-: d is the change of log luminance between two frames that expose a
+pixel, n+ and n- are its ON and OFF events in between, in voxel grids: opposite ones in a bin cancel.
 """
 
 import itertools
@@ -68,7 +68,7 @@ def of_training(batches: SimulatedBatches, sequences: int) -> Iterator[dict[str,
 def side_by_side(
     recordings: Mapping[str, dict[str, float]], training: Sequence[dict[str, float]]
 ) -> dict[str, dict]:
-    """By statistic: the training's QUANTILES, each recording's value, and whether it lies between the outer two.
+    """By statistic: the training's QUANTILES, each recording's value, and if it is between the outer two.
 
     Raises InputError where no sequence of the training tells a statistic.
     """
@@ -87,7 +87,7 @@ def side_by_side(
 
 
 def table(compared: Mapping[str, dict]) -> str:
-    """Aligned text: a row a statistic; behind a value that the training doesn't contain, < or >, where it lies."""
+    """Aligned text: a row a statistic; behind a value that the training doesn't contain, < or >: its side."""
     recordings = list(next(iter(compared.values()))["recordings"])
     widths = [max(len(name), 9) + 3 for name in recordings]
     head = "".join(f"{name:>{w}} " for name, w in zip(recordings, widths, strict=True))
@@ -126,10 +126,8 @@ def _of_batch(batch: Batch) -> Iterator[dict[str, float]]:
         }
 
 
-def _changes(
-    y: np.ndarray, exposed: np.ndarray, gain: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Of log luminance y (T, H, W) from frame to frame, that of the exposure (T,) taken off, and where they count."""
+def _changes(y: np.ndarray, exposed: np.ndarray, gain: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
+    """Of log luminance y (T, H, W) from frame to frame, less the exposure's (T,), and where they count."""
     dark = _DARK * np.quantile(y, _BRIGHT)
     usable = exposed & (y > dark)
     change = np.diff(np.log(np.maximum(y, max(dark, 1e-6))), axis=0)

@@ -54,8 +54,8 @@ class Unrolled(nn.Module):
         vgg: nn.Module | None = None,
     ):
         super().__init__()
-        self.network, self._temporal, self._perceptual = network, temporal, perceptual
-        self._uncertainty = uncertainty
+        self.network = network
+        self._temporal, self._uncertainty, self._perceptual = temporal, uncertainty, perceptual
         self._vgg = (vgg,)  # hidden from parameters(): it isn't trained
 
     def forward(self, sequence: Sequence) -> Tensor:

@@ -22,17 +22,11 @@ def validate(network: Network, batches: list[Sequence]) -> dict[str, float]:
     for batch in batches:
         batch = batch.map(lambda x: x.to(device))
         without = replace(batch, voxel=torch.zeros_like(batch.voxel))
-        predicted = {
-            "ours": radiances(network, batch),
-            "ours_without_events": radiances(network, without),
-            "ldr": batch.ldr,
-        }
-        frames = {name: images(x) for name, x in predicted.items()}
+        ours, blind = radiances(network, batch), radiances(network, without)
+        frames = {"ours": images(ours), "ours_without_events": images(blind), "ldr": images(batch.ldr)}
         ldr8 = [encoded(x) for x in frames["ldr"]]
-        frames["constant_fill"] = [
-            [fill_constant(a, b) for a, b in zip(*pair, strict=True)]
-            for pair in zip(ldr8, frames["ldr"], strict=True)
-        ]
+        pairs = zip(ldr8, frames["ldr"], strict=True)
+        frames["constant_fill"] = [list(map(fill_constant, *pair)) for pair in pairs]
         for i, truth in enumerate(images(batch.truth)):
             for name, row in rows.items():
                 row.append(score(frames[name][i], ldr8[i], truth))

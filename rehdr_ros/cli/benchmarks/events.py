@@ -16,15 +16,12 @@ from rehdr_ros.recordings import BagRecording
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--recordings",
-        default=os.path.join(os.environ.get("REHDR_SHARED", "../shared"), "data", "bags"),
-        help="for events and voxels: folder of recorded bags",
-    )
+    bags = os.path.join(os.environ.get("REHDR_SHARED", "../shared"), "data", "bags")
+    parser.add_argument("--recordings", default=bags, help="for events and voxels: folder of recorded bags")
 
 
 def events(args: argparse.Namespace) -> Figures:
-    """Decoding, Mevents/s, against vectorised NumPy; recordings in the packets that they came in, and in one."""
+    """Decoding, Mevents/s, against vectorised NumPy; recordings in the packets they came in, and in one."""
     streams: dict[str, tuple[list[Packet], Callable[[Packet], Events]]] = {}
     for name, reference in _RECORDED.items():
         path = Path(args.recordings) / name
@@ -38,10 +35,8 @@ def events(args: argparse.Namespace) -> Figures:
             streams["evt3, recorded, in one packet"] = [replace(packets[0], data=data)], reference
     for name, events in (("single events", _random_events(300_000)), ("dense vectors", _dense_events())):
         streams[f"evt3, {name}"] = [make_encoder("evt3", 640, 480).encode(events)], plain_numpy.decode_evt3
-    streams["evt2"] = (
-        [make_encoder("evt2", 640, 480).encode(_random_events(300_000))],
-        plain_numpy.decode_evt2,
-    )
+    evt2 = make_encoder("evt2", 640, 480).encode(_random_events(300_000))
+    streams["evt2"] = [evt2], plain_numpy.decode_evt2
 
     figures = {}
     for name, (packets, reference) in streams.items():
@@ -64,7 +59,7 @@ _RECORDED = {
 
 
 def voxels(args: argparse.Namespace) -> Figures:
-    """1 M events into 5x480x640, Mevents/s, against np.bincount; with registration, against the grid without."""
+    """1 M events into 5x480x640, Mevents/s, against np.bincount; registered, against the grid without."""
     shape = (5, 480, 640)
     out = np.zeros(shape, np.float32)
     tables = {
@@ -86,10 +81,8 @@ def voxels(args: argparse.Namespace) -> Figures:
                 lambda e=events, a=t0, b=t1: voxel_grid(e, a, b, *shape, out=out),
                 args.repeat,
             )
-            figures[f"{name}, {label}"] = {
-                "mevents_per_s": len(events) / registered / 1e6,
-                "added_cost": registered / without - 1,
-            }
+            rate, cost = len(events) / registered / 1e6, registered / without - 1
+            figures[f"{name}, {label}"] = {"mevents_per_s": rate, "added_cost": cost}
     return figures
 
 

@@ -26,19 +26,17 @@ _COPIED = 1 << 28  # bytes whose copy tells how fast its memory is
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    names = list(_CONFIGURATIONS)
-    parser.add_argument("--networks", nargs="+", choices=names, default=names[:2], help="for network: which")
-    parser.add_argument(
-        "--sizes", nargs="+", type=size, default=_SIZES, help="for network: of frames, WIDTHxHEIGHT"
-    )
+    add, names = parser.add_argument, list(_CONFIGURATIONS)
+    add("--networks", nargs="+", choices=names, default=names[:2], help="for network: which")
+    add("--sizes", nargs="+", type=size, default=_SIZES, help="for network: of frames, WIDTHxHEIGHT")
 
 
 @torch.inference_mode()
 def network(args: argparse.Namespace) -> Figures:
     """One step with its state, ms, the fastest way, against eager float32 NCHW (on a GPU without TF32).
 
-    roofline_ms: the least that its convolutions take on this machine, as fast as it multiplies a matrix and copies
-    memory. difference: of the radiance from that of eager float32, relative, over the frames measured.
+    roofline_ms: the least that its convolutions take, by the machine's speed of matrix products and copies.
+    difference: of the radiance from that of eager float32, relative, over the frames measured.
     """
     device = pick_device(args.device)
     precision = pick_precision("auto", device)
@@ -55,15 +53,14 @@ def network(args: argparse.Namespace) -> Figures:
             counted = layers(plain.config, width, height)
             value = torch.finfo(PRECISIONS[precision]).bits // 8
             floor = sum(layer.seconds(flop_per_second, bytes_per_second, value) for layer in counted)
+            difference = (ours.radiance - reference.radiance).norm() / reference.radiance.norm()
             row = {
                 "ms": 1e3 * fast,
                 "ratio_to_float32": slow / fast,
                 "gflop": sum(layer.flop for layer in counted) / 1e9,
                 "roofline_ms": 1e3 * floor,
                 "share_of_roofline": floor / fast,
-                "difference": (
-                    (ours.radiance - reference.radiance).norm() / reference.radiance.norm()
-                ).item(),
+                "difference": difference.item(),
             }
             if device.type == "cuda":
                 row["ratio_to_tf32"] = seconds(_Stream(plain, width, height, device), args.repeat) / fast
@@ -88,10 +85,8 @@ class _Stream:
     def __init__(self, network: Engine | Network, width: int, height: int, device: torch.device):
         generator = torch.Generator().manual_seed(0)
         self._ldr = (1.2 * torch.rand(1, 3, height, width, generator=generator)).clamp_max(1).to(device)
-        self._voxel = torch.randint(
-            -2, 3, (1, network.config.bins, height, width), generator=generator
-        ).float()
-        self._voxel = self._voxel.to(device)
+        voxel = torch.randint(-2, 3, (1, network.config.bins, height, width), generator=generator)
+        self._voxel = voxel.float().to(device)
         self._network, self._state, self._device = network, None, device
 
     def __call__(self) -> None:

@@ -33,29 +33,23 @@ Stream = list[tuple[Sample, list[Packet]]]  # by frame: it, and the packets that
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--weights", default="rehdr_s", help="for node: a shipped name, a file, or rehdr_b, untrained"
-    )
-    parser.add_argument(
-        "--size", type=size, default="346x260", help="for node: of frames and events, WIDTHxHEIGHT"
-    )
-    rate = number(least=0, most=1000)
-    parser.add_argument("--rate", type=rate, default=5.0, help="for node: Mevents/s; below it noise is added")
-    parser.add_argument("--fps", type=float, default=30.0, help="for node: frames a second")
-    parser.add_argument("--seconds", type=float, default=1.0, help="for node: length of the stream")
+    add, rate = parser.add_argument, number(least=0, most=1000)
+    add("--weights", default="rehdr_s", help="for node: a shipped name, a file, or rehdr_b, untrained")
+    add("--size", type=size, default="346x260", help="for node: of frames and events, WIDTHxHEIGHT")
+    add("--rate", type=rate, default=5.0, help="for node: Mevents/s; below it noise is added")
+    add("--fps", type=float, default=30.0, help="for node: frames a second")
+    add("--seconds", type=float, default=1.0, help="for node: length of the stream")
 
 
 def node(args: argparse.Namespace) -> Figures:
     """From packets and frames to the bytes of both images; no DDS.
 
-    First one frame after the other, ms by stage; then live, at the frame rate that was asked for, with packing beside
-    the network as in the node: the frames a second that came out, and their latency from the last message needed.
+    First one frame after the other, ms by stage; then live, at the frame rate asked for, packing beside the
+    network as in the node: the frames a second that came out, and their latency from the last message needed.
     """
     with TemporaryDirectory() as folder:
-        config = PipelineConfig(
-            policy="all", weights=_weights(args.weights, Path(folder)), device=args.device
-        )
-        pipeline = HdrPipeline(config)
+        weights = _weights(args.weights, Path(folder))
+        pipeline = HdrPipeline(PipelineConfig(policy="all", weights=weights, device=args.device))
     pipeline.warm_up(args.size)
     stream = list(simulated_stream(*args.size, args.rate, args.fps, args.seconds))
     name = f"{args.size[0]}x{args.size[1]}"
@@ -81,7 +75,7 @@ def _weights(name: str, folder: Path) -> str:
 def _stages(pipeline: HdrPipeline, stream: Stream) -> tuple[dict[str, float], float, float]:
     """Median ms of each stage and, beside them, of the JPEG, and events, a frame."""
     durations: dict[str, list[float]] = {}
-    events, jpegs = [], []
+    events, jpegs, encoding = [], [], NAMED["tonemapped"].encoding
     for sample, packets in stream:
         started = time.perf_counter()
         for packet in packets:
@@ -93,11 +87,7 @@ def _stages(pipeline: HdrPipeline, stream: Stream) -> tuple[dict[str, float], fl
         ended = time.perf_counter()
         stages = frame.info.durations | {"pack": ended - packing}
         events.append(frame.info.events)
-        jpegs.append(
-            duration(
-                lambda frame=frame: encode_jpeg(frame.tonemapped, NAMED["tonemapped"].encoding, _QUALITY)
-            )
-        )
+        jpegs.append(duration(lambda frame=frame: encode_jpeg(frame.tonemapped, encoding, _QUALITY)))
         for stage, seconds in {**stages, "between": ended - started - sum(stages.values())}.items():
             durations.setdefault(stage, []).append(seconds)
     medians = {stage: 1e3 * statistics.median(values[1:]) for stage, values in durations.items()}
@@ -112,9 +102,8 @@ def _live(pipeline: HdrPipeline, stream: Stream, fps: float) -> dict[str, float]
         times.append(time.monotonic())
         latencies.append(times[-1] - frame.info.ready_at)
 
-    worker = Worker(
-        pipeline, publish, lambda: None, Counter(), Complaints(logging.getLogger("rehdr benchmark"))
-    )
+    complaints = Complaints(logging.getLogger("rehdr benchmark"))
+    worker = Worker(pipeline, publish, lambda: None, Counter(), complaints)
     started = time.monotonic()
     for k, (sample, packets) in enumerate(stream):
         for i, packet in enumerate(packets, 1):
@@ -159,8 +148,6 @@ def _padded(
     """The events with random ones among them, in order of time."""
     count = max(0, wanted - len(events))
     times = rng.integers(t0, t1, count)
-    noise = Events(
-        times, rng.integers(0, width, count), rng.integers(0, height, count), rng.integers(0, 2, count)
-    )
-    both = Events.concatenate([events, noise])
+    x, y, p = (rng.integers(0, n, count) for n in (width, height, 2))
+    both = Events.concatenate([events, Events(times, x, y, p)])
     return both[np.argsort(both.t, kind="stable")]

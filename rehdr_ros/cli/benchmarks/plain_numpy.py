@@ -20,9 +20,8 @@ def decode_libcaer_cmp(packet: Packet) -> Events:
 def decode_libcaer(packet: Packet) -> Events:
     """Wraps within the packet left out."""
     data, time = np.frombuffer(packet.data, "<u4").reshape(-1, 2).T
-    return Events(
-        packet.time_base + time.astype(np.int64) * 1000, data >> 17, data >> 2 & 0x7FFF, data >> 1 & 1
-    )
+    t = packet.time_base + time.astype(np.int64) * 1000
+    return Events(t, data >> 17, data >> 2 & 0x7FFF, data >> 1 & 1)
 
 
 def decode_evt2(packet: Packet) -> Events:
@@ -48,9 +47,7 @@ def voxel_grid(events: Events, t0: int, t1: int, bins: int, height: int, width: 
     return grid.reshape(bins, height, width).astype(np.float32)
 
 
-def _decode_words(
-    packet: Packet, high: int, low: int, line: int, single: int, base: int, masks: dict[int, int]
-):
+def _decode_words(packet: Packet, high: int, low: int, line: int, single: int, base: int, masks: dict):
     """Time in us, coordinate along the line, line and polarity of 16-bit words that send only what changes.
 
     The arguments are codes; masks: code of a vector -> its length.

@@ -14,7 +14,7 @@ def seconds(function: Callable[[], object], repeat: int) -> float:
 
 
 def pair(ours: Callable[[], object], reference: Callable[[], object], repeat: int) -> tuple[float, float]:
-    """Median durations of both, taken in turn, so that a machine whose speed drifts does no wrong to either."""
+    """Median durations of both, taken in turn, so that a machine whose speed drifts wrongs neither."""
     ours(), reference()
     durations = [(duration(ours), duration(reference)) for _ in range(repeat)]
     return tuple(map(statistics.median, zip(*durations, strict=True)))

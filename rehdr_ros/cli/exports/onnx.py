@@ -30,18 +30,14 @@ def export_weights(args: argparse.Namespace) -> None:
     network = load_checkpoint(args.source)
     output.parent.mkdir(parents=True, exist_ok=True)
     export_onnx(network, output, args.size, clipped_from)
-    print(
-        f"{output}: {args.source} for frames of {args.size[0]}x{args.size[1]}, {output.stat().st_size / 1e6:.1f} MB"
-    )
+    megabytes = output.stat().st_size / 1e6
+    print(f"{output}: {args.source} for frames of {args.size[0]}x{args.size[1]}, {megabytes:.1f} MB")
     if not find_spec("onnxruntime"):
         print("not checked against PyTorch: onnxruntime is not installed")
         return
     relative = difference(output, network, clipped_from)
+    found = f"onnxruntime differs from PyTorch by {relative:.1e}"
     if not relative <= _TOLERANCE:
         output.unlink()
-        raise Failure(
-            f"{output} removed: onnxruntime differs from PyTorch by {relative:.1e}, relative; allowed: {_TOLERANCE:.0e}"
-        )
-    print(
-        f"checked: over {FRAMES} frames onnxruntime differs from PyTorch by {relative:.1e} at most, relative"
-    )
+        raise Failure(f"{output} removed: {found}, relative; allowed: {_TOLERANCE:.0e}")
+    print(f"checked: over {FRAMES} frames {found} at most, relative")

@@ -10,26 +10,20 @@ import torch
 from rehdr_ros.cli.benchmarks import events, network, node
 from rehdr_ros.reconstruction.reconstructor import pick_device
 
-_BENCHMARKS = {
-    "events": events.events,
-    "voxels": events.voxels,
-    "network": network.network,
-    "node": node.node,
-}
+_BY_NAME = {"events": events.events, "voxels": events.voxels, "network": network.network, "node": node.node}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", choices=sorted(_BENCHMARKS))
+    parser.add_argument("what", choices=sorted(_BY_NAME))
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--repeat", type=int, default=7, help="measurements, of which the median counts")
     parser.add_argument("--device", default="auto", help="for network and node: auto, cpu, cuda or cuda:N")
-    events.add_arguments(parser)
-    network.add_arguments(parser)
-    node.add_arguments(parser)
+    for benchmark in (events, network, node):
+        benchmark.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    figures = _BENCHMARKS[args.what](args)
+    figures = _BY_NAME[args.what](args)
     result = {"benchmark": args.what, "machine": _machine(args), "figures": figures}
     if args.json:
         print(json.dumps(result))
@@ -42,7 +36,8 @@ def run(args: argparse.Namespace) -> None:
 def _machine(args: argparse.Namespace) -> str:
     device = pick_device(args.device)
     model = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
-    return f"{model}, {os.cpu_count()} CPU cores, torch {torch.__version__} with {torch.get_num_threads()} threads"
+    cores, threads = os.cpu_count(), torch.get_num_threads()
+    return f"{model}, {cores} CPU cores, torch {torch.__version__} with {threads} threads"
 
 
 def _processor() -> str:

@@ -1,4 +1,4 @@
-"""rehdr calibrate-events: clock offset, latency, thresholds and noise of the events, as parameters of the node."""
+"""rehdr calibrate-events: clock offset, latency, thresholds and noise of events, as the node's parameters."""
 
 import argparse
 import json
@@ -67,6 +67,10 @@ def _figures(found: EventCalibration, clocks: TimeOffset | None, config: Pipelin
         value = known.get(name)
         return value if value is not None and math.isfinite(value) else None
 
+    names = ("uncertainty", "score", "sure", "doubts")
+    by_time = None
+    if clocks is not None:
+        by_time = {"event_time_offset": clocks.offset} | {name: getattr(clocks, name) for name in names}
     return {
         "event_time_offset": config.event_time_offset,
         "event_latency": figure("latency"),
@@ -82,22 +86,12 @@ def _figures(found: EventCalibration, clocks: TimeOffset | None, config: Pipelin
         "stamp_is": config.stamp_is,
         "sure": not doubts,
         "doubts": doubts,
-        "causes": _causes(known.get("explained", 0.0), doubts, found, clocks),
-        "calibrate_time": None
-        if clocks is None
-        else {
-            "event_time_offset": clocks.offset,
-            "uncertainty": clocks.uncertainty,
-            "score": clocks.score,
-            "sure": clocks.sure,
-            "doubts": list(clocks.doubts),
-        },
+        "causes": _causes(known.get("explained", 0.0), doubts, found.exposed, clocks),
+        "calibrate_time": by_time,
     }
 
 
-def _causes(
-    explained: float, doubts: list[str], found: EventCalibration, clocks: TimeOffset | None
-) -> list[str]:
+def _causes(explained: float, doubts: list[str], exposed: bool, clocks: TimeOffset | None) -> list[str]:
     """What a poor fit may come from, the likeliest first."""
     if explained >= _POOR and not doubts:
         return []
@@ -107,7 +101,7 @@ def _causes(
         if clocks is None or not clocks.sure:
             causes.append("clocks further apart than --range, or frame_clock")
     causes += ["registration", "response: values that are linear need --response 1"]
-    if not found.exposed:
+    if not exposed:
         causes.append("long exposures that the recording doesn't tell")
     return causes
 
@@ -126,7 +120,8 @@ def _lines(figures: dict[str, Any]) -> list[str]:
             f"  that is     {1e3 * latency:+.1f} ms, +- {1e3 * spread:.1f} ms (two standard deviations)",
         ]
     lines += [
-        f"  explained   {shown('explained')} of the frames' change, {shown('predicted')} by what earlier frames told",
+        f"  explained   {shown('explained')} of the frames' change, "
+        f"{shown('predicted')} by what earlier frames told",
         f"  thresholds  ON {shown('contrast_on')}, OFF {shown('contrast_off')}, log units",
         f"  noise       {shown('event_noise', 3)}, variance that an event adds, squared log units",
         f"  from        {figures['pairs']} pairs of frames, {figures['pixels']} pixels with events",
@@ -138,9 +133,8 @@ def _lines(figures: dict[str, Any]) -> list[str]:
         lines.append("  clocks      too few pixels are well exposed for calibrate-time")
     else:
         sure = "sure" if clocks["sure"] else f"unsure: {'; '.join(clocks['doubts'])}"
-        lines.append(
-            f"  clocks      calibrate-time finds {1e3 * clocks['event_time_offset']:+.1f} ms, {sure}"
-        )
+        offset = 1e3 * clocks["event_time_offset"]
+        lines.append(f"  clocks      calibrate-time finds {offset:+.1f} ms, {sure}")
     lines.append("sure" if figures["sure"] else f"unsure: {'; '.join(figures['doubts'])}")
     if figures["causes"]:
         lines.append(f"likely causes: {'; '.join(figures['causes'])}")

@@ -30,16 +30,10 @@ _SHOWN = 3  # pairs of frames in the picture
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_recording_options(parser)
     add = parser.add_argument_group("search").add_argument
-    reach, exposure = number(above=0, most=10), number(least=0, below=10)
+    reach, exposure, count = number(above=0, most=10), number(least=0, below=10), number(int, least=1)
     add("--range", type=reach, default=0.1, metavar="S", help="on both sides of event_time_offset, s")
     add("--exposure", type=exposure, metavar="S", help="exposure time; as the recording tells if not given")
-    add(
-        "--pairs",
-        type=number(int, least=1),
-        default=40,
-        metavar="N",
-        help="most pairs of frames, spread over it all",
-    )
+    add("--pairs", type=count, default=40, metavar="N", help="most pairs of frames, spread over it all")
     add("-o", "--output", metavar="FOLDER", help="for curve.csv, curve.png and before_after.png")
     add("--json", action="store_true", help="print one JSON object")
     add_pipeline_options(parser, ALIGNMENT)
@@ -52,38 +46,28 @@ def run(args: argparse.Namespace) -> None:
     collected = collect_pairs(messages, recording.event_size, config, args.range, args.exposure, args.pairs)
     present = config.event_time_offset
     found = estimate_time_offset(
-        collected.pairs,
-        present,
-        args.range,
-        lambda offsets: progress(offsets, "comparing", len(offsets), "offset"),
+        collected.pairs, present, args.range, lambda o: progress(o, "comparing", len(o), "offset")
     )
-    print(
-        json.dumps(_figures(found, collected)) if args.json else _text(found, collected, args.stamp_is),
-        flush=True,
-    )
+    text = json.dumps(_figures(found, collected)) if args.json else _text(found, collected, args.stamp_is)
+    print(text, flush=True)
     if args.output:
-        _write(Path(args.output), found, collected, config, args, recording)
+        _write(args, recording, config, collected, found)
 
 
 def _figures(found: TimeOffset, collected: Collected) -> dict[str, Any]:
     figures = {k: v for k, v in asdict(found).items() if k not in ("offsets", "scores")}
     curve = {"offsets": found.offsets.tolist(), "scores": found.scores.tolist()}
-    known = {"exposure": collected.exposure, "hot_pixels": collected.hot_pixels}
-    return {
-        "event_time_offset": figures.pop("offset"),
-        **figures,
-        "sure": found.sure,
-        **known,
-        "curve": curve,
-    }
+    known = {"sure": found.sure, "exposure": collected.exposure, "hot_pixels": collected.hot_pixels}
+    return {"event_time_offset": figures.pop("offset"), **figures, **known, "curve": curve}
 
 
 def _text(found: TimeOffset, collected: Collected, stamp_is: str) -> str:
     offset = round(found.offset, 4) + 0.0  # not -0.0
+    present, spread = f"{1e3 * found.present:+.1f} ms", f"{1e3 * found.uncertainty:.1f} ms"
     lines = [
         f"event_time_offset: {offset:.4f}",
-        f"  that is     {1e3 * offset:+.1f} ms, +- {1e3 * found.uncertainty:.1f} ms (two standard deviations)",
-        f"  score       {found.present_score:.2f} at present ({1e3 * found.present:+.1f} ms), {found.score:.2f} there",
+        f"  that is     {1e3 * offset:+.1f} ms, +- {spread} (two standard deviations)",
+        f"  score       {found.present_score:.2f} at present ({present}), {found.score:.2f} there",
         f"  from        {found.pairs} pairs of frames, {found.pixels} pixels that tell the time",
     ]
     if collected.hot_pixels:
@@ -99,13 +83,9 @@ def _text(found: TimeOffset, collected: Collected, stamp_is: str) -> str:
 
 
 def _write(
-    folder: Path,
-    found: TimeOffset,
-    collected: Collected,
-    config: PipelineConfig,
-    args: argparse.Namespace,
-    recording,
+    args: argparse.Namespace, recording, config: PipelineConfig, collected: Collected, found: TimeOffset
 ) -> None:
+    folder = Path(args.output)
     folder.mkdir(parents=True, exist_ok=True)
     with writing(folder / "curve.csv"), open(folder / "curve.csv", "w", newline="") as file:
         table = csv.writer(file)
@@ -116,17 +96,13 @@ def _write(
     pairs = collected.pairs
     chosen = {pairs[k].index for k in np.linspace(0, len(pairs) - 1, min(_SHOWN, len(pairs))).astype(int)}
     offsets = found.present, found.offset
-    reach, gap = (
-        round((max(map(abs, offsets)) + config.max_frame_gap) * 1e9),
-        round(config.max_frame_gap * 1e9),
-    )
-    messages = progress(
-        selected_messages(args, recording, cameras=False), "reading for the picture", unit="message"
-    )
+    reach = round((max(map(abs, offsets)) + config.max_frame_gap) * 1e9)
+    gap = round(config.max_frame_gap * 1e9)
+    messages = selected_messages(args, recording, cameras=False)
+    messages = progress(messages, "reading for the picture", unit="message")
     response, rows = Response(config.response, config.white_level), []
-    for window in windows(
-        messages, recording.event_size, config.frame_clock, chosen.__contains__, (reach, reach), gap
-    ):
+    size, clock = recording.event_size, config.frame_clock
+    for window in windows(messages, size, clock, chosen.__contains__, (reach, reach), gap):
         image = window.second.image
         cameras = [collected.cameras.get(of) for of in ("events", "frames")]
         registration = registration_of(config, window.event_size, image.shape[1::-1], *cameras)

@@ -29,9 +29,8 @@ _MEASURES = ("mu_psnr", "mu_psnr_clipped", "mu_psnr_well_exposed", "clipped_log2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "-o", "--output", default="demo", help="folder for the results; replaced if it is there"
-    )
+    replaced = "folder for the results; replaced if it is there"
+    parser.add_argument("-o", "--output", default="demo", help=replaced)
     add_options(parser, SimulationConfig, ("seconds", "fps", "seed"))
     parser.set_defaults(seconds=4.0, fps=10.0, seed=7)
     parser.add_argument("--uncertainty", action="store_true", help=UNCERTAINTY_HELP)
@@ -64,24 +63,22 @@ def run(args: argparse.Namespace) -> None:
     pipeline, offline = _reconstruct_offline(output / "input", config, with_events=True)
     _, blind = _reconstruct_offline(output / "input", config, with_events=False)
     scores = score_with_baselines({"ours": ours, "ours_without_events": blind}, output / "input")
+    differences = [np.linalg.norm(ours[s] - offline[s]) / np.linalg.norm(offline[s]) for s in ours]
     report = {
         "frames": {"in": simulation.frames, "out": live.frames},
         "events": events,
         **_live_figures(output / "output", live.arrivals),
         "device": pipeline.device,
         "weights": config.weights,
-        "offline_difference": max(
-            float(np.linalg.norm(ours[s] - offline[s]) / np.linalg.norm(offline[s])) for s in ours
-        ),
+        "offline_difference": float(max(differences)),
         "quality": {m: {name: scores[m][name] for name in _MEASURES} for m in _METHODS},
     }
     with writing(output / "report.json"):
         (output / "report.json").write_text(json_text(report))
 
     print("4/4 drawing", flush=True)
-    for _ in progress(
-        write_live_results(output / "input", output / "output", output), "writing", live.frames
-    ):
+    results = write_live_results(output / "input", output / "output", output)
+    for _ in progress(results, "writing", live.frames):
         pass
     write_summary(output, _summary(output, report, pipeline))
     _draw(output)
@@ -104,17 +101,12 @@ def _live_figures(bag_path: Path, arrivals: list[float]) -> dict:
     """Frame rate of the stream as it came back, and latency as the node measured it."""
     latencies = [1e3 * info.latency for info in BagRecording(bag_path).read(INFO_TOPIC)]
     rate = (len(arrivals) - 1) / (arrivals[-1] - arrivals[0]) if len(arrivals) > 1 else 0.0
-    return {
-        "frames_per_second": round(rate, 2),
-        "latency_ms": {
-            "median": round(float(np.median(latencies)), 2),
-            "p99": round(float(np.percentile(latencies, 99)), 2),
-        },
-    }
+    median, p99 = (round(float(ms), 2) for ms in np.percentile(latencies, (50, 99)))
+    return {"frames_per_second": round(rate, 2), "latency_ms": {"median": median, "p99": p99}}
 
 
 def _summary(output: Path, report: dict, pipeline: HdrPipeline) -> dict:
-    """What `rehdr reconstruct` says of its folder, of the live run; pipeline: one with the node's settings."""
+    """What `rehdr reconstruct` says of its folder, of the live run. pipeline: with the node's settings."""
     *_, last = BagRecording(output / "output").read(INFO_TOPIC)
     return {
         "frames": report["frames"]["out"],
@@ -125,18 +117,15 @@ def _summary(output: Path, report: dict, pipeline: HdrPipeline) -> dict:
     }
 
 
-def _reconstruct_offline(
-    bag_path: Path, config: PipelineConfig, with_events: bool
-) -> tuple[HdrPipeline, dict]:
+def _reconstruct_offline(bag: Path, config: PipelineConfig, with_events: bool) -> tuple[HdrPipeline, dict]:
     """The same pipeline without ROS, and its radiance by stamp."""
-    pipeline, recording = HdrPipeline(config), BagRecording(bag_path)
+    pipeline, recording = HdrPipeline(config), BagRecording(bag)
     pipeline.warm_up(next(recording.frames()).image.shape[1::-1])  # as the node has
     messages = recording.messages()
     if not with_events:
         messages = (m for m in messages if isinstance(m, Frame))
-    frames = progress(
-        reconstruct(pipeline, messages), f"offline, {'with' if with_events else 'without'} events"
-    )
+    label = f"offline, {'with' if with_events else 'without'} events"
+    frames = progress(reconstruct(pipeline, messages), label)
     return pipeline, {f.stamp_ns: f.radiance for f in frames}
 
 
@@ -152,16 +141,15 @@ def _draw(output: Path) -> None:
 
 def _summarise(output: Path, report: dict, page: Path) -> None:
     frames, latency = report["frames"], report["latency_ms"]
-    print()
     print(
-        f"{frames['in']} frames in, {frames['out']} out, {report['events']} events, "
+        f"\n{frames['in']} frames in, {frames['out']} out, {report['events']} events, "
         f"{report['frames_per_second']} frames/s on {report['device']}, "
         f"latency {latency['median']} ms (median), {latency['p99']} ms (p99); "
         f"live and offline differ by {report['offline_difference']:.1e}"
     )
     print(table(report["quality"]))
-    print()
     print(
-        f"figures in {output}/report.json, pictures in {output}/comparison.png and {output}/hdr/, tonemapped/, ...,"
+        f"\nfigures in {output}/report.json, pictures in {output}/comparison.png "
+        f"and {output}/hdr/, tonemapped/, ...,\nthe bags in {output}/input and output; "
+        f"open this in a browser: {page}"
     )
-    print(f"the bags in {output}/input and output; open this in a browser: {page}")

@@ -11,31 +11,22 @@ from rehdr_ros.cli.real_recordings import add_real_recordings, compared_statisti
 from rehdr_ros.errors import InputError, writing
 from rehdr_ros.network import Network, load_checkpoint
 from rehdr_ros.simulation.sensors import RESPONSE
+from rehdr_ros.training import evaluation
 from rehdr_ros.training.baselines import BASELINES
 from rehdr_ros.training.benchmark import DISTURBANCES, cases
-from rehdr_ros.training.evaluation import (
-    SKIPPED,
-    Comparison,
-    Scores,
-    compare,
-    evaluate_folder,
-    json_text,
-    mean_of,
-    table,
-    table_by_sequence,
-)
 from rehdr_ros.training.reclipped import CONSTANT_LIFT
 from rehdr_ros.training.recorded import find_recordings
 from rehdr_ros.training.sequence import Sequence
 
-_BY_SEQUENCE = (
-    "clipped_error_share",
-    "structure_error_share",
-    "structure_correlation_clipped",
-)  # of recordings
+# Of each recording that is clipped again.
+_BY_SEQUENCE = ("clipped_error_share", "structure_error_share", "structure_correlation_clipped")
+# By name.
+_Sequences = Iterator[tuple[str, Sequence]]
+_Comparisons = Iterator[tuple[str, evaluation.Comparison]]
 _EPILOG = """\
 One of three: --predicted and --truth; --benchmark, for networks on simulated sequences; --recordings, for
-networks on recordings with truth or, with --reclip, on any recordings; with --statistics it is not for networks,
+networks on recordings with truth or, with --reclip, on any recordings; \
+with --statistics it is not for networks,
 but for any recordings beside the simulations of a training.
 """
 
@@ -45,30 +36,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--predicted", metavar="DIR", help="folder that `rehdr reconstruct` wrote")
     add("--truth", metavar="BAG", help="bag with frames and the true HDR")
-    add(
-        "--benchmark",
-        metavar="FOLDER",
-        help="procedural, or a folder of .hdr and .exr scenes: 20 frames each, 10, 20 and 40 %% of the pixels clipped",
-    )
-    add(
-        "--recordings",
-        nargs="+",
-        metavar="PATH",
-        help="folders with LDR/, HDR/ and event/, bags with truth, or folders of bags; with --reclip any recordings of "
-        "frames and events that `rehdr reconstruct` reads",
-    )
-    add(
-        "--weights",
-        nargs="+",
-        default=["rehdr_s"],
-        help="networks for the latter two: shipped names or files",
-    )
+    scenes = "procedural, or a folder of .hdr and .exr scenes: "
+    scenes += "20 frames each, 10, 20 and 40 %% of the pixels clipped"
+    add("--benchmark", metavar="FOLDER", help=scenes)
+    recordings = "folders with LDR/, HDR/ and event/, bags with truth, or folders of bags; "
+    recordings += "with --reclip any recordings of frames and events that `rehdr reconstruct` reads"
+    add("--recordings", nargs="+", metavar="PATH", help=recordings)
+    networks = "networks for the latter two: shipped names or files"
+    add("--weights", nargs="+", default=["rehdr_s"], help=networks)
     add("--size", type=number(int, least=16), default=192, help="of the benchmark's square frames, px")
-    add(
-        "--disturbed",
-        action="store_true",
-        help="the benchmark also with hot pixels, lost packets, other thresholds",
-    )
+    disturbed = "the benchmark also with hot pixels, lost packets, other thresholds"
+    add("--disturbed", action="store_true", help=disturbed)
     add("--pictures", metavar="DIR", help="write a picture, a video and EXR frames of every sequence")
     add("-o", "--output", help="JSON file for the measures; DIR/metrics.json if there is a DIR")
     add_real_recordings(parser)
@@ -86,16 +64,15 @@ def run(args: argparse.Namespace) -> None:
         _write(args.output, compared_statistics(args))
         return
     if args.predicted:
-        scores = evaluate_folder(args.predicted, args.truth)
+        scores = evaluation.evaluate_folder(args.predicted, args.truth)
         _write(args.output or Path(args.predicted) / "metrics.json", scores)
-        print(table(scores))
+        print(evaluation.table(scores))
         return
     networks = {Path(w).stem if Path(w).is_file() else w: load_checkpoint(w) for w in args.weights}
     reserved = [*BASELINES, CONSTANT_LIFT]
     if len(networks) < len(args.weights) or networks.keys() & reserved:
-        raise InputError(
-            f"--weights: every network needs a name of its own, not one of {', '.join(reserved)} either"
-        )
+        others = ", ".join(reserved)
+        raise InputError(f"--weights: every network needs a name of its own, not one of {others} either")
     if args.reclip:
         _write(args.output, _evaluate_reclipped(args, networks))
     elif args.recordings:
@@ -109,7 +86,7 @@ def _evaluate_reclipped(args: argparse.Namespace, networks: dict[str, Network]) 
     recordings = reclipped_recordings(args, _bins(networks))
     report = _evaluate(recordings.comparisons(networks), args.pictures, "sequence", len(recordings))
     for measure in _BY_SEQUENCE:
-        print(f"\n{table_by_sequence(report['sequences'], measure)}")
+        print(f"\n{evaluation.table_by_sequence(report['sequences'], measure)}")
     return report
 
 
@@ -122,44 +99,35 @@ def _evaluate_benchmark(args: argparse.Namespace, networks: dict[str, Network]) 
             print(f"\ndisturbed by: {name}", flush=True)
         chosen = list(cases(folder, args.size))
         sequences = ((case.name, case.sequence(bins, disturbance)) for case in chosen)
-        pictures = args.pictures and str(
-            Path(args.pictures, name.replace(" ", "_") if args.disturbed else "")
-        )
+        part = name.replace(" ", "_") if args.disturbed else ""
+        pictures = args.pictures and str(Path(args.pictures, part))
         report[name] = _evaluate(_compared(sequences, networks), pictures, "sequence", len(chosen))
     return report if args.disturbed else report["none"]
 
 
-def _compared(
-    sequences: Iterator[tuple[str, Sequence]], networks: dict[str, Network]
-) -> Iterator[tuple[str, Comparison]]:
-    return ((name, compare(sequence, networks)) for name, sequence in sequences)
+def _compared(sequences: _Sequences, networks: dict[str, Network]) -> _Comparisons:
+    return ((name, evaluation.compare(sequence, networks)) for name, sequence in sequences)
 
 
-def _evaluate(
-    comparisons: Iterator[tuple[str, Comparison]], pictures: str | None, unit: str, total: int | None = None
-) -> dict:
+def _evaluate(comparisons: _Comparisons, pictures: str | None, unit: str, total: int | None = None) -> dict:
     """Scores by sequence and their mean, which is printed."""
-    scores: dict[str, Scores] = {}
+    scores: dict[str, evaluation.Scores] = {}
     for name, comparison in progress(comparisons, "evaluating", total, unit):
         scores[name] = comparison.scores()
         if pictures:
             write_pictures(comparison, Path(pictures), name.replace(" ", "_").replace("/", "_"))
-    mean = mean_of(list(scores.values()))
-    print(table(mean), flush=True)
+    mean = evaluation.mean_of(list(scores.values()))
+    print(evaluation.table(mean), flush=True)
     return {"mean": mean, "sequences": scores}
 
 
-def _recorded(
-    paths: list[str], networks: dict[str, Network], response: float | str
-) -> Iterator[tuple[str, Sequence]]:
-    bins = _bins(networks)
+def _recorded(paths: list[str], networks: dict[str, Network], response: float | str) -> _Sequences:
+    bins, skipped = _bins(networks), evaluation.SKIPPED
     for recording in (recording for path in paths for recording in find_recordings(path, bins, response)):
         if recording.bins != bins:
             raise InputError(f"{recording}: grids of {recording.bins} bins, the networks take {bins}")
-        if len(recording) <= SKIPPED:
-            raise InputError(
-                f"{recording} has {len(recording)} frames; the first {SKIPPED} are not scored, give more"
-            )
+        if (count := len(recording)) <= skipped:
+            raise InputError(f"{recording} has {count} frames; the first {skipped} are not scored, give more")
         sequence = recording.read(0, len(recording))
         sequence.voxel[0] = 0  # as after a reset
         yield str(recording), sequence
@@ -168,13 +136,12 @@ def _recorded(
 def _bins(networks: dict[str, Network]) -> int:
     bins = {network.config.bins for network in networks.values()}
     if len(bins) > 1:
-        raise InputError(
-            f"the networks take voxel grids of different bins: {sorted(bins)}; evaluate them apart"
-        )
+        different = f"voxel grids of different bins: {sorted(bins)}"
+        raise InputError(f"the networks take {different}; evaluate them apart")
     return bins.pop()
 
 
 def _write(path: str | Path | None, report: dict) -> None:
     if path:
         with writing(path):
-            Path(path).write_text(json_text(report))
+            Path(path).write_text(evaluation.json_text(report))

@@ -10,17 +10,12 @@ from rehdr_ros.network.checkpoint import SHIPPED
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add(
-        "source",
-        help="bag with frames, events and the true HDR, as `rehdr simulate` writes it; or weights: a shipped name, "
-        "a .safetensors or a .pth",
-    )
-    add(
-        "-o",
-        "--output",
-        required=True,
-        help="of a bag: folder that gets LDR/NAME/*.png, HDR/NAME/*.exr, event/NAME/*.npy; of weights: an .onnx",
-    )
+    source = "bag with frames, events and the true HDR, as `rehdr simulate` writes it; "
+    source += "or weights: a shipped name, a .safetensors or a .pth"
+    add("source", help=source)
+    output = "of a bag: folder that gets LDR/NAME/*.png, HDR/NAME/*.exr, event/NAME/*.npy; "
+    output += "of weights: an .onnx"
+    add("-o", "--output", required=True, help=output)
     realhdr.add_arguments(parser)
     onnx.add_arguments(parser)
 

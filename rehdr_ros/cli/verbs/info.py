@@ -21,15 +21,11 @@ _COLUMNS = 60
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source_options(parser)
-    parser.add_argument("--fps", type=float, help="frame rate of frames without timestamps")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument(
-        "--frame-clock", default="host", choices=("host", "sensor"), help="that stamps the frames"
-    )
-    threshold = number(above=1)
-    parser.add_argument(
-        "--hot-pixel-threshold", type=threshold, default=5.0, help="rate against the neighbours'"
-    )
+    add, threshold = parser.add_argument, number(above=1)
+    add("--fps", type=float, help="frame rate of frames without timestamps")
+    add("--json", action="store_true", help="print one JSON object")
+    add("--frame-clock", default="host", choices=("host", "sensor"), help="that stamps the frames")
+    add("--hot-pixel-threshold", type=threshold, default=5.0, help="rate against the neighbours'")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -45,9 +41,8 @@ def run(args: argparse.Namespace) -> None:
         events = {} if has_grids else {"events": _events(recording, args, "events")}
         frames = {"frames": _frames(progress(recording.frames(), "frames"))} if has_frames else {}
     if not events and not frames:
-        raise InputError(
-            f"{args.input} has neither events nor frames; it has {', '.join(recording.topics) or 'nothing'}"
-        )
+        held = ", ".join(recording.topics) or "nothing"
+        raise InputError(f"{args.input} has neither events nor frames; it has {held}")
     if args.json:
         outcome = {"recording": str(args.input), "notes": recording.notes, "events": events, "frames": frames}
         print(json.dumps(outcome))
@@ -117,19 +112,16 @@ def _error_line(figures: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _event_lines(figures: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if figures["packets"]:
-        interval = (
-            f", one in {figures['packet_interval_ms']:.2f} ms" if "packet_interval_ms" in figures else ""
-        )
+        ms = figures.get("packet_interval_ms")
+        interval = "" if ms is None else f", one in {ms:.2f} ms"
         size = figures["bytes"] / figures["packets"]
         yield "packets", f"{figures['packets']} of {size:.0f} bytes{interval}; {figures['lost_packets']} lost"
     if figures["triggers"]:
         yield "triggers", f"{figures['triggers']}"
     if figures["events"]:
         yield "events", f"{figures['events']} in {figures['seconds']:.3f} s, {figures['on_fraction']:.0%} ON"
-        yield (
-            "rate",
-            f"{_rate(figures['mean_rate'])} on average, at most {_rate(figures['peak_rate'])} (0.1 s)",
-        )
+        mean, peak = _rate(figures["mean_rate"]), _rate(figures["peak_rate"])
+        yield "rate", f"{mean} on average, at most {peak} (0.1 s)"
         yield "over time", _graph(figures["rates"])
         yield "starts at", f"{figures['start']:.6f} s (ROS time)"
     if "clock" in figures:
@@ -139,10 +131,7 @@ def _event_lines(figures: dict[str, Any]) -> Iterator[tuple[str, str]]:
         drift = "too short to tell the drift" if drift is None else f"drifting by {drift:+.1f} ppm"
         yield "clock", f"host = sensor + {clock['offset']:.6f} s at the end, {drift}"
         yield "delay", f"{delay} beyond that of the fastest packets"
-    damage = {
-        **figures["damaged"],
-        **{name: figures[name] for name in ("time_contradictions", "misdated_events")},
-    }
+    damage = figures["damaged"] | {k: figures[k] for k in ("time_contradictions", "misdated_events")}
     yield "damage", ", ".join(f"{cause} {count}" for cause, count in damage.items() if count) or "none"
     hot = figures["hot_pixels"]
     if hot["count"]:
@@ -155,20 +144,15 @@ def _event_lines(figures: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def _frame_lines(figures: dict[str, Any], events: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
     if not figures["frames"]:
         return
-    odd = f"{figures['gaps']} gaps, {figures['steps_back']} steps back"
-    yield (
-        "frames",
-        f"{figures['frames']} in {figures['seconds']:.3f} s, {figures['rate']:.2f} frames/s; {odd}",
-    )
+    rest = f"{figures['rate']:.2f} frames/s; {figures['gaps']} gaps, {figures['steps_back']} steps back"
+    yield "frames", f"{figures['frames']} in {figures['seconds']:.3f} s, {rest}"
     yield "starts at", f"{figures['start']:.6f} s"
     if events and events["events"]:
         late = figures["start"] - events["start"]
         text = f"the first frame comes {abs(late):.3f} s {'after' if late >= 0 else 'before'} the first event"
-        apart = late > events["seconds"] or -late > figures["seconds"]
-        yield (
-            "overlap",
-            text + ("; they never meet: by one clock? (frame_clock, event_time_offset)" if apart else ""),
-        )
+        if late > events["seconds"] or -late > figures["seconds"]:
+            text += "; they never meet: by one clock? (frame_clock, event_time_offset)"
+        yield "overlap", text
 
 
 def _rate(events_per_second: float) -> str:

@@ -20,17 +20,7 @@ from rehdr_ros.errors import InputError, writing
 from rehdr_ros.products import written
 from rehdr_ros.reconstruction import HdrFrame, HdrPipeline
 from rehdr_ros.reconstruction.snapshot import Snapshot
-from rehdr_ros.recordings.results.folder import (
-    BAG,
-    HDR_VIDEO,
-    SUMMARY,
-    TABLE,
-    VIDEO,
-    ResultWriter,
-    is_whole,
-    read_rows,
-    write_summary,
-)
+from rehdr_ros.recordings.results import folder
 from rehdr_ros.recordings.results.video import require_encoders
 from rehdr_ros.recordings.results.videos_and_bag import write_bag, write_hdr_video, write_video
 
@@ -38,8 +28,10 @@ _UNFINISHED = "unfinished.safetensors"  # there until everything is written
 SECONDS_BETWEEN_SNAPSHOTS = 10
 _CHOICES = ("events", "image", "timestamps_unit", "start", "stop", "every", "half", "uncertainty")
 _EPILOG = """\
-Interrupted (Ctrl-C, SIGTERM, or killed) and started again, a run goes on where it was, and ends with the same files.
+Interrupted (Ctrl-C, SIGTERM, or killed) and started again, a run goes on where it was, \
+and ends with the same files.
 """
+_GOES_ON = "the same command goes on there"
 _ABOUT_RADIANCE = {
     "ldr_white": "1.0 = the level at which the first frame after a reset saturates",
     "relative": "0..1, no unit",
@@ -49,20 +41,15 @@ _ABOUT_RADIANCE = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     add_recording_options(parser)
-    group = parser.add_argument_group("results")
-    group.add_argument("-o", "--output", required=True, help="folder for the results")
-    group.add_argument("--half", action="store_true", help="write 16-bit EXR files")
-    rate = "of the videos, and of frames without stamps; the recording's, or 25"
-    group.add_argument("--fps", type=number(above=0), help=rate)
-    group.add_argument(
-        "--hdr-video", action="store_true", help=f"write {HDR_VIDEO} too: HDR10 (HEVC, BT.2020, PQ)"
-    )
-    white = {"type": number(above=0), "default": 203.0, "metavar": "CD"}
-    group.add_argument("--hdr-white", **white, help="cd/m2 of radiance 1.0 in there")
-    group.add_argument("--uncertainty", action="store_true", help=UNCERTAINTY_HELP)
-    group.add_argument(
-        "--bag", action="store_true", help=f"write {BAG}/ too: a rosbag2 with the node's image topics"
-    )
+    add, positive = parser.add_argument_group("results").add_argument, number(above=0)
+    add("-o", "--output", required=True, help="folder for the results")
+    add("--half", action="store_true", help="write 16-bit EXR files")
+    add("--fps", type=positive, help="of the videos, and of frames without stamps; the recording's, or 25")
+    add("--hdr-video", action="store_true", help=f"write {folder.HDR_VIDEO} too: HDR10 (HEVC, BT.2020, PQ)")
+    add("--hdr-white", type=positive, default=203.0, metavar="CD", help="cd/m2 of radiance 1.0 in there")
+    add("--uncertainty", action="store_true", help=UNCERTAINTY_HELP)
+    bag = f"write {folder.BAG}/ too: a rosbag2 with the node's image topics"
+    add("--bag", action="store_true", help=bag)
     add_pipeline_options(parser)
 
 
@@ -102,13 +89,12 @@ class _Run:
             return
         pipeline, count = self._pipeline(snapshot)
         notes = {"radiance": pipeline.radiance, "radianceUnit": _ABOUT_RADIANCE[pipeline.radiance]}
-        frames = progress(
-            reconstruct(pipeline, self._messages(pipeline), self._recording.event_size), "reconstructing"
-        )
+        made = reconstruct(pipeline, self._messages(pipeline), self._recording.event_size)
+        frames = progress(made, "reconstructing")
         first, saved = next(frames, None), time.monotonic()
         if first is None and not count:
             raise InputError(f"{self._args.input} has no frames")
-        with ResultWriter(self._output, self._args.half, notes, count) as results:
+        with folder.ResultWriter(self._output, self._args.half, notes, count) as results:
             for frame in chain([first] if first else [], frames):
                 if pipeline.registration_problem and not frame.info.reset_reason:
                     raise InputError(pipeline.registration_problem)
@@ -121,34 +107,31 @@ class _Run:
                     self._save(pipeline.snapshot)
                     saved = time.monotonic()
                 if stops:
-                    raise KeyboardInterrupt(
-                        f"interrupted after {results.count} frames; the same command goes on there"
-                    )
+                    raise KeyboardInterrupt(f"interrupted after {results.count} frames; {_GOES_ON}")
             self.frames = results.count
         summary = self._summary(pipeline)
         if not summary["events"] and summary["encoding"] != "voxel_grid":
             print("note: no frame has got events; what clips is a guess", flush=True)
-        write_summary(self._output, summary)
+        folder.write_summary(self._output, summary)
         self._save(replace(pipeline.snapshot, complete=True, state={}))
 
     def make_videos_and_bag(self) -> list[str]:
         """Write those that are asked for; returns what is in the folder."""
         args, output = self._args, self._output
         fps = args.fps or _frame_rate(output)
-        documents = {VIDEO: write_video(output, fps)}
+        documents = {folder.VIDEO: write_video(output, fps)}
         if args.hdr_video:
-            documents[HDR_VIDEO] = write_hdr_video(output, fps, args.hdr_white)
+            documents[folder.HDR_VIDEO] = write_hdr_video(output, fps, args.hdr_white)
         if args.bag:
             frame_id = next(iter(self._recording.frames())).frame_id
-            documents[BAG] = write_bag(output, self._products, frame_id, self._recording.camera_info())
+            cameras = self._recording.camera_info()
+            documents[folder.BAG] = write_bag(output, self._products, frame_id, cameras)
         for name, steps in documents.items():
             for _ in progress(steps, f"writing {name}"):
                 if self._interruption.requested:
-                    raise KeyboardInterrupt(
-                        f"interrupted while writing {name}; the same command goes on there"
-                    )
+                    raise KeyboardInterrupt(f"interrupted while writing {name}; {_GOES_ON}")
         self._unfinished.unlink()
-        return [*(f"{product.name}/" for product in self._products), *documents, TABLE, SUMMARY]
+        return [*(f"{each.name}/" for each in self._products), *documents, folder.TABLE, folder.SUMMARY]
 
     def _pipeline(self, snapshot: Snapshot | None) -> tuple[HdrPipeline, int]:
         """And how many frames are done."""
@@ -189,14 +172,12 @@ class _Run:
         before = json.loads(notes["settings"])
         now = json.loads(json.dumps(self._settings))
         changed = sorted(name for name in now if before.get(name) != now[name])
+        unfinished = f"the unfinished run in {self._output}"
         if changed:
-            print(
-                f"starting anew: the unfinished run in {self._output} had another {', '.join(changed)}",
-                flush=True,
-            )
+            print(f"starting anew: {unfinished} had another {', '.join(changed)}", flush=True)
             return None
-        if not is_whole(self._output, snapshot.frames, self._products):
-            print(f"starting anew: frames of the unfinished run in {self._output} are missing", flush=True)
+        if not folder.is_whole(self._output, snapshot.frames, self._products):
+            print(f"starting anew: frames of {unfinished} are missing", flush=True)
             return None
         return snapshot
 
@@ -206,7 +187,7 @@ class _Run:
 
     def _summary(self, pipeline: HdrPipeline) -> dict:
         events, seconds = 0, {}
-        for row in read_rows(self._output):
+        for row in folder.read_rows(self._output):
             events += int(row["events"])
             for name in (name for name in row if name.endswith("_ms")):
                 seconds[name] = seconds.get(name, 0.0) + float(row[name])
@@ -245,9 +226,9 @@ def reconstruct(
     yield from pipeline.take(flush=True)
 
 
-def _frame_rate(folder: Path) -> float:
+def _frame_rate(output: Path) -> float:
     """Of the frames' stamps; 25 where they don't tell."""
-    stamps = [int(row["stamp_ns"]) for row, _ in zip(read_rows(folder), range(20), strict=False)]
+    stamps = [int(row["stamp_ns"]) for row, _ in zip(folder.read_rows(output), range(20), strict=False)]
     if len(stamps) < 2 or stamps[-1] <= stamps[0]:
         return 25.0
     return min(max((len(stamps) - 1) / ((stamps[-1] - stamps[0]) * 1e-9), 1.0), 240.0)

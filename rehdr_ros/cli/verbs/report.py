@@ -8,9 +8,8 @@ from rehdr_ros.report import INSTANTS, write_report
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", help="what rehdr reconstruct or rehdr demo wrote")
     parser.add_argument("-o", "--output", metavar="FILE", help="the page; FOLDER/report.html if not given")
-    parser.add_argument(
-        "--instants", type=int, default=INSTANTS, help="frames that the page holds; fewer stay larger"
-    )
+    instants = "frames that the page holds; fewer stay larger"
+    parser.add_argument("--instants", type=int, default=INSTANTS, help=instants)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -13,13 +13,8 @@ from rehdr_ros.simulation.bag import write_bag
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add, default = parser.add_argument, SimulationConfig()
     add("-o", "--output", required=True, help="bag to write (a new folder)")
-    add(
-        "--size",
-        type=size,
-        default=(default.width, default.height),
-        metavar="WxH",
-        help="of frames and events, px",
-    )
+    usual = default.width, default.height
+    add("--size", type=size, default=usual, metavar="WxH", help="of frames and events, px")
     add("--encoding", choices=ENCODERS, default="evt3", help="of the event packets")
     add_options(parser, SimulationConfig, without=("width", "height", "renders"))
     add_options(parser.add_argument_group("event camera"), EventCameraConfig, without=("dark",))
@@ -27,10 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     events = EventCameraConfig(**option_values(args, EventCameraConfig))
-    width, height = args.size
-    config = SimulationConfig(
-        **option_values(args, SimulationConfig), width=width, height=height, events=events
-    )
+    (width, height), options = args.size, option_values(args, SimulationConfig)
+    config = SimulationConfig(**options, width=width, height=height, events=events)
     frames, events = 0, 0
     for sample in progress(write_bag(config, args.output, args.encoding), "simulating", config.frames):
         frames += 1

@@ -10,7 +10,8 @@ from rehdr_ros.training.config import TrainConfig, read_config
 from rehdr_ros.training.loop import Trainer
 
 _EPILOG = """\
-Options stand for the keys of the same names in the file. Interrupted and started again, a training goes on from its
+Options stand for the keys of the same names in the file. \
+Interrupted and started again, a training goes on from its
 last save, and ends as if it had not been interrupted.
 
 On several GPUs, each with batches of its own and the gradients averaged:
@@ -25,19 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("config", help="YAML file, e.g. config/train_rehdr_t.yaml")
     add("-o", "--output", required=True, help="folder for checkpoints and the log; resumed if it has any")
     add_options(parser, TrainConfig, ("radiance", "recordings", "start", "device"))
-    add(
-        "--set",
-        metavar="KEY=VALUE",
-        nargs="+",
-        type=_setting,
-        help="any other key, e.g. steps=100 network.base_channels=16",
-    )
+    others = "any other key, e.g. steps=100 network.base_channels=16"
+    add("--set", metavar="KEY=VALUE", nargs="+", type=_setting, help=others)
 
 
 def run(args: argparse.Namespace) -> None:
-    options = {
-        name: value for name, value in vars(args).items() if name not in ("verb", "config", "output", "set")
-    }
+    own = ("verb", "config", "output", "set")
+    options = {name: value for name, value in vars(args).items() if name not in own}
     Trainer(read_config(args.config, options, getattr(args, "set", ())), args.output).run()
     if os.environ.get("RANK", "0") == "0":  # of torchrun's processes the first
         print(f"weights in {args.output}/weights.safetensors")

@@ -1,5 +1,5 @@
-"""launch/*.launch.py, where ROS 2 brings `launch`: as loaded, as run on programs that only write down their start, and
-as `ros2 launch` runs them."""
+"""launch/*.launch.py, where ROS 2 brings `launch`: as loaded, as run on programs that only write down their
+start, and as `ros2 launch` runs them."""
 
 import os
 import runpy
@@ -55,7 +55,8 @@ file, *given = sys.argv[1:]
 given = [each.split(":=", 1) for each in given]
 service = LaunchService()
 source = PythonLaunchDescriptionSource(file)
-service.include_launch_description(LaunchDescription([IncludeLaunchDescription(source, launch_arguments=given)]))
+included = IncludeLaunchDescription(source, launch_arguments=given)
+service.include_launch_description(LaunchDescription([included]))
 sys.exit(service.run())
 """
 
@@ -65,8 +66,10 @@ def load(name: str):
 
 
 class Robot:
-    """A ROS installation whose programs write down how they were started, and sleep. The one that `dies` fails at once,
-    the one that `ends` has done its work."""
+    """A ROS installation whose programs write down how they were started, and sleep.
+
+    The one that `dies` fails at once, the one that `ends` has done its work.
+    """
 
     def __init__(self, folder: Path):
         self.started, self.log, self.prefix = folder / "started", folder / "log", folder / "prefix"
@@ -108,7 +111,7 @@ class Robot:
         ends: str = "",
         **environment: str,
     ) -> int:
-        """Run a launch file until so many programs have started, then press Ctrl-C, or until it ends by itself."""
+        """Run a launch file until so many programs have started, then press Ctrl-C, or until it ends."""
         command = [sys.executable, "-c", RUN, str(ROOT / "launch" / f"{name}.launch.py"), *given]
         with open(self.log, "w") as output:
             process = subprocess.Popen(

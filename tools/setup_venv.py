@@ -4,8 +4,8 @@ Each step remembers what it was made from in .venv/setup.json and runs again onl
 
     python tools/setup_venv.py [NAME [ARGUMENT ...]]
 
-NAME: another of environments.py, beside .venv. Its Python then runs with the arguments; where it can't be had, that is
-skipped with the reason.
+NAME: another of environments.py, beside .venv. Its Python then runs with the arguments; where it can't be
+had, that is skipped with the reason.
 """
 
 import fcntl
@@ -128,8 +128,8 @@ def check_same(done, ros):
     if done.get("environment") not in (None, [VERSION, ros]):
         python, other = done["environment"]
         fail(
-            f"{VENV.name} was made with Python {python} and ROS 2 from {other}, this is Python {VERSION} and ROS 2 "
-            f"from {ros}: run `make clean` first, or use the shell and the PYTHON it was made with"
+            f"{VENV.name} was made with Python {python} and ROS 2 from {other}, this is Python {VERSION} "
+            f"and ROS 2 from {ros}: run `make clean` first, or use the shell and the PYTHON it was made with"
         )
 
 

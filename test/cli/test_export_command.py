@@ -38,9 +38,8 @@ def test_wrong_input_is_told(rehdr, bag, tmp_path, wrong):
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    save_checkpoint(
-        Rehdr(RehdrConfig(base_channels=4, scales=1, residual_blocks=1, fusion="published")), path
-    )
+    config = RehdrConfig(base_channels=4, scales=1, residual_blocks=1, fusion="published")
+    save_checkpoint(Rehdr(config), path)
     return path
 
 

@@ -22,16 +22,8 @@ def interface(tiny_weights, ros_environment) -> Interface:
     pytest.importorskip("rclpy", reason="no ROS 2 here: run make setup, or source one")
     pytest.importorskip("rehdr_ros.msg", reason="the messages are not built: run make setup")
     remaps = [word for name, topic in REMAPPED.items() for word in ("-r", f"{name}:={topic}")]
-    arguments = [
-        "--ros-args",
-        *remaps,
-        "-p",
-        f"weights:={tiny_weights}",
-        "-p",
-        "device:=cpu",
-        "-p",
-        "engine:=pytorch",
-    ]
+    settings = f"-p weights:={tiny_weights} -p device:=cpu -p engine:=pytorch"
+    arguments = ["--ros-args", *remaps, *settings.split()]
     script = Path(__file__).with_name("node_interface.py")
     said = subprocess.run(
         [sys.executable, script, *arguments],

@@ -116,12 +116,8 @@ def test_two_cameras_see_the_same_direction_at_registered_pixels(event_model, fr
     for direction in np.random.default_rng(0).uniform((-0.5, -0.4, 1), (0.5, 0.4, 1), (200, 3)):
         seen, wanted = see(direction, events), see(rotation.T @ direction, frames)
         pixel = np.rint(seen).astype(int)
-        if (
-            not (pixel >= 0).all()
-            or pixel[0] >= 640
-            or pixel[1] >= 480
-            or target(registration, *pixel) is None
-        ):
+        outside = (pixel < 0).any() or pixel[0] >= 640 or pixel[1] >= 480
+        if outside or target(registration, *pixel) is None:
             continue
         assert np.hypot(*(np.array(target(registration, *pixel)) - wanted)) < 2.2  # both round
         checked += 1
@@ -134,9 +130,8 @@ def see(direction, camera):
     point = (direction / direction[2])[None, None]
     if camera.model == "equidistant":
         return cv2.fisheye.distortPoints(point[..., :2], matrix, distortion)[0, 0]
-    return cv2.projectPoints(
-        point, np.zeros(3), np.zeros(3), matrix, distortion if len(distortion) else None
-    )[0][0, 0]
+    distortion = distortion if len(distortion) else None
+    return cv2.projectPoints(point, np.zeros(3), np.zeros(3), matrix, distortion)[0][0, 0]
 
 
 def test_what_a_distortion_folds_back_into_the_image_is_left_out():
@@ -191,9 +186,8 @@ def test_masked_pixels_are_left_out_and_the_others_keep_their_weight():
     grid = grid_of(registration, *everywhere((40, 30)))
     np.testing.assert_allclose(grid, 1, rtol=1e-6)
     assert grid_of(registration, 0, 0).sum() == 0
-    assert (
-        grid_of(Registration.identity((40, 30)).without(masked), *everywhere((40, 30))).sum() == 40 * 30 - 2
-    )
+    grid = grid_of(Registration.identity((40, 30)).without(masked), *everywhere((40, 30)))
+    assert grid.sum() == 40 * 30 - 2
 
 
 def test_polarity_and_time_are_as_without():
@@ -218,9 +212,8 @@ def test_views_that_never_meet():
     with pytest.raises(InputError, match="no event pixel"):
         Registration.from_homography((40, 30), (40, 30), [1, 0, 1000, 0, 1, 0, 0, 0, 1])
     with pytest.raises(InputError, match="no event pixel"):
-        Registration.between_cameras(
-            Camera(64, 48, MATRIX), Camera(64, 48, MATRIX, rectification=turned(np.pi))
-        )
+        behind = Camera(64, 48, MATRIX, rectification=turned(np.pi))
+        Registration.between_cameras(Camera(64, 48, MATRIX), behind)
 
 
 @pytest.mark.parametrize(

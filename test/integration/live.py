@@ -238,7 +238,7 @@ class Camera:
         return self.now
 
     def frame(self, image: np.ndarray | None = None, encoding: str = "rgb8", at: int | None = None) -> int:
-        """Publish a frame, by default of mid grey, and an event just after its exposure; returns its stamp."""
+        """Publish a frame, mid grey by default, and an event just after its exposure; returns its stamp."""
         at = self.step() if at is None else at
         self.image(at, self.grey() if image is None else image, encoding)
         self.events(at + round(self.exposed * 1e9) + 1_000_000)
@@ -285,7 +285,7 @@ class Camera:
 
 
 class Stream:
-    """One camera, one node: frames go in one by one, and what comes back is at hand. namespace: the node's."""
+    """One camera, one node: frames go in one by one, what comes back is at hand. namespace: the node's."""
 
     def __init__(self, client: Client, camera: Camera, namespace: str = ""):
         self._client, self.camera = client, camera
@@ -380,8 +380,8 @@ class Fault:
     """What happens to a running stream, and what must tell of it.
 
     happen: does it. counted: which fields of FrameInfo move, and how far; diagnosed: the same of
-    /diagnostics, as "part: key", and how far at least. resets: how the reasons begin that frames give. back: how often
-    the stamps of what is published step back.
+    /diagnostics, as "part: key", and how far at least. resets: how the reasons begin that frames give.
+    back: how often the stamps of what is published step back.
     """
 
     happen: Callable[[Stream], object]

@@ -29,7 +29,7 @@ def manager(client, node):
 
 @pytest.fixture(scope="module")
 def filming(client, camera, node):
-    """What happens HZ times a second while the client spins: as a context, whose value are the times, monotonic s."""
+    """What happens HZ times a second while the client spins: a context that gives the times, monotonic s."""
     camera.wait_for_listener()
 
     @contextmanager

@@ -15,7 +15,7 @@ def mosaic(colour: tuple[float, float, float], white: int) -> np.ndarray:
 
 @pytest.fixture
 def send(stream, node, assert_recovers):
-    """A function that sends an image, twice, and returns its radiance; whether the usual ones work after it, too."""
+    """A function that sends an image twice and returns its radiance; the usual ones must work after it."""
 
     def send(image: np.ndarray, carrier: str, **changed) -> np.ndarray:
         camera = stream.camera

@@ -55,7 +55,7 @@ def frames_at(rate: float, client: Client, stream: Stream) -> Iterator[list[int]
 
 @pytest.fixture
 def start_camera(simulated_bag) -> Iterator[Callable[[], subprocess.Popen]]:
-    """A function that starts a camera in a process of its own: 10 Hz, and its time starts over each second."""
+    """A function that starts a camera in its own process: 10 Hz, and its time starts over each second."""
     started = []
 
     def start() -> subprocess.Popen:

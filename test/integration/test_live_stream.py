@@ -1,4 +1,4 @@
-"""A recorded stream through rehdr_node: what comes out belongs to what went in, and equals the offline run."""
+"""A recorded stream through rehdr_node: what comes out belongs to what went in and equals the offline run."""
 
 import csv
 import subprocess

@@ -1,4 +1,4 @@
-"""hdr/uncertainty and hdr/cause: what `rehdr reconstruct --uncertainty` writes, and only for who subscribes."""
+"""hdr/uncertainty and hdr/cause: what `rehdr reconstruct --uncertainty` writes, only for who subscribes."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The node's parameters: what config/rehdr.yaml and the node say of them, and which values they take, and when."""
+"""The node's parameters: what config/rehdr.yaml and the node say of them; which values they take when."""
 
 import re
 from dataclasses import fields

@@ -156,7 +156,7 @@ def test_openvino_takes_a_state_from_pytorch_and_gives_one_back(make_network, st
 
 @needs_openvino
 def test_openvino_tells_nobody_of_its_use_and_leaves_signals_as_they_are(tmp_path):
-    """In a process of its own, with a home of its own: children end there, which Python is told on the signal stack."""
+    """In its own process, with its own home: children end there, which Python is told on the signal stack."""
     program = (
         "import faulthandler, subprocess, torch\n"
         "faulthandler.enable()\n"
@@ -165,7 +165,8 @@ def test_openvino_tells_nobody_of_its_use_and_leaves_signals_as_they_are(tmp_pat
         "import signal\n"
         "signal.signal(signal.SIGCHLD, lambda *_: None)\n"
         "for _ in range(2):\n"
-        "    network = OpenVinoEngine(Rehdr(RehdrConfig(base_channels=4, scales=1)).eval().requires_grad_(False))\n"
+        "    network = Rehdr(RehdrConfig(base_channels=4, scales=1)).eval().requires_grad_(False)\n"
+        "    network = OpenVinoEngine(network)\n"
         "    network.step(torch.rand(1, 3, 16, 16), torch.zeros(1, 5, 16, 16))\n"
         "    del network\n"
         "    for _ in range(3):\n"

@@ -49,7 +49,7 @@ def with_thresholds(state, on, off):
 
 @pytest.fixture
 def follow():
-    """A function that advances through frames (1, 3, H, W) with their events and returns the last state, evidence."""
+    """A function that advances through frames (1, 3, H, W) with events; returns the last state, evidence."""
 
     def through(*steps, state=None, seconds=SECONDS):
         state = initial_state(steps[0][0]) if state is None else state
@@ -411,7 +411,7 @@ def test_rescaling_keeps_the_radiance_in_units_of_another_white(gain):
 
 
 def test_a_known_change_of_exposure_keeps_the_radiance_and_the_fit(follow):
-    """The same scene with half and full exposure: in units of white everything doubles, and no event comes."""
+    """One scene at half and at full exposure: in units of white everything doubles, and no event comes."""
     scene = flat(0.2)
     scene[..., 4:] = 0.7
     state, _ = follow((scene, counts(0)))

@@ -1,4 +1,4 @@
-"""Every way to run the network against eager float32 on the CPU: 100 frames with carried state, at 640x480."""
+"""Every way to run the network against eager float32 on the CPU: 100 frames of 640x480 with carried state."""
 
 import numpy as np
 import pytest

@@ -211,7 +211,7 @@ def test_local_maps_images_of_every_size(shape):
 
 @pytest.mark.parametrize("operator, most", [("reinhard", 6), ("local", 3)])
 def test_a_lamp_that_enters_hardly_moves_the_rest(operator, most):
-    """Levels a frame at 20 Hz, of what lies away from a lamp over a quarter of the picture that goes on and off."""
+    """Levels a frame at 20 Hz, away from a lamp that goes on and off over a quarter of the picture."""
     mapper = ToneMapper(operator)
     levels = []
     for k in range(40):

@@ -258,7 +258,7 @@ def test_packets_are_preferred_to_event_arrays(tmp_path):
 
 @pytest.fixture(scope="module", params=Ros1Writer.CompressionFormat)
 def ros1_bag(tmp_path_factory, request):
-    """What a DAVIS driver of ROS 1 records: EventArrays, images, both raw and compressed, and a calibration."""
+    """What a DAVIS driver of ROS 1 records: EventArrays, images, raw and compressed, and a calibration."""
     types = get_typestore(Stores.ROS1_NOETIC)
     for name, definition in DVS_DEFINITIONS.items():
         types.register(get_types_from_msg(definition, name))

@@ -63,7 +63,7 @@ def test_a_real_stream_is_decoded_as_from_its_packets(tmp_path, recorded, assert
 
 @pytest.mark.parametrize("encoding, high_ns", [("evt3", 4096_000), ("evt2", 64_000)])
 def test_synthetic_words(tmp_path, encoding, high_ns, assert_same_events):
-    """Time begins with the high bits of the first event's, as in Prophesee's tools: in EVT 3 with one less of them."""
+    """Time begins with the high bits of the first event's, as in Prophesee's tools: one less in EVT 3."""
     events = random_events()
     path = write(
         tmp_path / "a.raw", header(encoding.upper()), make_encoder(encoding, 64, 48).encode(events).data

@@ -59,7 +59,7 @@ def test_uncertainty_and_cause_are_for_folders_that_have_them(write_results):
 
 
 def test_interrupted_run(write_results):
-    """Cut in the middle of a row and of a picture, without the summary; pictures of an earlier run lie behind it."""
+    """Cut within a row and within a picture, without the summary; an earlier run's pictures lie behind it."""
     folder = write_results(frames=10)
     whole = (folder / "frames.csv").read_text()
     (folder / "frames.csv").write_text(whole[: whole.index("\n8,") + 12])

@@ -99,7 +99,7 @@ def just_fired(monkeypatch):
 
 
 def exact_grids(views, white, looks, contrast, refractory_us, dark, bins):
-    """Grids (frames, bins, H, W) of the exact event camera that has the views (looks, H, W, 3) of one scene."""
+    """Grids (frames, bins, H, W) of the exact event camera, from views (looks, H, W, 3) of one scene."""
     config = EventCameraConfig(contrast, 0.0, refractory_us, 0.0, 0.0, dark=dark)
     camera = EventCamera(SIZE, SIZE, config, np.random.default_rng(0))
     times = np.rint(looks * 1e9).astype(int)
@@ -364,7 +364,7 @@ def test_late_events_have_seen_what_was_so_much_earlier(backgrounds, seen, just_
 
 
 def test_pixels_start_on_their_way_to_an_event(backgrounds):
-    """Events come from the first frame on; just fired, the first threshold would have to pass in all pixels."""
+    """Events come from the first frame on; just fired, all pixels would have to pass the first threshold."""
     slow = replace(QUIET, contrast=(0.5, 0.5), speed=(20, 20), fps=(50, 50), jitter=(0, 0), things=0)
     voxel = simulate(backgrounds * 4, slow, frames=8, size=32).voxel.abs().sum((0, 2, 3, 4))
     assert not voxel[0] and voxel[1] > 0.5 * voxel[2:].mean() > 10

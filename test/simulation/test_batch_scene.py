@@ -60,7 +60,7 @@ def test_a_panorama_is_seen_where_each_pixel_looks():
 
 
 def test_a_panorama_is_seen_as_in_the_exact_scene():
-    """Of the same pose; the detail and its pixels agree, up to the eighths of a pixel to which OpenCV rounds."""
+    """Of the same pose; the detail and its pixels agree to the eighths of a pixel that OpenCV rounds to."""
     panorama = np.log1p(procedural_canvas(3, *TEXTURE))
     batch = make([Background(torch.from_numpy(panorama), True)])
     exact = PanoramaScene(panorama, SIZE, SIZE, 100.0, np.random.default_rng(0))

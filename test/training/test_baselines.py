@@ -67,7 +67,7 @@ def test_the_grey_fill_keeps_the_luminance_of_clipped_pixels():
 
 @pytest.mark.parametrize("contrast", [0.15, 0.4])
 def test_the_filter_recovers_what_clips_while_its_events_are_exact(contrast):
-    """Luminance from the events, by a threshold found from the exposed pixels; colour from before the clipping."""
+    """Luminance from events, by a threshold found from exposed pixels; colour from before the clipping."""
     rng = np.random.default_rng(0)
     events = rng.integers(-2, 3, (4, 60, 60)).astype(np.float32)
     events[0] = 0

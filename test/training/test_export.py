@@ -34,8 +34,10 @@ def bag(simulated, tmp_path):
 
 
 def write_frames(path, stamps, packets=((0,),), truths=None, event_size=SIZE, image=None):
-    """A bag of frames at `stamps` (ms) and ON events at pixel 0 in packets of times (us), each packet and each frame in
-    the order of its time, packets first."""
+    """A bag of frames at `stamps` (ms) and ON events at pixel 0 in packets of times (us).
+
+    Packets and frames are in the order of their times, packets first.
+    """
     image = np.full((SIZE, SIZE, 3), 99, np.uint8) if image is None else image
     encoder = make_encoder("mono", event_size, event_size)
     messages = []

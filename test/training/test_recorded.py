@@ -32,7 +32,7 @@ def linear(display: np.ndarray, white: int) -> np.ndarray:
 
 
 def write(root: Path, name: str, frames: int = FRAMES, factor: float = 1.0) -> None:
-    """A recording whose HDR is the linear LDR times `factor`; names whose order as text is not that of time."""
+    """A recording whose HDR is the linear LDR times `factor`; as text its names are not in order of time."""
     for kind in ("LDR", "HDR", "event"):
         (root / kind / name).mkdir(parents=True)
     for k in range(frames):

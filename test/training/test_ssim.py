@@ -11,7 +11,7 @@ def images(height=13, width=17):
 
 
 def stated(a, b):
-    """The definition, pixel by pixel in double precision: 11 x 11 Gaussian window of sigma 1.5, borders replicated."""
+    """The definition by pixel, in float64: 11 x 11 Gaussian window of sigma 1.5, borders replicated."""
     offsets = np.arange(-5, 6)
     weights = np.exp(-(offsets[:, None] ** 2 + offsets**2) / (2 * 1.5**2))
     weights /= weights.sum()

@@ -25,7 +25,7 @@ SIZE, FRAMES, INTERVAL = 32, 6, 0.04
 
 
 def waves(latency=0.0, noise=0.0, exposure=0.002):
-    """Pixels whose log luminance swings, each at its own rate and phase; an event at every threshold that it passes."""
+    """Pixels whose log luminance swings, each at its rate and phase; an event at every threshold passed."""
     random = np.random.default_rng(0)
     pixels = SIZE * SIZE
     rate, phase, height = (random.uniform(*limits, pixels) for limits in ((5, 15), (0, 7), (0.6, 1.4)))

@@ -36,7 +36,7 @@ def make_network():
 
 @pytest.fixture
 def still():
-    """A still scene of 3 whites of the first frame, first well exposed at a tenth, at 1, at half and at once again."""
+    """A still scene, of 3 whites at exposure 1: well exposed at 0.1 first, then at 1, 0.5 and 1."""
     exposure = torch.tensor([0.1, 1.0, 0.5, 1.0])
     truth = 3 * exposure.view(1, 4, 1, 1, 1).expand(1, 4, 3, 8, 8)
     gain = torch.tensor([[1, 10, 0.5, 2]])
@@ -44,13 +44,13 @@ def still():
 
 
 def excess_taken(network, still):
-    """Share of log radiance above the LDR that each frame's estimate has, (T,); 0 where nothing is above it."""
+    """Share of log radiance above the LDR in each frame's estimate, (T,); 0 where nothing is above it."""
     above = radiances(network, still)[0, :, 0, 4, 4].log() - still.ldr[0, :, 0, 4, 4].log()
     return above / (still.truth / still.ldr)[0, :, 0, 4, 4].log().clamp_min(1e-6)
 
 
 def test_a_gain_rescales_what_is_remembered(still):
-    """What was seen well exposed is known for good, whatever clips after it: of it the same share is taken."""
+    """What was seen well exposed is known for good, whatever clips after it: its share stays the same."""
     untrained = Rehdr(RehdrConfig(**SMALL)).eval()
     torch.testing.assert_close(excess_taken(untrained, still)[1:], torch.full((3,), 0.7), rtol=0.02, atol=0)
     assert torch.equal(radiances(untrained, still)[:, 0], still.ldr[:, 0])

@@ -33,7 +33,7 @@ class Sequence:
         return np.linalg.inv(self.poses[j]) @ self.poses[i]
 
     def mono8(self, variant: str) -> list[np.ndarray]:
-        """What a detector gets, uint8, of "LDR", "HDR, OPERATOR" or "truth, OPERATOR", also with ", CLAHE"."""
+        """uint8 images of "LDR", "HDR, OPERATOR" or "truth, OPERATOR" for a detector, also with ", CLAHE"."""
         source, *rest = variant.split(", ")
         equalised = rest[-1:] == ["CLAHE"]
         images = self.ldr

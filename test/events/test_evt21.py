@@ -111,8 +111,8 @@ def test_triggers_are_no_events(decoder, encoding):
 
 def test_events_outside_the_image_are_dropped_and_counted(decoder, encoding):
     everywhere = 2**32 - 1
-    right = event(0, 630, 479, everywhere), event(0, 640, 0, everywhere)
-    words = (*right, event(0, 5, 480, 0b101), event(0, 2047, 1))
+    words = event(0, 630, 479, everywhere), event(0, 640, 0, everywhere)
+    words += event(0, 5, 480, 0b101), event(0, 2047, 1)
     events = decoder.decode(packet(encoding, high(0), *words))
     assert (events.x.tolist(), events.y.tolist()) == ([*range(630, 640)], [479] * 10)
     assert decoder.counters["out_of_bounds"] == 22 + 32 + 2 + 1

@@ -63,8 +63,8 @@ def test_the_high_bits_of_a_vector_are_no_events(decoder):
 
 
 def test_high_and_low_bits_of_time_stand_alone(decoder):
-    times = word(TIME_LOW, 5), word(TIME_HIGH, 2), word(TIME_HIGH, 1)
-    words = (column(0), event(0), *(w for k, at in enumerate(times, 1) for w in (at, event(k))))
+    words = column(0), event(0), word(TIME_LOW, 5), event(1)
+    words += word(TIME_HIGH, 2), event(2), word(TIME_HIGH, 1), event(3)
     events = decoder.decode(packet(*words))
     assert events.t.tolist() == [0, 5 * NS, (2 * 4096 + 5) * NS, (4096 + 5) * NS]
 

@@ -48,9 +48,8 @@ def start_node(tmp_path_factory, tiny_weights):
 
     def start(*arguments: str, **parameters) -> live.NodeProcess:
         log = tmp_path_factory.mktemp("node") / "log"
-        started.append(
-            live.NodeProcess(log, arguments, {"weights": tiny_weights, "device": "cpu", **parameters})
-        )
+        parameters = {"weights": tiny_weights, "device": "cpu", **parameters}
+        started.append(live.NodeProcess(log, arguments, parameters))
         return started[-1]
 
     yield start

@@ -40,9 +40,8 @@ REFUSED = {
 def configured(client, tiny_weights):
     """A list of one configured node, emptied at the end: the last reference to it keeps its services."""
     node = RehdrNode()
-    node.set_parameters(
-        [rclpy.Parameter("weights", value=str(tiny_weights)), rclpy.Parameter("device", value="cpu")]
-    )
+    values = {"weights": str(tiny_weights), "device": "cpu"}
+    node.set_parameters([rclpy.Parameter(name, value=value) for name, value in values.items()])
     assert node.trigger_configure() == SUCCESS
     configured = [node]
     del node

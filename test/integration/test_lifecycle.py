@@ -183,10 +183,8 @@ def test_shutdown_while_active_is_final(client, manager, managed, bring_to):
 
 
 def test_shutdown_is_final_from_every_other_state(client, start_node):
-    others = {
-        state: start_node("-r", f"__node:={state}", autostart="false")
-        for state in ("unconfigured", "inactive")
-    }
+    states = ("unconfigured", "inactive")
+    others = {state: start_node("-r", f"__node:={state}", autostart="false") for state in states}
     for state in others:
         manager = Manager(client, f"/{state}")
         if state == "inactive":

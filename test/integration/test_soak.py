@@ -71,9 +71,8 @@ class Traffic:
 
     def _check(self, topic: str, message) -> None:
         index = self.back[topic]
-        assert stamp(message) == self._first + 100_000_000 * index, (
-            f"{topic}: frame {index} is missing or came twice"
-        )
+        expected = self._first + 100_000_000 * index
+        assert stamp(message) == expected, f"{topic}: frame {index} is missing or came twice"
         if isinstance(message, FrameInfo):
             assert message.index == index
             assert message.events == (EVENTS + 1 if index else 0)

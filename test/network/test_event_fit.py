@@ -20,9 +20,8 @@ def after():
         for change, on, off in frames:
             sums = initial_sums(torch.zeros(1)) if sums is None else sums
             usable = torch.ones(1, 1, 1, len(change), dtype=torch.bool)
-            sums = update(
-                sums, plane(change), plane(on), plane(off), usable, torch.full((1, 1, 1, 1), seconds)
-            )
+            elapsed = torch.full((1, 1, 1, 1), seconds)
+            sums = update(sums, plane(change), plane(on), plane(off), usable, elapsed)
         return read(sums), sums
 
     return through

@@ -17,16 +17,12 @@ from rehdr_ros.network.engines.tensor_cores import for_tensor_cores
 from rehdr_ros.network.head_start.reference import initial_state
 from rehdr_ros.network.integrator import CLIPPED
 
+PUBLISHED = {"radiance": "relative", "fusion": "published"}
 CONFIGURATIONS = {
     "full": {},
     "compact": {"form": "compact"},
-    "authors'": {"radiance": "relative", "fusion": "published", "norm": "batch"},
-    "authors', GRU": {
-        "radiance": "relative",
-        "fusion": "published",
-        "recurrent": "convgru",
-        "upsampling": "bilinear",
-    },
+    "authors'": {**PUBLISHED, "norm": "batch"},
+    "authors', GRU": {**PUBLISHED, "recurrent": "convgru", "upsampling": "bilinear"},
     "instance norm": {"norm": "instance"},
 }
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -57,9 +53,8 @@ def assert_same(fast, network, ldr, voxel, tolerance=1e-5):
 
 
 def close(a, b, tolerance):
-    return (
-        a.shape == b.shape and a.dtype == b.dtype and (relative(a, b) < tolerance or not (a.any() or b.any()))
-    )
+    near = relative(a, b) < tolerance or not (a.any() or b.any())
+    return a.shape == b.shape and a.dtype == b.dtype and near
 
 
 def test_kernels_for_the_head_start(network, stream):
@@ -94,9 +89,8 @@ def test_kernels_make_each_plane_as_pytorch_does(stream, size):
         prepared, kernels, found = head_start.prepare(frame, grid, kernels, timed, compiled=True)
         for part, other in ((expected, prepared), (state, kernels), (evidence.fit, found.fit)):
             assert all(close(b, a, 1e-5) for a, b in zip(part, other, strict=True))
-        assert all(
-            close(b, a, 1e-5) for a, b in zip(expected.image.unbind(1), prepared.image.unbind(1), strict=True)
-        )
+        planes = zip(expected.image.unbind(1), prepared.image.unbind(1), strict=True)
+        assert all(close(b, a, 1e-5) for a, b in planes)
         assert all(close(b, a, 1e-5) for a, b in zip(evidence[1:], found[1:], strict=True))
 
 

@@ -225,9 +225,8 @@ def test_a_lamp_that_enters_hardly_moves_the_rest(operator, most):
 
 def test_a_large_image_is_mapped_by_a_sample():
     display = ToneMapper()(ramp(count=1000).repeat(300, 1, 1), 0).pixels
-    np.testing.assert_allclose(
-        display[:4].astype(int), ToneMapper()(ramp(count=1000), 0).pixels.astype(int), atol=4
-    )
+    exact = ToneMapper()(ramp(count=1000), 0).pixels
+    np.testing.assert_allclose(display[:4].astype(int), exact.astype(int), atol=4)
 
 
 def test_an_unknown_operator_is_refused():

@@ -94,9 +94,8 @@ def test_scenes_from_files(shared, name, kind):
     file = shared / "data/hdri" / name
     radiance = load_radiance(file, 40, 60, seed=0)
     assert isinstance(make_scene(radiance, 40, 60, 60.0, np.random.default_rng(0)), kind)
-    config = SimulationConfig(
-        scene=str(file), width=60, height=40, seconds=0.6, fps=10, renders=60, clipped=0.2
-    )
+    values = {"width": 60, "height": 40, "seconds": 0.6, "fps": 10, "renders": 60, "clipped": 0.2}
+    config = SimulationConfig(scene=str(file), **values)
     samples = list(simulate(config))
     truth = np.stack([s.truth for s in samples])
     assert truth.shape == (6, 40, 60, 3) and np.isfinite(truth).all()

@@ -24,9 +24,8 @@ def stated(a, b):
             mp, mq = (weights * p).sum(), (weights * q).sum()
             vp, vq = (weights * (p - mp) ** 2).sum(), (weights * (q - mq) ** 2).sum()
             covariance = (weights * (p - mp) * (q - mq)).sum()
-            values.append(
-                (2 * mp * mq + c1) * (2 * covariance + c2) / ((mp**2 + mq**2 + c1) * (vp + vq + c2))
-            )
+            numerator = (2 * mp * mq + c1) * (2 * covariance + c2)
+            values.append(numerator / ((mp**2 + mq**2 + c1) * (vp + vq + c2)))
     return np.mean(values)
 
 

@@ -61,9 +61,8 @@ def test_a_gain_rescales_what_is_remembered(still):
 def test_every_sequence_of_a_batch_has_a_gain_and_seconds_of_its_own(still):
     untrained = Rehdr(RehdrConfig(**SMALL)).eval()
     silent = replace(still, gain=torch.ones(1, 4), seconds=torch.full((1, 4), 0.5))
-    both = Sequence(
-        *(torch.cat(pair) for pair in zip(vars(still).values(), vars(silent).values(), strict=True))
-    )
+    pairs = zip(vars(still).values(), vars(silent).values(), strict=True)
+    both = Sequence(*map(torch.cat, pairs))
     apart = [radiances(untrained, s) for s in (still, silent)]
     torch.testing.assert_close(radiances(untrained, both), torch.cat(apart))
 
@@ -126,9 +125,8 @@ def test_networks_without_an_uncertainty_have_no_loss_of_it(make_network, sequen
 def test_the_perceptual_loss_has_its_weight_and_is_not_trained(make_network, sequences, vgg):
     network, batch, perceptual = make_network(), collate(sequences[:1]), PerceptualLoss(vgg)
     plain, with_it = Unrolled(network, 0.0, 0.2), Unrolled(network, 0.0, 0.2, 0.25, perceptual)
-    distances = [
-        perceptual(a.radiance, b) for a, b in zip(unroll(network, batch), batch.truth.unbind(1), strict=True)
-    ]
+    frames = zip(unroll(network, batch), batch.truth.unbind(1), strict=True)
+    distances = [perceptual(estimate.radiance, truth) for estimate, truth in frames]
     torch.testing.assert_close(with_it(batch), plain(batch) + 0.25 * sum(distances) / 4)
     assert len(list(with_it.parameters())) == len(list(network.parameters()))
 

@@ -63,10 +63,7 @@ def test_weights_become_an_onnx_file(rehdr, weights, tmp_path):
         (["-o", "net.onnx", "--size", "0x9"], "give WIDTHxHEIGHT"),
         (["-o", "net", "--size", "30x21"], "must end in .onnx"),
         (["-o", "net.onnx", "--size", "30x21", "--bins", "3"], "--bins goes with bags"),
-        (
-            ["-o", "net.onnx", "--size", "30x21", "--response", "nothing"],
-            "neither a power nor a readable file",
-        ),
+        (["-o", "a.onnx", "--size", "9x9", "--response", "nothing"], "neither a power nor a readable file"),
     ],
 )
 def test_wrong_use_of_weights_is_told(rehdr, weights, arguments, words):

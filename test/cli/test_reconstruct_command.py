@@ -33,17 +33,8 @@ def reconstruct(rehdr, tiny_weights, tmp_path):
     """A function that reconstructs a recording and returns the folder."""
 
     def reconstruct(recording, *options):
-        outcome = rehdr(
-            "reconstruct",
-            recording,
-            "-o",
-            tmp_path / "out",
-            "--weights",
-            tiny_weights,
-            "--device",
-            "cpu",
-            *options,
-        )
+        network = ("--weights", tiny_weights, "--device", "cpu")
+        outcome = rehdr("reconstruct", recording, "-o", tmp_path / "out", *network, *options)
         assert outcome.code == 0, outcome.err
         return tmp_path / "out"
 
@@ -334,17 +325,8 @@ def interrupt(rehdr, simulated_bag, tiny_weights, tmp_path, monkeypatch):
             patch.setattr(ResultWriter, "write", write_and_stop)
             patch.setattr(command, "SECONDS_BETWEEN_SNAPSHOTS", 0)
             folder = tmp_path / "out"
-            outcome = rehdr(
-                "reconstruct",
-                simulated_bag,
-                "-o",
-                folder,
-                "--weights",
-                tiny_weights,
-                "--device",
-                "cpu",
-                *options,
-            )
+            network = ("--weights", tiny_weights, "--device", "cpu")
+            outcome = rehdr("reconstruct", simulated_bag, "-o", folder, *network, *options)
         assert outcome.code == 130 and "interrupted" in outcome.err
         return folder
 

@@ -59,12 +59,8 @@ def test_identity_changes_nothing():
     [
         ((40, 30), (20, 15), (), {(0, 0): (0, 0), (1, 1): (0, 0), (2, 3): (1, 1), (39, 29): (19, 14)}),
         ((20, 15), (40, 30), (), {(0, 0): (0, 0), (5, 5): (10, 10), (19, 14): (38, 28)}),
-        (
-            (40, 30),
-            (20, 10),
-            (10, 5, 20, 10),
-            {(10, 5): (0, 0), (29, 14): (19, 9), (9, 5): None, (10, 15): None},
-        ),
+        ((40, 30), (20, 10), (10, 5, 20, 10), {(10, 5): (0, 0), (29, 14): (19, 9)}),
+        ((40, 30), (20, 10), (10, 5, 20, 10), {(9, 5): None, (10, 15): None}),
         ((40, 30), (10, 10), (10, 5, 20, 20), {(10, 5): (0, 0), (13, 9): (1, 2), (30, 5): None}),
     ],
 )
@@ -103,14 +99,8 @@ def test_what_lies_beyond_the_horizon_is_left_out():
 def test_two_cameras_see_the_same_direction_at_registered_pixels(event_model, frame_model):
     rotation = np.array(turned(0.05, 0.1)).reshape(3, 3)
     events = Camera(640, 480, MATRIX, DISTORTIONS[event_model], event_model)
-    frames = Camera(
-        800,
-        600,
-        (500, 0, 400, 0, 500, 300, 0, 0, 1),
-        DISTORTIONS[frame_model],
-        frame_model,
-        tuple(rotation.ravel()),
-    )
+    matrix, distortion = (500, 0, 400, 0, 500, 300, 0, 0, 1), DISTORTIONS[frame_model]
+    frames = Camera(800, 600, matrix, distortion, frame_model, tuple(rotation.ravel()))
     registration = Registration.between_cameras(events, frames)
     checked = 0
     for direction in np.random.default_rng(0).uniform((-0.5, -0.4, 1), (0.5, 0.4, 1), (200, 3)):

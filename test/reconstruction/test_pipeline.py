@@ -328,15 +328,9 @@ def test_events_of_a_finer_sensor_are_scaled_to_the_frames(make_pipeline, record
     """Every event fires in all four pixels that share the frame's: their mean is the event itself."""
     pipeline, fine = make_pipeline(), []
     for stamp, image, events in recording:
-        columns = [np.repeat(column, 4) for column in (events.t, events.x, events.y, events.p)]
-        corners = np.tile([[0, 1, 0, 1], [0, 0, 1, 1]], len(events))
-        fine.append(
-            (
-                stamp,
-                image,
-                Events(columns[0], 2 * columns[1] + corners[0], 2 * columns[2] + corners[1], columns[3]),
-            )
-        )
+        t, x, y, p = (np.repeat(column, 4) for column in (events.t, events.x, events.y, events.p))
+        right, below = np.tile([[0, 1, 0, 1], [0, 0, 1, 1]], len(events))
+        fine.append((stamp, image, Events(t, 2 * x + right, 2 * y + below, p)))
     encoded = packets([events for _, _, events in fine], (92, 66))
     actual = []
     for stamp, image, events in fine:

@@ -148,16 +148,17 @@ def slowly_demosaicked(rgb):
     colour = np.array([[0, 1], [1, 2]])
     _, height, width = rgb.shape
     out = rgb.copy()
+
+    def mirrored(i, n):
+        return abs(min(i, 2 * n - 2 - i))
+
     for y in range(height):
         for x in range(width):
             for c in range(3):
                 if colour[y % 2, x % 2] == c:
                     continue
                 near = [
-                    (
-                        dy * dy + dx * dx,
-                        *(abs(min(i, 2 * n - 2 - i)) for i, n in ((y + dy, height), (x + dx, width))),
-                    )
+                    (dy * dy + dx * dx, mirrored(y + dy, height), mirrored(x + dx, width))
                     for dy in (-1, 0, 1)
                     for dx in (-1, 0, 1)
                     if colour[(y + dy) % 2, (x + dx) % 2] == c

@@ -34,7 +34,7 @@ PNG = compress("png", RGB)
 
 
 @pytest.mark.parametrize(
-    "image", [RGB, RGB16, RGB[..., 0], RGB16[..., 0]], ids="rgb8 rgb16 mono8 mono16".split()
+    "image", [RGB, RGB16, RGB[..., 0], RGB16[..., 0]], ids=["rgb8", "rgb16", "mono8", "mono16"]
 )
 def test_a_png_is_exact(image):
     decoded = decode_compressed("png", compress("png", image))

@@ -25,7 +25,7 @@ _ARGUMENTS = {
         "parameters of the driver (serial, bias_file, erc_mode, ...), a ROS parameter file",
     ),
 }
-# Untold, the SDK hands over events every 4 ms. More often costs rehdr_node a call into Python each time.
+# By default the SDK hands over events every 4 ms. More often costs rehdr_node a call into Python each time.
 _DRIVER = {"encoding": "evt3", "event_message_time_threshold": 3.0e-3}
 
 

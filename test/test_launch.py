@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-pytest.importorskip("launch_ros", reason="launch_ros comes with a ROS distribution, not from PyPI")
+pytest.importorskip(
+    "launch_ros", reason="no launch_ros here: it comes with a ROS distribution, not from PyPI"
+)
 launch = pytest.importorskip("launch")  # second: without ROS, the folder launch/ may pass for it
 
 ROOT = Path(__file__).resolve().parent.parent

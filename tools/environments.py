@@ -45,9 +45,10 @@ _PROBE = (
 
 
 class Environment(NamedTuple):
-    """folder: where it is. pythons: that it can be made with, the best first. constraints: what pins it.
+    """folder: where it is. pythons: that it can be made with, the best first.
 
-    wheels: ROS 2 of PyPI, none where it has no ROS. packages: this one with its extras, and its tests' needs.
+    constraints: the file that pins it. wheels: ROS 2 of PyPI, none where it has no ROS. packages: this one
+    with its extras, and what its tests need.
     """
 
     folder: Path

@@ -57,7 +57,7 @@ def test_a_training_on_recordings_can_be_evaluated_on_them(rehdr, train, simulat
 
 
 @pytest.mark.skipif(
-    torch.__version__ < "2", reason="1.13 reads no optimizer's state without running its code"
+    torch.__version__ < "2", reason="PyTorch 1.13 reads no optimizer's state without running its code"
 )
 def test_more_steps_go_on_where_a_training_ended(train, tmp_path):
     assert train("--set", "steps=1").code == 0

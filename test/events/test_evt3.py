@@ -307,7 +307,7 @@ OTHERS = st.one_of(
 
 @st.composite
 def packets(draw):
-    """Runs of events, some outside the image, a few other words between them; cut into packets, some lost."""
+    """Runs of single events, some outside the image, a few other words between; in packets, some lost."""
     words, high = draw(st.sampled_from([[], [*time(0), row(7)]])), 0
     for _ in range(draw(st.integers(1, 6))):
         random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))

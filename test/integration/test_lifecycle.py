@@ -118,7 +118,7 @@ def test_transition_that_a_state_does_not_have_is_refused_and_changes_nothing(
 
 
 def test_a_hundred_activations_leave_nothing_behind(client, camera, infos, managed, manager, bring_to):
-    """Each with a frame: every activation has its own worker, and PyTorch keeps threads for each."""
+    """Each with a frame: every activation has its worker; PyTorch keeps threads for each that computes."""
     bring_to("active")
 
     def activate_again() -> None:

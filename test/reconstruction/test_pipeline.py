@@ -413,7 +413,7 @@ def test_settings_change_from_the_next_frame_on(make_pipeline, recording):
             pipeline.configure(replace(pipeline.config, tonemap="gamma"))
         actual += pipeline.take()
     actual += pipeline.take(flush=True)
-    same = (np.array_equal(a.tonemapped, b.tonemapped) for a, b in zip(actual, other, strict=False))
+    same = (np.array_equal(a.tonemapped, b.tonemapped) for a, b in zip(actual, other, strict=True))
     changes_at = next(k for k, equal in enumerate(same) if equal)
     assert changes_at in (3, 4)  # the frame that waited then
     for k, frame in enumerate(actual):

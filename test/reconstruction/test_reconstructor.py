@@ -93,7 +93,7 @@ def test_radiance_keeps_the_scale_of_the_first_exposure(make_reconstructor, job)
 
 
 def test_a_pixel_that_a_longer_exposure_clips_keeps_its_radiance(tmp_path, job):
-    """An untrained network relies on the head start, which has to know the exposure: 0.7 of the excess."""
+    """The head start must learn of the exposure; an untrained network relies on it, for 0.7 of the excess."""
     save_checkpoint(Rehdr(RehdrConfig(base_channels=4, scales=1)), tmp_path / "new.safetensors")
     reconstructor = Reconstructor(str(tmp_path / "new.safetensors"), "cpu", "float32", 1.0)
     reconstructor.reconstruct(job(frame(100), Events.empty(), None, 0, 0.01))

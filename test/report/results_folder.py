@@ -28,7 +28,7 @@ def tonemapped_of(frame: int, width: int = WIDTH, height: int = HEIGHT) -> np.nd
 
 
 def events_of(width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
-    """ON at the upper left; OFF, weaker, over a grey frame at the lower right; grey and white without."""
+    """ON in the upper left quarter; OFF, weaker, on a grey frame in the lower right; grey, white without."""
     picture = np.full((height, width, 3), 255, np.uint8)
     picture[: height // 2, : width // 2] = (255, 0, 0)
     picture[height // 2 :, : width // 2] = 160

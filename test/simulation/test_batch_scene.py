@@ -114,8 +114,9 @@ def test_a_camera_moves_smoothly_at_about_its_speed(background):
 
 
 def test_a_flat_canvas_fills_the_view():
-    scenes = ((make([coordinates()], scale=1.6, size=128), t) for t in np.arange(0, 20, 0.5))
-    views = torch.cat([scene.render(np.array([t])) for scene, t in scenes])
+    background, options = coordinates(), {"scale": 1.6, "size": 128}
+    times = np.arange(0, 20, 0.5)
+    views = torch.cat([make([background], **options).render(np.array([t])) for t in times])
     x, y = views[:, 0], views[:, 1]
     assert x.min() >= 0 and y.min() >= 0 and x.max() <= TEXTURE[1] - 1 and y.max() <= TEXTURE[0] - 1
     inside = (x > 0) & (x < TEXTURE[1] - 1) & (y > 0) & (y < TEXTURE[0] - 1)

@@ -46,7 +46,7 @@ def test_a_panorama_has_no_seam():
 
 
 def test_a_panorama_is_seen_without_distortion():
-    """A pixel's value is its direction: unit vectors, and two pixels' angle whatever the camera does."""
+    """A pixel's value is its direction: unit vectors, two pixels' angle the same whatever the camera does."""
     scene = make_scene(directions(256), 40, 64, speed=300.0, rng=np.random.default_rng(1))
     angles = []
     for t in np.linspace(0, 5, 10):

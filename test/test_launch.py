@@ -1,5 +1,7 @@
-"""launch/*.launch.py, where ROS 2 brings `launch`: as loaded, as run on programs that only write down their
-start, and as `ros2 launch` runs them."""
+"""launch/*.launch.py, where ROS 2 brings `launch`.
+
+As loaded, as run on programs that only write down their start, and as `ros2 launch` runs them.
+"""
 
 import os
 import runpy

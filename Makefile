@@ -36,7 +36,7 @@ test-long: setup  ## run the tests that take minutes, overload alone: it compare
 test-jazzy:  ## run the node's tests on ROS 2 Jazzy from PyPI and Ubuntu 24.04's libraries, in .venv-jazzy
 	@$(PYTHON) tools/setup_venv.py jazzy -m pytest $(WAITING) test/node test/integration
 
-test-humble-libraries:  ## run the offline tests with Ubuntu 22.04's Python and libraries, in .venv-humble-libraries
+test-humble-libraries:  ## run offline tests on Ubuntu 22.04's Python and libraries, in .venv-humble-libraries
 	@$(PYTHON) tools/setup_venv.py humble-libraries -m pytest $(COMPUTING) loadfile \
 		test/events test/wire test/recordings test/network test/reconstruction test/cli
 
@@ -59,14 +59,15 @@ bench: setup  ## measure decoding, voxel grids, network and pipeline on this mac
 	.venv/bin/rehdr benchmark network
 	.venv/bin/rehdr benchmark node
 
-bench-gpu:  ## measure on a GPU, without ROS: PYTHON=a Python with a CUDA build of torch and the rest of setup.cfg
+bench-gpu:  ## measure on a GPU, without ROS: PYTHON=one with a CUDA build of torch and the rest of setup.cfg
 	$(PYTHON) -m rehdr_ros.cli benchmark network --device cuda --repeat 200 \
 		--networks rehdr_t rehdr_s rehdr_b --sizes 346x260 640x480 800x600 1280x720
-	$(PYTHON) -m rehdr_ros.cli benchmark node --device cuda --weights rehdr_b --size 640x480 --rate 10 --fps 100 --seconds 5
+	$(PYTHON) -m rehdr_ros.cli benchmark node --device cuda --weights rehdr_b \
+		--size 640x480 --rate 10 --fps 100 --seconds 5
 
 clean:  ## remove the environments and everything built
 	rm -rf .venv .venv-* build install log demo *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test quick test-live test-long test-jazzy test-humble-libraries test-docs soak lint parameters \
-	bench bench-gpu clean
+.PHONY: help setup demo test quick test-live test-long test-jazzy test-humble-libraries test-docs soak \
+	lint parameters bench bench-gpu clean

@@ -1,8 +1,9 @@
 """What HDR brings a feature matcher: ORB and AKAZE matches between frames of clipped scenes, LDR beside HDR.
 
-Simulates a camera that moves over scenes whose lamps and windows clip, reconstructs them as the node does, matches
-frames a quarter of a second apart, and counts the matches that lie where the simulated camera says they must. Prints
-tables and writes them to OUT/tables.md, a picture to OUT/matches.jpg. docs/downstream.md shows and explains both.
+Simulates a camera that moves over scenes whose lamps and windows clip, reconstructs them as the node does,
+matches frames a quarter of a second apart, and counts the matches that lie where the simulated camera says
+they must. Prints tables and writes them to OUT/tables.md, a picture to OUT/matches.jpg. docs/downstream.md
+shows and explains both.
 """
 
 import argparse
@@ -23,11 +24,8 @@ from rehdr_ros.simulation import SimulationConfig
 from rehdr_ros.training.scenes import VALIDATION_SCENES
 
 # isort: split
-from simulated_motion import (
-    Sequence,
-    record,
-    warped_back,
-)  # after rehdr_ros.cli, which says how torch's threads wait
+# After rehdr_ros.cli, which says how torch's threads wait.
+from simulated_motion import Sequence, record, warped_back
 
 GAP = 0.25  # s between the two frames of a pair
 TOLERANCE = 3.0  # px from its true place within which a match is correct
@@ -35,9 +33,8 @@ FEATURES = 1000  # at most, the strongest; what is not named here is OpenCV's de
 SKIPPED = 3  # frames at the start, in which the network has hardly seen an event
 DETECTORS = {
     "ORB": lambda: cv2.ORB_create(FEATURES),
-    "ORB, FAST threshold 7": lambda: cv2.ORB_create(
-        FEATURES, fastThreshold=7
-    ),  # which ORB-SLAM falls back to
+    # What ORB-SLAM falls back to.
+    "ORB, FAST threshold 7": lambda: cv2.ORB_create(FEATURES, fastThreshold=7),
     "AKAZE": lambda: cv2.AKAZE_create(max_points=FEATURES),
 }
 MATCHER = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True)
@@ -48,8 +45,10 @@ BLACK, RED, GREEN, ORANGE = (0, 0, 0), (220, 40, 40), (40, 170, 40), (255, 140, 
 
 @dataclass(frozen=True)
 class Matches:
-    """Between two frames. start, end: (N, 2) px; correct, clipped, lost: (N,) bool, the latter two by the LDR pixel at
-    the start: one channel, or every channel, is at 250 or above."""
+    """Between two frames. start, end: (N, 2) px; correct, clipped, lost: (N,) bool.
+
+    clipped, lost: one channel, or every channel, of the LDR pixel at the start is at 250 or above.
+    """
 
     start: np.ndarray
     end: np.ndarray
@@ -90,8 +89,10 @@ def pairs(sequence: Sequence) -> list[tuple[int, int]]:
 
 
 def steadiness(sequence: Sequence, images: list[np.ndarray]) -> np.ndarray:
-    """Levels by which the display of what stays the same changes from a frame to the next: the whole picture (the size
-    of the median), and a point (the mean of the sizes)."""
+    """Levels by which the display of what stays the same changes from a frame to the next.
+
+    Two: of the whole picture (the size of the median), and of a point (the mean of the sizes).
+    """
     changes = []
     for k in range(SKIPPED, len(sequence) - 1):
         change = warped_back(images[k + 1], sequence.motion(k, k + 1)) - images[k]
@@ -127,9 +128,8 @@ class Results:
         lines = [_line(detector, *PLACES), _line(*["---"] * 5)]
         for variant in self._variants:
             means = self.mean(detector, variant)
-            lines.append(
-                _line(variant, *(f"{right:.0f} ({right / max(found, 1e-9):.2f})" for found, right in means))
-            )
+            cells = (f"{right:.0f} ({right / max(found, 1e-9):.2f})" for found, right in means)
+            lines.append(_line(variant, *cells))
         ldr, hdr = (self.mean(detector, variant)[:, 1] for variant in self.shown)
         ratios = (f"{ratio:.2f}" for ratio in hdr / np.maximum(ldr, 1e-9))
         lines.append(_line(f"{self.shown[1]} / LDR", *ratios))
@@ -167,12 +167,8 @@ def _drawn(images: list[np.ndarray], matches: Matches, scale: int = 2) -> np.nda
     canvas = cv2.cvtColor(np.concatenate(large, 1), cv2.COLOR_GRAY2RGB)
     starts = (scale * matches.start).astype(int)
     ends = (scale * matches.end).astype(int) + (large[0].shape[1], 0)
-    clipped = matches.correct & matches.clipped
-    for mask, colour in (
-        (~matches.correct, RED),
-        (matches.correct & ~matches.clipped, GREEN),
-        (clipped, ORANGE),
-    ):
+    correct, clipped = matches.correct, matches.correct & matches.clipped
+    for mask, colour in ((~correct, RED), (correct & ~clipped, GREEN), (clipped, ORANGE)):
         for start, end in zip(starts[mask].tolist(), ends[mask].tolist(), strict=True):
             cv2.circle(canvas, start, 3, colour, -1, cv2.LINE_AA)
             cv2.circle(canvas, end, 3, colour, -1, cv2.LINE_AA)
@@ -227,17 +223,13 @@ def run(args: argparse.Namespace) -> None:
 
 
 def arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    defaults = argparse.ArgumentDefaultsHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=defaults)
     add = parser.add_argument
     add("-o", "--output", required=True, metavar="OUT", help="folder for the tables and the picture")
     add("--seed", type=int, nargs="+", default=[10, 11, 12, 13, 14, 15], help="of the procedural scenes")
-    add(
-        "--radiance",
-        metavar="FOLDER",
-        help="scenes from .hdr and .exr files instead; the first seed moves the camera",
-    )
+    files = "scenes from .hdr and .exr files instead; the first seed moves the camera"
+    add("--radiance", metavar="FOLDER", help=files)
     add("--size", type=size, default="346x260", help="of the frames")
     add("--seconds", type=float, default=2.0, help="length of each scene, 20 frames a second")
     add("--clipped", type=float, default=0.2, help="share of the pixels that clip")

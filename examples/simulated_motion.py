@@ -17,7 +17,7 @@ _CLAHE = cv2.createCLAHE(3.0, (8, 8))  # as the ROS nodes of ORB-SLAM3 and VINS-
 
 @dataclass(frozen=True)
 class Sequence:
-    """ldr: (H, W, 3) uint8; radiance, truth: (H, W, 3) float32; poses: 3x3, from pixels to the world, up to scale."""
+    """ldr: (H, W, 3) uint8; radiance, truth: (H, W, 3) float32; poses: 3x3, pixel to world, up to scale."""
 
     stamps: list[int]
     ldr: list[np.ndarray]
@@ -33,7 +33,7 @@ class Sequence:
         return np.linalg.inv(self.poses[j]) @ self.poses[i]
 
     def mono8(self, variant: str) -> list[np.ndarray]:
-        """What a detector gets of "LDR", "HDR, OPERATOR" or "truth, OPERATOR", with or without ", CLAHE"; uint8."""
+        """uint8 images of "LDR", "HDR, OPERATOR" or "truth, OPERATOR" for a detector, also with ", CLAHE"."""
         source, *rest = variant.split(", ")
         equalised = rest[-1:] == ["CLAHE"]
         images = self.ldr
@@ -83,7 +83,7 @@ def _camera_poses(config: SimulationConfig, seconds: list[float]) -> list[np.nda
 
 
 def _places(height: int, width: int) -> np.ndarray:
-    """Of each pixel of a canvas its homogeneous coordinates, of a panorama its direction; (H, W, 3) float32."""
+    """Each pixel's homogeneous coordinates, of a panorama its direction; (H, W, 3) float32."""
     x, y = np.meshgrid(np.arange(width), np.arange(height))
     if width != 2 * height:
         return np.stack((x / width, y / width, np.ones_like(x)), -1).astype(np.float32)
@@ -95,11 +95,8 @@ def _places(height: int, width: int) -> np.ndarray:
 def _pixel_to_world(view: np.ndarray) -> np.ndarray:
     """M, 3x3, so that M (x, y, 1) is parallel to view[y, x] of (H, W, 3): the direct linear transform."""
     height, width = view.shape[:2]
-    y, x = (
-        np.mgrid[0.1 * height : 0.9 * height : 16j, 0.1 * width : 0.9 * width : 16j]
-        .astype(int)
-        .reshape(2, -1)
-    )
+    grid = np.mgrid[0.1 * height : 0.9 * height : 16j, 0.1 * width : 0.9 * width : 16j]
+    y, x = grid.astype(int).reshape(2, -1)
     pixel, place = np.stack((x / width, y / width, np.ones_like(x)), 1), view[y, x].astype(np.float64)
     zero = np.zeros_like(pixel)
     px, py, pz = (place[:, k, None] * pixel for k in range(3))

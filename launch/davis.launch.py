@@ -2,12 +2,12 @@
 
 ros2 launch rehdr_ros davis.launch.py aps_exposure:=4000 viewer:=true
 
-The arguments of rehdr.launch.py do here, too. The driver's own auto exposure stays off: nobody tells the node what it
-does, and the scale of the radiance would move with it.
+The arguments of rehdr.launch.py do here, too. The driver's own auto exposure stays off: nobody tells the
+node what it does, and the scale of the radiance would move with it.
 
-The driver is a component: a recorder loaded into its container gets every packet without DDS between them. rehdr_node
-can't join them, for a container loads C++ libraries and the node is Python: it runs beside, and shared memory carries
-packets and frames to it.
+The driver is a component: a recorder loaded into its container gets every packet without DDS between them.
+rehdr_node can't join them, for a container loads C++ libraries and the node is Python: it runs beside, and
+shared memory carries packets and frames to it.
 """
 
 from pathlib import Path
@@ -41,9 +41,8 @@ def generate_launch_description() -> LaunchDescription:
         for name, (default, text) in _ARGUMENTS.items()
     )
     rehdr = IncludeLaunchDescription(
-        str(
-            Path(__file__).with_name("rehdr.launch.py")
-        ),  # as text, so that `ros2 launch -s` lists its arguments
+        # As text, so that `ros2 launch -s` lists its arguments.
+        str(Path(__file__).with_name("rehdr.launch.py")),
         launch_arguments={
             "events": [_CAMERA, "/events"],
             "image": [_CAMERA, "/image_raw"],

@@ -4,9 +4,9 @@ ros2 launch rehdr_ros metavision.launch.py image:=/camera/image_raw parameters:=
 
 The arguments of rehdr.launch.py do here, too; the frames' camera has a driver of its own, started elsewhere.
 
-The driver is a component: a recorder loaded into its container gets every packet without DDS between them. rehdr_node
-can't join them, for a container loads C++ libraries and the node is Python: it runs beside, and shared memory carries
-the packets to it.
+The driver is a component: a recorder loaded into its container gets every packet without DDS between them.
+rehdr_node can't join them, for a container loads C++ libraries and the node is Python: it runs beside, and
+shared memory carries the packets to it.
 """
 
 from pathlib import Path
@@ -25,7 +25,7 @@ _ARGUMENTS = {
         "parameters of the driver (serial, bias_file, erc_mode, ...), a ROS parameter file",
     ),
 }
-# Unless told otherwise the SDK hands over events every 4 ms. More often costs rehdr_node a call into Python each time.
+# By default the SDK hands over events every 4 ms. More often costs rehdr_node a call into Python each time.
 _DRIVER = {"encoding": "evt3", "event_message_time_threshold": 3.0e-3}
 
 
@@ -35,9 +35,8 @@ def generate_launch_description() -> LaunchDescription:
         for name, (default, text) in _ARGUMENTS.items()
     )
     rehdr = IncludeLaunchDescription(
-        str(
-            Path(__file__).with_name("rehdr.launch.py")
-        ),  # as text, so that `ros2 launch -s` lists its arguments
+        # As text, so that `ros2 launch -s` lists its arguments.
+        str(Path(__file__).with_name("rehdr.launch.py")),
         launch_arguments={"events": [LaunchConfiguration("camera_name"), "/events"]}.items(),
     )
     # First: where the driver is not installed, launch fails here, and would leave behind what it started.

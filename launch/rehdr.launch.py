@@ -29,7 +29,7 @@ from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
 _WAIT_SECONDS = "120"  # of the bag for the node, which loads its network before it subscribes
 _RESPAWN_SECONDS = 1.0
-# By the package that Fast DDS is in: 3, and 2 of Jazzy and Humble. Kilted takes the other's, too, but complains.
+# By the package of Fast DDS: 3, and 2 of Jazzy and Humble. Kilted takes the other's, too, but complains.
 _PROFILES = {"fastdds": "FASTDDS_DEFAULT_PROFILES_FILE", "fastrtps": "FASTRTPS_DEFAULT_PROFILES_FILE"}
 _LAST_FRAMES_SECONDS = 5.0  # for the node, once the bag has ended
 _CONFIG = [FindPackageShare("rehdr_ros"), "config"]
@@ -81,12 +81,9 @@ def _actions(context: LaunchContext) -> list:
         # It takes its argument as it is, so it must be the whole name.
         pushed = context.launch_configurations.get("ros_namespace")
         namespace = make_namespace_absolute(prefix_namespace(pushed, value["namespace"].perform(context)))
-        viewer = {
-            "package": "rqt_image_view",
-            "executable": "rqt_image_view",
-            "namespace": value["namespace"],
-        }
-        actions.append(Node(**viewer, arguments=[f"{namespace.rstrip('/')}/tonemapped/image_raw"]))
+        topic = f"{namespace.rstrip('/')}/tonemapped/image_raw"
+        viewer = {"executable": "rqt_image_view", "namespace": value["namespace"], "arguments": [topic]}
+        actions.append(Node(package="rqt_image_view", **viewer))
     actions.append(_node(context, value, given))
     if "bag" in given:
         _require(context, "bag", Path.exists, "does not exist")
@@ -111,9 +108,8 @@ def _node(context: LaunchContext, value: dict[str, LaunchConfiguration], given: 
     _require(context, "params_file", Path.is_file, "is not a file")  # launch would start the node without it
     # What is not given must not override the user's file.
     overrides = _named(value["parameters"].perform(context))
-    overrides |= {
-        name: ParameterValue(value[name], value_type=_TYPES[name]) for name in _TYPES.keys() & given
-    }
+    named = _TYPES.keys() & given
+    overrides |= {name: ParameterValue(value[name], value_type=_TYPES[name]) for name in named}
     respawn = IfCondition(value["respawn"]).evaluate(context)
     return Node(
         package="rehdr_ros",

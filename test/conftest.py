@@ -43,7 +43,7 @@ def assert_same_events():
 
 @pytest.fixture(scope="session")
 def planes_of():
-    """A function that gives a decoded yuv420p10le frame of PyAV, of whatever release, as (3 H / 2, W) uint16."""
+    """A function that gives a decoded yuv420p10le frame of any release of PyAV as (3 H / 2, W) uint16."""
 
     def planes_of(frame) -> np.ndarray:
         padded = [

@@ -1,4 +1,4 @@
-"""tools/: which Python an environment beside .venv is made with; without one it is skipped with the reason."""
+"""tools/: which Python an environment beside .venv is made with; without one it is skipped, and why."""
 
 import os
 import runpy

@@ -1,5 +1,7 @@
-"""launch/*.launch.py, where ROS 2 brings `launch`: as loaded, as run on programs that only write down their start, and
-as `ros2 launch` runs them."""
+"""launch/*.launch.py, where ROS 2 brings `launch`.
+
+As loaded, as run on programs that only write down their start, and as `ros2 launch` runs them.
+"""
 
 import os
 import runpy
@@ -55,7 +57,8 @@ file, *given = sys.argv[1:]
 given = [each.split(":=", 1) for each in given]
 service = LaunchService()
 source = PythonLaunchDescriptionSource(file)
-service.include_launch_description(LaunchDescription([IncludeLaunchDescription(source, launch_arguments=given)]))
+included = IncludeLaunchDescription(source, launch_arguments=given)
+service.include_launch_description(LaunchDescription([included]))
 sys.exit(service.run())
 """
 
@@ -65,8 +68,10 @@ def load(name: str):
 
 
 class Robot:
-    """A ROS installation whose programs write down how they were started, and sleep. The one that `dies` fails at once,
-    the one that `ends` has done its work."""
+    """A ROS installation whose programs write down how they were started, and sleep.
+
+    The one that `dies` fails at once, the one that `ends` has done its work.
+    """
 
     def __init__(self, folder: Path):
         self.started, self.log, self.prefix = folder / "started", folder / "log", folder / "prefix"
@@ -76,10 +81,9 @@ class Robot:
         self.bag = folder / "recording"
         self.bag.mkdir()
         self.environment = {k: v for k, v in os.environ.items() if k not in PROFILES}
+        others = filter(None, [os.environ.get("AMENT_PREFIX_PATH")])
         self.environment.update(
-            AMENT_PREFIX_PATH=os.pathsep.join(
-                [str(self.prefix), *filter(None, [os.environ.get("AMENT_PREFIX_PATH")])]
-            ),
+            AMENT_PREFIX_PATH=os.pathsep.join([str(self.prefix), *others]),
             ROS_LOG_DIR=str(folder),
             STARTED=str(self.started),
         )
@@ -108,7 +112,7 @@ class Robot:
         ends: str = "",
         **environment: str,
     ) -> int:
-        """Run a launch file until so many programs have started, then press Ctrl-C, or until it ends by itself."""
+        """Run a launch file until so many programs have started, then press Ctrl-C, or until it ends."""
         command = [sys.executable, "-c", RUN, str(ROOT / "launch" / f"{name}.launch.py"), *given]
         with open(self.log, "w") as output:
             process = subprocess.Popen(
@@ -168,11 +172,8 @@ def test_a_bag_is_played_beside_the_node(robot):
 
 
 def test_parameters_that_are_given_override_the_file(robot):
-    given = [
-        "image_transport:=compressed",
-        "parameters:=policy: all, homography: [1.0, 0.0, 2.5]",
-        "namespace:=robot",
-    ]
+    parameters = "parameters:=policy: all, homography: [1.0, 0.0, 2.5]"
+    given = ["image_transport:=compressed", parameters, "namespace:=robot"]
     robot.launch("rehdr", *given, until=1)
     expected = {"image_transport": "compressed", "policy": "all", "homography": (1.0, 0.0, 2.5)}
     assert robot.parameters() == {"/robot/rehdr_node": {"ros__parameters": expected}}
@@ -258,9 +259,8 @@ def test_all_that_is_started_uses_the_large_shared_memory(robot, package, variab
 @pytest.mark.parametrize("variable", PROFILES)
 def test_a_profile_of_the_users_own_stays(robot, variable):
     robot.launch("rehdr", until=1, **{variable: "/my.xml"})
-    assert robot.starts()[0].partition(" profiles: ")[2] == (
-        "/my.xml," if variable == PROFILES[0] else ",/my.xml"
-    )
+    profiles = "/my.xml," if variable == PROFILES[0] else ",/my.xml"
+    assert robot.starts()[0].partition(" profiles: ")[2] == profiles
 
 
 @pytest.fixture
@@ -302,11 +302,8 @@ def test_a_driver_is_a_component_whose_topics_the_node_takes(actions, tmp_path, 
     def text(substitutions):
         return launch.utilities.perform_substitutions(context, substitutions)
 
-    assert (text(driver.package), text(driver.node_plugin), text(driver.node_name)) == (
-        package,
-        plugin,
-        "eye",
-    )
+    names = tuple(map(text, (driver.package, driver.node_plugin, driver.node_name)))
+    assert names == (package, plugin, "eye")
     assert len(driver.parameters) == 2  # ours, and the user's file
     assert context.launch_configurations["events"] == "eye/events"
     assert context.launch_configurations["image"] == image
@@ -330,14 +327,8 @@ def test_ros2_launch_plays_a_bag_through_the_node_and_ends_with_ctrl_c(tiny_weig
     parameters = tmp_path / "mine.yaml"
     settings = {"weights": str(tiny_weights), "device": "cpu", "policy": "all", "event_timeout": 3.0}
     parameters.write_text(yaml.safe_dump({"/**": {"ros__parameters": settings}}))
-    command = [
-        "ros2",
-        "launch",
-        "rehdr_ros",
-        "rehdr.launch.py",
-        f"params_file:={parameters}",
-        f"bag:={simulated_bag}",
-    ]
+    command = ["ros2", "launch", "rehdr_ros", "rehdr.launch.py"]
+    command += [f"params_file:={parameters}", f"bag:={simulated_bag}"]
     environment = {**os.environ, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_DOMAIN_ID": "59"}
     log = tmp_path / "log"
     with open(log, "w") as output:

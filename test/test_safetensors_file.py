@@ -42,9 +42,8 @@ def test_the_library_reads_what_is_written_and_its_files_are_read(tmp_path):
     library = pytest.importorskip("safetensors.torch")
     safetensors_file.write(tmp_path / "ours", TENSORS, NOTES)
     assert_same(library.load_file(tmp_path / "ours"), TENSORS)
-    library.save_file(
-        {name: tensor.contiguous() for name, tensor in TENSORS.items()}, tmp_path / "theirs", NOTES
-    )
+    contiguous = {name: tensor.contiguous() for name, tensor in TENSORS.items()}
+    library.save_file(contiguous, tmp_path / "theirs", NOTES)
     tensors, notes = safetensors_file.read(tmp_path / "theirs")
     assert notes == NOTES
     assert_same(tensors, TENSORS)

@@ -14,15 +14,8 @@ from rehdr_ros.simulation.batch import Variety
 from rehdr_ros.training.config import TrainConfig
 from rehdr_ros.training.footage import Timing
 
-CONFIGURATIONS = (
-    RehdrConfig,
-    PipelineConfig,
-    EventCameraConfig,
-    SimulationConfig,
-    Variety,
-    TrainConfig,
-    Timing,
-)
+SIMULATED = (EventCameraConfig, SimulationConfig, Variety)
+CONFIGURATIONS = (RehdrConfig, PipelineConfig, *SIMULATED, TrainConfig, Timing)
 
 
 @dataclass(frozen=True)
@@ -48,15 +41,8 @@ FIELDS = {field.name: field for field in fields(Kettle)}
 
 @pytest.mark.parametrize(
     "fits",
-    [
-        {},
-        {"power": 0.5},
-        {"power": 3},
-        {"cups": 10**9},
-        {"sides": (1, 2.5)},
-        {"name": "x"},
-        {"owners": ("A", "B")},
-    ]
+    [{}, {"power": 0.5}, {"power": 3}, {"cups": 10**9}, {"sides": (1, 2.5)}]
+    + [{"name": "x"}, {"owners": ("A", "B")}]
     + [{"weight": 2}, {"weight": "heavy"}],
     ids=str,
 )

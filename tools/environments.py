@@ -45,8 +45,11 @@ _PROBE = (
 
 
 class Environment(NamedTuple):
-    """folder: where it is. pythons: that it can be made with, the best first. constraints: the file that pins it.
-    wheels: ROS 2 of PyPI, none where it has no ROS. packages: this one with its extras, and what its tests need."""
+    """folder: where it is. pythons: that it can be made with, the best first.
+
+    constraints: the file that pins it. wheels: ROS 2 of PyPI, none where it has no ROS. packages: this one
+    with its extras, and what its tests need.
+    """
 
     folder: Path
     pythons: tuple[str, ...]

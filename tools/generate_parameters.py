@@ -18,16 +18,8 @@ from rehdr_ros.training.config import TrainConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 LAUNCH_FILES = ("rehdr", "davis", "metavision")
-_GROUPS = (
-    "network",
-    "pictures",
-    "registration",
-    "time",
-    "load",
-    "inputs",
-    "diagnostics",
-    "lifecycle",
-)  # in this order
+# In this order.
+_GROUPS = ("network", "pictures", "registration", "time", "load", "inputs", "diagnostics", "lifecycle")
 _WIDTH = 110
 
 _YAML_HEAD = """\
@@ -88,10 +80,8 @@ def document() -> str:
         for each in members:
             marks = ("C", each.metadata["fixed"] and each.name != READ_ONLY), ("O", each.name in offline)
             rows.append((*_cells(each), " ".join(mark for mark, holds in marks if holds)))
-        parts += [
-            f"\n### {group.capitalize()}\n\n",
-            _table(("parameter", "default", "values", "what", ""), rows),
-        ]
+        table = _table(("parameter", "default", "values", "what", ""), rows)
+        parts += [f"\n### {group.capitalize()}\n\n", table]
     parts.append(_TRAINING)
     for prefix, settings in (("", TrainConfig), ("network.", RehdrConfig), ("variety.", Variety)):
         rows = [_cells(each, prefix) for each in fields(settings) if each.metadata]
@@ -126,12 +116,8 @@ def _groups() -> dict[str, list[Field]]:
 
 def _cells(each: Field, prefix: str = "") -> tuple[str, ...]:
     default = "" if each.default is None else f"`{_as_yaml(each.default)}`"
-    return (
-        f"`{prefix}{each.name}`",
-        default,
-        ", ".join(each.metadata["choices"]) or bounds(each),
-        description(each),
-    )
+    values = ", ".join(each.metadata["choices"]) or bounds(each)
+    return f"`{prefix}{each.name}`", default, values, description(each)
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -4,8 +4,8 @@ Each step remembers what it was made from in .venv/setup.json and runs again onl
 
     python tools/setup_venv.py [NAME [ARGUMENT ...]]
 
-NAME: another of environments.py, beside .venv. Its Python then runs with the arguments; where it can't be had, that is
-skipped with the reason.
+NAME: another of environments.py, beside .venv. Its Python then runs with the arguments; where it can't be
+had, that is skipped with the reason.
 """
 
 import fcntl
@@ -69,9 +69,8 @@ def set_up():
     torch_index = os.environ.get("TORCH_INDEX") or done.get("torch_index", "")
     check_same(done, ros)
 
-    packages = digest(
-        "setup.py", "setup.cfg", THIS.constraints, also=[THIS.wheels, THIS.packages, torch_index]
-    )
+    also = [THIS.wheels, THIS.packages, torch_index]
+    packages = digest("setup.py", "setup.cfg", THIS.constraints, also=also)
     messages = digest(THIS.constraints, "package.xml", "CMakeLists.txt", "msg", "interfaces")
     steps = (
         ("environment", [VERSION, ros], f"making {VENV.name}", lambda: make_environment(ros)),
@@ -96,9 +95,8 @@ def set_up():
         action()
         done[name] = key
         remember(done)
-    print(
-        f"setup: ready, with Python {VERSION} and " + ("no ROS 2" if ros == NO_ROS else f"ROS 2 from {ros}")
-    )
+    with_ros = "no ROS 2" if ros == NO_ROS else f"ROS 2 from {ros}"
+    print(f"setup: ready, with Python {VERSION} and {with_ros}")
     if ros not in (PYPI, NO_ROS):
         print(f"setup: to use .venv outside make, source {VENV}/share/rehdr_ros/local_setup.bash")
 
@@ -128,8 +126,8 @@ def check_same(done, ros):
     if done.get("environment") not in (None, [VERSION, ros]):
         python, other = done["environment"]
         fail(
-            f"{VENV.name} was made with Python {python} and ROS 2 from {other}, this is Python {VERSION} and ROS 2 "
-            f"from {ros}: run `make clean` first, or use the shell and the PYTHON it was made with"
+            f"{VENV.name} was made with Python {python} and ROS 2 from {other}, this is Python {VERSION} "
+            f"and ROS 2 from {ros}: run `make clean` first, or use the shell and the PYTHON it was made with"
         )
 
 
@@ -149,9 +147,8 @@ def check_machine(ros, done):
         )
     free = shutil.disk_usage(ROOT).free
     if not done.get("packages") and free < FREE_BYTES:
-        fail(
-            f"{ROOT} has {free / 1e9:.1f} GB free, setup needs 4, and 10 for a CUDA build of torch: make room"
-        )
+        needs = "setup needs 4, and 10 for a CUDA build of torch"
+        fail(f"{ROOT} has {free / 1e9:.1f} GB free, {needs}: make room")
 
 
 def make_environment(ros):
@@ -180,9 +177,8 @@ def install_packages(ros, torch_index, done):
 def repair_exports():
     """The wheels' CMake files name the Python of the machine that built them."""
     include = sysconfig.get_config_var("INCLUDEPY")
-    numpy = subprocess.check_output(
-        [PYTHON, "-c", "import numpy; print(numpy.get_include())"], text=True
-    ).strip()
+    program = "import numpy; print(numpy.get_include())"
+    numpy = subprocess.check_output([PYTHON, "-c", program], text=True).strip()
     for path in VENV.glob("share/**/*.cmake"):
         text = path.read_text()
         fixed = re.sub(r"/opt/python/[^/;\"]+/include/python3\.\d+", include, text)

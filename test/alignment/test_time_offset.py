@@ -90,9 +90,8 @@ def test_it_is_found_whatever_the_cameras_and_the_scene(config):
 def test_it_is_found_at_the_size_of_real_cameras(size, seed, late_ms):
     frames, events = record(size, seed=20 + seed, seconds=1.5)
     stream = messages(frames, events.shifted(round(late_ms * MS)))
-    assert_found(
-        estimate_time_offset(collect_pairs(stream, size, PipelineConfig(), 0.1, EXPOSURE).pairs), -late_ms
-    )
+    pairs = collect_pairs(stream, size, PipelineConfig(), 0.1, EXPOSURE).pairs
+    assert_found(estimate_time_offset(pairs), -late_ms)
 
 
 def test_without_the_exposure_time_half_of_it_is_missing():
@@ -127,12 +126,8 @@ def test_hot_pixels_are_left_out(recording):
     frames, events = recording
     rng = np.random.default_rng(0)
     t = rng.integers(events.t[0], events.t[-1], 200_000)
-    hot = Events(
-        t,
-        7 + 30 * rng.integers(0, 5, len(t)),
-        9 + 30 * rng.integers(0, 4, len(t)),
-        rng.integers(0, 2, len(t)),
-    )
+    x, y, p = (rng.integers(0, most, len(t)) for most in (5, 4, 2))
+    hot = Events(t, 7 + 30 * x, 9 + 30 * y, p)
     mixed = Events.concatenate((events, hot))
     mixed = mixed[np.argsort(mixed.t, kind="stable")]
     collected = collect((frames, mixed))
@@ -148,10 +143,7 @@ def noise(events: Events) -> Events:
 DOUBTFUL = {
     "no events": (lambda f, e: (f, e[:0]), "too few events"),
     "nothing but noise": (lambda f, e: (f, noise(e)), "hardly agree"),
-    "frames that show no motion": (
-        lambda f, e: ([Frame(x.stamp_ns, f[0].image) for x in f], e),
-        "hardly agree",
-    ),
+    "frames without motion": (lambda f, e: ([Frame(x.stamp_ns, f[0].image) for x in f], e), "hardly agree"),
     "an offset beyond the range": (lambda f, e: (f, e.shifted(400 * MS)), "hardly agree"),
     "an offset beyond the recording": (lambda f, e: (f, e.shifted(3_600_000 * MS)), "too few events"),
     "two frames": (lambda f, e: (f[:2], e), "only 1 pair of frames"),

@@ -9,19 +9,9 @@ from rehdr_ros.network.cost import layers
 
 
 def test_node_tells_every_stage_beside_the_network(rehdr, tiny_weights):
-    options = (
-        "--size",
-        "46x34",
-        "--rate",
-        "0.2",
-        "--seconds",
-        "0.5",
-        "--device",
-        "cpu",
-        "--weights",
-        tiny_weights,
-    )
-    outcome = rehdr("benchmark", "node", *options, "--json")
+    options = ("--size", "46x34", "--rate", "0.2", "--seconds", "0.5")
+    network = ("--device", "cpu", "--weights", tiny_weights)
+    outcome = rehdr("benchmark", "node", *options, *network, "--json")
     assert outcome.code == 0, outcome.err
     figures = {name.removeprefix("46x34 "): row for name, row in json.loads(outcome.out)["figures"].items()}
     stages = ["decode", "voxel", "network", "tonemap", "pack", "between"]
@@ -62,10 +52,8 @@ def test_the_stream_holds_the_rate_in_packets_of_a_millisecond():
         previous = sample.stamp_ns
 
 
-@pytest.mark.parametrize(
-    "option", [("--size", "346"), ("--size", "0x10"), ("--rate", "-1"), ("--rate", "fast")]
-)
-def test_a_wrong_size_or_rate_is_said_in_one_line(rehdr, option):
-    outcome = rehdr("benchmark", "node", *option)
+@pytest.mark.parametrize("name, value", [("size", "346"), ("size", "0x10"), ("rate", "-1"), ("rate", "fast")])
+def test_a_wrong_size_or_rate_is_said_in_one_line(rehdr, name, value):
+    outcome = rehdr("benchmark", "node", f"--{name}", value)
     assert outcome.code == 2
-    assert option[0] in outcome.err and len(outcome.err.splitlines()) == 1
+    assert f"--{name}" in outcome.err and len(outcome.err.splitlines()) == 1

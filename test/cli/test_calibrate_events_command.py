@@ -32,9 +32,8 @@ def test_a_real_recording_tells_latency_thresholds_and_how_well_they_predict(reh
 
 
 def test_another_meaning_of_the_stamps_moves_the_latency_by_as_much(rehdr, demo):
-    start, middle = (
-        figures(rehdr, demo, "--response", "1", "--stamp-is", stamp) for stamp in ("start", "middle")
-    )
+    stamps = ("start", "middle")
+    start, middle = (figures(rehdr, demo, "--response", "1", "--stamp-is", stamp) for stamp in stamps)
     assert start["event_latency"] - middle["event_latency"] == pytest.approx(-0.01, abs=0.003)
 
 

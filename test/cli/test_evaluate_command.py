@@ -70,11 +70,8 @@ def test_each_disturbance_is_printed_and_written(rehdr, scenes, tiny_weights, tm
     options = ["--size", 16, "--weights", tiny_weights, "--disturbed", "-o", report]
     outcome = rehdr("evaluate", "--benchmark", scenes, *options)
     assert outcome.code == 0, outcome.err
-    said = [
-        line.removeprefix("disturbed by: ")
-        for line in outcome.out.splitlines()
-        if line.startswith("disturbed")
-    ]
+    lines = outcome.out.splitlines()
+    said = [line.removeprefix("disturbed by: ") for line in lines if line.startswith("disturbed")]
     result = json.loads(report.read_text())
     assert said == list(result) == list(DISTURBANCES)
     assert len(columns(outcome.out)) == len(DISTURBANCES)
@@ -144,14 +141,12 @@ def test_real_recordings_are_clipped_again(rehdr, shared, tiny_weights, tmp_path
     assert list(result["mean"]) == methods
     measures = ["clipped_error_share", "structure_error_share", "structure_correlation_clipped"]
     assert by_sequence(outcome.out) == dict.fromkeys(measures, methods)
-    shares = {
-        name: [s[name]["clipped_error_share"] for s in result["sequences"].values()] for name in methods
-    }
+    sequences = result["sequences"].values()
+    shares = {name: [s[name]["clipped_error_share"] for s in sequences] for name in methods}
     assert result["mean"]["head_start"]["clipped_error_share"] == pytest.approx(np.mean(shares["head_start"]))
     assert shares["ldr"] == [1] * 4 and 0.9 < np.mean(shares["head_start"]) < 1.1
-    assert np.mean(shares["constant_lift"]) < 0.85 and np.mean(shares["tiny"]) != np.mean(
-        shares["tiny without events"]
-    )
+    assert np.mean(shares["constant_lift"]) < 0.85
+    assert np.mean(shares["tiny"]) != np.mean(shares["tiny without events"])
     assert shares["tiny"] == pytest.approx(shares["head_start"], abs=0.01), "untrained it is the head start"
     assert result["mean"]["ldr"]["structure_error_share"] == 1
     for name in result["sequences"]:
@@ -175,9 +170,8 @@ def test_what_cannot_be_clipped_again(rehdr, simulated_bag, tiny_weights, tmp_pa
     def refused(*options):
         return rehdr("evaluate", "--weights", tiny_weights, *options)
 
-    assert_one_line(
-        refused("--benchmark", "procedural", "--reclip", "0.3"), "--statistics go with --recordings"
-    )
+    outcome = refused("--benchmark", "procedural", "--reclip", "0.3")
+    assert_one_line(outcome, "--statistics go with --recordings")
     assert_one_line(refused("--recordings", simulated_bag, "--wrong-events"), "--wrong-events with --reclip")
     assert_one_line(refused("--recordings", simulated_bag, "--reclip", "0.1;0.3"), "0.1;0.3", "as 0.15,0.3")
     assert_one_line(refused("--recordings", simulated_bag, "--reclip", "1.5"), "between 0 and 1")
@@ -205,9 +199,8 @@ def test_recordings_are_held_against_the_simulations_of_a_training(rehdr, shared
     assert within["recordings"] == {"street": {"value": 0.0005, "within": True}}
     assert outside["recordings"] == {"street": {"value": 0.0005, "within": False}}
     assert 0.0004 < within["training"]["5%"] < within["training"]["95%"] < 0.0006
-    assert (
-        reports[0]["r2"]["recordings"]["street"]["value"] == reports[1]["r2"]["recordings"]["street"]["value"]
-    )
+    first, second = (report["r2"]["recordings"]["street"]["value"] for report in reports)
+    assert first == second
 
 
 def test_what_has_no_statistics(rehdr, simulated_bag, tmp_path):

@@ -38,9 +38,8 @@ def test_wrong_input_is_told(rehdr, bag, tmp_path, wrong):
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    save_checkpoint(
-        Rehdr(RehdrConfig(base_channels=4, scales=1, residual_blocks=1, fusion="published")), path
-    )
+    config = RehdrConfig(base_channels=4, scales=1, residual_blocks=1, fusion="published")
+    save_checkpoint(Rehdr(config), path)
     return path
 
 
@@ -64,10 +63,7 @@ def test_weights_become_an_onnx_file(rehdr, weights, tmp_path):
         (["-o", "net.onnx", "--size", "0x9"], "give WIDTHxHEIGHT"),
         (["-o", "net", "--size", "30x21"], "must end in .onnx"),
         (["-o", "net.onnx", "--size", "30x21", "--bins", "3"], "--bins goes with bags"),
-        (
-            ["-o", "net.onnx", "--size", "30x21", "--response", "nothing"],
-            "neither a power nor a readable file",
-        ),
+        (["-o", "a.onnx", "--size", "9x9", "--response", "nothing"], "neither a power nor a readable file"),
     ],
 )
 def test_wrong_use_of_weights_is_told(rehdr, weights, arguments, words):

@@ -71,6 +71,5 @@ def test_evaluate_and_report_name_their_files(rehdr, simulated_bag, tiny_weights
     options = ("--weights", tiny_weights, "--device", "cpu", "--engine", "pytorch")
     assert rehdr("reconstruct", simulated_bag, "-o", tmp_path, *options).code == 0
     assert_named(rehdr("report", tmp_path, "-o", "/dev/full"), "/dev/full")
-    assert_named(
-        rehdr("evaluate", "--predicted", tmp_path, "--truth", simulated_bag, "-o", "/dev/full"), "/dev/full"
-    )
+    outcome = rehdr("evaluate", "--predicted", tmp_path, "--truth", simulated_bag, "-o", "/dev/full")
+    assert_named(outcome, "/dev/full")

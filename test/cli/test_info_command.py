@@ -37,13 +37,11 @@ def strange_bag(tmp_path_factory):
             if k not in (3000, 3001):
                 bag.write_packet("/event_camera/events", packet, "event_camera")
             if k % 100 == 0 and k not in (500, 600):
-                bag.write_image(
-                    "/camera/image_raw", STAMP + start, "camera", np.zeros((36, 48, 3), np.uint8), "rgb8"
-                )
+                black = np.zeros((36, 48, 3), np.uint8)
+                bag.write_image("/camera/image_raw", STAMP + start, "camera", black, "rgb8")
         trigger = (1 << 63 | 5 << 48 | 7).to_bytes(8, "little")
-        bag.write_packet(
-            "/event_camera/triggers", Packet(STAMP, 64, 48, 0, STAMP, "trigger", trigger), "event_camera"
-        )
+        packet = Packet(STAMP, 64, 48, 0, STAMP, "trigger", trigger)
+        bag.write_packet("/event_camera/triggers", packet, "event_camera")
     return path
 
 
@@ -90,16 +88,8 @@ def test_triggers_and_frames(figures):
 
 def test_text_says_the_same(rehdr, strange_bag):
     text = rehdr("info", strange_bag).out
-    for words in (
-        "evt3 64x48",
-        "2 lost",
-        "truncated 1",
-        "(10, 20)",
-        "48x36x3 uint8, ",
-        "1 gaps",
-        "ppm",
-        "Hz",
-    ):
+    events = ("evt3 64x48", "2 lost", "truncated 1", "(10, 20)")
+    for words in (*events, "48x36x3 uint8, ", "1 gaps", "ppm", "Hz"):
         assert words.strip(", ") in text
 
 
@@ -131,16 +121,11 @@ def test_a_raw_file_with_and_without_frames(rehdr, tmp_path):
     (tmp_path / "timestamps.txt").write_text("0\n100\n200\n")
     outcome = rehdr("info", tmp_path / "a.raw", "--frames", tmp_path / "frames")
     assert outcome.code == 0
-    for words in (
-        "note: ",
-        "in ms, by which there are 10 frames/s",
-        "64x48x1 uint16",
-        f"out_of_bounds {outside}",
-    ):
+    rate = "in ms, by which there are 10 frames/s"
+    for words in ("note: ", rate, "64x48x1 uint16", f"out_of_bounds {outside}"):
         assert words in outcome.out
-    outcome = rehdr(
-        "info", tmp_path / "a.raw", "--frames", tmp_path / "frames", "--timestamps", tmp_path / "no.txt"
-    )
+    frames = ("--frames", tmp_path / "frames", "--timestamps", tmp_path / "no.txt")
+    outcome = rehdr("info", tmp_path / "a.raw", *frames)
     assert outcome.code == 2 and "no.txt is not a readable text file" in outcome.err
 
 
@@ -158,9 +143,8 @@ def test_a_folder_of_voxel_grids(rehdr, tmp_path):
 def test_compressed_images_and_event_arrays(rehdr, tmp_path):
     with BagWriter(tmp_path / "bag") as bag:
         bag.register("dvs_msgs/msg/Event", "uint16 x\nuint16 y\ntime ts\nbool polarity")
-        bag.register(
-            DVS_EVENTS, "std_msgs/Header header\nuint32 height\nuint32 width\ndvs_msgs/Event[] events"
-        )
+        definition = "std_msgs/Header header\nuint32 height\nuint32 width\ndvs_msgs/Event[] events"
+        bag.register(DVS_EVENTS, definition)
         time, event = bag.types["builtin_interfaces/msg/Time"], bag.types["dvs_msgs/msg/Event"]
         for k in range(3):
             header = bag.types["std_msgs/msg/Header"](time(1, k), "")

@@ -42,20 +42,9 @@ def recording(tmp_path_factory) -> Path:
 
 
 def start(recording, folder) -> subprocess.Popen:
-    command = [
-        sys.executable,
-        "-m",
-        "rehdr_ros.cli",
-        "reconstruct",
-        recording,
-        "-o",
-        folder,
-        "--hdr-video",
-        "--bag",
-    ]
-    return subprocess.Popen(
-        list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
+    program = [sys.executable, "-m", "rehdr_ros.cli"]
+    command = map(str, [*program, "reconstruct", recording, "-o", folder, "--hdr-video", "--bag"])
+    return subprocess.Popen(list(command), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
 def resident_kilobytes(process) -> int:
@@ -90,13 +79,10 @@ def test_memory_stays_and_interruptions_leave_no_trace(recording, tmp_path):
     during = {count: kilobytes for count, kilobytes in memory.items() if count < FRAMES}
     first, last = during[min(during)], during[max(during)]
     growth, highest = last / first - 1, max(during.values()) / first - 1
-    print(
-        f"\nresident: {first / 1e3:.1f} MB at frame {min(during)}, {last / 1e3:.1f} MB at frame {max(during)}"
-    )
+    print(f"\nresident: {first / 1e3:.1f} MB at frame {min(during)}", end=", ")
+    print(f"{last / 1e3:.1f} MB at frame {max(during)}")
     written = max(memory.values()) / first - 1
-    print(
-        f"growth {100 * growth:+.2f} %, at most {100 * highest:+.2f} %; {100 * written:+.2f} % with videos and bag"
-    )
+    print(f"growth {growth:+.2%}, at most {highest:+.2%}; {written:+.2%} with videos and bag")
     assert max(during) > 0.9 * FRAMES and highest <= GROWTH
 
     for number, how in STOPS.items():

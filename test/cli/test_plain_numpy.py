@@ -14,9 +14,8 @@ def test_encoded_events(assert_same_events, encoding, dense):
     rng = np.random.default_rng(0)
     x = np.tile(np.arange(600), 20) if dense else rng.integers(0, 640, 12_000)
     t = np.repeat(np.arange(20) * 5000, 600) * 1000
-    events = Events(
-        t, x, np.repeat(np.arange(20), 600), np.ones(12_000) if dense else rng.integers(0, 2, 12_000)
-    )
+    p = np.ones(12_000) if dense else rng.integers(0, 2, 12_000)
+    events = Events(t, x, np.repeat(np.arange(20), 600), p)
     reference = getattr(plain_numpy, f"decode_{encoding}")
     assert_same_events(reference(make_encoder(encoding, 640, 480).encode(events)), events)
 

@@ -23,15 +23,8 @@ from rehdr_ros.recordings.results import video
 from rehdr_ros.recordings.results.folder import ResultWriter
 from rehdr_ros.recordings.results.pq import encode_pq
 
-COLUMNS = {
-    "index",
-    "stamp_ns",
-    "events",
-    "clipped_fraction",
-    "dropped_events",
-    "lost_packets",
-    "skipped_frames",
-}
+LOSSES = {"dropped_events", "lost_packets", "skipped_frames"}
+COLUMNS = {"index", "stamp_ns", "events", "clipped_fraction", *LOSSES}
 STAGES = {"voxel_ms", "network_ms", "tonemap_ms"}
 
 
@@ -40,17 +33,8 @@ def reconstruct(rehdr, tiny_weights, tmp_path):
     """A function that reconstructs a recording and returns the folder."""
 
     def reconstruct(recording, *options):
-        outcome = rehdr(
-            "reconstruct",
-            recording,
-            "-o",
-            tmp_path / "out",
-            "--weights",
-            tiny_weights,
-            "--device",
-            "cpu",
-            *options,
-        )
+        network = ("--weights", tiny_weights, "--device", "cpu")
+        outcome = rehdr("reconstruct", recording, "-o", tmp_path / "out", *network, *options)
         assert outcome.code == 0, outcome.err
         return tmp_path / "out"
 
@@ -117,9 +101,8 @@ def test_well_exposed_pixels_are_the_linearised_frame(simulated_bag, reconstruct
     for i, frame in enumerate(open_recording(simulated_bag).frames()):
         exposed = (frame.image < 240).all(2)
         linear = (frame.image[exposed] / np.float32(255)) ** np.float32(2.2)
-        np.testing.assert_allclose(
-            read_exr(folder / "hdr" / f"{i:06d}.exr")[exposed], linear, rtol=1e-3, atol=1e-6
-        )
+        radiance = read_exr(folder / "hdr" / f"{i:06d}.exr")
+        np.testing.assert_allclose(radiance[exposed], linear, rtol=1e-3, atol=1e-6)
 
 
 def test_second_run_gives_the_same_radiance(simulated_bag, reconstruct):
@@ -148,7 +131,7 @@ def test_evaluate_prints_and_writes_the_measures(simulated_bag, reconstruct, reh
 
 
 def write_frames(path, shapes, exposures=()):
-    """A bag with grey frames 100 ms apart, an event before each, and an exposure for the frames that have one."""
+    """A bag of grey frames 100 ms apart, an event before each, and the exposures of those that have one."""
     with BagWriter(path) as bag:
         header, exposure = bag.types["std_msgs/msg/Header"], bag.types["rehdr_ros/msg/Exposure"]
         time = bag.types["builtin_interfaces/msg/Time"]
@@ -184,9 +167,8 @@ def test_the_exr_tells_its_primaries_and_its_scale(simulated_bag, reconstruct):
     stamps = [row["stamp_ns"] for row in rows(folder)]
     with OpenEXR.File(str(folder / "hdr" / "000002.exr")) as file:
         header = dict(file.header())
-    np.testing.assert_allclose(
-        header["chromaticities"], (0.64, 0.33, 0.3, 0.6, 0.15, 0.06, 0.3127, 0.329), atol=1e-6
-    )
+    bt709 = (0.64, 0.33, 0.3, 0.6, 0.15, 0.06, 0.3127, 0.329)
+    np.testing.assert_allclose(header["chromaticities"], bt709, atol=1e-6)
     assert header["radiance"] == "ldr_white" and "saturates" in header["radianceUnit"]
     assert header["stampNs"] == stamps[2]
 
@@ -215,9 +197,8 @@ def test_a_part_of_a_recording(simulated_bag, reconstruct):
     folder = reconstruct(simulated_bag, "--start", 0.15, "--stop", 0.75, "--every", 2)
     table = rows(folder)
     assert [int(row["stamp_ns"]) for row in table] == [stamps[k] for k in (2, 4, 6)]
-    assert names(folder / "hdr") == ["000000.exr", "000001.exr", "000002.exr"], (
-        "those of the run before are gone"
-    )
+    # Those of the run before are gone.
+    assert names(folder / "hdr") == ["000000.exr", "000001.exr", "000002.exr"]
     assert int(table[1]["events"]) == everything[str(stamps[3])] + everything[str(stamps[4])]
 
 
@@ -284,9 +265,8 @@ def test_half_holds_for_the_uncertainty_too(simulated_bag, reconstruct):
 def test_weights_that_know_no_uncertainty_refuse_it(simulated_bag, reconstruct, rehdr, tmp_path):
     folder = reconstruct(simulated_bag)
     whole = contents(folder)
-    save_checkpoint(
-        Rehdr(RehdrConfig(base_channels=4, radiance="relative")), tmp_path / "relative.safetensors"
-    )
+    relative = Rehdr(RehdrConfig(base_channels=4, radiance="relative"))
+    save_checkpoint(relative, tmp_path / "relative.safetensors")
     options = "--weights", tmp_path / "relative.safetensors", "--device", "cpu"
     outcome = rehdr("reconstruct", simulated_bag, "-o", folder, "--uncertainty", *options)
     assert outcome.code == 2 and "--uncertainty" in outcome.err and outcome.err.count("\n") == 1
@@ -302,9 +282,7 @@ def test_hdr_video_has_every_frame(simulated_bag, reconstruct, planes_of):
     white = 64 + 876 * encode_pq(np.float32(100))
     luma = planes_of(frames[5])[:48]
     exposed = (read_png(folder / "ldr" / "000005.png") < 250).all(2)
-    assert luma[exposed].max() < white + 8 < luma.max(), (
-        "what is exposed stays below white, and lamps are above"
-    )
+    assert luma[exposed].max() < white + 8 < luma.max(), "what is exposed stays below white, lamps are above"
 
 
 @pytest.mark.parametrize(("encoder", "name"), [("H264", "video.mp4"), ("HEVC", "--hdr-video")])
@@ -347,17 +325,8 @@ def interrupt(rehdr, simulated_bag, tiny_weights, tmp_path, monkeypatch):
             patch.setattr(ResultWriter, "write", write_and_stop)
             patch.setattr(command, "SECONDS_BETWEEN_SNAPSHOTS", 0)
             folder = tmp_path / "out"
-            outcome = rehdr(
-                "reconstruct",
-                simulated_bag,
-                "-o",
-                folder,
-                "--weights",
-                tiny_weights,
-                "--device",
-                "cpu",
-                *options,
-            )
+            network = ("--weights", tiny_weights, "--device", "cpu")
+            outcome = rehdr("reconstruct", simulated_bag, "-o", folder, *network, *options)
         assert outcome.code == 130 and "interrupted" in outcome.err
         return folder
 
@@ -380,9 +349,8 @@ def test_what_was_done_is_not_done_again(simulated_bag, reconstruct, interrupt, 
     reconstruct(simulated_bag)
     assert (folder / "hdr" / "000005.exr").stat().st_mtime_ns == written
     reconstruct(simulated_bag)
-    assert (folder / "hdr" / "000005.exr").stat().st_mtime_ns > written, (
-        "the run was finished: this is another one"
-    )
+    again = (folder / "hdr" / "000005.exr").stat().st_mtime_ns
+    assert again > written, "the run was finished: this is another one"
 
 
 def test_another_setting_starts_anew(simulated_bag, reconstruct, interrupt):

@@ -59,9 +59,8 @@ def test_the_event_camera_is_as_asked_for(simulate, tmp_path):
     radiance = load_radiance("procedural", 24, 32, seed=0)
 
     def count(camera) -> int:
-        config = SimulationConfig(
-            width=32, height=24, seconds=0.5, fps=10, events=EventCameraConfig(**camera)
-        )
+        events = EventCameraConfig(**camera)
+        config = SimulationConfig(width=32, height=24, seconds=0.5, fps=10, events=events)
         return sum(len(sample.events) + len(sample.tail) for sample in simulated(config, radiance))
 
     assert events == count(wanted)

@@ -1,4 +1,4 @@
-"""rehdr train: a configuration file, options that stand for its keys, and what the trained network is good for."""
+"""rehdr train: a configuration file, options for its keys, and what the trained network is good for."""
 
 import json
 from shutil import copytree
@@ -68,9 +68,8 @@ def test_more_steps_go_on_where_a_training_ended(train, tmp_path):
 
 def test_a_start_is_fine_tuned(train, tiny_weights, tmp_path):
     assert train("--start", tiny_weights, "--set", "steps=1").code == 0
-    assert (
-        load_checkpoint(tmp_path / "run/weights.safetensors").config == load_checkpoint(tiny_weights).config
-    )
+    tuned = load_checkpoint(tmp_path / "run/weights.safetensors")
+    assert tuned.config == load_checkpoint(tiny_weights).config
 
 
 @pytest.mark.parametrize("option", ["radiance", "recordings", "start"])

@@ -93,9 +93,8 @@ def test_bag_that_lacks_frames_or_events(rehdr, bags, tmp_path, tiny_weights, ba
 )
 def test_wrong_option_of_reconstruct(rehdr, bags, tmp_path, tiny_weights, option, value):
     options = {"--weights": tiny_weights, "--device": "cpu", option: value}
-    outcome = rehdr(
-        "reconstruct", bags["good"], "-o", tmp_path / "out", *(w for o in options.items() for w in o)
-    )
+    words = (word for option in options.items() for word in option)
+    outcome = rehdr("reconstruct", bags["good"], "-o", tmp_path / "out", *words)
     assert said_in_one_line(outcome, value)
     assert not (tmp_path / "out").exists()
 
@@ -133,9 +132,8 @@ def test_demo_leaves_a_folder_alone_that_is_no_demo(rehdr, tmp_path):
 
 
 def test_replay_of_an_unknown_topic_says_which_there_are(rehdr, bags):
-    assert said_in_one_line(
-        rehdr("replay", bags["good"], "--topics", "/nobody"), "/nobody", "/camera/image_raw"
-    )
+    outcome = rehdr("replay", bags["good"], "--topics", "/nobody")
+    assert said_in_one_line(outcome, "/nobody", "/camera/image_raw")
 
 
 def test_replay_backwards(rehdr, bags):

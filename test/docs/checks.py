@@ -1,7 +1,7 @@
 """What a documented command must fulfil, program by program, without being run.
 
-Run for real are `rehdr`, `rehdr_node`, `ffprobe` and Python programs: test_documented_commands.py. The others change
-the machine (apt, pip, docker, make) or are not where these tests run (ros2, rviz2, colcon, trtexec).
+Run for real are `rehdr`, `rehdr_node`, `ffprobe` and Python programs: test_documented_commands.py. The others
+change the machine (apt, pip, docker, make) or are not where these tests run (ros2, rviz2, colcon, trtexec).
 """
 
 import argparse
@@ -42,7 +42,7 @@ REMAPPED = {
 
 @dataclass(frozen=True)
 class Interface:
-    """What the running node has, with the topics of rehdr.launch.py: types by name; and which are reliable."""
+    """What the node has, with the topics of rehdr.launch.py: types by name; and which are reliable."""
 
     publishers: dict[str, list[str]]
     subscriptions: dict[str, list[str]]

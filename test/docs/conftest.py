@@ -22,22 +22,8 @@ def interface(tiny_weights, ros_environment) -> Interface:
     pytest.importorskip("rclpy", reason="no ROS 2 here: run make setup, or source one")
     pytest.importorskip("rehdr_ros.msg", reason="the messages are not built: run make setup")
     remaps = [word for name, topic in REMAPPED.items() for word in ("-r", f"{name}:={topic}")]
-    arguments = [
-        "--ros-args",
-        *remaps,
-        "-p",
-        f"weights:={tiny_weights}",
-        "-p",
-        "device:=cpu",
-        "-p",
-        "engine:=pytorch",
-    ]
-    script = Path(__file__).with_name("node_interface.py")
-    said = subprocess.run(
-        [sys.executable, script, *arguments],
-        env=ros_environment,
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    return Interface(**json.loads(said.stdout.splitlines()[-1]))
+    settings = (f"weights:={tiny_weights}", "device:=cpu", "engine:=pytorch")
+    arguments = ["--ros-args", *remaps, *(word for setting in settings for word in ("-p", setting))]
+    command = [sys.executable, Path(__file__).with_name("node_interface.py"), *arguments]
+    said = subprocess.check_output(command, env=ros_environment, text=True)
+    return Interface(**json.loads(said.splitlines()[-1]))

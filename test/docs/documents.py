@@ -24,7 +24,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Command:
-    """words: of one command, comments and assignments in front of it left out; text: as it is in the document.
+    """words: of one command, without comments and assignments in front; text: as it is in the document.
 
     The folder that ROS shares the package's files in is the word SHARE.
     """

@@ -1,4 +1,4 @@
-"""Prints what the running node has, as JSON: its topics and services with their types, and which outputs are reliable.
+"""Prints what the node has, as JSON: topics and services with their types, and which outputs are reliable.
 
 Its arguments are the node's. A process of its own, for only one may use rclpy's default context.
 """

@@ -60,9 +60,8 @@ def test_every_block_says_what_it_is(path):
         elif block.language == "json":
             json.loads(block.text)
         elif block.language == "yaml":
-            assert yaml.safe_load(block.text).keys() <= {each.name for each in fields(TrainConfig)}, (
-                block.text
-            )
+            known = {each.name for each in fields(TrainConfig)}
+            assert yaml.safe_load(block.text).keys() <= known, block.text
 
 
 @each_document
@@ -113,9 +112,8 @@ def test_prose_is_narrow(path):
 @each_document
 def test_files_in_the_text_exist(path):
     for line, text in inline_code(path):
-        for name in re.findall(
-            r"(?<![\w/.~-])(?:config|examples|launch|msg|rehdr_ros|test|tools)/[\w./*-]+", text
-        ):
+        folders = "config|examples|launch|msg|rehdr_ros|test|tools"
+        for name in re.findall(rf"(?<![\w/.~-])(?:{folders})/[\w./*-]+", text):
             assert list(ROOT.glob(name)), f"{where(path, line)}: {name} does not exist"
 
 
@@ -130,9 +128,8 @@ def test_messages_that_are_explained_are_said_somewhere():
         path.read_text() for path in [*(ROOT / "rehdr_ros").rglob("*.py"), *(ROOT / "tools").glob("*.py")]
     )
     rows = re.findall(r"^\| ([^|]*`[^|]*) \|", tables(DOCS / "tuning.md", "symptom"), re.MULTILINE)
-    said = [
-        part.strip() for row in rows for text in re.findall("`([^`]+)`", row) for part in text.split("...")
-    ]
+    texts = [text for row in rows for text in re.findall("`([^`]+)`", row)]
+    said = [part.strip() for text in texts for part in text.split("...")]
     assert len(said) > 20
     for part in filter(None, said):
         name, sign, value = part.partition(": ")
@@ -182,9 +179,8 @@ def test_parameters_are_what_the_code_says(path):
 def test_tables_of_topics_are_what_the_node_has(path, interface):
     tables = {"in": interface.subscriptions, "out": interface.publishers, "service": interface.services}
     listed = set()
-    for direction, names, rest in re.findall(
-        r"^\| (in|out|service) \| ([^|]+)\| (.*)\|$", path.read_text(), re.M
-    ):
+    row = r"^\| (in|out|service) \| ([^|]+)\| (.*)\|$"
+    for direction, names, rest in re.findall(row, path.read_text(), re.M):
         for name in re.findall(r"`([^`]+)`", names):
             full = REMAPPED.get(name) or absolute(name)
             assert full in tables[direction], f"the node has no {name}"
@@ -204,9 +200,8 @@ def test_the_enclaves_policy_is_what_the_node_has(interface):
         return {absolute(each.text) for each in policy.findall(path)}
 
     assert names(".//topics[@publish]/topic") == set(interface.publishers)
-    assert names(".//topics[@subscribe]/topic") - {"/clock"} == set(interface.subscriptions) - {
-        "/parameter_events"
-    }
+    subscribed = set(interface.subscriptions) - {"/parameter_events"}
+    assert names(".//topics[@subscribe]/topic") - {"/clock"} == subscribed
     since_jazzy = {"/rehdr_node/get_type_description"}
     assert names(".//services/service") - since_jazzy == set(interface.services) - since_jazzy
 

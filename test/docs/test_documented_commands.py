@@ -115,9 +115,8 @@ class Reader:
 
     def _substituted(self, words: list[str]) -> list[str]:
         """With paths for placeholders; those behind -o are new."""
-        return [
-            self._path(word, new=before == "-o") for before, word in zip(["", *words], words, strict=False)
-        ]
+        pairs = zip(["", *words], words, strict=False)
+        return [self._path(word, new=before == "-o") for before, word in pairs]
 
     def _path(self, word: str, new: bool) -> str:
         name = placeholder(word)
@@ -142,9 +141,8 @@ class Reader:
         pytest.importorskip("rclpy", reason="no ROS 2 here: run make setup, or source one")
         command = [sys.executable, str(ROOT / "scripts" / "rehdr_node"), *words[1:]]
         with open(self._log, "w") as log:
-            self._node = subprocess.Popen(
-                command, stdout=log, stderr=subprocess.STDOUT, env=self._environment
-            )
+            output = {"stdout": log, "stderr": subprocess.STDOUT}
+            self._node = subprocess.Popen(command, env=self._environment, **output)
         deadline = time.monotonic() + PATIENCE
         while "waiting for events" not in self._log.read_text():
             assert self._node.poll() is None and time.monotonic() < deadline, self._log.read_text()
@@ -156,10 +154,8 @@ class Reader:
         if "launch_ros" in text and not find_spec("launch_ros"):
             return  # it comes with a ROS distribution, not from PyPI
         text = re.sub(r"\b346\b", "64", re.sub(r"\b260\b", "48", text))
-        exec(
-            re.sub(r'"([A-Z]+)"', lambda quoted: repr(self._path(quoted[1], new=False)), text),
-            self._namespace,
-        )
+        program = re.sub(r'"([A-Z]+)"', lambda quoted: repr(self._path(quoted[1], new=False)), text)
+        exec(program, self._namespace)
 
 
 @pytest.fixture

@@ -87,13 +87,8 @@ def test_all_encodings_of_event_camera_msgs_are_known():
 def test_every_kind_of_buffer_decodes_alike_and_stays_as_it_is(encoding, assert_same_events):
     data = written(encoding, EVENTS)
     unaligned = memoryview(b"-" + data)[1:]
-    kinds = (
-        bytearray(data),
-        memoryview(data),
-        unaligned,
-        np.frombuffer(data, np.uint8).copy(),
-        array("B", data),
-    )
+    owned = np.frombuffer(data, np.uint8).copy()
+    kinds = bytearray(data), memoryview(data), unaligned, owned, array("B", data)
     for kind in (data, *kinds):
         assert_same_events(decoded(make_decoder(encoding, 64, 64), packet(encoding, kind)), EVENTS)
         assert bytes(kind) == data

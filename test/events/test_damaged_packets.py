@@ -77,9 +77,8 @@ def test_flipped_bits_of_encoded_packets(encoding):
     packets = []
     for start in range(0, 10**9, 10**8):
         t = start + np.sort(random.integers(0, 10**5, 500)) * 1000
-        packets.append(
-            encoder.encode(Events(t, *(random.integers(0, size, 500) for size in (WIDTH, HEIGHT, 2))))
-        )
+        columns = (random.integers(0, size, 500) for size in (WIDTH, HEIGHT, 2))
+        packets.append(encoder.encode(Events(t, *columns)))
     for packet in with_flipped_bits(random, packets, 2000):
         check(decoder, packet)
 

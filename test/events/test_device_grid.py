@@ -34,9 +34,8 @@ def test_it_is_the_grid_of_the_kernels(events, device, name, bins, exposures):
     registration = REGISTRATIONS[name]
     width, height = (64, 48) if registration is None else registration.frame_size
     interval = EPOCH, EPOCH + 40_000_000
-    expected = voxel_grid(
-        events, *interval, bins, height, width, registration=registration, exposures=exposures
-    )
+    options = {"registration": registration, "exposures": exposures}
+    expected = voxel_grid(events, *interval, bins, height, width, **options)
     build = DeviceVoxelGrid(torch.device(device))
     for _ in range(2):  # with tables that are there already, too
         grid = build(events, *interval, bins, height, width, registration, exposures)

@@ -28,9 +28,10 @@ def test_events_are_taken_up_to_and_with_the_time():
     assert len(buffer) == 0
 
 
-@given(
-    st.lists(st.lists(st.integers(0, 30), max_size=8), max_size=8), st.lists(st.integers(0, 30), max_size=4)
-)
+TIMES = st.integers(0, 30)
+
+
+@given(st.lists(st.lists(TIMES, max_size=8), max_size=8), st.lists(TIMES, max_size=4))
 def test_disorder_is_put_right_and_ties_stay_in_their_order(chunks, times):
     buffer, arrived = EventBuffer(1), []
     for chunk in chunks:

@@ -44,15 +44,8 @@ def test_word_layout(decoder):
 
 
 def test_time_wraps(decoder):
-    moments = (
-        0,
-        HALF_WRAP_US - 64,
-        WRAP_US - 65,
-        WRAP_US,
-        WRAP_US + HALF_WRAP_US - 64,
-        2 * WRAP_US - 65,
-        2 * WRAP_US,
-    )
+    within = 0, HALF_WRAP_US - 64, WRAP_US - 65
+    moments = (*within, *(WRAP_US + us for us in within), 2 * WRAP_US)
     events = decoder.decode(packet(*(word for us in moments for word in (high(us), event(us, 1)))))
     assert events.t.tolist() == [us * NS for us in moments]
     assert not any(decoder.counters.values())
@@ -79,9 +72,8 @@ def test_a_gap_longer_than_a_wrap_is_told_by_the_stamps(decoder, quiet_us, seq):
 
 
 def test_triggers_are_no_events(decoder):
-    events = decoder.decode(
-        packet(trigger(9, 3, 1), high(640), trigger(649, 31, 1), event(650, 7), trigger(651, 0, 0))
-    )
+    words = trigger(9, 3, 1), high(640), trigger(649, 31, 1), event(650, 7), trigger(651, 0, 0)
+    events = decoder.decode(packet(*words))
     triggers = decoder.triggers
     assert (triggers.t.tolist(), triggers.id.tolist()) == ([649 * NS, 651 * NS], [31, 0])
     assert triggers.edge.tolist() == [1, 0]
@@ -148,9 +140,7 @@ def streams(draw, steps):
     us = draw(st.integers(0, WRAP_US - 1) | st.integers(WRAP_US - 200, WRAP_US - 1))
     rows = []
     for _ in range(draw(st.integers(1, 60))):
-        rows.append(
-            (us, draw(st.integers(0, width - 1)), draw(st.integers(0, height - 1)), draw(st.integers(0, 1)))
-        )
+        rows.append((us, *(draw(st.integers(0, most)) for most in (width - 1, height - 1, 1))))
         us = max(0, us + draw(steps))
     t, x, y, p = np.array(rows).T
     return width, height, Events(t * NS, x, y, p)

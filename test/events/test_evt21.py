@@ -72,15 +72,8 @@ def test_an_empty_mask_is_no_event(decoder, encoding):
 
 
 def test_time_wraps(decoder, encoding):
-    moments = (
-        0,
-        WRAP_US // 2 - 64,
-        WRAP_US - 65,
-        WRAP_US,
-        3 * WRAP_US // 2 - 64,
-        2 * WRAP_US - 65,
-        2 * WRAP_US,
-    )
+    within = 0, WRAP_US // 2 - 64, WRAP_US - 65
+    moments = (*within, *(WRAP_US + us for us in within), 2 * WRAP_US)
     events = decoder.decode(packet(encoding, *(word for us in moments for word in (high(us), event(us, 1)))))
     assert events.t.tolist() == [us * NS for us in moments]
     assert not any(decoder.counters.values())
@@ -118,12 +111,8 @@ def test_triggers_are_no_events(decoder, encoding):
 
 def test_events_outside_the_image_are_dropped_and_counted(decoder, encoding):
     everywhere = 2**32 - 1
-    words = (
-        event(0, 630, 479, everywhere),
-        event(0, 640, 0, everywhere),
-        event(0, 5, 480, 0b101),
-        event(0, 2047, 1),
-    )
+    words = event(0, 630, 479, everywhere), event(0, 640, 0, everywhere)
+    words += event(0, 5, 480, 0b101), event(0, 2047, 1)
     events = decoder.decode(packet(encoding, high(0), *words))
     assert (events.x.tolist(), events.y.tolist()) == ([*range(630, 640)], [479] * 10)
     assert decoder.counters["out_of_bounds"] == 22 + 32 + 2 + 1
@@ -219,9 +208,8 @@ WORDS = st.one_of(
         st.sampled_from([OFF, ON]),
     ),
 )
-PACKETS = st.lists(
-    st.tuples(st.sampled_from([1, 1, 1, 2]), st.lists(WORDS, max_size=40)), min_size=1, max_size=4
-)
+PACKET = st.tuples(st.sampled_from([1, 1, 1, 2]), st.lists(WORDS, max_size=40))
+PACKETS = st.lists(PACKET, min_size=1, max_size=4)
 
 
 @given(PACKETS, st.sampled_from([(320, 240), (33, 7), (2048, 2048)]))

@@ -88,9 +88,8 @@ def test_time_wraps(decoder):
 
 
 def test_a_quiet_time_of_nearly_a_wrap_is_no_glitch(decoder):
-    events = decoder.decode(
-        packet(row(0), *time(WRAP_US // 2), event(0), *time(3 * WRAP_US // 2 - 10**6), event(1))
-    )
+    before, after = time(WRAP_US // 2), time(3 * WRAP_US // 2 - 10**6)
+    events = decoder.decode(packet(row(0), *before, event(0), *after, event(1)))
     assert events.t.tolist() == [WRAP_US // 2 * NS, (3 * WRAP_US // 2 - 10**6) * NS]
 
 
@@ -136,9 +135,8 @@ def test_unknown_words_are_counted_and_known_others_are_not(decoder):
 
 def test_triggers_are_no_events(decoder):
     fired = word(evt3.TRIGGER, 11 << 8 | 1), word(evt3.TRIGGER, 2 << 8)
-    events = decoder.decode(
-        packet(fired[0], row(3), *time(5000), event(1), fired[0], time(5001)[1], fired[1])
-    )
+    words = fired[0], row(3), *time(5000), event(1), fired[0], time(5001)[1], fired[1]
+    events = decoder.decode(packet(*words))
     triggers = decoder.triggers
     assert (triggers.t.tolist(), triggers.id.tolist(), triggers.edge.tolist()) == (
         [5000 * NS, 5001 * NS],
@@ -267,9 +265,8 @@ def reference(packets, width, height):
                 base, polarity = payload % 2048, payload >> 11
             elif code in (2, 4, 5):
                 size = {2: 0, 4: 12, 5: 8}[code]
-                columns = (
-                    [(base or 0) + i for i in range(size) if payload >> i & 1] if size else [payload % 2048]
-                )
+                columns = [(base or 0) + i for i in range(size) if payload >> i & 1]
+                columns = columns if size else [payload % 2048]
                 if time is None or line is None or (size and base is None):
                     counters["unsynchronized"] += len(columns)
                 else:
@@ -310,7 +307,7 @@ OTHERS = st.one_of(
 
 @st.composite
 def packets(draw):
-    """Runs of single events, some outside the image, a few other words between them; cut into packets, some lost."""
+    """Runs of single events, some outside the image, a few other words between; in packets, some lost."""
     words, high = draw(st.sampled_from([[], [*time(0), row(7)]])), 0
     for _ in range(draw(st.integers(1, 6))):
         random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -348,12 +345,10 @@ def test_words_decode_as_the_facts_have_it(packets, size):
 @st.composite
 def streams(draw):
     """Events in the order of time: single ones, ties, rows of neighbours; wraps, bursts, quiet times."""
-    width, height = draw(
-        st.sampled_from([(640, 480), (346, 260), (1280, 720), (33, 7), (20, 5), (2048, 2048)])
-    )
-    gap = st.one_of(
-        st.integers(0, 3), st.integers(0, 9000), st.sampled_from([4095, 4096, WRAP_US - 1, 3 * WRAP_US])
-    )
+    sizes = [(640, 480), (346, 260), (1280, 720), (33, 7), (20, 5), (2048, 2048)]
+    width, height = draw(st.sampled_from(sizes))
+    corners = st.sampled_from([4095, 4096, WRAP_US - 1, 3 * WRAP_US])
+    gap = st.one_of(st.integers(0, 3), st.integers(0, 9000), corners)
     xs = st.one_of(
         st.lists(st.integers(0, width - 1), min_size=1, max_size=5),
         st.sets(st.integers(0, min(width, 80) - 1), min_size=1, max_size=60).map(sorted),

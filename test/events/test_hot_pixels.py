@@ -60,9 +60,8 @@ def test_in_a_corner_and_in_a_pair():
     rng = np.random.default_rng(2)
     hot = HotPixels(*SIZE)
     defects = [(0, 0), (47, 31), (20, 20), (21, 20)]
-    watch(
-        hot, [lambda s: background(rng, s), *(lambda s, d=d: pixel(*d, 200, s) for d in defects)], 0, 5, rng
-    )
+    sources = [lambda s: background(rng, s), *(lambda s, d=d: pixel(*d, 200, s) for d in defects)]
+    watch(hot, sources, 0, 5, rng)
     assert {(x, y) for y, x in np.argwhere(hot.mask)} == set(defects)
 
 

@@ -28,14 +28,8 @@ def test_nothing_is_compiled_after_the_warm_up(encoding):
     before = signatures()
     data = bytes(range(256)) * 2
     unaligned = memoryview(b"-" + data)[1:]
-    kinds = (
-        data,
-        bytearray(data),
-        unaligned,
-        memoryview(data),
-        np.frombuffer(data, "u1").copy(),
-        array("B", data),
-    )
+    owned = np.frombuffer(data, "u1").copy()
+    kinds = data, bytearray(data), unaligned, memoryview(data), owned, array("B", data)
     decoder = make_decoder(encoding, 640, 480)
     for seq, kind in enumerate((*kinds, b"", data[:8])):
         for is_bigendian in (False, True):
@@ -50,13 +44,8 @@ def test_nothing_is_compiled_after_the_warm_up(encoding):
 
 @pytest.mark.parametrize("encoding", sorted({*CODECS} - {"evt21_legacy", "trigger"}))
 def test_a_decoder_is_compiled_for_one_kind_of_words(encoding):
-    for data in (
-        bytes(8),
-        bytearray(8),
-        memoryview(bytes(9))[1:],
-        np.zeros(8, np.uint8),
-        array("B", bytes(8)),
-    ):
+    unaligned = memoryview(bytes(9))[1:]
+    for data in (bytes(8), bytearray(8), unaligned, np.zeros(8, np.uint8), array("B", bytes(8))):
         make_decoder(encoding, 64, 64).decode(Packet(0, 64, 64, 0, 2**64 - 1, encoding, data))
     assert len(CODECS[encoding].decode_words.signatures) == 1
 

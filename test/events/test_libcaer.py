@@ -98,9 +98,10 @@ WORDS = st.integers(0, 2**64 - 1) | st.builds(
 )
 
 
-@given(
-    st.lists(WORDS, max_size=60), st.integers(0, 2**62), st.sampled_from([(320, 240), (33, 7), (4096, 4096)])
-)
+SIZES = st.sampled_from([(320, 240), (33, 7), (4096, 4096)])
+
+
+@given(st.lists(WORDS, max_size=60), st.integers(0, 2**62), SIZES)
 @settings(deadline=None)
 def test_words_decode_as_the_facts_have_it(words, time_base, size):
     rows, counters = reference(words, time_base, *size)

@@ -47,9 +47,8 @@ def test_word_layout(decoder):
 
 def test_vectors_run_along_y_and_advance_their_base(decoder):
     base = word(VECT_BASE_Y, 1 << 11 | 100)
-    events = decoder.decode(
-        packet(*time(7), column(3), base, word(VECT_8, 0b10000001), word(VECT_8), word(VECT_8, 2))
-    )
+    vectors = word(VECT_8, 0b10000001), word(VECT_8), word(VECT_8, 2)
+    events = decoder.decode(packet(*time(7), column(3), base, *vectors))
     assert events.y.tolist() == [100, 107, 117]
     assert set(events.x) == {3} and set(events.p) == {1} and set(events.t) == {7 * NS}
 
@@ -64,16 +63,8 @@ def test_the_high_bits_of_a_vector_are_no_events(decoder):
 
 
 def test_high_and_low_bits_of_time_stand_alone(decoder):
-    words = (
-        column(0),
-        event(0),
-        word(TIME_LOW, 5),
-        event(1),
-        word(TIME_HIGH, 2),
-        event(2),
-        word(TIME_HIGH, 1),
-        event(3),
-    )
+    words = column(0), event(0), word(TIME_LOW, 5), event(1)
+    words += word(TIME_HIGH, 2), event(2), word(TIME_HIGH, 1), event(3)
     events = decoder.decode(packet(*words))
     assert events.t.tolist() == [0, 5 * NS, (2 * 4096 + 5) * NS, (4096 + 5) * NS]
 

@@ -66,9 +66,8 @@ def test_dropped_packets_corrupt_nothing_of_evt3_and_cost_little_more_than_thems
             expected += len(events)
     kept = Events.concatenate(kept)
     rows = {*zip(golden.t.tolist(), golden.x.tolist(), golden.y.tolist(), golden.p.tolist(), strict=True)}
-    assert rows.issuperset(
-        zip(kept.t.tolist(), kept.x.tolist(), kept.y.tolist(), kept.p.tolist(), strict=True)
-    )
+    columns = (column.tolist() for column in (kept.t, kept.x, kept.y, kept.p))
+    assert rows.issuperset(zip(*columns, strict=True))
     assert len(kept) >= 0.99 * expected
     assert decoder.counters["lost_packets"] == (len(packets) - 1) // 5
     assert decoder.counters["unsynchronized"] == expected - len(kept)

@@ -59,12 +59,8 @@ def test_identity_changes_nothing():
     [
         ((40, 30), (20, 15), (), {(0, 0): (0, 0), (1, 1): (0, 0), (2, 3): (1, 1), (39, 29): (19, 14)}),
         ((20, 15), (40, 30), (), {(0, 0): (0, 0), (5, 5): (10, 10), (19, 14): (38, 28)}),
-        (
-            (40, 30),
-            (20, 10),
-            (10, 5, 20, 10),
-            {(10, 5): (0, 0), (29, 14): (19, 9), (9, 5): None, (10, 15): None},
-        ),
+        ((40, 30), (20, 10), (10, 5, 20, 10), {(10, 5): (0, 0), (29, 14): (19, 9)}),
+        ((40, 30), (20, 10), (10, 5, 20, 10), {(9, 5): None, (10, 15): None}),
         ((40, 30), (10, 10), (10, 5, 20, 20), {(10, 5): (0, 0), (13, 9): (1, 2), (30, 5): None}),
     ],
 )
@@ -103,25 +99,15 @@ def test_what_lies_beyond_the_horizon_is_left_out():
 def test_two_cameras_see_the_same_direction_at_registered_pixels(event_model, frame_model):
     rotation = np.array(turned(0.05, 0.1)).reshape(3, 3)
     events = Camera(640, 480, MATRIX, DISTORTIONS[event_model], event_model)
-    frames = Camera(
-        800,
-        600,
-        (500, 0, 400, 0, 500, 300, 0, 0, 1),
-        DISTORTIONS[frame_model],
-        frame_model,
-        tuple(rotation.ravel()),
-    )
+    matrix, distortion = (500, 0, 400, 0, 500, 300, 0, 0, 1), DISTORTIONS[frame_model]
+    frames = Camera(800, 600, matrix, distortion, frame_model, tuple(rotation.ravel()))
     registration = Registration.between_cameras(events, frames)
     checked = 0
     for direction in np.random.default_rng(0).uniform((-0.5, -0.4, 1), (0.5, 0.4, 1), (200, 3)):
         seen, wanted = see(direction, events), see(rotation.T @ direction, frames)
         pixel = np.rint(seen).astype(int)
-        if (
-            not (pixel >= 0).all()
-            or pixel[0] >= 640
-            or pixel[1] >= 480
-            or target(registration, *pixel) is None
-        ):
+        outside = (pixel < 0).any() or pixel[0] >= 640 or pixel[1] >= 480
+        if outside or target(registration, *pixel) is None:
             continue
         assert np.hypot(*(np.array(target(registration, *pixel)) - wanted)) < 2.2  # both round
         checked += 1
@@ -134,9 +120,8 @@ def see(direction, camera):
     point = (direction / direction[2])[None, None]
     if camera.model == "equidistant":
         return cv2.fisheye.distortPoints(point[..., :2], matrix, distortion)[0, 0]
-    return cv2.projectPoints(
-        point, np.zeros(3), np.zeros(3), matrix, distortion if len(distortion) else None
-    )[0][0, 0]
+    distortion = distortion if len(distortion) else None
+    return cv2.projectPoints(point, np.zeros(3), np.zeros(3), matrix, distortion)[0][0, 0]
 
 
 def test_what_a_distortion_folds_back_into_the_image_is_left_out():
@@ -191,9 +176,8 @@ def test_masked_pixels_are_left_out_and_the_others_keep_their_weight():
     grid = grid_of(registration, *everywhere((40, 30)))
     np.testing.assert_allclose(grid, 1, rtol=1e-6)
     assert grid_of(registration, 0, 0).sum() == 0
-    assert (
-        grid_of(Registration.identity((40, 30)).without(masked), *everywhere((40, 30))).sum() == 40 * 30 - 2
-    )
+    grid = grid_of(Registration.identity((40, 30)).without(masked), *everywhere((40, 30)))
+    assert grid.sum() == 40 * 30 - 2
 
 
 def test_polarity_and_time_are_as_without():
@@ -218,9 +202,8 @@ def test_views_that_never_meet():
     with pytest.raises(InputError, match="no event pixel"):
         Registration.from_homography((40, 30), (40, 30), [1, 0, 1000, 0, 1, 0, 0, 0, 1])
     with pytest.raises(InputError, match="no event pixel"):
-        Registration.between_cameras(
-            Camera(64, 48, MATRIX), Camera(64, 48, MATRIX, rectification=turned(np.pi))
-        )
+        behind = Camera(64, 48, MATRIX, rectification=turned(np.pi))
+        Registration.between_cameras(Camera(64, 48, MATRIX), behind)
 
 
 @pytest.mark.parametrize(

@@ -19,11 +19,8 @@ def test_word_layout():
     assert len(events) == 0
     assert rows(decoder.triggers) == [(10**18 + 123_456, 3, 1), (10**18 + 2**32 - 1, 32767, 0)]
     columns = decoder.triggers
-    assert [column.dtype for column in (columns.t, columns.id, columns.edge)] == [
-        np.int64,
-        np.uint16,
-        np.uint8,
-    ]
+    dtypes = [column.dtype for column in (columns.t, columns.id, columns.edge)]
+    assert dtypes == [np.int64, np.uint16, np.uint8]
 
 
 def test_triggers_are_those_of_the_last_packet():

@@ -104,9 +104,8 @@ def test_events_within_an_exposure_are_shared_with_the_next_interval(events):
         expected = np.zeros((HEIGHT, WIDTH))
         np.add.at(expected, (stream.y, stream.x), share * (2.0 * stream.p - 1))
         np.testing.assert_allclose(grid.sum(0), expected, atol=1e-4)
-    middle = (stream.t > 100) & (
-        stream.t <= 1950
-    )  # between the outer exposures: in the two grids together once
+    # Between the outer exposures: in the two grids together once.
+    middle = (stream.t > 100) & (stream.t <= 1950)
     alone = stream[middle]
     total = sum(
         voxel_grid(alone, t0, t0 + 1000, 1, HEIGHT, WIDTH, exposures=exposures[k : k + 2])
@@ -117,9 +116,7 @@ def test_events_within_an_exposure_are_shared_with_the_next_interval(events):
 
 def test_an_event_beyond_the_middle_of_an_exposure_counts_in_the_outer_bin():
     early, late = Events([-40], [2], [1], [1]), Events([1050], [2], [1], [1])
-    assert voxel_grid(early, 0, 1000, 5, HEIGHT, WIDTH, exposures=(100, 0))[:, 1, 2] == pytest.approx(
-        [0.1, 0, 0, 0, 0]
-    )
-    assert voxel_grid(late, 0, 1000, 5, HEIGHT, WIDTH, exposures=(0, 200))[:, 1, 2] == pytest.approx(
-        [0, 0, 0, 0, 0.25]
-    )
+    grid = voxel_grid(early, 0, 1000, 5, HEIGHT, WIDTH, exposures=(100, 0))
+    assert grid[:, 1, 2] == pytest.approx([0.1, 0, 0, 0, 0])
+    grid = voxel_grid(late, 0, 1000, 5, HEIGHT, WIDTH, exposures=(0, 200))
+    assert grid[:, 1, 2] == pytest.approx([0, 0, 0, 0, 0.25])

@@ -48,9 +48,8 @@ def start_node(tmp_path_factory, tiny_weights):
 
     def start(*arguments: str, **parameters) -> live.NodeProcess:
         log = tmp_path_factory.mktemp("node") / "log"
-        started.append(
-            live.NodeProcess(log, arguments, {"weights": tiny_weights, "device": "cpu", **parameters})
-        )
+        parameters = {"weights": tiny_weights, "device": "cpu", **parameters}
+        started.append(live.NodeProcess(log, arguments, parameters))
         return started[-1]
 
     yield start
@@ -60,7 +59,7 @@ def start_node(tmp_path_factory, tiny_weights):
 
 @pytest.fixture(scope="module")
 def node(start_node):
-    """One running node for the module's tests; a frame waits long for its events, however busy the machine is."""
+    """One running node for the module's tests; a frame waits long for its events, on a busy machine too."""
     node = start_node(event_timeout=3.0).wait_for("waiting for events")
     yield node
     assert node.end() == 0, node.log

@@ -137,9 +137,8 @@ class Client(Node):
         """A list that every message of the topic joins, once somebody publishes there."""
         messages: list = []
         subscription = self.create_subscription(kind, topic, messages.append, QoSProfile(depth=1000))
-        assert self.wait_until(lambda: self.count_publishers(subscription.topic_name)), (
-            f"nobody publishes {topic}"
-        )
+        published = self.wait_until(lambda: self.count_publishers(subscription.topic_name))
+        assert published, f"nobody publishes {topic}"
         self.spin(1.0)  # discovery runs both ways
         return messages
 
@@ -186,9 +185,8 @@ class Manager:
 
     def change(self, transition: str) -> bool:
         """Ask for configure, activate, active_shutdown, ...; whether it succeeded."""
-        request = ChangeState.Request(
-            transition=Transition(id=getattr(Transition, f"TRANSITION_{transition.upper()}"))
-        )
+        number = getattr(Transition, f"TRANSITION_{transition.upper()}")
+        request = ChangeState.Request(transition=Transition(id=number))
         return self._client.call(ChangeState, f"{self._node}/change_state", request).success
 
     def state(self) -> str:
@@ -238,7 +236,7 @@ class Camera:
         return self.now
 
     def frame(self, image: np.ndarray | None = None, encoding: str = "rgb8", at: int | None = None) -> int:
-        """Publish a frame, by default of mid grey, and an event just after its exposure; returns its stamp."""
+        """Publish a frame, mid grey by default, and an event just after its exposure; returns its stamp."""
         at = self.step() if at is None else at
         self.image(at, self.grey() if image is None else image, encoding)
         self.events(at + round(self.exposed * 1e9) + 1_000_000)
@@ -278,14 +276,13 @@ class Camera:
 
     def exposure(self, at: int, seconds: float, gain: float) -> None:
         """Publish how the frame of that stamp is exposed, and let it arrive first."""
-        self._exposures.publish(
-            Exposure(header=Header(stamp=ns_to_stamp(at)), exposure_time=seconds, gain=gain)
-        )
+        header = Header(stamp=ns_to_stamp(at))
+        self._exposures.publish(Exposure(header=header, exposure_time=seconds, gain=gain))
         self._client.spin(0.3)
 
 
 class Stream:
-    """One camera, one node: frames go in one by one, and what comes back is at hand. namespace: the node's."""
+    """One camera, one node: frames go in one by one, what comes back is at hand. namespace: the node's."""
 
     def __init__(self, client: Client, camera: Camera, namespace: str = ""):
         self._client, self.camera = client, camera
@@ -300,9 +297,8 @@ class Stream:
 
     def info(self, at: int) -> FrameInfo:
         """Wait for the info of the frame with this stamp."""
-        assert self._client.wait_until(lambda: any(stamp(info) == at for info in self.infos)), (
-            "no frame came back"
-        )
+        back = self._client.wait_until(lambda: any(stamp(info) == at for info in self.infos))
+        assert back, "no frame came back"
         return next(info for info in self.infos if stamp(info) == at)
 
     def radiance(self, info: FrameInfo) -> np.ndarray:
@@ -342,9 +338,8 @@ class Stream:
             if info.events == 2 and not info.reset_reason:
                 np.testing.assert_allclose(self.radiance(info), (128 / 255) ** 2.2, rtol=1e-2)
                 return count
-        raise AssertionError(
-            f"no good frame within {limit}: {[(i.events, i.reset_reason) for i in self.infos[-15:]]}"
-        )
+        last = [(info.events, info.reset_reason) for info in self.infos[-15:]]
+        raise AssertionError(f"no good frame within {limit}: {last}")
 
 
 class Diagnosis:
@@ -368,9 +363,8 @@ class Diagnosis:
     def says(self, part: str, text: str, seconds: float = PATIENCE) -> DiagnosticStatus:
         """Wait until the message of a part has the text."""
         deadline = time.monotonic() + seconds
-        while (
-            text not in (status := self.now().get(part, DiagnosticStatus())).message
-        ):  # another node may have fewer
+        # Another node may have fewer parts.
+        while text not in (status := self.now().get(part, DiagnosticStatus())).message:
             assert time.monotonic() < deadline, f"diagnostics of {part}: {status.message!r}, no {text!r}"
         return status
 
@@ -380,8 +374,8 @@ class Fault:
     """What happens to a running stream, and what must tell of it.
 
     happen: does it. counted: which fields of FrameInfo move, and how far; diagnosed: the same of
-    /diagnostics, as "part: key", and how far at least. resets: how the reasons begin that frames give. back: how often
-    the stamps of what is published step back.
+    /diagnostics, as "part: key", and how far at least. resets: how the reasons begin that frames give.
+    back: how often the stamps of what is published step back.
     """
 
     happen: Callable[[Stream], object]

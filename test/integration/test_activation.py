@@ -38,11 +38,10 @@ REFUSED = {
 
 @pytest.fixture
 def configured(client, tiny_weights):
-    """A list of one node of this process, configured. Emptied at the end: the last reference keeps its services."""
+    """A list of one configured node, emptied at the end: the last reference to it keeps its services."""
     node = RehdrNode()
-    node.set_parameters(
-        [rclpy.Parameter("weights", value=str(tiny_weights)), rclpy.Parameter("device", value="cpu")]
-    )
+    values = {"weights": str(tiny_weights), "device": "cpu"}
+    node.set_parameters([rclpy.Parameter(name, value=value) for name, value in values.items()])
     assert node.trigger_configure() == SUCCESS
     configured = [node]
     del node

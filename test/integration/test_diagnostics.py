@@ -29,7 +29,7 @@ def manager(client, node):
 
 @pytest.fixture(scope="module")
 def filming(client, camera, node):
-    """What happens HZ times a second while the client spins: as a context, whose value are the times, monotonic s."""
+    """What happens HZ times a second while the client spins: a context that gives the times, monotonic s."""
     camera.wait_for_listener()
 
     @contextmanager
@@ -105,9 +105,7 @@ def test_events_that_stop_are_a_warning(diagnosis, camera, filming):
         becomes(diagnosis, "events", OK, "ok")
 
 
-@pytest.mark.parametrize(
-    ("every", "level"), [(10, WARN), (2, ERROR)], ids=["10 %, a warning", "50 %, an error"]
-)
+@pytest.mark.parametrize("every, level", [(10, WARN), (2, ERROR)], ids=["10 %, a warning", "50 %, an error"])
 def test_lost_packets_are_a_warning_or_an_error(diagnosis, camera, filming, every, level):
     def lossy(at: int) -> None:
         camera.frame(at=at)

@@ -56,9 +56,7 @@ class Filmer(Camera):
         for number in range(round(seconds * fps)):
             at, count = self.step(1 / fps), 4000
             t = np.sort(rng.integers(at - 69_000_000, at + 30_000_000, count)) - START
-            self._send(
-                Events(t, rng.integers(0, 128, count), rng.integers(0, 96, count), rng.integers(0, 2, count))
-            )
+            self._send(Events(t, *(rng.integers(0, most, count) for most in (128, 96, 2))))
             self.image(at, self.samples[number % len(self.samples)].ldr, "rgb8")
             self._client.spin(0.02)
             stamps.append(at)
@@ -67,9 +65,8 @@ class Filmer(Camera):
     def _send(self, events: Events) -> None:
         if len(events):
             packet = self._encoder.encode(events, START + int(events.t[0]))
-            self.packet(
-                START + int(events.t[0]), packet.encoding, bytes(packet.data), time_base=packet.time_base
-            )
+            content = packet.encoding, bytes(packet.data)
+            self.packet(START + int(events.t[0]), *content, time_base=packet.time_base)
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +125,5 @@ def test_events_that_explain_nothing_are_complained_of(camera: Filmer, diagnosis
     camera.noise(7.0)
     status = diagnosis.says("reconstruction", "events explain only")
     assert status.level == DiagnosticStatus.WARN
-    assert (
-        "the clocks" in status.message and "registration" in status.message and "response" in status.message
-    )
+    assert all(words in status.message for words in ("the clocks", "registration", "response"))
     assert node.log.count("events explain only") == 1

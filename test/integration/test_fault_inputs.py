@@ -15,7 +15,7 @@ def mosaic(colour: tuple[float, float, float], white: int) -> np.ndarray:
 
 @pytest.fixture
 def send(stream, node, assert_recovers):
-    """A function that sends an image, twice, and returns its radiance; whether the usual ones work after it, too."""
+    """A function that sends an image twice and returns its radiance; the usual ones must work after it."""
 
     def send(image: np.ndarray, carrier: str, **changed) -> np.ndarray:
         camera = stream.camera
@@ -42,9 +42,8 @@ def test_yuv422_is_grey_where_it_has_no_colour(send, encoding):
 
 def test_bayer_of_16_bits_has_its_colours(send):
     radiance = send(mosaic(ORANGE, 65535), "mono16", encoding="bayer_rggb16")
-    np.testing.assert_allclose(
-        radiance[8:-8, 8:-8], np.broadcast_to(np.power(ORANGE, 2.2), (32, 48, 3)), rtol=1e-2
-    )
+    expected = np.broadcast_to(np.power(ORANGE, 2.2), (32, 48, 3))
+    np.testing.assert_allclose(radiance[8:-8, 8:-8], expected, rtol=1e-2)
 
 
 def test_12_bits_in_16_are_white_at_the_white_level(send, stream, client):

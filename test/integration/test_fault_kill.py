@@ -55,7 +55,7 @@ def frames_at(rate: float, client: Client, stream: Stream) -> Iterator[list[int]
 
 @pytest.fixture
 def start_camera(simulated_bag) -> Iterator[Callable[[], subprocess.Popen]]:
-    """A function that starts a camera in a process of its own: 10 Hz, and its time starts over each second."""
+    """A function that starts a camera in its own process: 10 Hz, and its time starts over each second."""
     started = []
 
     def start() -> subprocess.Popen:
@@ -96,16 +96,8 @@ def test_settings_change_while_frames_stream_and_no_frame_is_lost(node, stream, 
     assert not any(info.reset_reason for info in infos)
     assert stream.steps_back(first) == 0
     assert last.dropped_events == before.dropped_events
-    assert [encoding for encoding, _ in groupby(image.encoding for image in hdr)] == [
-        "32FC3",
-        "32FC1",
-        "32FC3",
-    ]
-    assert [encoding for encoding, _ in groupby(image.encoding for image in tonemapped)] == [
-        "rgb8",
-        "mono8",
-        "rgb8",
-    ]
+    encodings = [[name for name, _ in groupby(i.encoding for i in images)] for images in (hdr, tonemapped)]
+    assert encodings == [["32FC3", "32FC1", "32FC3"], ["rgb8", "mono8", "rgb8"]]
     assert {pixels(image).ndim for image in hdr if image.encoding == "32FC1"} == {2}
     assert_recovers(stream, node)
 
@@ -124,9 +116,8 @@ def test_camera_that_is_killed_may_come_back(
     assert len(infos) == first
     start_camera()
     record_frames_until_good(frames_until_usual(infos, first, client))
-    assert stream.steps_back(first) == [info.reset_reason for info in infos[first:]].count(
-        "time stepped back"
-    )
+    reasons = [info.reset_reason for info in infos[first:]]
+    assert stream.steps_back(first) == reasons.count("time stepped back")
     assert node.alive()
 
 

@@ -23,16 +23,12 @@ CAPACITY = 76_923  # events of 13 bytes
 
 @pytest.fixture(scope="module")
 def node(start_node, tmp_path_factory):
-    """With a network that takes its time, and a queue that holds every burst: what overflows there nobody counts."""
+    """With a slow network, and a queue that holds every burst: what overflows there nobody counts."""
     torch.manual_seed(0)
     weights = tmp_path_factory.mktemp("weights") / "slow.safetensors"
     save_checkpoint(Rehdr(RehdrConfig(base_channels=16)), weights)
-    settings = {
-        "event_timeout": 3.0,
-        "buffer_megabytes": BUFFER,
-        "image_depth": 200,
-        "expected_size": "[160, 120]",
-    }
+    settings = {"event_timeout": 3.0, "buffer_megabytes": BUFFER, "image_depth": 200}
+    settings["expected_size"] = "[160, 120]"
     node = start_node(weights=weights, **settings).wait_for("waiting for events")
     yield node
     assert node.end() == 0, node.log
@@ -126,9 +122,8 @@ def test_overload_skips_frames_and_loses_nothing_else(stream, node, client, diag
     infos = load.infos()
     skipped = infos[-1].skipped_frames - before.skipped_frames
     ages = [load.back[stamp(info)] - load.published[stamp(info)] for info in infos]
-    print(
-        f"{len(load.published)} frames at {OVERLOAD / period:.0f} Hz, {len(infos)} came back, {skipped} skipped"
-    )
+    sent, hz = len(load.published), OVERLOAD / period
+    print(f"{sent} frames at {hz:.0f} Hz, {len(infos)} came back, {skipped} skipped")
     print(f"ages: median {np.median(ages):.2f} s, worst {max(ages):.2f} s; network {period:.2f} s")
     print(f"memory: {memory / 1e6:.0f} MB, then {node.memory_bytes() / 1e6:.0f} MB")
     print(status.message, {v.key: v.value for v in status.values})

@@ -40,7 +40,7 @@ def duplicate_frame(stream: Stream) -> None:
 
 
 def packet_ahead(seconds: float, sensor_too: bool = True) -> Callable[[Stream], None]:
-    """One packet from the future; sensor_too: by the event camera's own clock as well, else by the host's alone."""
+    """One packet from the future; sensor_too: by the event camera's clock, too, else by the host's alone."""
 
     def happen(stream: Stream) -> None:
         camera = stream.camera

@@ -118,7 +118,7 @@ def test_transition_that_a_state_does_not_have_is_refused_and_changes_nothing(
 
 
 def test_a_hundred_activations_leave_nothing_behind(client, camera, infos, managed, manager, bring_to):
-    """Each with a frame: every activation has a worker of its own, and PyTorch keeps threads for each that computes."""
+    """Each with a frame: every activation has its worker; PyTorch keeps threads for each that computes."""
     bring_to("active")
 
     def activate_again() -> None:
@@ -183,10 +183,8 @@ def test_shutdown_while_active_is_final(client, manager, managed, bring_to):
 
 
 def test_shutdown_is_final_from_every_other_state(client, start_node):
-    others = {
-        state: start_node("-r", f"__node:={state}", autostart="false")
-        for state in ("unconfigured", "inactive")
-    }
+    states = ("unconfigured", "inactive")
+    others = {state: start_node("-r", f"__node:={state}", autostart="false") for state in states}
     for state in others:
         manager = Manager(client, f"/{state}")
         if state == "inactive":

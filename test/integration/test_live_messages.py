@@ -129,8 +129,7 @@ def test_refused_messages_are_said_with_their_topic_and_the_reason(stream, node,
     def said() -> bool:  # not every time, lest the log overflows
         stream.camera.packet(stream.camera.step(), "evt98", bytes(64))
         stream.send()
-        return any(
-            "refused a message on events" in line and "evt98" in line for line in node.log.splitlines()
-        )
+        lines = node.log.splitlines()
+        return any("refused a message on events" in line and "evt98" in line for line in lines)
 
     assert client.wait_until(said)

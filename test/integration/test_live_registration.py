@@ -38,9 +38,8 @@ def brightest(stream: Stream) -> tuple[int, int]:
 
 
 def test_a_homography_moves_the_events(start_stream):
-    stream = start_stream(
-        registration="homography", homography="[1.0, 0.0, 12.0, 0.0, 1.0, -5.0, 0.0, 0.0, 1.0]"
-    )
+    homography = "[1.0, 0.0, 12.0, 0.0, 1.0, -5.0, 0.0, 0.0, 1.0]"
+    stream = start_stream(registration="homography", homography=homography)
     stream.send(GREY)
     assert brightest(stream) == (32, 15)
 
@@ -58,9 +57,8 @@ def test_another_resolution_is_scaled_and_said_once(start_stream):
 
 def test_camera_infos_are_awaited_and_then_followed(start_stream, client):
     stream = start_stream(registration="camera_info")
-    infos = {
-        topic: client.create_publisher(CameraInfo, topic, 10) for topic in (CAMERA_INFO, EVENT_CAMERA_INFO)
-    }
+    topics = (CAMERA_INFO, EVENT_CAMERA_INFO)
+    infos = {topic: client.create_publisher(CameraInfo, topic, 10) for topic in topics}
     assert client.wait_until(lambda: all(publisher.get_subscription_count() for publisher in infos.values()))
     stream.send(GREY)
     at = stream.camera.now

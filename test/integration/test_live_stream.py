@@ -1,4 +1,4 @@
-"""A recorded stream through rehdr_node: what comes out belongs to what went in, and equals the offline run."""
+"""A recorded stream through rehdr_node: what comes out belongs to what went in and equals the offline run."""
 
 import csv
 import subprocess
@@ -30,17 +30,12 @@ def bag(simulated_bag, tmp_path_factory) -> BagRecording:
     with BagWriter(path) as writer:
         for topic, stamp_ns, raw in source.raw_messages(topics):
             if topic == source.image_topic:
-                camera_info = CameraInfo(
-                    width=64, height=48, distortion_model="plumb_bob", d=[0.1, 0.2, 0.0, 0.0, 0.0]
-                )
+                lens = {"distortion_model": "plumb_bob", "d": [0.1, 0.2, 0.0, 0.0, 0.0]}
+                camera_info = CameraInfo(width=64, height=48, **lens)
                 camera_info.header.stamp.sec, camera_info.header.stamp.nanosec = divmod(stamp_ns, 10**9)
                 camera_info.header.frame_id = "camera"
-                writer.write_raw(
-                    "/camera/camera_info",
-                    "sensor_msgs/msg/CameraInfo",
-                    serialize_message(camera_info),
-                    stamp_ns,
-                )
+                info = serialize_message(camera_info)
+                writer.write_raw("/camera/camera_info", "sensor_msgs/msg/CameraInfo", info, stamp_ns)
             writer.write_raw(topic, source.topics[topic].type, raw, stamp_ns)
     return BagRecording(path)
 

@@ -1,4 +1,4 @@
-"""hdr/uncertainty and hdr/cause: what `rehdr reconstruct --uncertainty` writes, and only for who subscribes."""
+"""hdr/uncertainty and hdr/cause: what `rehdr reconstruct --uncertainty` writes, only for who subscribes."""
 
 import json
 import os
@@ -48,11 +48,8 @@ def subscribe(client):
 @pytest.fixture
 def another_row(tmp_path, monkeypatch):
     """One row more in the table of products, of every process that the test starts, and no other edit."""
-    lines = [
-        "from rehdr_ros import products",
-        "from rehdr_ros.products import Plane, Product",
-        f"row = {ANOTHER!r}",
-    ]
+    lines = ["from rehdr_ros import products", "from rehdr_ros.products import Plane, Product"]
+    lines.append(f"row = {ANOTHER!r}")
     lines += ["products.PRODUCTS += (row,)", "products.NAMED[row.name] = row"]
     (tmp_path / "sitecustomize.py").write_text("\n".join(lines))
     paths = filter(None, (str(tmp_path), os.environ.get("PYTHONPATH")))
@@ -71,15 +68,8 @@ def test_live_is_what_offline_writes_of_every_row(
     assert node.end() == 0, node.log
 
     folder = tmp_path / "out"
-    command = [
-        *console("rehdr"),
-        "reconstruct",
-        str(simulated_bag),
-        "-o",
-        str(folder),
-        "--uncertainty",
-        "--bag",
-    ]
+    command = [*console("rehdr"), "reconstruct", str(simulated_bag), "-o", str(folder)]
+    command += ["--uncertainty", "--bag"]
     subprocess.run([*command, "--weights", str(tiny_weights), "--device", "cpu"], check=True)
     bag = BagRecording(folder / "bag")
     for product, messages in received.items():
@@ -90,10 +80,8 @@ def test_live_is_what_offline_writes_of_every_row(
         for message, picture, frame in zip(messages, written, bag.frames(f"/{product.topic}"), strict=True):
             np.testing.assert_allclose(pixels(message), picture, rtol=1e-6)
             np.testing.assert_array_equal(frame.image, picture)
-    assert {int(cause) for message in received[NAMED["cause"]] for cause in np.unique(pixels(message))} >= {
-        0,
-        1,
-    }
+    planes = map(pixels, received[NAMED["cause"]])
+    assert {int(cause) for plane in planes for cause in np.unique(plane)} >= {0, 1}
 
     subprocess.run([*console("rehdr"), "report", str(folder)], check=True)
     page = (folder / "report.html").read_text()
@@ -142,9 +130,8 @@ def test_a_subscriber_to_them_alone_wakes_a_lazy_node(client, start_node, subscr
 def test_weights_that_know_none_are_named_once_and_the_stream_goes_on(
     client, camera, start_node, subscribe, tmp_path, clipped
 ):
-    save_checkpoint(
-        Rehdr(RehdrConfig(base_channels=4, radiance="relative")), tmp_path / "relative.safetensors"
-    )
+    relative = Rehdr(RehdrConfig(base_channels=4, radiance="relative"))
+    save_checkpoint(relative, tmp_path / "relative.safetensors")
     node = start_node("-r", "__ns:=/relative", weights=tmp_path / "relative.safetensors")
     node.wait_for("waiting for events")
     messages = subscribe("/relative/hdr/uncertainty")

@@ -1,4 +1,4 @@
-"""The node's parameters: what config/rehdr.yaml and the node say of them, and which values they take, and when."""
+"""The node's parameters: what config/rehdr.yaml and the node say of them; which values they take when."""
 
 import re
 from dataclasses import fields
@@ -257,9 +257,8 @@ def test_settings_that_need_each_other_come_in_their_order_or_at_once(client, ma
                 rclpy.Parameter(name, value=value).to_parameter_msg() for name, value in values.items()
             ]
         )
-        return client.call(
-            SetParametersAtomically, "/rehdr_node/set_parameters_atomically", request
-        ).result.successful
+        service = SetParametersAtomically, "/rehdr_node/set_parameters_atomically"
+        return client.call(*service, request).result.successful
 
     assert set_at_once(registration="homography", homography=shift)
     assert not set_at_once(registration="scale", homography=[1.0])
@@ -301,9 +300,8 @@ def test_wrong_value_is_refused_by_its_name_and_nothing_changes(client, manager,
 
 def value(client, name: str):
     """A parameter as the node has it."""
-    return client.call(
-        GetParameters, "/rehdr_node/get_parameters", GetParameters.Request(names=[name])
-    ).values[0]
+    request = GetParameters.Request(names=[name])
+    return client.call(GetParameters, "/rehdr_node/get_parameters", request).values[0]
 
 
 @pytest.mark.parametrize(

@@ -48,9 +48,8 @@ def test_signal_while_it_starts_ends_it_quietly(start_node, seconds):
     time.sleep(seconds)
     seen_to = catches(node.process.pid, signal.SIGTERM)
     started = time.monotonic()
-    assert node.end() in ((0,) if seen_to else (0, -signal.SIGTERM)), (
-        node.log
-    )  # before our first line it is Python's
+    # Before our first line the signal is Python's.
+    assert node.end() in ((0,) if seen_to else (0, -signal.SIGTERM)), node.log
     assert time.monotonic() - started < END_SECONDS
     assert not any(word in node.log for word in ("Traceback", "Exception", "terminate called")), node.log
 

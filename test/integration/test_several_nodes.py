@@ -29,9 +29,8 @@ class Rig:
         self.node = start_node(*arguments, event_timeout=3.0, policy="all")
 
     def connect(self) -> None:
-        self.node.wait_for(
-            f"waiting for events on {self.namespace}{EVENTS} and images on {self.namespace}{IMAGE}"
-        )
+        events, images = self.namespace + EVENTS, self.namespace + IMAGE
+        self.node.wait_for(f"waiting for events on {events} and images on {images}")
         self.camera = Camera(self._client, self.namespace)
         self.images: list[Image] = []
         self.infos: list[FrameInfo] = []

@@ -19,7 +19,7 @@ BEST_EFFORT, RELIABLE = ReliabilityPolicy.BEST_EFFORT, ReliabilityPolicy.RELIABL
 
 @dataclass(frozen=True)
 class Graph:
-    """What is published, by topic; what the node asks for; and what it must say. misfit: of an optional input too."""
+    """What is published, by topic; what the node asks for and must say. misfit: of an optional input too."""
 
     says: str
     published: dict[str, type] = field(default_factory=dict)
@@ -51,7 +51,8 @@ GRAPHS = {
         f"{TOPIC}/compressed",
     ),
     "compressed by its own name": Graph(
-        f"{TOPIC}/compressed has type {PACKED}, this node needs {RAW}; image_transport: compressed with {TOPIC}?",
+        f"{TOPIC}/compressed has type {PACKED}, this node needs {RAW}; "
+        f"image_transport: compressed with {TOPIC}?",
         {f"{TOPIC}/compressed": CompressedImage},
         topic=f"{TOPIC}/compressed",
         misfit=True,

@@ -71,9 +71,8 @@ class Traffic:
 
     def _check(self, topic: str, message) -> None:
         index = self.back[topic]
-        assert stamp(message) == self._first + 100_000_000 * index, (
-            f"{topic}: frame {index} is missing or came twice"
-        )
+        expected = self._first + 100_000_000 * index
+        assert stamp(message) == expected, f"{topic}: frame {index} is missing or came twice"
         if isinstance(message, FrameInfo):
             assert message.index == index
             assert message.events == (EVENTS + 1 if index else 0)
@@ -101,9 +100,8 @@ def test_memory_stays_and_no_frame_is_lost(client, start_node):
             print(f"{traffic.sent} frames, {rate:.0f} a second, {now / 1e6:.2f} MB", flush=True)
     traffic.finish()
     end = resident(node.process.pid)
-    print(
-        f"memory from frame {WARM_UP} on: {start / 1e6:.2f} MB, at the end {end / 1e6:.2f} MB, {end / start - 1:+.3%}"
-    )
+    figures = f"{start / 1e6:.2f} MB, at the end {end / 1e6:.2f} MB, {end / start - 1:+.3%}"
+    print(f"memory from frame {WARM_UP} on: {figures}")
     assert node.end() == 0
     assert f"stopped after {FRAMES} frames" in node.log and "lost: nothing" in node.log
     assert end <= start * (1 + GROWTH)

@@ -18,10 +18,8 @@ from sensor_msgs.msg import Image
 from rehdr_ros.msg import FrameInfo
 
 FRAMES, HZ = 60, 30.0
-PROFILES = (
-    "FASTDDS_DEFAULT_PROFILES_FILE",
-    "FASTRTPS_DEFAULT_PROFILES_FILE",
-)  # whichever this Fast DDS reads
+# Whichever this Fast DDS reads.
+PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 LAZY_SECONDS = 5.0  # in which a lazy node that looks five times a second must have noticed
 
 
@@ -72,10 +70,8 @@ def test_quality_of_service_of_an_output_can_be_overridden(start, client):
     start(event_timeout=0.01, **overrides)
     assert client.wait_until(lambda: client.count_publishers("/tonemapped/image_raw"))
     assert reliability(client.get_publishers_info_by_topic("/hdr/image_raw")) == ReliabilityPolicy.BEST_EFFORT
-    assert (
-        reliability(client.get_publishers_info_by_topic("/tonemapped/image_raw"))
-        == ReliabilityPolicy.RELIABLE
-    )
+    publishers = client.get_publishers_info_by_topic("/tonemapped/image_raw")
+    assert reliability(publishers) == ReliabilityPolicy.RELIABLE
 
     images: list[Image] = []
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)

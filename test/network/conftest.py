@@ -8,7 +8,7 @@ SMALL = {"base_channels": 4, "scales": 2, "residual_blocks": 1}
 
 @pytest.fixture
 def make_network():
-    """A function that builds a small network in evaluation mode, its weights and statistics random, its output tame."""
+    """A function that builds a small network for evaluation: random weights and statistics, tame output."""
 
     def make(seed=0, **config) -> Rehdr:
         generator = torch.Generator().manual_seed(seed)
@@ -19,9 +19,7 @@ def make_network():
             elif value.is_floating_point():
                 scale = (2 / max(1, value[0].numel())) ** 0.5 if value.ndim > 1 else 0.1
                 value.copy_(scale * torch.randn(value.shape, generator=generator))
-                if name.startswith(
-                    ("body.prediction.conv", "body.prediction.weight", "body.prediction.bias")
-                ):
+                if name.startswith(tuple(f"body.prediction.{part}" for part in ("conv", "weight", "bias"))):
                     value.mul_(0.2)
         return network
 
@@ -30,7 +28,7 @@ def make_network():
 
 @pytest.fixture
 def stream():
-    """A function that makes linear LDR frames (T, N, 3, H, W), partly clipped, and voxel grids to go with them."""
+    """A function that makes linear LDR frames (T, N, 3, H, W), partly clipped, and voxel grids for them."""
 
     def make(frames=2, height=20, width=28, bins=5, batch=1, seed=1):
         generator = torch.Generator().manual_seed(seed)
@@ -43,7 +41,7 @@ def stream():
 
 @pytest.fixture
 def run():
-    """A function that runs a network over a stream and returns all outputs (T, N, 3, H, W) and the last state."""
+    """A function that runs a network over a stream: gives all outputs (T, N, 3, H, W) and the last state."""
 
     @torch.inference_mode()
     def through(network, ldr, voxel):

@@ -65,14 +65,8 @@ def test_the_variety_of_a_published_checkpoint_is_inferred(
     tmp_path, make_network, stream, run, norm, recurrent, upsampling
 ):
     shape = {"base_channels": 6, "scales": 2, "bins": 3, "residual_blocks": 3}
-    network = make_network(
-        norm=norm,
-        recurrent=recurrent,
-        upsampling=upsampling,
-        fusion="published",
-        radiance="relative",
-        **shape,
-    )
+    variety = {"norm": norm, "recurrent": recurrent, "upsampling": upsampling}
+    network = make_network(fusion="published", radiance="relative", **variety, **shape)
     torch.save({"params": as_published(network)}, tmp_path / "net.pth")
     loaded = load_checkpoint(tmp_path / "net.pth")
     assert loaded.config == network.config

@@ -49,9 +49,10 @@ def test_a_saved_network_is_loaded_to_the_same_outputs(tmp_path, make_network, s
     assert all(torch.equal(loaded_state[name], state[name]) for name in state)
 
 
-@pytest.mark.parametrize(
-    "config", [*({"recurrent": name} for name in RECURRENT), {"form": "compact"}], ids=name
-)
+CELLS = [*({"recurrent": name} for name in RECURRENT), {"form": "compact"}]
+
+
+@pytest.mark.parametrize("config", CELLS, ids=name)
 def test_the_second_frame_depends_on_the_first(make_network, stream, run, config):
     network = make_network(**config)
     ldr, voxel = stream()
@@ -73,12 +74,8 @@ def shapes_of(state):
     return {name: tuple(value.shape) for name, value in state.items()}
 
 
-HEAD_START = {
-    "log_radiance": (1, 3, 24, 32),
-    "variance": (1, 1, 24, 32),
-    "age": (1, 1, 24, 32),
-    "fit": (1, 8),
-}
+PLANE = (1, 1, 24, 32)
+HEAD_START = {"log_radiance": (1, 3, 24, 32), "variance": PLANE, "age": PLANE, "fit": (1, 8)}
 
 
 def test_the_state_is_named(make_network, stream, run):
@@ -100,10 +97,8 @@ def test_the_cells_of_the_compact_form_forget_by_the_second(make_network, stream
 
     def states(network):
         _, state = network(first, grids[0])
-        return [
-            network(second, grids[1], state, Stream(seconds=seconds))[1].values()
-            for seconds in (0.02, 0.5, 0.5)
-        ]
+        streams = (Stream(seconds=seconds) for seconds in (0.02, 0.5, 0.5))
+        return [network(second, grids[1], state, stream)[1].values() for stream in streams]
 
     short, long, again = states(make_network(form="compact", radiance="relative"))
     for a, b, c in zip(short, long, again, strict=True):

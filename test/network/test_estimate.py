@@ -1,4 +1,4 @@
-"""What a network says of its radiance: how sure it is, what each pixel rests on, and how far it may be off."""
+"""What a network says of its radiance: how sure it is, what each pixel rests on, how far it may be off."""
 
 import math
 
@@ -59,7 +59,7 @@ def test_the_radiance_is_that_of_forward(make_network, stream, run, form):
 @FORMS
 @torch.inference_mode()
 def test_an_untrained_network_returns_the_shrunk_head_start(stream, form):
-    """By another statement: the excess over the LDR, by what is known of its noise, blended in by how far it clips."""
+    """By another statement: the excess over the LDR, by its known noise, blended in by how far it clips."""
     network = Rehdr(RehdrConfig(base_channels=4, form=form)).eval()
     ldr, voxel = stream(frames=4, height=24, width=32)
     shares, state = [], network.initial_state(1, 24, 32)

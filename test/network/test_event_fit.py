@@ -14,22 +14,21 @@ def plane(x):
 
 @pytest.fixture
 def after():
-    """A function that updates the sums with frames (change, on, off), as wide as each other, and returns the fit."""
+    """A function that updates the sums with frames (change, on, off) of one width and returns the fit."""
 
     def through(frames, seconds=0.05, sums=None):
         for change, on, off in frames:
             sums = initial_sums(torch.zeros(1)) if sums is None else sums
             usable = torch.ones(1, 1, 1, len(change), dtype=torch.bool)
-            sums = update(
-                sums, plane(change), plane(on), plane(off), usable, torch.full((1, 1, 1, 1), seconds)
-            )
+            elapsed = torch.full((1, 1, 1, 1), seconds)
+            sums = update(sums, plane(change), plane(on), plane(off), usable, elapsed)
         return read(sums), sums
 
     return through
 
 
 def pairs(rng, frames, on=0.25, off=0.25, noise=0.001, rate=1.5, pixels=PIXELS):
-    """Frames of a sensor whose events add that much variance each, and whose pixels see light rise or fall."""
+    """Frames of a sensor whose events add variance `noise` each, and whose pixels see light rise or fall."""
     made = []
     for _ in range(frames):
         rising = rng.random(pixels) < 0.5
@@ -141,7 +140,7 @@ def test_what_is_not_usable_says_nothing_and_what_is_old_fades():
 
 
 def test_it_fades_by_seconds_not_frames(after):
-    """One stream at 40 Hz, and as the frames at 10 Hz see it; the thresholds change after two of three seconds."""
+    """One stream at 40 Hz, and as frames at 10 Hz see it; the thresholds change after 2 of 3 s."""
     rng = np.random.default_rng(8)
     fast = pairs(rng, 80, 0.2, 0.3, 0.02, rate=0.5) + pairs(rng, 40, 0.35, 0.25, 0.05, rate=0.5)
     slow = [[np.sum(x, 0) for x in zip(*fast[i : i + 4], strict=True)] for i in range(0, 120, 4)]

@@ -17,16 +17,12 @@ from rehdr_ros.network.engines.tensor_cores import for_tensor_cores
 from rehdr_ros.network.head_start.reference import initial_state
 from rehdr_ros.network.integrator import CLIPPED
 
+PUBLISHED = {"radiance": "relative", "fusion": "published"}
 CONFIGURATIONS = {
     "full": {},
     "compact": {"form": "compact"},
-    "authors'": {"radiance": "relative", "fusion": "published", "norm": "batch"},
-    "authors', GRU": {
-        "radiance": "relative",
-        "fusion": "published",
-        "recurrent": "convgru",
-        "upsampling": "bilinear",
-    },
+    "authors'": {**PUBLISHED, "norm": "batch"},
+    "authors', GRU": {**PUBLISHED, "recurrent": "convgru", "upsampling": "bilinear"},
     "instance norm": {"norm": "instance"},
 }
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -57,9 +53,8 @@ def assert_same(fast, network, ldr, voxel, tolerance=1e-5):
 
 
 def close(a, b, tolerance):
-    return (
-        a.shape == b.shape and a.dtype == b.dtype and (relative(a, b) < tolerance or not (a.any() or b.any()))
-    )
+    near = relative(a, b) < tolerance or not (a.any() or b.any())
+    return a.shape == b.shape and a.dtype == b.dtype and near
 
 
 def test_kernels_for_the_head_start(network, stream):
@@ -94,9 +89,8 @@ def test_kernels_make_each_plane_as_pytorch_does(stream, size):
         prepared, kernels, found = head_start.prepare(frame, grid, kernels, timed, compiled=True)
         for part, other in ((expected, prepared), (state, kernels), (evidence.fit, found.fit)):
             assert all(close(b, a, 1e-5) for a, b in zip(part, other, strict=True))
-        assert all(
-            close(b, a, 1e-5) for a, b in zip(expected.image.unbind(1), prepared.image.unbind(1), strict=True)
-        )
+        planes = zip(expected.image.unbind(1), prepared.image.unbind(1), strict=True)
+        assert all(close(b, a, 1e-5) for a, b in planes)
         assert all(close(b, a, 1e-5) for a, b in zip(evidence[1:], found[1:], strict=True))
 
 
@@ -156,7 +150,7 @@ def test_openvino_takes_a_state_from_pytorch_and_gives_one_back(make_network, st
 
 @needs_openvino
 def test_openvino_tells_nobody_of_its_use_and_leaves_signals_as_they_are(tmp_path):
-    """In a process of its own, with a home of its own: children end there, which Python is told on the signal stack."""
+    """In its own process, with its own home: children end there, which Python is told on the signal stack."""
     program = (
         "import faulthandler, subprocess, torch\n"
         "faulthandler.enable()\n"
@@ -165,7 +159,8 @@ def test_openvino_tells_nobody_of_its_use_and_leaves_signals_as_they_are(tmp_pat
         "import signal\n"
         "signal.signal(signal.SIGCHLD, lambda *_: None)\n"
         "for _ in range(2):\n"
-        "    network = OpenVinoEngine(Rehdr(RehdrConfig(base_channels=4, scales=1)).eval().requires_grad_(False))\n"
+        "    network = Rehdr(RehdrConfig(base_channels=4, scales=1)).eval().requires_grad_(False)\n"
+        "    network = OpenVinoEngine(network)\n"
         "    network.step(torch.rand(1, 3, 16, 16), torch.zeros(1, 5, 16, 16))\n"
         "    del network\n"
         "    for _ in range(3):\n"

@@ -49,7 +49,7 @@ def with_thresholds(state, on, off):
 
 @pytest.fixture
 def follow():
-    """A function that advances through frames (1, 3, H, W) with their events and returns the last state, evidence."""
+    """A function that advances through frames (1, 3, H, W) with events; returns the last state, evidence."""
 
     def through(*steps, state=None, seconds=SECONDS):
         state = initial_state(steps[0][0]) if state is None else state
@@ -167,9 +167,8 @@ def test_events_carry_a_clipped_pixel_on_in_all_colours(follow):
     steps = (flat(COLOUR), counts(0)), (flat(1), counts(8)), (flat(1), counts(4))
     for n, events in ((2, 8), (3, 12)):
         state, _ = follow(*steps[:n])
-        torch.testing.assert_close(
-            state.log_radiance, flat(COLOUR).log() + events * PRIOR.on, rtol=0, atol=1e-4
-        )
+        expected = flat(COLOUR).log() + events * PRIOR.on
+        torch.testing.assert_close(state.log_radiance, expected, rtol=0, atol=1e-4)
 
 
 def test_events_of_each_polarity_count_by_their_own_threshold(follow):
@@ -261,14 +260,10 @@ def test_both_thresholds_are_found_from_pixels_exposed_twice(follow, on, off):
     rng = np.random.default_rng(1)
     level, state = rng.uniform(-2.0, -1.0, (40, 50)), None
     for _ in range(25):
-        up, down = (
-            rng.poisson(np.clip(1.5 - (level + 1.5), 0.2, 3)),
-            rng.poisson(np.clip(1.5 + (level + 1.5), 0.2, 3)),
-        )
+        up, down = (rng.poisson(np.clip(1.5 + way * (level + 1.5), 0.2, 3)) for way in (-1, 1))
         level += on * up - off * down
-        level, up, down = (
-            np.where((level > -2.8) & (level < -0.3), *x) for x in ((level, -1.5), (up, 0), (down, 0))
-        )
+        near = (level > -2.8) & (level < -0.3)
+        level, up, down = (np.where(near, *x) for x in ((level, -1.5), (up, 0), (down, 0)))
         frame = torch.from_numpy(np.exp(level)).float().expand(1, 3, 40, 50)
         grid = torch.from_numpy(np.stack((up, -down))).float()[None]
         state, evidence = follow((frame, grid), state=state)
@@ -279,9 +274,8 @@ def test_both_thresholds_are_found_from_pixels_exposed_twice(follow, on, off):
 @pytest.mark.parametrize("contrast, within", [(0.1, 0.25), (0.25, 0.25), (0.45, 0.35)])
 def test_the_thresholds_of_a_simulated_sensor_are_found(follow, contrast, within):
     events = EventCameraConfig(contrast=contrast, mismatch=0.04)
-    config = SimulationConfig(
-        width=64, height=64, seconds=0.75, seed=1, speed=200, renders=200, events=events
-    )
+    values = {"width": 64, "height": 64, "seconds": 0.75, "seed": 1, "speed": 200, "renders": 200}
+    config = SimulationConfig(**values, events=events)
     sequence, state = simulated_sequence(config, bins=5), None
     for frame, grid, seconds in zip(sequence.ldr, sequence.voxel, sequence.seconds, strict=True):
         state, evidence = follow((frame[None], grid[None]), state=state, seconds=seconds[None])
@@ -411,7 +405,7 @@ def test_rescaling_keeps_the_radiance_in_units_of_another_white(gain):
 
 
 def test_a_known_change_of_exposure_keeps_the_radiance_and_the_fit(follow):
-    """The same scene with half and full exposure: in units of white everything doubles, and no event comes."""
+    """One scene at half and at full exposure: in units of white everything doubles, and no event comes."""
     scene = flat(0.2)
     scene[..., 4:] = 0.7
     state, _ = follow((scene, counts(0)))

@@ -94,9 +94,8 @@ def test_the_threshold_is_found_from_pixels_exposed_twice(contrast):
 @pytest.mark.parametrize("contrast", [0.1, 0.25, 0.45])
 def test_the_threshold_of_a_simulated_sensor_is_found(contrast):
     events = EventCameraConfig(contrast=contrast, mismatch=0.04)
-    config = SimulationConfig(
-        width=64, height=64, seconds=0.75, seed=1, speed=200, renders=200, events=events
-    )
+    values = {"width": 64, "height": 64, "seconds": 0.75, "seed": 1, "speed": 200, "renders": 200}
+    config = SimulationConfig(**values, events=events)
     sequence = simulated_sequence(config, bins=1)
     state = None
     for frame, grid in zip(sequence.ldr, sequence.voxel, strict=True):

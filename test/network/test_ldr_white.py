@@ -33,7 +33,7 @@ def test_empty_grids_and_flat_frames_give_no_nan(make_network, stream, run, radi
 
 @pytest.mark.parametrize("form", ["full", "compact"])
 def test_an_untrained_network_returns_what_the_events_say_as_far_as_they_are_trusted(run, form):
-    """By hand, with what is assumed of the events before the first: a threshold of 0.25, R^2 0.7, 0.02 nat^2 each."""
+    """By hand, with what is assumed before the first event: a threshold of 0.25, R^2 0.7, 0.02 nat^2 each."""
     network = Rehdr(RehdrConfig(base_channels=4, form=form)).eval()
     before, after = torch.full((1, 3, 8, 8), 0.5), torch.ones(1, 3, 8, 8)
     voxel = torch.zeros(2, 1, 5, 8, 8)
@@ -63,7 +63,7 @@ def test_one_hot_pixel_spoils_only_its_surroundings(make_network, stream, run, p
 @torch.inference_mode()
 @pytest.mark.parametrize("gain", [0.25, 4.0])
 def test_a_known_change_of_exposure_keeps_the_absolute_radiance(gain):
-    """A still scene, first well exposed, then clipped at both exposures: what is remembered of it must not move."""
+    """A still scene, first well exposed, then clipped at both exposures: what is remembered must not move."""
     network = Rehdr(RehdrConfig(base_channels=4, scales=2)).eval()
     scene = torch.full((1, 3, 8, 8), 6.0)  # in units of the second frame's white
     voxel = torch.zeros(1, 5, 8, 8)

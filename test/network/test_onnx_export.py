@@ -1,4 +1,4 @@
-"""The exported step, run by onnxruntime, against the network; the first frames' state comes from the file alone."""
+"""The exported step in onnxruntime against the network; the first frames' state comes from the file alone."""
 
 import json
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""The Fast DDS profile in the environment: by the variable of Fast DDS 3, and by that of 2, of Humble and Jazzy."""
+"""The Fast DDS profile in the environment: by the variable of Fast DDS 3, and of 2, of Humble and Jazzy."""
 
 import os
 import sys

@@ -46,9 +46,8 @@ def run(tiny_weights):
     workers = []
 
     def run(publish, policy="all"):
-        pipeline = Watched(
-            PipelineConfig(weights=str(tiny_weights), device="cpu", policy=policy, event_timeout=0.001)
-        )
+        config = {"weights": str(tiny_weights), "device": "cpu", "policy": policy}
+        pipeline = Watched(PipelineConfig(**config, event_timeout=0.001))
         tally = Counter()
         complaints = Complaints(logging.getLogger("rehdr test"))
         workers.append(Worker(pipeline, publish, lambda: None, tally, complaints))

@@ -35,7 +35,7 @@ def make_pipeline(weights):
 
 @pytest.fixture(scope="session")
 def recording():
-    """Simulated samples of 46 x 33 px whose events have whole microseconds, as evt3 keeps them; from START on."""
+    """Simulated samples of 46 x 33 px, from START on; events at whole microseconds, as evt3 keeps them."""
     samples = []
     for sample in simulate(SimulationConfig(width=46, height=33, seconds=0.4, fps=20, seed=3)):
         events = sample.events
@@ -46,7 +46,7 @@ def recording():
 
 @pytest.fixture
 def packets():
-    """A function that encodes events to evt3 packets of at most 100 events, stamped like their first event."""
+    """A function that encodes events to evt3 packets of at most 100, stamped like their first event."""
 
     def encode(parts, size=(46, 33)):
         encoder = make_encoder("evt3", *size)

@@ -68,9 +68,8 @@ class Trail(PartedNetwork):
         clipped = ldr >= stream.clipped_from
         above = known["brightest"] + features.abs() / known["frames"].view(-1, 1, 1, 1)
         sigma = torch.where(clipped.any(1, keepdim=True), 1.0, 0.1)
-        return Estimate(
-            torch.where(clipped, ldr + above, ldr), sigma, 3 * clipped.any(1, keepdim=True).float()
-        )
+        cause = 3 * clipped.any(1, keepdim=True).float()
+        return Estimate(torch.where(clipped, ldr + above, ldr), sigma, cause)
 
 
 @dataclass(frozen=True)
@@ -113,9 +112,8 @@ def weights(network, tmp_path):
 def frames(height, width):
     generator = torch.Generator().manual_seed(0)
     ldr = (1.3 * torch.rand(4, 1, 3, height, width, generator=generator)).clamp_max(1)
-    return list(
-        zip(ldr, torch.randint(-2, 3, (4, 1, 3, height, width), generator=generator).float(), strict=True)
-    )
+    grids = torch.randint(-2, 3, (4, 1, 3, height, width), generator=generator).float()
+    return list(zip(ldr, grids, strict=True))
 
 
 def through(runner, network, height=33, width=46):
@@ -207,9 +205,8 @@ def test_node_and_offline_runner_give_the_same(network, weights, recording):
         live += list(node.take(now=1e9))  # a time by which no frame waits any longer
     assert len(live) == len(results) == len(recording)
     for ours, expected in zip(live, results, strict=True):
-        torch.testing.assert_close(
-            torch.tensor(ours.radiance), torch.tensor(expected.radiance), rtol=1e-4, atol=1e-5
-        )
+        radiances = torch.tensor(ours.radiance), torch.tensor(expected.radiance)
+        torch.testing.assert_close(*radiances, rtol=1e-4, atol=1e-5)
     assert any((frame.radiance > 1.01).any() for frame in results)
 
 

@@ -54,7 +54,7 @@ def test_a_broken_float_frame_is_shown_too(grid):
 
 @pytest.fixture
 def shown(make_pipeline, grey):
-    """A function: the pipeline's last frame of two, 0.1 s apart, with ten ON events at x = 2, y = 1 before it."""
+    """A function: the pipeline's last of two frames, 0.1 s apart, after ten ON events at x = 2, y = 1."""
 
     def shown(**config):
         pipeline = make_pipeline(**config)

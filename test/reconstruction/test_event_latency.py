@@ -15,7 +15,7 @@ WIDTH, HEIGHT, FPS, EXPOSURE = 173, 130, 25, 0.02
 
 @pytest.fixture(scope="module")
 def dim():
-    """4 s as demo-01 is, frames and events: dim, few events, 20 ms exposures at 25 Hz; scarcely any lag of its own."""
+    """4 s as demo-01 is, frames and events: dim, few events, 20 ms exposures at 25 Hz; hardly any lag."""
     rng = np.random.default_rng(1)
     patches = np.exp(0.7 * rng.standard_normal((12, 16)))
     radiance = np.kron(patches, np.ones((25, 25)))[..., None].repeat(3, 2).astype(np.float32)

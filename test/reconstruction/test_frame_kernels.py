@@ -53,7 +53,8 @@ import numpy as np
 from numba.extending import is_jitted
 from rehdr_ros.network.head_start import compose_kernels, kernels as head_start_kernels
 from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
-pipeline = HdrPipeline(PipelineConfig(weights={str(tiny_weights)!r}, device="cpu", engine="pytorch", policy="all"))
+config = PipelineConfig(weights={str(tiny_weights)!r}, device="cpu", engine="pytorch", policy="all")
+pipeline = HdrPipeline(config)
 pipeline.warm_up()
 modules = compose_kernels, head_start_kernels
 kernels = [value for module in modules for value in vars(module).values() if is_jitted(value)]

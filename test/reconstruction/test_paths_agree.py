@@ -1,4 +1,4 @@
-"""Every way to run the network against eager float32 on the CPU: 100 frames with carried state, at 640x480."""
+"""Every way to run the network against eager float32 on the CPU: 100 frames of 640x480 with carried state."""
 
 import numpy as np
 import pytest
@@ -23,9 +23,8 @@ FRAMES, SIZE = 100, (640, 480)
 def frames(shared):
     """Real events, a hundredth of the recording with each of a hundred simulated frames."""
     decoder = make_decoder("evt3", *SIZE)
-    events = Events.concatenate(
-        map(decoder.decode, BagRecording(shared / "data/bags/evt3_640x480").packets())
-    )
+    packets = BagRecording(shared / "data/bags/evt3_640x480").packets()
+    events = Events.concatenate(map(decoder.decode, packets))
     stamps = np.linspace(events.t[0] - 1, events.t[-1], FRAMES + 1).astype(np.int64)
     config = SimulationConfig(width=SIZE[0], height=SIZE[1], seconds=FRAMES / 20, fps=20.0, clipped=0.2)
     made = []

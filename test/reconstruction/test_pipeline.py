@@ -291,11 +291,9 @@ def test_what_is_no_frame_is_refused(make_pipeline, image):
 @pytest.mark.parametrize("shape", [(6, 8), (6, 8, 3)])
 def test_every_kind_of_frame_gives_the_same(make_pipeline, dtype, shape):
     values = np.full(shape, 128 / 255)
-    image = (
-        values.astype(np.float32)
-        if dtype is np.float32
-        else np.rint(values * np.iinfo(dtype).max).astype(dtype)
-    )
+    if dtype is not np.float32:
+        values = np.rint(values * np.iinfo(dtype).max)
+    image = values.astype(dtype)
     pipeline = make_pipeline()
     pipeline.add_frame(0, image)
     (frame,) = pipeline.take(flush=True)
@@ -330,15 +328,9 @@ def test_events_of_a_finer_sensor_are_scaled_to_the_frames(make_pipeline, record
     """Every event fires in all four pixels that share the frame's: their mean is the event itself."""
     pipeline, fine = make_pipeline(), []
     for stamp, image, events in recording:
-        columns = [np.repeat(column, 4) for column in (events.t, events.x, events.y, events.p)]
-        corners = np.tile([[0, 1, 0, 1], [0, 0, 1, 1]], len(events))
-        fine.append(
-            (
-                stamp,
-                image,
-                Events(columns[0], 2 * columns[1] + corners[0], 2 * columns[2] + corners[1], columns[3]),
-            )
-        )
+        t, x, y, p = (np.repeat(column, 4) for column in (events.t, events.x, events.y, events.p))
+        right, below = np.tile([[0, 1, 0, 1], [0, 0, 1, 1]], len(events))
+        fine.append((stamp, image, Events(t, 2 * x + right, 2 * y + below, p)))
     encoded = packets([events for _, _, events in fine], (92, 66))
     actual = []
     for stamp, image, events in fine:
@@ -421,15 +413,13 @@ def test_settings_change_from_the_next_frame_on(make_pipeline, recording):
             pipeline.configure(replace(pipeline.config, tonemap="gamma"))
         actual += pipeline.take()
     actual += pipeline.take(flush=True)
-    changes_at = next(
-        k for k, frame in enumerate(actual) if np.array_equal(frame.tonemapped, other[k].tonemapped)
-    )
+    same = (np.array_equal(a.tonemapped, b.tonemapped) for a, b in zip(actual, other, strict=True))
+    changes_at = next(k for k, equal in enumerate(same) if equal)
     assert changes_at in (3, 4)  # the frame that waited then
     for k, frame in enumerate(actual):
         np.testing.assert_array_equal(frame.radiance, expected[k].radiance)
-        np.testing.assert_array_equal(
-            frame.tonemapped, (other if k >= changes_at else expected)[k].tonemapped
-        )
+        wanted = (other if k >= changes_at else expected)[k]
+        np.testing.assert_array_equal(frame.tonemapped, wanted.tonemapped)
 
 
 @pytest.mark.parametrize("change", [{"response": 1.0}, {"white_level": 4095}])
@@ -532,9 +522,8 @@ def test_a_fixed_latency_is_taken_off_the_events_time(make_pipeline, recording):
     assert {frame.info.event_latency for frame in late} == {0.004}
     pipeline = make_pipeline()
     pipeline.configure(replace(pipeline.config, event_latency=0.004))
-    assert [frame.info.event_latency for frame in feed(pipeline, recording)][1:] == [0.004] * (
-        len(recording) - 1
-    )
+    latencies = [frame.info.event_latency for frame in feed(pipeline, recording)]
+    assert latencies[1:] == [0.004] * (len(recording) - 1)
 
 
 def test_a_latency_learned_on_the_way_is_the_same_for_frames_that_had_to_wait(make_pipeline):

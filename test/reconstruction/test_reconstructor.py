@@ -7,9 +7,8 @@ from rehdr_ros.network import CheckpointError, Rehdr, RehdrConfig, save_checkpoi
 from rehdr_ros.reconstruction.reconstructor import Fault, Reconstructor, pick_device, pick_precision
 
 MS = 1_000_000
-needs_16_bits = pytest.mark.skipif(
-    torch.__version__ < "2", reason="before PyTorch 2 a CPU has no 16-bit formats"
-)
+no_16_bits = torch.__version__ < "2"
+needs_16_bits = pytest.mark.skipif(no_16_bits, reason="before PyTorch 2 a CPU has no 16-bit formats")
 EVENTS = Events(np.arange(1, 201) * 50_000, np.arange(200) % 24, np.arange(200) % 16, np.arange(200) % 2)
 
 
@@ -94,7 +93,7 @@ def test_radiance_keeps_the_scale_of_the_first_exposure(make_reconstructor, job)
 
 
 def test_a_pixel_that_a_longer_exposure_clips_keeps_its_radiance(tmp_path, job):
-    """An untrained network relies on the head start, which has to learn of the exposure; it takes 0.7 of the excess."""
+    """The head start must learn of the exposure; an untrained network relies on it, for 0.7 of the excess."""
     save_checkpoint(Rehdr(RehdrConfig(base_channels=4, scales=1)), tmp_path / "new.safetensors")
     reconstructor = Reconstructor(str(tmp_path / "new.safetensors"), "cpu", "float32", 1.0)
     reconstructor.reconstruct(job(frame(100), Events.empty(), None, 0, 0.01))
@@ -217,9 +216,8 @@ def test_a_gpu_that_runs_out_of_memory_goes_on_in_16_bits_and_then_on_the_cpu(ma
     torch.cuda.empty_cache()
     torch.cuda.set_per_process_memory_fraction(1e-6)
     try:
-        result = reconstructor.reconstruct(
-            job(np.full((480, 640, 3), 255, np.uint8), EVENTS, 10 * MS, 20 * MS)
-        )
+        white = np.full((480, 640, 3), 255, np.uint8)
+        result = reconstructor.reconstruct(job(white, EVENTS, 10 * MS, 20 * MS))
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     assert "on cpu" in result.reset_reason and reconstructor.fallbacks == 2

@@ -48,14 +48,10 @@ def test_the_image_is_not_written_to_and_may_be_read_only():
 @pytest.mark.parametrize("channels", [(), (3,)])
 def test_every_layout_of_a_message_is_read(dtype, channels):
     rng = np.random.default_rng(0)
-    padded = (
-        rng.integers(0, 256, (9, 14, *channels)) / 255
-        if dtype == np.float32
-        else rng.integers(0, 256, (9, 14, 4))
-    )
-    padded = np.ascontiguousarray(padded[..., 0] if padded.ndim == 3 and not channels else padded).astype(
-        dtype
-    )
+    is_float = dtype == np.float32
+    padded = rng.integers(0, 256, (9, 14, *channels)) / 255 if is_float else rng.integers(0, 256, (9, 14, 4))
+    padded = padded[..., 0] if padded.ndim == 3 and not channels else padded
+    padded = np.ascontiguousarray(padded).astype(dtype)
     image = padded[:, :11, :3] if channels else padded[:, :11]
     unaligned = np.frombuffer(b"-" + image.tobytes(), np.uint8)[1:].view(dtype).reshape(image.shape)
     for view in (image, unaligned, image[::-1], image[::2, ::-1]):
@@ -74,9 +70,8 @@ def test_floats_are_interpolated_closely(power):
     image[0, 0], image[0, 1] = (0, 1e-7, 1), (np.nextafter(np.float32(1), np.float32(0)), 0.5, 1 / 65535)
     ours = linear(image, power)[0].permute(1, 2, 0)
     exact = image.astype(np.float64) ** power
-    np.testing.assert_allclose(
-        ours, exact, rtol=1e-5, atol=1e-6 if power >= 1 else 2e-3
-    )  # rises steeply from black
+    # Powers below 1 rise steeply from black.
+    np.testing.assert_allclose(ours, exact, rtol=1e-5, atol=1e-6 if power >= 1 else 2e-3)
     bright = image > 0.01
     np.testing.assert_allclose(ours.numpy()[bright], exact[bright], rtol=1e-5)
 

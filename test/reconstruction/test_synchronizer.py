@@ -355,9 +355,8 @@ def test_an_unknown_policy_is_refused():
 
 def test_frames_skipped_for_longer_than_a_gap_do_not_interrupt_the_stream():
     sync = started(policy="latest", max_frame_gap=0.5)
-    for stamp in range(
-        110, 1511, 100
-    ):  # no two are further apart than 100 ms, but only the last one is processed
+    # No two are further apart than 100 ms, but only the last one is processed.
+    for stamp in range(110, 1511, 100):
         sync.add_frame(frame(stamp), 0.0)
     sync.add_events(events(100, 800, 1500, 1510), 0.0)
     (job,) = jobs(sync)

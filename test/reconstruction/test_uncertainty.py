@@ -59,9 +59,8 @@ def test_an_exposure_scales_the_radiance_and_not_its_uncertainty(make, frames):
     alone, scaled = through(make(), frames), through(make(), frames, [0.01, 0.02, 0.02, 0.04])
     for k, gain in enumerate((1, 0.5, 0.5, 0.25)):
         measured = alone[k].cause == 0
-        np.testing.assert_allclose(
-            scaled[k].radiance[measured], gain * alone[k].radiance[measured], rtol=1e-5
-        )
+        expected = gain * alone[k].radiance[measured]
+        np.testing.assert_allclose(scaled[k].radiance[measured], expected, rtol=1e-5)
         np.testing.assert_array_equal(scaled[k].uncertainty[measured], alone[k].uncertainty[measured])
 
 
@@ -97,9 +96,8 @@ def _one_by_one(pipeline, frames):
 
 
 def test_networks_of_relative_radiance_have_none(make, frames, tmp_path):
-    save_checkpoint(
-        Rehdr(RehdrConfig(base_channels=4, radiance="relative")), tmp_path / "relative.safetensors"
-    )
+    relative = Rehdr(RehdrConfig(base_channels=4, radiance="relative"))
+    save_checkpoint(relative, tmp_path / "relative.safetensors")
     (frame,) = through(make(tmp_path / "relative.safetensors"), frames[:1])
     assert (frame.uncertainty, frame.cause, frame.picture("sigma")) == (None, None, None)
 

@@ -46,9 +46,8 @@ def test_another_resolution_is_scaled_by_default(events):
 
 def test_identity_keeps_pixels_of_another_resolution_where_they_are(events):
     expected = voxel_grid(events, 0, 1000, 5, 12, 16)
-    np.testing.assert_array_equal(
-        grid(voxels(registration="identity"), events, frame_size=(16, 12)), expected
-    )
+    actual = grid(voxels(registration="identity"), events, frame_size=(16, 12))
+    np.testing.assert_array_equal(actual, expected)
 
 
 def test_a_region_and_a_homography(events):
@@ -160,15 +159,12 @@ def test_an_empty_grid_stays_empty_and_a_nearly_empty_one_small():
 
 def test_published_networks_get_quantiles_and_ours_get_counts(tmp_path, events, job):
     """By the state that the network makes of them."""
-    counts, image = (
-        torch.from_numpy(voxel_grid(events, 0, 1000, 5, 24, 32))[None],
-        np.full((24, 32, 3), 100, np.uint8),
-    )
+    counts = torch.from_numpy(voxel_grid(events, 0, 1000, 5, 24, 32))[None]
+    image = np.full((24, 32, 3), 100, np.uint8)
     response = Response()
     for radiance, voxel in (("relative", normalised(counts)), ("ldr_white", counts)):
-        network = (
-            Rehdr(RehdrConfig(base_channels=4, scales=1, radiance=radiance)).eval().requires_grad_(False)
-        )
+        config = RehdrConfig(base_channels=4, scales=1, radiance=radiance)
+        network = Rehdr(config).eval().requires_grad_(False)
         save_checkpoint(network, tmp_path / "net.safetensors")
         reconstructor = Reconstructor(str(tmp_path / "net.safetensors"), "cpu", "float32")
         reconstructor.reconstruct(job(image, events, 0, 1000))

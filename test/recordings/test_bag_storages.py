@@ -24,15 +24,7 @@ DVS_DEFINITIONS = {
 
 
 def packet(k):
-    return Packet(
-        STAMP + k * MS,
-        64,
-        48,
-        k,
-        0,
-        "evt3",
-        np.random.default_rng(k).integers(0, 256, 90, np.uint8).tobytes(),
-    )
+    return Packet(STAMP + k * MS, 64, 48, k, 0, "evt3", np.random.default_rng(k).bytes(90))
 
 
 def image(k):
@@ -136,9 +128,8 @@ def test_split_bags(tmp_path, plugin, mode, parts, has_metadata):
 
 
 def compressed(bag, k, kind="png"):
-    header = bag.types["std_msgs/msg/Header"](
-        bag.types["builtin_interfaces/msg/Time"](1_700_000_000, k), "camera"
-    )
+    stamp = bag.types["builtin_interfaces/msg/Time"](1_700_000_000, k)
+    header = bag.types["std_msgs/msg/Header"](stamp, "camera")
     data = np.frombuffer(cv2.imencode(f".{kind}", image(k)[..., ::-1])[1], np.uint8)
     return bag.types[COMPRESSED](header, f"rgb8; {kind} compressed bgr8", data)
 
@@ -199,9 +190,7 @@ def test_a_damaged_compressed_image_is_told_with_its_topic(tmp_path):
 def events(k, count=50):
     random = np.random.default_rng(k)
     t = STAMP + k * MS + np.sort(random.integers(0, MS, count))
-    return Events(
-        t, random.integers(0, 64, count), random.integers(0, 48, count), random.integers(0, 2, count)
-    )
+    return Events(t, *(random.integers(0, most, count) for most in (64, 48, 2)))
 
 
 def event_array(types, header, part, width=64):
@@ -217,9 +206,8 @@ def write_dvs(path, widths=(64, 64, 64)):
             bag.register(name, definition)
         header = bag.types["std_msgs/msg/Header"](bag.types["builtin_interfaces/msg/Time"](1, 2), "")
         for k, width in enumerate(widths):
-            bag.write(
-                "/dvs/events", DVS_EVENTS, event_array(bag.types, header, events(k), width), STAMP + k * MS
-            )
+            message = event_array(bag.types, header, events(k), width)
+            bag.write("/dvs/events", DVS_EVENTS, message, STAMP + k * MS)
             bag.write_image("/dvs/image_raw", STAMP + k * MS, "", image(k), "rgb8")
     return path
 
@@ -258,7 +246,7 @@ def test_packets_are_preferred_to_event_arrays(tmp_path):
 
 @pytest.fixture(scope="module", params=Ros1Writer.CompressionFormat)
 def ros1_bag(tmp_path_factory, request):
-    """What a DAVIS driver of ROS 1 records: EventArrays, images, both raw and compressed, and a calibration."""
+    """What a DAVIS driver of ROS 1 records: EventArrays, images, raw and compressed, and a calibration."""
     types = get_typestore(Stores.ROS1_NOETIC)
     for name, definition in DVS_DEFINITIONS.items():
         types.register(get_types_from_msg(definition, name))
@@ -278,26 +266,14 @@ def ros1_bag(tmp_path_factory, request):
             header = types.types["std_msgs/msg/Header"](k, stamp, "davis")
             roi = types.types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
             matrix = np.array([30.0, 0, 8, 0, 30.0, 6, 0, 0, 1])
-            camera = (
-                header,
-                48,
-                64,
-                "plumb_bob",
-                np.zeros(5),
-                matrix,
-                np.eye(3).ravel(),
-                np.zeros(12),
-                0,
-                0,
-                roi,
-            )
+            arrays = (np.zeros(5), matrix, np.eye(3).ravel(), np.zeros(12))
+            camera = (header, 48, 64, "plumb_bob", *arrays, 0, 0, roi)
             png = np.frombuffer(cv2.imencode(".png", image(k)[..., ::-1])[1], np.uint8)
+            packed = types.types[COMPRESSED](header, "rgb8; png compressed bgr8", png)
             for topic, message in {
                 "/dvs/events": event_array(types.types, header, events(k)),
                 "/dvs/image_raw": types.types[IMAGE](header, 12, 16, "rgb8", 0, 48, image(k).ravel()),
-                "/dvs/image_raw/compressed": types.types[COMPRESSED](
-                    header, "rgb8; png compressed bgr8", png
-                ),
+                "/dvs/image_raw/compressed": packed,
                 "/dvs/camera_info": types.types[CAMERA_INFO](*camera),
             }.items():
                 raw = types.serialize_ros1(message, topics[topic])

@@ -55,9 +55,8 @@ def video(tmp_path_factory):
 
 def test_the_pq_curve_has_the_values_of_the_standard():
     # ITU-R BT.2408, table 1 and annex: 58 % at diffuse white, 75 % at 1000 cd/m2.
-    np.testing.assert_allclose(
-        encode_pq(np.array([0, 203, 1000, 10_000, 2e4])), [0, 0.58, 0.752, 1, 1], atol=1.5e-3
-    )
+    signal = encode_pq(np.array([0, 203, 1000, 10_000, 2e4]))
+    np.testing.assert_allclose(signal, [0, 0.58, 0.752, 1, 1], atol=1.5e-3)
 
 
 def test_white_stays_white_and_primaries_move_inwards():
@@ -87,17 +86,8 @@ def test_the_decoded_luminance_is_that_of_the_radiance(video, planes_of):
 def test_ffprobe_sees_hdr10(video):
     if shutil.which("ffprobe") is None:
         pytest.skip("ffprobe is not installed")
-    command = [
-        "ffprobe",
-        "-v",
-        "error",
-        "-of",
-        "json",
-        "-show_streams",
-        "-show_frames",
-        "-read_intervals",
-        "%+#1",
-    ]
+    command = ["ffprobe", "-v", "error", "-of", "json", "-show_streams", "-show_frames"]
+    command += ["-read_intervals", "%+#1"]
     about = json.loads(subprocess.run([*command, video[0]], capture_output=True, check=True).stdout)
     stream, frame = about["streams"][0], about["frames"][0]
     assert stream["profile"] == "Main 10" and stream["pix_fmt"] == "yuv420p10le"

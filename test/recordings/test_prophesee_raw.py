@@ -35,9 +35,7 @@ def events_of(recording):
 def random_events(count=20_000, start_us=5_000_000, spread_us=400_000, seed=0):
     random = np.random.default_rng(seed)
     t = (start_us + np.sort(random.integers(0, spread_us, count))) * 1000
-    return Events(
-        t, random.integers(0, 64, count), random.integers(0, 48, count), random.integers(0, 2, count)
-    )
+    return Events(t, *(random.integers(0, most, count) for most in (64, 48, 2)))
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +61,10 @@ def test_a_real_stream_is_decoded_as_from_its_packets(tmp_path, recorded, assert
 
 @pytest.mark.parametrize("encoding, high_ns", [("evt3", 4096_000), ("evt2", 64_000)])
 def test_synthetic_words(tmp_path, encoding, high_ns, assert_same_events):
-    """Time begins with the high bits of the first event's, as in Prophesee's tools: in EVT 3 with one less of them."""
+    """Time begins with the high bits of the first event's, as in Prophesee's tools: one less in EVT 3."""
     events = random_events()
-    path = write(
-        tmp_path / "a.raw", header(encoding.upper()), make_encoder(encoding, 64, 48).encode(events).data
-    )
+    data = make_encoder(encoding, 64, 48).encode(events).data
+    path = write(tmp_path / "a.raw", header(encoding.upper()), data)
     shift = events.t[0] // high_ns * high_ns - (high_ns if encoding == "evt3" else 0)
     assert_same_events(events_of(open_recording(path)), events.shifted(-int(shift)))
 
@@ -158,10 +155,8 @@ def test_a_frame_follows_the_events_up_to_its_stamp(tmp_path, assert_same_events
                 before.append((message.stamp_ns, sum(map(len, parts)), message.image[0, 0]))
             else:
                 parts.append(message)
-        expected = [
-            (k * 100 * MS, np.count_nonzero(events.t + offset * 1e9 <= k * 100 * MS), 10 * k)
-            for k in range(4)
-        ]
+        stamps, shifted = [k * 100 * MS for k in range(4)], events.t + offset * 1e9
+        expected = [(t, np.count_nonzero(shifted <= t), 10 * k) for k, t in enumerate(stamps)]
         assert before == expected
         assert_same_events(Events.concatenate(parts), events_of(recording))
 
@@ -182,9 +177,8 @@ def test_frames_that_never_meet_the_events(tmp_path, first_us, complaint):
 
 
 def test_events_without_frames(tmp_path):
-    path = write(
-        tmp_path / "a.RAW", header("EVT2"), make_encoder("evt2", 64, 48).encode(random_events()).data
-    )
+    data = make_encoder("evt2", 64, 48).encode(random_events()).data
+    path = write(tmp_path / "a.RAW", header("EVT2"), data)
     with pytest.raises(RecordingError, match="name the folder of its frames"):
         open_recording(path).messages()
     with pytest.raises(RecordingError, match="timestamps: this goes with the folder of the frames"):

@@ -33,9 +33,8 @@ def content(selected):
     """The frames' numbers, and those of the events."""
     selected = list(selected)
     frames = [(m.stamp_ns - BEGIN) // (100 * MS) for m in selected if isinstance(m, Frame)]
-    numbers = [
-        m.seq if isinstance(m, Packet) else int(m.t[0]) for m in selected if isinstance(m, Packet | Events)
-    ]
+    messages = [message for message in selected if isinstance(message, Packet | Events)]
+    numbers = [m.seq if isinstance(m, Packet) else int(m.t[0]) for m in messages]
     return frames, numbers
 
 

@@ -8,7 +8,7 @@ from results_folder import FRAMES, row_of, write_frame, write_rows
 
 @pytest.fixture(scope="module")
 def write_results(tmp_path_factory) -> Callable[..., Path]:
-    """A function that writes a results folder, whole but for the kinds of pictures left out; returns its path."""
+    """A function that writes a results folder, whole but for kinds of pictures left out; returns its path."""
 
     def write(name: str = "results", frames: int = FRAMES, without: tuple[str, ...] = ()) -> Path:
         folder = tmp_path_factory.mktemp("report") / name

@@ -14,7 +14,7 @@ PACKETS_LOST_AT = 12
 
 
 def radiance_of(frame: int, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
-    """From 2^-8 at the left to 2^6 at the right, each frame brighter than the last; red above green above blue."""
+    """From 2^-8 at the left to 2^6 at the right, each frame brighter than the last; red > green > blue."""
     row = 2.0 ** np.linspace(-8, 6, width) * (1 + frame / 10)
     return (np.ones((height, width, 3)) * row[:, None] * [1.0, 0.8, 0.6]).astype(np.float32)
 
@@ -28,7 +28,7 @@ def tonemapped_of(frame: int, width: int = WIDTH, height: int = HEIGHT) -> np.nd
 
 
 def events_of(width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
-    """ON in the left upper quarter; OFF, weaker, over a grey frame in the right lower one; grey and white without."""
+    """ON in the upper left quarter; OFF, weaker, on a grey frame in the lower right; grey, white without."""
     picture = np.full((height, width, 3), 255, np.uint8)
     picture[: height // 2, : width // 2] = (255, 0, 0)
     picture[height // 2 :, : width // 2] = 160

@@ -46,10 +46,8 @@ def test_fewer_frames_than_wanted(write_results):
 def test_what_is_missing_is_said(write_results):
     report = gather(write_results(frames=3, without=("ldr", "events")))
     assert all({"ldr", "events"}.isdisjoint(instant.pictures) for instant in report.instants)
-    assert [note.split(":")[0] for note in report.notes] == [
-        "The folder has no ldr/",
-        "The folder has no events/",
-    ]
+    notes = [note.split(":")[0] for note in report.notes]
+    assert notes == ["The folder has no ldr/", "The folder has no events/"]
 
 
 def test_uncertainty_and_cause_are_for_folders_that_have_them(write_results):
@@ -59,7 +57,7 @@ def test_uncertainty_and_cause_are_for_folders_that_have_them(write_results):
 
 
 def test_interrupted_run(write_results):
-    """Cut in the middle of a row and of a picture, without the summary; pictures of an earlier run lie behind it."""
+    """Cut within a row and within a picture, without the summary; an earlier run's pictures lie behind it."""
     folder = write_results(frames=10)
     whole = (folder / "frames.csv").read_text()
     (folder / "frames.csv").write_text(whole[: whole.index("\n8,") + 12])
@@ -136,12 +134,8 @@ def test_values_that_are_no_radiance(tmp_path):
 
 def test_numbers(write_results):
     folder = write_results(frames=3)
-    quality = {
-        "mu_psnr": 28.8,
-        "mu_psnr_clipped": 21.9,
-        "mu_psnr_well_exposed": 46.8,
-        "clipped_log2_rmse": 0.95,
-    }
+    quality = {"mu_psnr": 28.8, "mu_psnr_clipped": 21.9, "mu_psnr_well_exposed": 46.8}
+    quality["clipped_log2_rmse"] = 0.95
     demo = {
         "frames": {"in": 40, "out": 40},
         "latency_ms": {"median": 71.5, "p99": 120.25},
@@ -154,9 +148,8 @@ def test_numbers(write_results):
     assert "/home" not in tables
     assert "out of bounds" in tables and "truncated" not in tables  # damage only where there is some
     network = tables[tables.index(">network<") :]
-    assert (
-        network.index("228.50") < network.index("30.00") < network.index("3\u2009920.60")
-    )  # mean, median, p99
+    mean, median, p99 = map(network.index, ("228.50", "30.00", "3\u2009920.60"))
+    assert mean < median < p99
 
 
 def test_demo_has_its_figures_in_report_json_alone(write_results):

@@ -29,7 +29,7 @@ HELD = [1, 3, 6, 8, 11, 13, 16, 19]  # the frames in the page
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    """A window of Chromium. One launch, and over with this module: its event loop would be in the way of others."""
+    """A window of Chromium. One launch, over with this module: its event loop would be in others' way."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if chromium is None:
@@ -55,7 +55,7 @@ def whole(results):
 
 @pytest.fixture
 def show(browser):
-    """A function that opens a report. After the test: the page asked for nothing but itself, and said no error."""
+    """A function that opens a report. After the test: the page asked for itself alone, and said no error."""
     requests, errors, pages = [], [], []
 
     def show(path, width=1000, scheme="light"):
@@ -105,7 +105,7 @@ def set_stops(page, stops: float) -> None:
 
 
 def border(page) -> float:
-    """Of the two pictures, in the screenshot: share of the columns, at a height without handle, that show the LDR."""
+    """Share of the columns of both pictures' screenshot that show the LDR, at a height without handle."""
     picture = page.locator("#compare .picture")
     row = read_png(picture.screenshot())[-20].astype(int)
     frame = HELD[int(page.get_attribute("body", "data-shown"))]
@@ -232,9 +232,8 @@ def test_another_row_of_the_table_is_shown_on_its_own_scale(show, write_results,
     figure = page.locator("#planes figure").last
     assert figure.locator(".ticks span").all_text_contents() == ["0", "1/4", "1/2", "0.75", "1"]
     assert figure.locator("figcaption").text_content().endswith("trust: a test")
-    known = canvas(page, "#plane-uncertainty")[0].astype(
-        int
-    )  # whose values are as evenly spread, over a logarithm
+    # Its values are as evenly spread, over a logarithm.
+    known = canvas(page, "#plane-uncertainty")[0].astype(int)
     np.testing.assert_allclose(canvas(page, "#plane-trust")[0], known, atol=3)
     figure.locator("canvas").hover(position={"x": 1, "y": 1})
     assert page.text_content("#probe-text").endswith(" · trust 0")

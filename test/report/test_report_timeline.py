@@ -28,9 +28,8 @@ def test_peaks_stay_when_frames_share_a_bin():
 
 
 def test_rates_and_shares():
-    result = timeline(
-        table_of([0, 50_000_000, 150_000_000], events=[0, 1000, 3000], clipped_fraction=[0.5, 0.25, 0])
-    )
+    columns = {"events": [0, 1000, 3000], "clipped_fraction": [0.5, 0.25, 0]}
+    result = timeline(table_of([0, 50_000_000, 150_000_000], **columns))
     np.testing.assert_allclose(series_of(result, "events").mean, [np.nan, 20_000, 30_000])
     np.testing.assert_allclose(series_of(result, "frames").mean, [np.nan, 20, 10])
     np.testing.assert_allclose(series_of(result, "LDR").mean, [50, 25, 0])
@@ -47,9 +46,8 @@ def test_marks_tell_what_is_new_in_a_counter():
     counted = np.zeros(FRAMES)
     counted[1200:], counted[1210:], counted[4000:] = 3, 5, 6
     resets = ["start", *[""] * 1204, "gap", "gap", *[""] * (FRAMES - 1207)]
-    marks = timeline(
-        table_of(resets=resets, lost_packets=counted, dropped_events=0 * counted), bins=100
-    ).marks
+    table = table_of(resets=resets, lost_packets=counted, dropped_events=0 * counted)
+    marks = timeline(table, bins=100).marks
     assert [(mark.bin, mark.reset, mark.text) for mark in marks] == [
         (0, True, "state reset: start"),
         (24, True, "state reset: gap"),

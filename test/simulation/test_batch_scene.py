@@ -36,9 +36,8 @@ def make(backgrounds, things=0, speed=100.0, scale=1.0, seed=0, size=SIZE):
     """A scene under steady light."""
     n = len(backgrounds)
     rng = np.random.default_rng(seed)
-    scene = BatchScene(
-        backgrounds, size, np.full(n, speed), np.full(n, scale), things, rng, torch.device("cpu")
-    )
+    speeds, scales = np.full(n, speed), np.full(n, scale)
+    scene = BatchScene(backgrounds, size, speeds, scales, things, rng, torch.device("cpu"))
     scene.light = [Flicker(rng, 0.0) for _ in backgrounds]
     return scene
 
@@ -60,7 +59,7 @@ def test_a_panorama_is_seen_where_each_pixel_looks():
 
 
 def test_a_panorama_is_seen_as_in_the_exact_scene():
-    """Of the same pose; the detail and its pixels agree, up to the eighths of a pixel to which OpenCV rounds."""
+    """Of the same pose; the detail and its pixels agree to the eighths of a pixel that OpenCV rounds to."""
     panorama = np.log1p(procedural_canvas(3, *TEXTURE))
     batch = make([Background(torch.from_numpy(panorama), True)])
     exact = PanoramaScene(panorama, SIZE, SIZE, 100.0, np.random.default_rng(0))
@@ -115,9 +114,9 @@ def test_a_camera_moves_smoothly_at_about_its_speed(background):
 
 
 def test_a_flat_canvas_fills_the_view():
-    views = torch.cat(
-        [make([coordinates()], scale=1.6, size=128).render(np.array([t])) for t in np.arange(0, 20, 0.5)]
-    )
+    background, options = coordinates(), {"scale": 1.6, "size": 128}
+    times = np.arange(0, 20, 0.5)
+    views = torch.cat([make([background], **options).render(np.array([t])) for t in times])
     x, y = views[:, 0], views[:, 1]
     assert x.min() >= 0 and y.min() >= 0 and x.max() <= TEXTURE[1] - 1 and y.max() <= TEXTURE[0] - 1
     inside = (x > 0) & (x < TEXTURE[1] - 1) & (y > 0) & (y < TEXTURE[0] - 1)

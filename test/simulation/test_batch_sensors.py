@@ -27,7 +27,7 @@ def generator(seed=0):
 
 
 def luminances(seed=0):
-    """(STEPS + 1, scenes, HEIGHT, WIDTH): pixels that wander, turn round, rise, fall, jump, and stay as they are."""
+    """(STEPS + 1, scenes, HEIGHT, WIDTH): pixels that wander, turn round, rise, fall, jump, and stay."""
     rng = np.random.default_rng(seed)
     shape = (STEPS + 1, len(SPANS_NS), HEIGHT, WIDTH)
     log = np.cumsum(rng.normal(0, 1, shape) * rng.uniform(0, 0.6, shape[1:]), 0)
@@ -39,7 +39,7 @@ def luminances(seed=0):
 
 
 def both(bandwidth=0.0, seed=0):
-    """Polarity sums and mean event times as shares of the step, each (steps, scenes, H, W): exact and of the batch."""
+    """Polarity sums, mean event times (shares of a step), each (steps, scenes, H, W): exact, of the batch."""
     light = luminances(seed)
     exact_sums, exact_times = np.zeros((2, STEPS, len(SPANS_NS), HEIGHT, WIDTH))
     cameras = []
@@ -68,17 +68,13 @@ def both(bandwidth=0.0, seed=0):
                 assert (np.abs(polarity) == counts).all()  # one direction a step: the sums hide nothing
     thresholds = torch.from_numpy(np.stack([camera.thresholds for camera in cameras]))
     ones = torch.ones(len(SPANS_NS))
-    batch = BatchEventCamera(
-        thresholds, torch.tensor(REFRACTORY_US * 1e-6).float(), DARK * ones, bandwidth * ones
-    )
+    refractory = torch.tensor(REFRACTORY_US * 1e-6).float()
+    batch = BatchEventCamera(thresholds, refractory, DARK * ones, bandwidth * ones)
     views = torch.from_numpy(light)[:, :, None]
     spans = torch.tensor(SPANS_NS * 1e-9).float()
     batch.start(views[0])
     sums, times = zip(*(batch.step(view, spans) for view in views[1:]), strict=True)
-    return (exact_sums, exact_times), (
-        torch.stack(sums)[:, :, 0].numpy(),
-        torch.stack(times)[:, :, 0].numpy(),
-    )
+    return (exact_sums, exact_times), tuple(torch.stack(x)[:, :, 0].numpy() for x in (sums, times))
 
 
 @pytest.mark.parametrize("bandwidth", [0.0, 60.0])
@@ -99,12 +95,8 @@ def test_no_event_is_lost_or_made_over_many_steps():
     (exact, _), (sums, _) = both()
     assert np.abs(np.cumsum(sums - exact, 0)).max() <= 1
     assert not sums[:, :, 3].any()  # constant light
-    assert (
-        (sums[:, :, 0] >= 0).all()
-        and (sums[:, :, 1] <= 0).all()
-        and sums[:, :, 0].any()
-        and sums[:, :, 1].any()
-    )
+    up, down = sums[:, :, 0], sums[:, :, 1]
+    assert (up >= 0).all() and (down <= 0).all() and up.any() and down.any()
 
 
 def test_a_low_pass_of_no_bandwidth_lets_everything_through():
@@ -112,9 +104,8 @@ def test_a_low_pass_of_no_bandwidth_lets_everything_through():
     bandwidth = torch.tensor([0.0, 50.0, 50.0, 50.0]).view(4, 1, 1, 1)
     share = low_pass_share(light, bandwidth, torch.full((4, 1, 1, 1), 0.002)).flatten()
     corner = 2 * np.pi * 50 * 0.002
-    torch.testing.assert_close(
-        share, torch.tensor([1.0, *(1 - np.exp(-corner * np.array([1, 0.1, 1e-3])))]).float()
-    )
+    expected = torch.tensor([1.0, *(1 - np.exp(-corner * np.array([1, 0.1, 1e-3])))]).float()
+    torch.testing.assert_close(share, expected)
 
 
 def frame(signal, levels=255, shot=0.0, read=0.0, bayer=False, seed=0):
@@ -157,16 +148,17 @@ def slowly_demosaicked(rgb):
     colour = np.array([[0, 1], [1, 2]])
     _, height, width = rgb.shape
     out = rgb.copy()
+
+    def mirrored(i, n):
+        return abs(min(i, 2 * n - 2 - i))
+
     for y in range(height):
         for x in range(width):
             for c in range(3):
                 if colour[y % 2, x % 2] == c:
                     continue
                 near = [
-                    (
-                        dy * dy + dx * dx,
-                        *(abs(min(i, 2 * n - 2 - i)) for i, n in ((y + dy, height), (x + dx, width))),
-                    )
+                    (dy * dy + dx * dx, mirrored(y + dy, height), mirrored(x + dx, width))
                     for dy in (-1, 0, 1)
                     for dx in (-1, 0, 1)
                     if colour[(y + dy) % 2, (x + dx) % 2] == c
@@ -179,9 +171,8 @@ def slowly_demosaicked(rgb):
 @pytest.mark.parametrize("shape", [(8, 10), (7, 9), (2, 2)])
 def test_demosaicing_is_bilinear_up_to_the_borders(shape):
     rgb = np.random.default_rng(0).random((3, *shape), np.float32)
-    np.testing.assert_allclose(
-        demosaicked(torch.from_numpy(rgb)[None])[0], slowly_demosaicked(rgb), atol=1e-6
-    )
+    quickly = demosaicked(torch.from_numpy(rgb)[None])[0]
+    np.testing.assert_allclose(quickly, slowly_demosaicked(rgb), atol=1e-6)
 
 
 def test_a_bayer_sensor_measures_one_colour_a_pixel_and_shows_grey_as_grey():
@@ -263,15 +254,14 @@ def ramp(on, off, change, phases):
     camera = BatchEventCamera(thresholds, torch.zeros(1), torch.full((1,), 1e-9), torch.zeros(1))
     views = torch.linspace(0, change, 201).exp()
     camera.start(views[0].expand(1, 1, 1, n), phases.view(1, 1, 1, n))
-    return torch.stack(
-        [camera.step(v.expand(1, 1, 1, n), torch.full((1,), 1e-3))[0][0, 0, 0] for v in views[1:]]
-    )
+    span = torch.full((1,), 1e-3)
+    return torch.stack([camera.step(v.expand(1, 1, 1, n), span)[0][0, 0, 0] for v in views[1:]])
 
 
 @pytest.mark.parametrize("on, off", [(0.2, 0.2), (0.3, 0.1)])
 @pytest.mark.parametrize("direction", [1, -1])
 def test_a_phase_says_how_far_a_pixel_is_from_its_next_event(on, off, direction):
-    """Events of a uniform ramp come at once for some and late for others: the first anywhere within both thresholds."""
+    """Events of a uniform ramp begin at once for some, late for others: anywhere within both thresholds."""
     phases = torch.linspace(0, 1, 2001)
     threshold, change = (on if direction > 0 else off), 2.0
     events = ramp(on, off, direction * change, phases)
@@ -292,9 +282,8 @@ def test_without_a_phase_all_have_just_fired():
     thresholds, views = torch.tensor([0.1, 0.3]).view(1, 2, 1, 1), torch.linspace(0, 1, 201).exp()
     camera = BatchEventCamera(thresholds, torch.zeros(1), torch.full((1,), 1e-9), torch.zeros(1))
     camera.start(views[:1].view(1, 1, 1, 1))
-    plain = torch.stack(
-        [camera.step(v.view(1, 1, 1, 1), torch.full((1,), 1e-3))[0].flatten() for v in views[1:]]
-    )
+    span = torch.full((1,), 1e-3)
+    plain = torch.stack([camera.step(v.view(1, 1, 1, 1), span)[0].flatten() for v in views[1:]])
     assert torch.equal(plain.expand(-1, 3), events) and plain.sum() == 3
 
 

@@ -46,7 +46,7 @@ def test_a_panorama_has_no_seam():
 
 
 def test_a_panorama_is_seen_without_distortion():
-    """A pixel's value is its direction: unit vectors, and equal angles between two pixels whatever the camera does."""
+    """A pixel's value is its direction: unit vectors, two pixels' angle the same whatever the camera does."""
     scene = make_scene(directions(256), 40, 64, speed=300.0, rng=np.random.default_rng(1))
     angles = []
     for t in np.linspace(0, 5, 10):
@@ -94,9 +94,8 @@ def test_scenes_from_files(shared, name, kind):
     file = shared / "data/hdri" / name
     radiance = load_radiance(file, 40, 60, seed=0)
     assert isinstance(make_scene(radiance, 40, 60, 60.0, np.random.default_rng(0)), kind)
-    config = SimulationConfig(
-        scene=str(file), width=60, height=40, seconds=0.6, fps=10, renders=60, clipped=0.2
-    )
+    values = {"width": 60, "height": 40, "seconds": 0.6, "fps": 10, "renders": 60, "clipped": 0.2}
+    config = SimulationConfig(scene=str(file), **values)
     samples = list(simulate(config))
     truth = np.stack([s.truth for s in samples])
     assert truth.shape == (6, 40, 60, 3) and np.isfinite(truth).all()

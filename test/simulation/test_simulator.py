@@ -90,7 +90,7 @@ def test_as_many_pixels_clip_as_asked(run, clipped):
 
 @pytest.mark.parametrize("contrast", [0.15, 0.4])
 def test_events_carry_the_true_luminance_on(run, contrast):
-    """With ideal pixels and no motion blur, threshold x polarity sum is the log luminance's change to one threshold."""
+    """Ideal pixels, no motion blur: threshold x polarity sum is log luminance's change to one threshold."""
     samples = run(events=replace(QUIET, contrast=contrast), exposure=1e-9)
     log = [np.log(s.truth @ BT709 + 1e-3) for s in samples]
     total = np.zeros((36, 48))
@@ -112,7 +112,7 @@ def test_exposure_blurs_the_motion(run):
 
 
 def test_events_follow_the_motion_between_the_frames(run):
-    """Detail that comes and goes between two frames leaves events, which renders at the frames alone would miss."""
+    """Detail that comes and goes between two frames leaves events; renders at frames alone would miss it."""
     often, rarely = (sum(len(s.events) for s in run(speed=200, renders=r, events=QUIET)) for r in (400, 20))
     assert often > 1.1 * rarely
 

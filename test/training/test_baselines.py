@@ -67,7 +67,7 @@ def test_the_grey_fill_keeps_the_luminance_of_clipped_pixels():
 
 @pytest.mark.parametrize("contrast", [0.15, 0.4])
 def test_the_filter_recovers_what_clips_while_its_events_are_exact(contrast):
-    """Luminance from the events, by a threshold found from the exposed pixels; colour from before the clipping."""
+    """Luminance from events, by a threshold found from exposed pixels; colour from before the clipping."""
     rng = np.random.default_rng(0)
     events = rng.integers(-2, 3, (4, 60, 60)).astype(np.float32)
     events[0] = 0
@@ -101,9 +101,8 @@ def test_the_filter_is_never_below_the_ldr():
     exposed, white = (240, 120, 60), (255, 255, 255)
     _, frame = complementary_filter([row(exposed), row(white)], [counts(0), counts(-30)])
     luminance = linear(row(exposed))[0, 0] @ BT709
-    assert frame[0, 0, 0] == pytest.approx(
-        linear(row(exposed))[0, 0, 0] / luminance, rel=1e-4
-    )  # of luminance 1
+    expected = linear(row(exposed))[0, 0, 0] / luminance  # of luminance 1
+    assert frame[0, 0, 0] == pytest.approx(expected, rel=1e-4)
     np.testing.assert_array_equal(frame[0, 0, 1:], 1)
 
 

@@ -12,13 +12,8 @@ SHIPPED = sorted((Path(__file__).resolve().parents[2] / "config").glob("[!r]*.ya
 
 
 def test_a_configuration_from_a_dictionary():
-    config = TrainConfig.from_dict(
-        {
-            "steps": 7,
-            "network": {"base_channels": 8, "norm": "group"},
-            "variety": {"fps": [10, 20], "bayer": 0},
-        }
-    )
+    network, variety = {"base_channels": 8, "norm": "group"}, {"fps": [10, 20], "bayer": 0}
+    config = TrainConfig.from_dict({"steps": 7, "network": network, "variety": variety})
     assert (config.steps, config.network) == (7, RehdrConfig(base_channels=8, norm="group"))
     assert config.variety == Variety(fps=(10, 20), bayer=0)
     assert config.batch == TrainConfig().batch

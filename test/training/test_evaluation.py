@@ -119,9 +119,8 @@ def test_networks_are_compared_with_events_and_with_none_beside_the_baselines(se
     comparison = compare(sequence, {"mine": head_start, "frames": other})
     names = [*BASELINES, "mine", "mine" + WITHOUT_EVENTS, "frames", "frames" + WITHOUT_EVENTS]
     assert list(comparison.rows) == names
-    assert {
-        len(row) for row in (*comparison.rows.values(), comparison.ldr, comparison.grids, comparison.truth)
-    } == {8}
+    rows = (*comparison.rows.values(), comparison.ldr, comparison.grids, comparison.truth)
+    assert {len(row) for row in rows} == {8}
     np.testing.assert_array_equal(comparison.truth[5], sequence.truth[5].permute(1, 2, 0))
     error = {name: row["clipped_log2_rmse"] for name, row in comparison.scores().items()}
     assert error["mine"] < 0.9 * error["ldr"] and error["mine"] < 0.95 * error["mine" + WITHOUT_EVENTS]
@@ -190,10 +189,8 @@ def test_a_table_has_a_column_a_method_and_a_row_a_measure():
 
 
 def test_a_measure_by_sequence_has_the_mean_first():
-    sequences = {
-        "first one": {"a": {"x": 1.0}, "b": {"x": 4.0}},
-        "b": {"a": {"x": 3.0}, "b": {"x": math.nan}},
-    }
+    first, second = {"a": {"x": 1.0}, "b": {"x": 4.0}}, {"a": {"x": 3.0}, "b": {"x": math.nan}}
+    sequences = {"first one": first, "b": second}
     assert table_by_sequence(sequences, "x").splitlines() == [
         f"{'x':40}    mean  first one       b",
         f"{'a':40}   2.000      1.000   3.000",

@@ -34,8 +34,10 @@ def bag(simulated, tmp_path):
 
 
 def write_frames(path, stamps, packets=((0,),), truths=None, event_size=SIZE, image=None):
-    """A bag of frames at `stamps` (ms) and ON events at pixel 0 in packets of times (us), each packet and each frame in
-    the order of its time, packets first."""
+    """A bag of frames at `stamps` (ms) and ON events at pixel 0 in packets of times (us).
+
+    Packets and frames are in the order of their times, packets first.
+    """
     image = np.full((SIZE, SIZE, 3), 99, np.uint8) if image is None else image
     encoder = make_encoder("mono", event_size, event_size)
     messages = []
@@ -49,16 +51,12 @@ def write_frames(path, stamps, packets=((0,),), truths=None, event_size=SIZE, im
             if events is not None:
                 bag.write_packet(EVENTS_TOPIC, encoder.encode(events, START + t), "")
                 continue
-            encoding = {
-                np.uint8: "rgb8" if image.ndim == 3 else "mono8",
-                np.uint16: "mono16",
-                np.float32: "32FC1",
-            }
+            of_8_bits = "rgb8" if image.ndim == 3 else "mono8"
+            encoding = {np.uint8: of_8_bits, np.uint16: "mono16", np.float32: "32FC1"}
             bag.write_image(IMAGE_TOPIC, START + t, "", image, encoding[image.dtype.type])
             if truths is None or t in truths:
-                bag.write_image(
-                    TRUTH_TOPIC, START + t, "", np.ones((*image.shape[:2], 3), np.float32), "32FC3"
-                )
+                truth = np.ones((*image.shape[:2], 3), np.float32)
+                bag.write_image(TRUTH_TOPIC, START + t, "", truth, "32FC3")
 
 
 def sums(root, name="x"):
@@ -101,9 +99,8 @@ def test_a_bag_trains_and_its_files_are_made_once(bag, simulated, monkeypatch):
     sequence = data[1]
     assert sequence.voxel.shape == (3, 3, 32, 32) and sequence.voxel[1:].any()
     monkeypatch.setattr(export, "export_folder", None)
-    again = RecordedSequences(
-        bag.parent, 4, size=32, frames=3, bins=3
-    )  # a folder of bags, and of their exports
+    # A folder of bags, and of their exports.
+    again = RecordedSequences(bag.parent, 4, size=32, frames=3, bins=3)
     assert torch.equal(again[1].ldr, sequence.ldr) and len(again.recordings) == 1
     assert [p.name for p in bag.with_name("walk.sequence").iterdir()] == ["3"]
 
@@ -144,9 +141,8 @@ def test_a_bag_without_truth_is_refused(tmp_path):
 
 
 def test_events_at_the_very_stamp_of_a_frame_belong_to_it(tmp_path):
-    write_frames(
-        tmp_path / "bag", [0, 10, 20, 30], [(1, 9_000, 10_000), (10_000, 10_001, 15_000), (20_001, 40_000)]
-    )
+    packets = [(1, 9_000, 10_000), (10_000, 10_001, 15_000), (20_001, 40_000)]
+    write_frames(tmp_path / "bag", [0, 10, 20, 30], packets)
     export_folder(tmp_path / "bag", tmp_path, "x", 2)
     assert sums(tmp_path) == [0, 4, 2, 1]
 

@@ -22,9 +22,8 @@ def footage(*rows, start=(100, 140, 190), exposure=0.02, name="mine", size=(2, 3
     """Black frames that begin at those ms."""
     linear = torch.zeros(len(start), 3, *size)
     saturated = torch.zeros(len(start), *size, dtype=torch.bool)
-    return Footage(
-        name, linear, saturated, np.array(start) * MS, np.full(len(start), exposure), events(*rows)
-    )
+    times = np.array(start) * MS, np.full(len(start), exposure)
+    return Footage(name, linear, saturated, *times, events(*rows))
 
 
 def sums(footage, timing, bins=2):
@@ -33,16 +32,12 @@ def sums(footage, timing, bins=2):
 
 
 def test_events_belong_to_the_interval_that_ends_with_their_frame():
-    mine = footage(
-        (99, 0, 0, 1), (100, 0, 0, 1), (100.1, 0, 0, 1), (140, 1, 1, 1), (150, 2, 1, 0), (191, 0, 0, 1)
-    )
+    first = (99, 0, 0, 1), (100, 0, 0, 1), (100.1, 0, 0, 1)
+    mine = footage(*first, (140, 1, 1, 1), (150, 2, 1, 0), (191, 0, 0, 1))
     grids = mine.grids(1, START)
     assert grids.shape == (3, 1, 2, 3) and grids.dtype == torch.float32
-    assert [g.tolist() for g in grids[:, 0]] == [
-        [[0] * 3] * 2,
-        [[1, 0, 0], [0, 1, 0]],
-        [[0, 0, 0], [0, 0, -1]],
-    ]
+    expected = [[[0] * 3] * 2, [[1, 0, 0], [0, 1, 0]], [[0, 0, 0], [0, 0, -1]]]
+    assert [grid.tolist() for grid in grids[:, 0]] == expected
     np.testing.assert_allclose(mine.seconds(START), [0, 0.04, 0.05])
 
 
@@ -106,9 +101,8 @@ def test_a_real_recording(shared):
     read = read_footage(shared / "data/recordings/demo-01.aedat4")
     assert (len(read), *read.size, read.name) == (13, 260, 346, "demo-01")
     np.testing.assert_allclose(read.exposure, 0.02)
-    assert float(read.linear.max()) == 1 and 0.1 < float(read.linear.median()) < 0.11, (
-        "values are linear: 26 of 255"
-    )
+    assert float(read.linear.max()) == 1
+    assert 0.1 < float(read.linear.median()) < 0.11, "values are linear: 26 of 255"
     assert 1e-5 < float(read.saturated.float().mean()) < 1e-3
     assert np.all(np.diff(read.events.t) >= 0)
     grids = read.grids(5, Timing())

@@ -74,9 +74,8 @@ def test_harm_counts_double():
 
 def test_a_constant_lift_lowers_the_first_share_alone():
     truth = halves(2, 2 * math.e)
-    lift = (
-        2 * math.e**0.5 * WHITE
-    )  # half a nat off on either side, where the LDR is off by log 2 and by 1 + log 2
+    # Half a nat off on either side, where the LDR is off by log 2 and by 1 + log 2.
+    lift = 2 * math.e**0.5 * WHITE
     ldr = ((math.log(2) ** 2 + (1 + math.log(2)) ** 2) / 2) ** 0.5
     assert clipped_error((lift, WHITE, truth, ALL)).item() == pytest.approx(0.5 / ldr + 1, rel=2e-3)
     assert clipped_error((WHITE, WHITE, truth, ALL)).item() == pytest.approx(2)
@@ -223,17 +222,15 @@ def test_the_perceptual_loss_is_nothing_for_equals_and_rises_with_the_difference
     noise = torch.randn(truth.shape, generator=torch.Generator().manual_seed(1))
     losses = [loss(truth * (size * noise).exp(), truth).item() for size in (0.01, 0.1, 1.0)]
     assert 0 < losses[0] < losses[1] < losses[2]
-    assert (
-        loss(2 * PEAK * torch.ones_like(truth), 3 * PEAK * torch.ones_like(truth)) == 0
-    )  # both beyond its range
+    ones = PEAK * torch.ones_like(truth)
+    assert loss(2 * ones, 3 * ones) == 0  # both beyond its range
 
 
 def test_the_perceptual_loss_by_another_statement(vgg):
     """The features one layer after another, numbered as torchvision numbers them."""
     weights = torch.load(vgg, weights_only=True)
-    a, b = (
-        peak * torch.rand((1, 3, 16, 16), generator=torch.Generator().manual_seed(0)) for peak in (PEAK, 0.1)
-    )
+    image = torch.rand((1, 3, 16, 16), generator=torch.Generator().manual_seed(0))
+    a, b = PEAK * image, 0.1 * image
     mean, std = (torch.tensor(x).view(1, 3, 1, 1) for x in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
     features = [(mu_law(x / PEAK) - mean) / std for x in (a, b)]
     total = 0.0

@@ -53,7 +53,7 @@ def test_luminance_is_bt709_with_a_floor():
 
 
 def test_figures_computed_by_hand():
-    """The best scale makes the middle well-exposed pixels right: then one is double, and the clipped two stops low."""
+    """The best scale makes the middle well-exposed pixels right, one double, the clipped two stops low."""
     values = score([2 * grey(0.5, 0.5, 0.5, 1.0)], [LDR], [TRUTH])
     clipped = (mu(1) - mu(1 / 4)) ** 2
     exposed = (mu(0.5 / 4) - mu(0.25 / 4)) ** 2
@@ -80,7 +80,7 @@ def test_the_scale_is_fitted_on_well_exposed_pixels_alone():
 
 
 def test_the_log_error_of_each_class():
-    """Dark two stops high, clipped one low; of three well-exposed pixels one is three stops low, the others right."""
+    """Dark two stops high, clipped one low; of three well-exposed pixels one three stops low, two right."""
     ldr = grey(3, 100, 150, 150, 255, dtype=np.uint8)
     truth = grey(0.01, 0.5, 0.5, 0.5, 4)
     values = score([truth * grey(4, 1 / 8, 1, 1, 1 / 2)], [ldr], [truth])
@@ -171,13 +171,8 @@ def test_where_no_pixel_counts_there_is_no_figure():
     assert math.isnan(clipped["mu_psnr_well_exposed"])
     assert clipped["clipped_log2_rmse"] == pytest.approx(1.0)  # nothing to fit a scale on
     assert math.isfinite(clipped["mu_psnr"])
-    for name in (
-        "dark_log2_rmse",
-        "pu21_psnr_dark",
-        "pu21_psnr_clipped",
-        "chroma_error_clipped",
-        "flicker_clipped",
-    ):
+    names = "dark_log2_rmse pu21_psnr_dark pu21_psnr_clipped chroma_error_clipped flicker_clipped"
+    for name in names.split():
         assert math.isnan(exposed[name]), name
     assert math.isnan(clipped["well_exposed_log2_rmse"]) and math.isnan(clipped["pu21_psnr_well_exposed"])
     assert math.isnan(clipped["flicker"]) and math.isnan(clipped["flicker_clipped"])  # a single frame
@@ -187,9 +182,7 @@ def test_where_no_pixel_counts_there_is_no_figure():
 def test_the_truth_itself_has_no_error():
     values = score([TRUTH], [LDR], [TRUTH])
     assert values["clipped_log2_rmse"] == 0 and values["mu_psnr"] == math.inf
-    assert (
-        values["pu21_psnr"] == math.inf and values["pu21_ssim"] == 1 and values["chroma_error_clipped"] == 0
-    )
+    assert (values["pu21_psnr"], values["pu21_ssim"], values["chroma_error_clipped"]) == (math.inf, 1, 0)
 
 
 @pytest.mark.filterwarnings("error")
@@ -245,9 +238,8 @@ def test_a_lift_of_the_level_changes_no_structure():
     flat = np.full_like(truth, 3)
     lifted = score(2 * flat, ldr, truth)
     assert lifted["structure_correlation_clipped"] == 0, "a flat result has none of it"
-    assert lifted["structure_error_clipped"] == pytest.approx(
-        score(flat, ldr, truth)["structure_error_clipped"]
-    )
+    structure = score(flat, ldr, truth)["structure_error_clipped"]
+    assert lifted["structure_error_clipped"] == pytest.approx(structure)
     assert math.isnan(score(truth, ldr, flat)["structure_correlation_clipped"]), "nor has a flat truth"
     assert score(truth * 7, ldr, truth)["structure_error_clipped"] == pytest.approx(0, abs=1e-5)
 

@@ -77,11 +77,8 @@ def test_the_lift_is_the_mean_log_ratio_of_clipped_pixels_in_scored_frames(ramp)
 def three(ramp):
     """Recordings of other contrast; the last one's events come twice as often."""
     twice = Events(ramp.events.t // 2, ramp.events.x, ramp.events.y, ramp.events.p)
-    return [
-        ramp,
-        replace(ramp, name="square", linear=ramp.linear**2),
-        replace(ramp, name="busy", events=twice),
-    ]
+    square = replace(ramp, name="square", linear=ramp.linear**2)
+    return [ramp, square, replace(ramp, name="busy", events=twice)]
 
 
 def rows_of(footages, **settings):
@@ -111,24 +108,20 @@ def test_wrong_events_are_those_of_the_busiest_other_recording_and_late_ones(thr
     torch.manual_seed(0)
     network = Rehdr(RehdrConfig(base_channels=2, scales=1)).eval()
     timing, (ramp, _, busy) = Timing("start"), three
-    wrong = {
-        ", another recording's events": ramp.with_events_of(busy),
-        ", events 50 ms late": ramp.late(0.05),
-    }
+    wrong = {", another recording's events": ramp.with_events_of(busy)}
+    wrong[", events 50 ms late"] = ramp.late(0.05)
     wrong = {name: footage.grids(5, timing) for name, footage in wrong.items()}
     assert [float(grid.sum()) for grid in wrong.values()] == [79, 0], (
         "40 in 20 ms, and in 40 ms what is late isn't there"
     )
     expected = compare(reclipped(ramp, 0.4, 5, timing), {"x": network}, others=wrong).rows
-    rows = dict(Reclipped(three, [0.4], 5, timing, wrong_events=True).comparisons({"x": network}))[
-        "ramp 40%"
-    ].rows
+    comparisons = Reclipped(three, [0.4], 5, timing, wrong_events=True).comparisons({"x": network})
+    rows = dict(comparisons)["ramp 40%"].rows
     assert {*rows} - {"constant_lift"} == {*expected}
     for name in wrong:
         np.testing.assert_array_equal(rows["x" + name], expected["x" + name])
-    with pytest.raises(
-        InputError, match="ramp: another recording's events need another recording of the same size"
-    ):
+    complaint = "ramp: another recording's events need another recording of the same size"
+    with pytest.raises(InputError, match=complaint):
         list(Reclipped(three[:1], [0.4], 5, timing, wrong_events=True).comparisons({}))
 
 

@@ -32,7 +32,7 @@ def linear(display: np.ndarray, white: int) -> np.ndarray:
 
 
 def write(root: Path, name: str, frames: int = FRAMES, factor: float = 1.0) -> None:
-    """A recording whose HDR is the linear LDR times `factor`; names whose order as text is not that of time."""
+    """A recording whose HDR is the linear LDR times `factor`; as text its names are not in order of time."""
     for kind in ("LDR", "HDR", "event"):
         (root / kind / name).mkdir(parents=True)
     for k in range(frames):
@@ -67,12 +67,8 @@ def same(a: Sequence, b: Sequence) -> bool:
 
 def test_a_recording_comes_through_exactly(root):
     recording = FolderRecording(root, "walk", scale=1.0)
-    assert (len(recording), recording.bins, recording.height, recording.width) == (
-        FRAMES,
-        BINS,
-        HEIGHT,
-        WIDTH,
-    )
+    assert (len(recording), recording.bins) == (FRAMES, BINS)
+    assert (recording.height, recording.width) == (HEIGHT, WIDTH)
     sequence = recording.read(0, FRAMES)
     assert numbers(sequence) == list(range(FRAMES))
     for k in range(FRAMES):
@@ -154,9 +150,8 @@ def test_crops_and_turns_are_the_same_for_frames_grids_and_truth(root):
         signs = sequence.voxel[1:].sign()
         assert (signs == torch.tensor([1.0, -1.0, 1.0])[:, None, None]).all()
         top, left = divmod(int(where.min()), WIDTH)
-        np.testing.assert_array_equal(
-            np.unique(where), np.sort(PIXEL[top : top + 8, left : left + 8].ravel())
-        )
+        expected = np.sort(PIXEL[top : top + 8, left : left + 8].ravel())
+        np.testing.assert_array_equal(np.unique(where), expected)
         corners.add((top, left))
         turns.add((where[0, 0, 1] - where[0, 0, 0], where[0, 1, 0] - where[0, 0, 0]))
     assert len(corners) > 30 and len(turns) == 8

@@ -76,9 +76,8 @@ def grids_by_packet(samples, k):
     grids = []
     for n in np.unique(number):
         of_packet = Events(*(getattr(events, name)[number == n] for name in "txyp"))
-        grids.append(
-            voxel_grid(of_packet, samples[k - 1].stamp_ns, samples[k].stamp_ns, 1, HEIGHT, WIDTH).ravel()
-        )
+        interval = samples[k - 1].stamp_ns, samples[k].stamp_ns
+        grids.append(voxel_grid(of_packet, *interval, 1, HEIGHT, WIDTH).ravel())
     return np.stack(grids, 1), np.unique(number)
 
 

@@ -11,7 +11,7 @@ def images(height=13, width=17):
 
 
 def stated(a, b):
-    """The definition, pixel by pixel in double precision: 11 x 11 Gaussian window of sigma 1.5, borders replicated."""
+    """The definition by pixel, in float64: 11 x 11 Gaussian window of sigma 1.5, borders replicated."""
     offsets = np.arange(-5, 6)
     weights = np.exp(-(offsets[:, None] ** 2 + offsets**2) / (2 * 1.5**2))
     weights /= weights.sum()
@@ -24,9 +24,8 @@ def stated(a, b):
             mp, mq = (weights * p).sum(), (weights * q).sum()
             vp, vq = (weights * (p - mp) ** 2).sum(), (weights * (q - mq) ** 2).sum()
             covariance = (weights * (p - mp) * (q - mq)).sum()
-            values.append(
-                (2 * mp * mq + c1) * (2 * covariance + c2) / ((mp**2 + mq**2 + c1) * (vp + vq + c2))
-            )
+            numerator = (2 * mp * mq + c1) * (2 * covariance + c2)
+            values.append(numerator / ((mp**2 + mq**2 + c1) * (vp + vq + c2)))
     return np.mean(values)
 
 

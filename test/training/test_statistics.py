@@ -25,7 +25,7 @@ SIZE, FRAMES, INTERVAL = 32, 6, 0.04
 
 
 def waves(latency=0.0, noise=0.0, exposure=0.002):
-    """Pixels whose log luminance swings, each at its own rate and phase; an event at every threshold that it passes."""
+    """Pixels whose log luminance swings, each at its rate and phase; an event at every threshold passed."""
     random = np.random.default_rng(0)
     pixels = SIZE * SIZE
     rate, phase, height = (random.uniform(*limits, pixels) for limits in ((5, 15), (0, 7), (0.6, 1.4)))
@@ -97,15 +97,8 @@ def test_events_per_pixel_and_frame():
 
 
 def test_intervals_are_between_successive_events_of_a_pixel_of_one_polarity():
-    rows = [
-        (0, 1, 1, 1),
-        (5, 1, 1, 1),
-        (6, 2, 1, 1),
-        (8, 1, 1, 0),
-        (11, 1, 1, 0),
-        (12, 1, 1, 1),
-        (20, 1, 1, 1),
-    ]
+    rows = [(0, 1, 1, 1), (5, 1, 1, 1), (6, 2, 1, 1), (8, 1, 1, 0)]
+    rows += [(11, 1, 1, 0), (12, 1, 1, 1), (20, 1, 1, 1)]
     t, x, y, p = np.array(rows).T
     order = np.random.default_rng(0).permutation(len(t))
     intervals = same_polarity_intervals(Events(t * 1_000_000, x, y, p)[order])
@@ -125,9 +118,8 @@ FAST = {"fps": (8, 12), "speed": (100, 200)}  # several events a pixel and frame
 
 def simulated(**variety):
     """The first five sequences of a training with sensors that are good."""
-    simulator = BatchSimulator(
-        32, 5, 5, torch.device("cpu"), Variety(mono=1, things=0, **GOOD, **FAST, **variety)
-    )
+    variety = Variety(mono=1, things=0, **GOOD, **FAST, **variety)
+    simulator = BatchSimulator(32, 5, 5, torch.device("cpu"), variety)
     return list(of_training(SimulatedBatches(simulator, 3), 5))
 
 
@@ -162,11 +154,8 @@ def rows(**values):
 
 def test_recordings_are_held_against_the_quantiles_of_the_training():
     training = [rows(r2=k / 100, latency=math.nan if k else 0.0) for k in range(101)]
-    recordings = {
-        "low": rows(r2=0.04, latency=0.01),
-        "inside": rows(r2=0.9),
-        "high": rows(r2=0.96, exposure=math.nan),
-    }
+    recordings = {"low": rows(r2=0.04, latency=0.01), "inside": rows(r2=0.9)}
+    recordings["high"] = rows(r2=0.96, exposure=math.nan)
     compared = side_by_side(recordings, training)
     assert list(compared) == list(STATISTICS)
     assert compared["r2"]["training"] == pytest.approx({"5%": 0.05, "50%": 0.5, "95%": 0.95})

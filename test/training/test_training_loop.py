@@ -142,9 +142,8 @@ def learning_rates(trainer):
 
 
 def test_the_learning_rate_warms_up_and_falls_to_a_hundredth(tmp_path, make_config):
-    trainer = Trainer(
-        make_config(steps=40, batch=1, reuse=8, size=8, learning_rate=0.01, save_every=40), tmp_path
-    )
+    config = make_config(steps=40, batch=1, reuse=8, size=8, learning_rate=0.01, save_every=40)
+    trainer = Trainer(config, tmp_path)
     rates = learning_rates(trainer)
     trainer.run()
     assert rates[:4] == pytest.approx([0.0025, 0.005, 0.0075, 0.01])
@@ -190,9 +189,8 @@ def test_fine_tuning_starts_from_a_checkpoint(tmp_path, make_config):
     torch.manual_seed(9)
     network = Rehdr(RehdrConfig(base_channels=3, scales=1, bins=2))
     save_checkpoint(network, tmp_path / "start.safetensors")
-    trainer = Trainer(
-        make_config(start=str(tmp_path / "start.safetensors"), steps=1, save_every=1), tmp_path / "run"
-    )
+    config = make_config(start=str(tmp_path / "start.safetensors"), steps=1, save_every=1)
+    trainer = Trainer(config, tmp_path / "run")
     assert trainer.network.config == network.config and trainer.network.training
     assert_equal_weights(trainer.network.state_dict(), network.state_dict())
     trainer.run()
@@ -210,9 +208,8 @@ def test_fine_tuning_starts_from_a_checkpoint_of_the_authors(tmp_path, make_conf
     assert tuned.config == load_checkpoint(start).config
     assert (tuned.config.radiance, tuned.config.fusion) == ("relative", "published")
     assert all(value.isfinite().all() for value in tuned.state_dict().values())
-    assert not torch.equal(
-        tuned.body.image_head.conv.weight, load_checkpoint(start).body.image_head.conv.weight
-    )
+    heads = (network.body.image_head.conv.weight for network in (tuned, load_checkpoint(start)))
+    assert not torch.equal(*heads)
 
 
 def test_the_same_seed_gives_the_same_start(tmp_path, make_config):
@@ -233,16 +230,13 @@ def test_recordings_are_trained_on_and_resumed(tmp_path, make_config, simulated_
     assert len(log_of(tmp_path / "whole")) == 3
     simulated = Trainer(make_config(steps=3), tmp_path / "simulated")
     simulated.run()
-    assert not torch.equal(
-        simulated.network.body.image_head.conv.weight, whole.network.body.image_head.conv.weight
-    )
+    heads = (trainer.network.body.image_head.conv.weight for trainer in (simulated, whole))
+    assert not torch.equal(*heads)
 
 
 def test_recordings_that_cannot_be_are_told(tmp_path, make_config, simulated_bag):
-    for changes, words in (
-        ({"size": 64}, "smaller than a crop"),
-        ({"frames": 11}, "no recording has 11 frames"),
-    ):
+    small, short = ({"size": 64}, "smaller than a crop"), ({"frames": 11}, "no recording has 11 frames")
+    for changes, words in (small, short):
         with pytest.raises(InputError, match=words):
             Trainer(make_config(recordings=[str(cached_folder(simulated_bag, 5))], **changes), tmp_path).run()
 
@@ -253,23 +247,10 @@ def test_two_processes_train_as_one_with_the_mean_of_their_gradients(tmp_path, m
     network = {"base_channels": 4, "scales": 2, "residual_blocks": 1}
     values = {**small, "network": network, "frames": 2, "device": "cpu", "precision": "float32"}
     (tmp_path / "train.yaml").write_text(yaml.safe_dump(values))
-    torchrun = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-        "--no-python",
-    ]
-    train = [
-        sys.executable,
-        ROOT / "scripts" / "rehdr",
-        "train",
-        tmp_path / "train.yaml",
-        "-o",
-        tmp_path / "run",
-    ]
+    torchrun = [sys.executable, "-m", "torch.distributed.run"]
+    torchrun += ["--standalone", "--nproc-per-node", "2", "--no-python"]
+    train = [sys.executable, ROOT / "scripts" / "rehdr"]
+    train += ["train", tmp_path / "train.yaml", "-o", tmp_path / "run"]
     result = subprocess.run(
         [*torchrun, *train],
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},

@@ -25,7 +25,7 @@ def draws(scenes, count, seed=0):
 
 
 def first_of_a_file(scenes, seed=0):
-    """The first background that no procedural canvas is: canvases have detail everywhere, these files have blocks."""
+    """The first background that is no canvas: canvases have detail everywhere, these files have blocks."""
     return next(b for b in draws(scenes, 12, seed) if (b.radiance[0, :4] == b.radiance[0, 0]).all())
 
 

@@ -36,7 +36,7 @@ def make_network():
 
 @pytest.fixture
 def still():
-    """A still scene of 3 whites of the first frame, first well exposed at a tenth, at 1, at half and at once again."""
+    """A still scene, of 3 whites at exposure 1: well exposed at 0.1 first, then at 1, 0.5 and 1."""
     exposure = torch.tensor([0.1, 1.0, 0.5, 1.0])
     truth = 3 * exposure.view(1, 4, 1, 1, 1).expand(1, 4, 3, 8, 8)
     gain = torch.tensor([[1, 10, 0.5, 2]])
@@ -44,13 +44,13 @@ def still():
 
 
 def excess_taken(network, still):
-    """Share of log radiance above the LDR that each frame's estimate has, (T,); 0 where nothing is above it."""
+    """Share of log radiance above the LDR in each frame's estimate, (T,); 0 where nothing is above it."""
     above = radiances(network, still)[0, :, 0, 4, 4].log() - still.ldr[0, :, 0, 4, 4].log()
     return above / (still.truth / still.ldr)[0, :, 0, 4, 4].log().clamp_min(1e-6)
 
 
 def test_a_gain_rescales_what_is_remembered(still):
-    """What was seen well exposed is known for good, whatever clips after it: of it the same share is taken."""
+    """What was seen well exposed is known for good, whatever clips after it: its share stays the same."""
     untrained = Rehdr(RehdrConfig(**SMALL)).eval()
     torch.testing.assert_close(excess_taken(untrained, still)[1:], torch.full((3,), 0.7), rtol=0.02, atol=0)
     assert torch.equal(radiances(untrained, still)[:, 0], still.ldr[:, 0])
@@ -61,9 +61,8 @@ def test_a_gain_rescales_what_is_remembered(still):
 def test_every_sequence_of_a_batch_has_a_gain_and_seconds_of_its_own(still):
     untrained = Rehdr(RehdrConfig(**SMALL)).eval()
     silent = replace(still, gain=torch.ones(1, 4), seconds=torch.full((1, 4), 0.5))
-    both = Sequence(
-        *(torch.cat(pair) for pair in zip(vars(still).values(), vars(silent).values(), strict=True))
-    )
+    pairs = zip(vars(still).values(), vars(silent).values(), strict=True)
+    both = Sequence(*map(torch.cat, pairs))
     apart = [radiances(untrained, s) for s in (still, silent)]
     torch.testing.assert_close(radiances(untrained, both), torch.cat(apart))
 
@@ -126,9 +125,8 @@ def test_networks_without_an_uncertainty_have_no_loss_of_it(make_network, sequen
 def test_the_perceptual_loss_has_its_weight_and_is_not_trained(make_network, sequences, vgg):
     network, batch, perceptual = make_network(), collate(sequences[:1]), PerceptualLoss(vgg)
     plain, with_it = Unrolled(network, 0.0, 0.2), Unrolled(network, 0.0, 0.2, 0.25, perceptual)
-    distances = [
-        perceptual(a.radiance, b) for a, b in zip(unroll(network, batch), batch.truth.unbind(1), strict=True)
-    ]
+    frames = zip(unroll(network, batch), batch.truth.unbind(1), strict=True)
+    distances = [perceptual(estimate.radiance, truth) for estimate, truth in frames]
     torch.testing.assert_close(with_it(batch), plain(batch) + 0.25 * sum(distances) / 4)
     assert len(list(with_it.parameters())) == len(list(network.parameters()))
 

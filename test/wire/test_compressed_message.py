@@ -157,9 +157,8 @@ def test_a_png_with_damage_in_it():
 
 def test_a_png_of_absurd_size():
     def chunk(name, content):
-        return (
-            struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
-        )
+        checksum = struct.pack(">I", zlib.crc32(name + content))
+        return struct.pack(">I", len(content)) + name + content + checksum
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 2**31 - 1, 2**31 - 1, 8, 0, 0, 0, 0))
     with pytest.raises(InputError, match="damaged"):
@@ -191,11 +190,11 @@ def test_an_unknown_mosaic_is_refused():
         decode_compressed("bayer_rgbw8; png compressed ", compress("png", RGB[..., 0]))
 
 
+DAMAGE = st.dictionaries(st.integers(0, len(JPEG) - 1), st.integers(0, 255), max_size=9)
+
+
 @settings(deadline=None)
-@given(
-    st.sampled_from([JPEG, PNG]),
-    st.dictionaries(st.integers(0, len(JPEG) - 1), st.integers(0, 255), max_size=9),
-)
+@given(st.sampled_from([JPEG, PNG]), DAMAGE)
 def test_damage_only_ever_raises_input_error(file, changes):
     damaged = bytearray(file)
     for place, octet in changes.items():

@@ -23,9 +23,7 @@ STORE.register(get_types_from_msg(EVENT_ARRAY, "dvs_msgs/msg/EventArray"))
 def events(count):
     random = np.random.default_rng(count)
     t = STAMP + np.cumsum(random.integers(0, NS // 3, count))
-    return Events(
-        t, random.integers(0, 346, count), random.integers(0, 260, count), random.integers(0, 2, count)
-    )
+    return Events(t, *(random.integers(0, most, count) for most in (346, 260, 2)))
 
 
 def rows(events):

@@ -7,18 +7,15 @@ from rehdr_ros.errors import InputError
 from rehdr_ros.wire.image import decode_image, encode_image, pack_image
 
 HEIGHT, WIDTH = 6, 10
+COLOUR = (HEIGHT, WIDTH, 3)
 RANDOM = np.random.default_rng(0)
 IMAGES = {
     "mono8": RANDOM.integers(0, 256, (HEIGHT, WIDTH), np.uint8),
     "mono16": RANDOM.integers(0, 65536, (HEIGHT, WIDTH), np.uint16),
     "32FC1": RANDOM.random((HEIGHT, WIDTH), np.float32),
-    "32FC3": RANDOM.random((HEIGHT, WIDTH, 3), np.float32),
-    **dict.fromkeys(
-        ("rgb8", "bgr8", "rgba8", "bgra8"), RANDOM.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
-    ),
-    **dict.fromkeys(
-        ("rgb16", "bgr16", "rgba16", "bgra16"), RANDOM.integers(0, 65536, (HEIGHT, WIDTH, 3), np.uint16)
-    ),
+    "32FC3": RANDOM.random(COLOUR, np.float32),
+    **dict.fromkeys(("rgb8", "bgr8", "rgba8", "bgra8"), RANDOM.integers(0, 256, COLOUR, np.uint8)),
+    **dict.fromkeys(("rgb16", "bgr16", "rgba16", "bgra16"), RANDOM.integers(0, 65536, COLOUR, np.uint16)),
 }
 UYVY, YUYV = ("uyvy", "yuv422"), ("yuyv", "yuv422_yuy2")
 

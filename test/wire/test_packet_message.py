@@ -47,9 +47,8 @@ def test_what_any_writer_writes(store, name, encoding, data, numbers, little):
     types = store.types
     stamp = types["builtin_interfaces/msg/Time"](sec=seconds, nanosec=nanoseconds)
     header = types["std_msgs/msg/Header"](stamp=stamp, frame_id=name)
-    message = types[TYPE](
-        header, 480, 640, large, large // 3, encoding, bool(large % 2), np.frombuffer(data, np.uint8)
-    )
+    content = encoding, bool(large % 2), np.frombuffer(data, np.uint8)
+    message = types[TYPE](header, 480, 640, large, large // 3, *content)
     raw = memoryview(store.serialize_cdr(message, TYPE, little_endian=little))
     same(packet_from_bytes(raw), packet_from_message(message))
 

@@ -17,6 +17,7 @@ from rehdr_ros.recordings import BagRecording
 
 _DEPTH = 1000
 _PATIENCE = 10.0  # s, after which to say for whom it waits
+_LAST_SECONDS = 1.0  # for best-effort subscribers, who don't acknowledge: what they lack is gone with us
 _MATCHING_SECONDS = 1.0  # for a subscriber that we have found to find us: until then it would miss messages
 
 

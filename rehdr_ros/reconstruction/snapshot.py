@@ -10,6 +10,8 @@ from rehdr_ros import safetensors_file
 from rehdr_ros.errors import InputError
 from rehdr_ros.network.contract import State
 
+_ABOUT = "snapshot 2"  # in the metadata; the first format's state had no names
+
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
@@ -37,7 +39,7 @@ class Snapshot:
         """Into a safetensors file, whole or not at all; notes: more for its metadata. Raises OSError."""
         about = {name: value for name, value in vars(self).items() if name != "state"}
         unfinished = Path(path).with_suffix(".tmp")
-        safetensors_file.write(unfinished, self.state, {**notes, "snapshot": json.dumps(about)})
+        safetensors_file.write(unfinished, self.state, {**notes, _ABOUT: json.dumps(about)})
         unfinished.replace(path)
 
     @classmethod
@@ -45,9 +47,11 @@ class Snapshot:
         """What `write` has written, and the notes. Raises InputError for any other file."""
         try:
             state, notes = safetensors_file.read(path)
-            about = json.loads(notes.pop("snapshot"))
+            about = json.loads(notes.pop(_ABOUT))
             about["exposure"] = about["exposure"] and tuple(about["exposure"])
             about["event_fit"] = tuple(about["event_fit"])
             return cls(state=state, **about), notes
         except (KeyError, ValueError, TypeError) as error:
-            raise InputError(f"{path} is damaged ({error}): remove it to start anew") from error
+            raise InputError(
+                f"{path} is damaged, or of another version ({error}): remove it to start anew"
+            ) from error

@@ -11,12 +11,16 @@ import cv2
 import numpy as np
 import OpenEXR
 import pytest
+import torch
 
+from rehdr_ros import safetensors_file
 from rehdr_ros.cli.output_folder import exclusive_folder
 from rehdr_ros.cli.verbs import reconstruct as command
+from rehdr_ros.errors import InputError
 from rehdr_ros.events import Events, make_encoder
 from rehdr_ros.network import Rehdr, RehdrConfig, save_checkpoint
 from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
+from rehdr_ros.reconstruction.snapshot import Snapshot
 from rehdr_ros.recordings import BagWriter, open_recording, read_exr
 from rehdr_ros.recordings.images import read_png
 from rehdr_ros.recordings.results import video
@@ -435,6 +439,12 @@ def test_a_damaged_snapshot_is_refused(simulated_bag, rehdr, interrupt):
     (folder / "unfinished.safetensors").write_bytes(b"nonsense")
     outcome = rehdr("reconstruct", simulated_bag, "-o", folder)
     assert outcome.code == 2 and "unfinished.safetensors is damaged" in outcome.err
+
+
+def test_a_snapshot_of_another_version_is_refused(tmp_path):
+    safetensors_file.write(tmp_path / "unfinished", {"0": torch.zeros(1)}, {"snapshot": "{}"})
+    with pytest.raises(InputError, match="unfinished is damaged, or of another version .*remove it"):
+        Snapshot.read(tmp_path / "unfinished")
 
 
 def test_voxel_grids_in_place_of_events_give_the_same(simulated_bag, reconstruct, rehdr, tmp_path):

@@ -1,4 +1,6 @@
-"""Ends when rehdr_node has published its first frame."""
+"""Says when it listens, and ends when rehdr_node has published a frame."""
+
+import time
 
 import rclpy
 from rclpy.node import Node
@@ -11,6 +13,10 @@ def main() -> None:
     node = Node("first_frame")
     infos: list[FrameInfo] = []
     node.create_subscription(FrameInfo, "/rehdr_node/frame_info", infos.append, 10)
+    while not node.count_publishers("/rehdr_node/frame_info"):
+        rclpy.spin_once(node, timeout_sec=0.1)
+    time.sleep(1.0)  # discovery runs both ways
+    print("listening", flush=True)
     while not infos:
         rclpy.spin_once(node, timeout_sec=0.1)
 

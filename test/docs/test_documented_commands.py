@@ -148,7 +148,10 @@ class Reader:
             assert self._node.poll() is None and time.monotonic() < deadline, self._log.read_text()
             time.sleep(0.1)
         script = Path(__file__).with_name("first_frame.py")
-        self._listener = subprocess.Popen([sys.executable, script], env=self._environment)
+        self._listener = subprocess.Popen(
+            [sys.executable, script], env=self._environment, stdout=subprocess.PIPE, text=True
+        )
+        assert self._listener.stdout.readline() == "listening\n"
 
     def _python(self, text: str) -> None:
         if "launch_ros" in text and not find_spec("launch_ros"):

@@ -29,6 +29,10 @@ _MOST_PIXELS = 50_000  # that are looked at; more tell no more
 _FEWEST_PIXELS = 100
 
 
+class NoPairs(InputError):
+    """No pixel is well exposed in two frames that follow each other."""
+
+
 @dataclass(frozen=True, eq=False)
 class FramePair:
     """A sample of event pixels whose frame pixels are well exposed in two frames that follow each other.
@@ -89,7 +93,7 @@ def collect_pairs(
 
     messages, event_size: a recording's. config: how events and frames belong together. reach: s of time
     offset, around config.event_time_offset, for which there must be events. exposure: s, of every frame; else
-    as they tell. Raises InputError where no pixel is well exposed in a pair, or events can't be registered.
+    as they tell. Raises NoPairs, and InputError where events can't be registered.
     """
     collector = _Collector(config, exposure, most)
     offset, gap = round(config.event_time_offset * 1e9), round(config.max_frame_gap * 1e9)
@@ -101,7 +105,7 @@ def collect_pairs(
         collector.add(window)
     collected = collector.result()
     if not collected.pairs:
-        raise InputError("no two frames that follow each other have pixels that are well exposed in both")
+        raise NoPairs("no two frames that follow each other have pixels that are well exposed in both")
     return collected
 
 

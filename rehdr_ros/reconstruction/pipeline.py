@@ -338,7 +338,7 @@ class HdrPipeline:
     def take(self, now: float | None = None, flush: bool = False) -> Iterator[HdrFrame]:
         """The frames that may go, in order, each computed as it is asked for.
 
-        now: s for the event timeout, live, by the monotonic clock or that of `add_frame`; None: frames wait
+        now: s for the event timeout, live, by the monotonic clock or that of `add`; None: frames wait
         for their events for ever, unless `flush`, at the end of a recording.
         """
         while True:

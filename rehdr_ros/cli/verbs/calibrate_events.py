@@ -7,13 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rehdr_ros.alignment import TimeOffset, collect_pairs, estimate_time_offset
+from rehdr_ros.alignment import NoPairs, TimeOffset, collect_pairs, estimate_time_offset
 from rehdr_ros.alignment.event_calibration import EventCalibration, calibrate_events
 from rehdr_ros.cli.arguments import number
 from rehdr_ros.cli.pipeline_options import ALIGNMENT, add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.recording_options import add_recording_options, open_source, selected_messages
-from rehdr_ros.errors import InputError
 from rehdr_ros.reconstruction import PipelineConfig
 
 _CLOCKS = 0.03  # s: no pixel is later; what is more is the clocks', and goes into event_time_offset
@@ -51,9 +50,7 @@ def _clocks(messages, event_size, config: PipelineConfig, reach: float) -> TimeO
     """As rehdr calibrate-time finds it; None where too few pixels are well exposed for that."""
     try:
         pairs = collect_pairs(messages, event_size, config, reach, most=_PAIRS).pairs
-    except InputError as error:
-        if "well exposed" not in str(error):
-            raise
+    except NoPairs:
         return None
     return estimate_time_offset(pairs, config.event_time_offset, reach)
 

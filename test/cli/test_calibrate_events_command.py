@@ -65,6 +65,14 @@ def test_a_recording_that_tells_too_little_is_said_to_and_why(rehdr, shared, tmp
     assert yaml.safe_load(file.read_text())["/**"]["ros__parameters"]["event_latency"] == "auto"
 
 
+def test_where_no_pixel_tells_the_clocks_the_rest_is_told(rehdr, simulated_bag):
+    """Of one frame."""
+    found = figures(rehdr, simulated_bag, "--stop", "0.05")
+    assert (found["calibrate_time"], found["sure"]) == (None, False)
+    outcome = rehdr("calibrate-events", simulated_bag, "--stop", "0.05")
+    assert outcome.code == 0 and "too few pixels are well exposed for calibrate-time" in outcome.out
+
+
 def test_wrong_option(rehdr, demo):
     outcome = rehdr("calibrate-events", demo, "--range", "0")
     assert outcome.code == 2 and "--range" in outcome.err and len(outcome.err.splitlines()) == 1

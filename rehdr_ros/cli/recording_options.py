@@ -42,6 +42,14 @@ def open_source(args: argparse.Namespace, fps: float | None = None) -> Recording
     return open_recording(args.input, args.events, args.image, frames=args.frames, **stamps)
 
 
+def print_sources(recording: Recording, cameras: bool = False) -> None:
+    """What is read, what else there is, and what there is to say of the recording."""
+    for line in recording.sources(cameras).lines():
+        print(line, flush=True)
+    for note in recording.notes:
+        print(f"note: {note}", flush=True)
+
+
 def selected_messages(args: argparse.Namespace, recording: Recording, cameras: bool) -> Iterator[Any]:
     """The chosen part of the recording's messages; cameras: first the calibration of both."""
     messages = recording.messages(cameras=cameras, event_time_offset=args.event_time_offset)

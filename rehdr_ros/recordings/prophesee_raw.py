@@ -11,6 +11,7 @@ from rehdr_ros.recordings.errors import RecordingError
 from rehdr_ros.recordings.image_folder import ImageFolder
 from rehdr_ros.recordings.raw_header import read_raw_header
 from rehdr_ros.recordings.recording import Uncalibrated
+from rehdr_ros.recordings.sources import Sources
 
 _CHUNK = 1 << 18  # bytes, of whole words; decoded at most 20 MB
 
@@ -32,6 +33,11 @@ class RawRecording(Uncalibrated):
         self._frames = frames
         self.counters: dict[str, int] = {}
         self.notes = frames.notes if frames else []
+
+    def sources(self, cameras: bool = False) -> Sources:
+        """See Recording."""
+        folder = [str(self._frames.path)] if self._frames else []
+        return Sources({"events": [str(self.path)], "frames": folder})
 
     def frames(self) -> Iterator[Frame]:
         """The frames. Raises RecordingError where there are none, and for an unreadable one."""

@@ -16,6 +16,7 @@ from rehdr_ros.recordings.frame_file import IMAGE_SUFFIXES, files_in, read_image
 from rehdr_ros.recordings.image_folder import even_stamps
 from rehdr_ros.recordings.natural_order import natural_order
 from rehdr_ros.recordings.recording import Uncalibrated
+from rehdr_ros.recordings.sources import Sources
 
 SUFFIXES = {"LDR": IMAGE_SUFFIXES, "HDR": (".hdr", ".exr"), "event": (".npy",)}
 KINDS = tuple(SUFFIXES)  # the folders below a root
@@ -48,6 +49,10 @@ class RealHdrRecording(Uncalibrated):
     def events(self) -> Iterator[Events]:
         """None: there are grids instead."""
         return iter(())
+
+    def sources(self, cameras: bool = False) -> Sources:
+        """See Recording."""
+        return Sources({"events": [str(self._folders["event"])], "frames": [str(self._folders["LDR"])]})
 
     def frames(self) -> Iterator[Frame]:
         """Raises RecordingError for a damaged file, and for one of another size than its first grid."""

@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from rehdr_ros.events import Calibration, Events, Exposure, Frame, Packet
 from rehdr_ros.recordings.errors import RecordingError
 from rehdr_ros.recordings.merge import in_order
+from rehdr_ros.recordings.sources import Sources
 
 
 @runtime_checkable
@@ -50,6 +51,10 @@ class Recording(Protocol):
 
     def frames(self) -> Iterator[Frame]:
         """The frames alone. Raises RecordingError."""
+        ...
+
+    def sources(self, cameras: bool = False) -> Sources:
+        """What `messages(cameras)` reads, and what else there is."""
         ...
 
     def camera_info(self) -> Any | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
@@ -11,10 +11,12 @@ from typing import Any
 from rosbags.serde import SerdeError
 
 from rehdr_ros.events import Calibration, Camera, Events, Exposure, Frame, Packet
-from rehdr_ros.products import PRODUCTS, published
 from rehdr_ros.recordings.bag_storage import BagStorage, Message, one_line
+from rehdr_ros.recordings.bag_topics import EVENT_TYPES, IMAGE_TYPES, BagTopics
 from rehdr_ros.recordings.bag_types import CAMERA_INFO, COMPRESSED, DVS_EVENTS, EVENTS, EXPOSURE, IMAGE
 from rehdr_ros.recordings.errors import RecordingError
+from rehdr_ros.recordings.sources import Sources
+from rehdr_ros.recordings.topic_choice import namespace
 from rehdr_ros.wire.camera import camera_from_message
 from rehdr_ros.wire.compressed_image import decode_compressed
 from rehdr_ros.wire.dvs import EventArray, events_from_event_array
@@ -24,23 +26,14 @@ from rehdr_ros.wire.image import image_from_message
 from rehdr_ros.wire.packet import packet_from_message
 from rehdr_ros.wire.ros1 import events_from_ros1_event_array
 
-EVENT_TYPES = (EVENTS, DVS_EVENTS)
-IMAGE_TYPES = (IMAGE, COMPRESSED)
-
-# Images under these names are not the camera's own.
-_DERIVED = {"ground_truth", *(product.topic.partition("/")[0] for product in published(PRODUCTS))}
-_ABOUT_PIXELS = tuple(f"/{product.topic}" for product in published(PRODUCTS) if not product.offline)
-_PACKED, _DEPTH = "/compressed", "/compressedDepth"  # behind the raw images' name, by image_transport
-
 
 class BagRecording:
     """The events and frames of a bag: a folder, or one of its .mcap, .db3 or .bag files; see Recording.
 
-    Topics that are not named are found by their type; topics with messages come before empty ones, packets
-    before EventArrays, the camera's own images before those that were made of them, these before what tells
-    of their pixels, an image before its compressed sibling; then the names decide. `topics`: all topics, name
-    -> Topic. `events_topics`, `image_topics`: the candidates in that order. `events_topic`, `image_topic`:
-    the choice, or None. Every iteration opens and streams the bag anew, so that several may go on at once.
+    Topics that are not named are found by their type and chosen by the rule of topic_choice. `topics`: all
+    topics, name -> Topic. `choice`: how the topics were chosen. `events_topics`, `image_topics`: the
+    candidates, the best first. `events_topic`, `image_topic`: the choice, or None.
+    Every iteration opens and streams the bag anew, so that several may go on at once.
     Raises RecordingError for a path that is no readable bag and for a named topic that is not there.
     """
 
@@ -49,12 +42,44 @@ class BagRecording:
     ) -> None:
         self._storage = BagStorage(path)
         self.path, self.topics = self._storage.path, self._storage.topics
-        self.events_topics = sorted(self._candidates(EVENT_TYPES), key=self._order_of_events)
-        self.image_topics = sorted(self._candidates(IMAGE_TYPES), key=self._order_of_images)
-        self.events_topic = self._choose(events_topic, EVENT_TYPES, self.events_topics)
-        self.image_topic = self._choose(image_topic, IMAGE_TYPES, self.image_topics)
+        kinds = {name: self._kind(name) for name in self.topics}
+        self.choice = BagTopics(self._storage, kinds, events_topic, image_topic)
+        for name, types in ((events_topic, EVENT_TYPES), (image_topic, IMAGE_TYPES)):
+            self._require_known(name, types)
         self.counters: dict[str, int] = {}
         self.notes: list[str] = []
+
+    @property
+    def events_topics(self) -> list[str]:
+        return [each.name for each in self.choice.events.ranked]
+
+    @property
+    def image_topics(self) -> list[str]:
+        return [each.name for each in self.choice.frames.ranked]
+
+    @property
+    def events_topic(self) -> str | None:
+        return self.choice.events.first
+
+    @property
+    def image_topic(self) -> str | None:
+        return self.choice.frames.first
+
+    def sources(self, cameras: bool = False) -> Sources:
+        """See Recording."""
+        choice, frames = self.choice, self.image_topic
+        infos = [choice.camera_info(topic) for topic in (self.events_topic, frames)] if cameras else []
+        used = {
+            "events": [topic for topic in (self.events_topic,) if topic],
+            "frames": [topic for topic in (frames,) if topic],
+            "exposures": choice.exposures() if frames else [],
+            "camera_info": sorted({info for info in infos if info}),
+        }
+        named = {name for names in used.values() for name in names}
+        others = [name for name in self.topics if name not in named]
+        candidates = [name for name in (*self.events_topics, *self.image_topics) if name not in named]
+        ties = [each.tie for each in (choice.events, choice.frames) if each.tie]
+        return Sources(used, others, candidates, ties)
 
     @cached_property
     def encoding(self) -> str | None:
@@ -85,7 +110,7 @@ class BagRecording:
         wanted = (EVENT_TYPES, self.events_topic), (IMAGE_TYPES, self.image_topic)
         required = {self._require(*each) for each in wanted}
         calibrations = self._calibrations() if cameras else []
-        return chain(calibrations, self._stream(required | set(self._candidates((EXPOSURE,)))))
+        return chain(calibrations, self._stream(required | set(self.choice.exposures())))
 
     def events(self) -> Iterator[Packet | Events]:
         """The events alone. Raises RecordingError where there is no events topic."""
@@ -99,12 +124,13 @@ class BagRecording:
     def frames(self, topic: str | None = None) -> Iterator[Frame]:
         """The frames of `topic`, by default of the chosen one. Raises RecordingError where it is missing."""
         topic = topic or self.image_topic
-        return self._stream({self._require(IMAGE_TYPES, self._choose(topic, IMAGE_TYPES, self.image_topics))})
+        self._require_known(topic, IMAGE_TYPES)
+        return self._stream({self._require(IMAGE_TYPES, topic)})
 
     def camera_info(self) -> Any | None:
         """The first CameraInfo beside the chosen images, as `read` gives it; None where there is none."""
-        topic = _sibling(self.image_topic or "")
-        return next(self.read(topic), None) if topic in self._candidates((CAMERA_INFO,)) else None
+        topic = self.choice.camera_info(self.image_topic)
+        return next(self.read(topic), None) if topic else None
 
     def read(self, topic: str) -> Iterator[Any]:
         """The messages of any topic, decoded by the definition that the bag holds. Raises RecordingError."""
@@ -120,7 +146,9 @@ class BagRecording:
     def _calibrations(self) -> list[Calibration]:
         found = []
         for of, topic in (("events", self.events_topic), ("frames", self.image_topic)):
-            info = self._choose(_sibling(topic), (CAMERA_INFO,), self._candidates((CAMERA_INFO,)))
+            info = self.choice.camera_info(topic)
+            if info is None:
+                raise self._has_no(f"{namespace(topic)}/camera_info of type {CAMERA_INFO}")
             found += [Calibration(of, camera) for camera in islice(self._stream({info}), 1)]
         return found
 
@@ -145,25 +173,12 @@ class BagRecording:
         except (ValueError, SerdeError) as error:
             raise RecordingError(f"{self.path}, {message.topic}: {one_line(error)}") from error
 
-    def _candidates(self, types: Iterable[str]) -> list[str]:
-        of_types = (name for name, topic in self.topics.items() if topic.type in types)
-        return [name for name in of_types if not name.endswith(_DEPTH)]
+    def _kind(self, topic: str) -> str:
+        return self.topics[topic].type
 
-    def _order_of_events(self, name: str) -> tuple:
-        topic = self.topics[name]
-        return not topic.count, EVENT_TYPES.index(topic.type), name
-
-    def _order_of_images(self, name: str) -> tuple:
-        topic = self.topics[name]
-        derived = bool(_DERIVED & set(name.split("/"))) + name.endswith(_ABOUT_PIXELS)
-        return not topic.count, derived, name.removesuffix(_PACKED), topic.type == COMPRESSED
-
-    def _choose(self, name: str | None, types: tuple[str, ...], candidates: list[str]) -> str | None:
-        if name is None:
-            return candidates[0] if candidates else None
-        if name not in candidates:
+    def _require_known(self, name: str | None, types: tuple[str, ...]) -> None:
+        if name is not None and name not in self.choice.of(types):
             raise self._has_no(f"{name} of type {' or '.join(types)}")
-        return name
 
     def _require(self, types: tuple[str, ...], topic: str | None) -> str:
         if topic is None:
@@ -187,7 +202,3 @@ _CONVERSIONS = {
     EXPOSURE: exposure_from_message,
     CAMERA_INFO: camera_from_message,
 }
-
-
-def _sibling(topic: str) -> str:
-    return topic.removesuffix(_PACKED).rpartition("/")[0] + "/camera_info"

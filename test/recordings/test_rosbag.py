@@ -5,8 +5,8 @@ import pytest
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 
 from rehdr_ros.events import Events, Packet, make_decoder, make_encoder
-from rehdr_ros.recordings import BagRecording, BagWriter, Calibration, Frame, RecordingError
-from rehdr_ros.recordings.bag_types import COMPRESSED, DVS_EVENTS, EVENTS, IMAGE
+from rehdr_ros.recordings import BagRecording, BagWriter, Calibration, Exposure, Frame, RecordingError
+from rehdr_ros.recordings.bag_types import COMPRESSED, DVS_EVENTS, EVENTS, EXPOSURE, IMAGE
 
 STAMP = 1_700_000_000 * 10**9 + 123_456_789
 EVENT_PACKET_HASH = "RIHS01_d6fa176260b1f37e5a40845305315e150a0f18191241eb64f407442aa29844aa"
@@ -286,3 +286,46 @@ def test_one_calibration_serves_both_of_one_camera(tmp_path):
     messages = list(BagRecording(tmp_path / "davis").messages(cameras=True))
     assert [m.of for m in messages if isinstance(m, Calibration)] == ["events", "frames"]
     assert len(messages) == 4
+
+
+def test_the_encoding_and_what_lies_beside_choose_the_topic(tmp_path):
+    with BagWriter(tmp_path / "bag") as bag:
+        depth, black = np.ones((48, 64), np.float32), np.zeros((48, 64, 3), np.uint8)
+        for k in range(2):
+            bag.write_packet("/event_camera/events", packet(k), "event_camera")
+            bag.write_image("/a/depth/image", STAMP + k, "a", depth, "32FC1")
+            bag.write_image("/a/renderer/image_raw", STAMP + k, "a", black, "rgb8")
+            bag.write_image("/z/front/image_raw", STAMP + k, "z_optical", image(k), "bgr8")
+        info = camera_info(bag, 64, 48, 30.0)
+        info.header.frame_id = "z_optical"
+        bag.write("/z/calibration", "sensor_msgs/msg/CameraInfo", info, STAMP)
+    recording = BagRecording(tmp_path / "bag")
+    sources = recording.sources(cameras=True)
+    assert sources.used["frames"] == ["/z/front/image_raw"]
+    assert sources.used["camera_info"] == ["/z/calibration"]
+    assert sources.candidates == ["/a/renderer/image_raw", "/a/depth/image"]
+    assert sources.others == sorted(sources.candidates)
+    assert recording.camera_info().width == 64
+
+
+def test_a_damaged_first_image_does_not_decide(tmp_path):
+    with BagWriter(tmp_path / "bag") as bag:
+        header = bag.types["std_msgs/msg/Header"](bag.types["builtin_interfaces/msg/Time"](1, 2), "")
+        empty = bag.types[IMAGE](header, 0, 0, "", 0, 0, np.zeros(0, np.uint8))
+        bag.write("/z/image", IMAGE, empty, STAMP)
+        for k in range(2):
+            bag.write_image("/a/image", STAMP + k, "", np.ones((48, 64), np.float32), "32FC1")
+            bag.write_image("/z/image", STAMP + k, "", image(k), "bgr8")
+    assert BagRecording(tmp_path / "bag").image_topic == "/z/image"
+
+
+def test_exposures_of_another_camera_are_left_alone(tmp_path):
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.write_packet("/events", packet(0), "")
+        for name in ("left", "right"):
+            header = bag.types["std_msgs/msg/Header"](bag.types["builtin_interfaces/msg/Time"](1, 0), "")
+            told = bag.types[EXPOSURE](header, 0.01 if name == "left" else 0.02, 1.0)
+            bag.write(f"/{name}/exposure", EXPOSURE, told, STAMP)
+            bag.write_image(f"/{name}/image_raw", STAMP, "", image(0), "bgr8")
+    messages = BagRecording(tmp_path / "bag", image_topic="/right/image_raw").messages()
+    assert [m.effective_time_s for m in messages if isinstance(m, Exposure)] == [pytest.approx(0.02)]

@@ -12,7 +12,12 @@ from rehdr_ros.alignment.event_calibration import EventCalibration, calibrate_ev
 from rehdr_ros.cli.arguments import number
 from rehdr_ros.cli.pipeline_options import ALIGNMENT, add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
-from rehdr_ros.cli.recording_options import add_recording_options, open_source, selected_messages
+from rehdr_ros.cli.recording_options import (
+    add_recording_options,
+    open_source,
+    print_sources,
+    selected_messages,
+)
 from rehdr_ros.reconstruction import PipelineConfig
 
 _CLOCKS = 0.03  # s: no pixel is later; what is more is the clocks', and goes into event_time_offset
@@ -32,6 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     config, recording = pipeline_config(args), open_source(args)
     cameras = config.registration == "camera_info"
+    if not args.json:
+        print_sources(recording, cameras)
 
     def messages():
         return progress(selected_messages(args, recording, cameras), "reading", unit="message")
@@ -41,7 +48,8 @@ def run(args: argparse.Namespace) -> None:
         config = replace(config, event_time_offset=round(clocks.offset, 4))
     found = calibrate_events(messages(), recording.event_size, config)
     figures = _figures(found, clocks, config)
-    print(json.dumps(figures) if args.json else "\n".join(_lines(figures)), flush=True)
+    told = {**figures, "sources": recording.sources(cameras).figures()}
+    print(json.dumps(told) if args.json else "\n".join(_lines(figures)), flush=True)
     if args.output:
         Path(args.output).write_text(_yaml(figures, args.input), encoding="utf-8")
 

@@ -16,7 +16,12 @@ from rehdr_ros.cli.arguments import number
 from rehdr_ros.cli.comparison import grid_picture
 from rehdr_ros.cli.pipeline_options import ALIGNMENT, add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
-from rehdr_ros.cli.recording_options import add_recording_options, open_source, selected_messages
+from rehdr_ros.cli.recording_options import (
+    add_recording_options,
+    open_source,
+    print_sources,
+    selected_messages,
+)
 from rehdr_ros.errors import writing
 from rehdr_ros.reconstruction import PipelineConfig
 from rehdr_ros.reconstruction.response import Response
@@ -41,14 +46,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     config, recording = pipeline_config(args), open_source(args)
-    messages = selected_messages(args, recording, cameras=config.registration == "camera_info")
+    cameras = config.registration == "camera_info"
+    if not args.json:
+        print_sources(recording, cameras)
+    messages = selected_messages(args, recording, cameras)
     messages = progress(messages, "reading", unit="message")
     collected = collect_pairs(messages, recording.event_size, config, args.range, args.exposure, args.pairs)
     present = config.event_time_offset
     found = estimate_time_offset(
         collected.pairs, present, args.range, lambda o: progress(o, "comparing", len(o), "offset")
     )
-    text = json.dumps(_figures(found, collected)) if args.json else _text(found, collected, args.stamp_is)
+    figures = {**_figures(found, collected), "sources": recording.sources(cameras).figures()}
+    text = json.dumps(figures) if args.json else _text(found, collected, args.stamp_is)
     print(text, flush=True)
     if args.output:
         _write(args, recording, config, collected, found)

@@ -15,7 +15,12 @@ from rehdr_ros.cli.interruption import Interruption
 from rehdr_ros.cli.output_folder import exclusive_folder, identity
 from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
-from rehdr_ros.cli.recording_options import add_recording_options, open_source, selected_messages
+from rehdr_ros.cli.recording_options import (
+    add_recording_options,
+    open_source,
+    print_sources,
+    selected_messages,
+)
 from rehdr_ros.errors import InputError, writing
 from rehdr_ros.products import written
 from rehdr_ros.reconstruction import HdrFrame, HdrPipeline
@@ -56,8 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     require_encoders(hdr=args.hdr_video)
     recording, output = open_source(args, args.fps), Path(args.output)
-    for note in recording.notes:
-        print(f"note: {note}", flush=True)
+    print_sources(recording, _reads_cameras(args))
     with exclusive_folder(output), Interruption() as interruption:
         run_ = _Run(args, recording, output, interruption)
         run_.reconstruct()
@@ -194,6 +198,7 @@ class _Run:
         counters = {**pipeline.counters, **self._recording.counters}
         return {
             "recording": str(Path(self._args.input).resolve()),
+            "sources": self._recording.sources(_reads_cameras(self._args)).figures(),
             "frames": self.frames,
             "events": events,
             "dropped_events": counters.pop("dropped_events"),
@@ -224,6 +229,10 @@ def reconstruct(
         pipeline.add(message, event_size)
         yield from pipeline.take()
     yield from pipeline.take(flush=True)
+
+
+def _reads_cameras(args: argparse.Namespace) -> bool:
+    return args.bag or args.registration == "camera_info"
 
 
 def _frame_rate(output: Path) -> float:

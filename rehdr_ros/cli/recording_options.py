@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from rehdr_ros.cli.arguments import size
 from rehdr_ros.recordings import open_recording
 from rehdr_ros.recordings.recording import Recording
 from rehdr_ros.recordings.selection import select
@@ -33,13 +34,17 @@ def add_source_options(parser: argparse.ArgumentParser) -> Callable[..., Any]:
     stamps = "their stamps, one a line; found in or beside FOLDER by its name"
     add("--timestamps", metavar="FILE", help=stamps)
     add("--timestamps-unit", choices=tuple(UNITS), help="of those; deduced if not given")
+    add("--event-size", type=size, metavar="WxH", help="of a .raw file whose header doesn't tell it, px")
+    camera = "of an .aedat4 file; the one with events and frames if not given"
+    add("--camera", metavar="NAME", help=camera)
     return add
 
 
 def open_source(args: argparse.Namespace, fps: float | None = None) -> Recording:
     """fps: of a recording whose frames have no stamps. Raises RecordingError."""
     stamps = {"timestamps": args.timestamps, "timestamps_unit": args.timestamps_unit, "fps": fps}
-    return open_recording(args.input, args.events, args.image, frames=args.frames, **stamps)
+    cameras = {"event_size": args.event_size, "camera": args.camera}
+    return open_recording(args.input, args.events, args.image, frames=args.frames, **stamps, **cameras)
 
 
 def print_sources(recording: Recording, cameras: bool = False) -> None:

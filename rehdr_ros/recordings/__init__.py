@@ -45,31 +45,36 @@ def open_recording(
     timestamps: str | Path | None = None,
     timestamps_unit: str | None = None,
     fps: float | None = None,
+    event_size: tuple[int, int] | None = None,
+    camera: str | None = None,
 ) -> Recording:
     """The recording at `path`: a bag (folder, .mcap, .db3, .bag), AEDAT4, Prophesee RAW, a RealHDR sequence.
 
     events_topic, image_topic: of a bag; found by their types if not given. frames, timestamps,
     timestamps_unit: the folder of the frames beside a RAW file, when they were taken and in what unit; see
     ImageFolder and read_timestamps. fps: the frame rate where nothing else tells it: of RealHDR sequences,
-    and of frames without timestamps.
+    and of frames without timestamps. event_size: width and height of the sensor of a RAW file whose header
+    doesn't tell them. camera: of an AEDAT4 file, the one that has events and frames if not given.
     Raises RecordingError where there is no such recording, and for an option that doesn't go with its kind.
     """
     path = Path(path)
     kind = path.suffix.lower()
     beside = {"frames": frames, "timestamps": timestamps, "timestamps_unit": timestamps_unit}
-    _refuse(path, {} if kind == ".raw" else beside, "a Prophesee RAW file")
+    of_raw = {**beside, "event_size": event_size}
+    _refuse(path, {} if kind == ".raw" else of_raw, "a Prophesee RAW file")
+    _refuse(path, {} if kind == ".aedat4" else {"camera": camera}, "an AEDAT4 file")
     if kind == ".raw":
         from rehdr_ros.recordings.image_folder import ImageFolder
         from rehdr_ros.recordings.prophesee_raw import RawRecording
 
         if frames is None:
             _refuse(path, beside, "the folder of the frames")
-            return RawRecording(path)
-        return RawRecording(path, ImageFolder(frames, timestamps, timestamps_unit, fps))
+            return RawRecording(path, event_size=event_size)
+        return RawRecording(path, ImageFolder(frames, timestamps, timestamps_unit, fps), event_size)
     if kind == ".aedat4":
         from rehdr_ros.recordings.aedat4 import Aedat4Recording
 
-        return Aedat4Recording(path)
+        return Aedat4Recording(path, camera)
     from rehdr_ros.recordings.realhdr import RealHdrRecording, is_realhdr
 
     if is_realhdr(path):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from rehdr_ros.events import Events, Frame, Packet, make_decoder
 from rehdr_ros.events.codecs import raw_formats
 from rehdr_ros.recordings.errors import RecordingError
@@ -21,18 +23,21 @@ class RawRecording(Uncalibrated):
 
     The events' times are the sensor's, from the start of the file as in Prophesee's own tools; the frames'
     stamps must be of that clock, or the pipeline's event_time_offset be what lies between.
-    frames: None where there are none: then `messages` and `frames` raise RecordingError.
+    frames: None where there are none: then `messages` and `frames` raise RecordingError. event_size: width
+    and height of the sensor, where the header doesn't tell them.
     Raises RecordingError for a file that is no RAW file.
     """
 
-    def __init__(self, path: str | Path, frames: ImageFolder | None = None) -> None:
+    def __init__(
+        self, path: str | Path, frames: ImageFolder | None = None, event_size: tuple[int, int] | None = None
+    ) -> None:
         self.path = Path(path)
         if not self.path.is_file():
             raise RecordingError(f"{self.path} is not a file")
-        self.encoding, self.event_size, self._start = read_raw_header(self.path)
+        self.encoding, self.event_size, self._start, note = read_raw_header(self.path, event_size)
         self._frames = frames
         self.counters: dict[str, int] = {}
-        self.notes = frames.notes if frames else []
+        self.notes = [note for note in (note, self._end()) if note] + (frames.notes if frames else [])
 
     def sources(self, cameras: bool = False) -> Sources:
         """See Recording."""
@@ -57,6 +62,12 @@ class RawRecording(Uncalibrated):
             self.counters = decoder.counters
             if len(events):
                 yield events.shifted(-shift_ns)
+
+    def _end(self) -> str:
+        """What there is to tell of it: words have no frame around them, so that most cuts can't be seen."""
+        word = np.dtype(raw_formats()[self.encoding].word).itemsize
+        cut = (self.path.stat().st_size - self._start) % word
+        return f"{self.path} ends early, within a word: it is read up to there" if cut else ""
 
     def _chunks(self) -> Iterator[bytes]:
         with self.path.open("rb") as file:

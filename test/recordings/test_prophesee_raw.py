@@ -104,6 +104,50 @@ def test_words_that_look_like_a_line_of_the_header(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "lines, encoding, size",
+    [
+        ("% evt 3.0\n% plugin_name hal_plugin_gen41_evk3\n% system_ID 48\n", "evt3", (1280, 720)),
+        ("% evt 2.0\n% system_ID 28\n", "evt2", (640, 480)),
+        ("% system_ID 28\n", "evt2", (640, 480)),
+        ("% system_ID 48\n", "evt3", (1280, 720)),
+        ("% evt 2.0\n% system_ID 151\n% firmware_version 1.2.3\n", "evt2", (640, 480)),  # 0x17 on its kit
+        ("% evt 3.0\n% system_ID 52\n% sensor_generation 4.2\n", "evt3", (640, 480)),  # IMX637
+        ("% format EVT21\n% system_ID 48\n", "evt21_legacy", (1280, 720)),
+        ("% format EVT21\n% system_ID 64\n", "evt21", (320, 320)),
+        ("% format EVT21\n% endianness legacy\n% geometry 64x48\n", "evt21_legacy", (64, 48)),
+        ("% evt 3.0\n% plugin_name hal_plugin_gen31_fx3\n", "evt3", (640, 480)),
+        ("% evt 3.0\n% plugin_name hal_plugin_imx636_evk4\n", "evt3", (1280, 720)),
+        ("% evt 2.0\n% sensor_generation 3.0\n", "evt2", (640, 480)),
+        ("% evt 3.0\n% generation 4.2\n", "evt3", (1280, 720)),
+        ("% format EVT21\n% sensor_name GenX320\n% sensor_generation 320.0\n", "evt21", (320, 320)),
+        ("% evt 3.0\n% integrator_name CenturyArks\n% system_ID 28\n% generation 4.1\n", "evt3", (1280, 720)),
+    ],
+)
+def test_headers_that_name_the_camera_instead_of_the_size(tmp_path, lines, encoding, size):
+    recording = open_recording(write(tmp_path / "a.raw", lines, b"\x80\x00" * 8))
+    assert (recording.encoding, recording.event_size) == (encoding, size)
+    deduced = [] if "geometry" in lines else [f"{size[0]}x{size[1]} pixels, by its"]
+    assert len(recording.notes) == len(deduced) and all(map(str.count, recording.notes, deduced))
+
+
+def test_a_size_that_nothing_tells_is_asked_for(tmp_path):
+    path = write(tmp_path / "a.raw", "% evt 3.0\n% system_ID 7\n", b"\x00\x80" * 8)
+    with pytest.raises(RecordingError, match="--event-size 1280x720"):
+        open_recording(path)
+    assert open_recording(path, event_size=(640, 480)).event_size == (640, 480)
+    with pytest.raises(RecordingError, match="event size: this goes with a Prophesee RAW file"):
+        open_recording(tmp_path, event_size=(640, 480))
+
+
+def test_a_file_that_ends_within_a_word_is_read_up_to_there(tmp_path, assert_same_events):
+    data = bytes(make_encoder("evt2", 64, 48).encode(random_events(500)).data)
+    whole = open_recording(write(tmp_path / "whole.raw", header("EVT2"), data))
+    cut = open_recording(write(tmp_path / "cut.raw", header("EVT2"), data[:-2]))
+    assert not whole.notes and "ends early" in cut.notes[0]
+    assert_same_events(events_of(cut), events_of(whole)[:-1])
+
+
+@pytest.mark.parametrize(
     "text, complaint",
     [
         ("", "no header"),

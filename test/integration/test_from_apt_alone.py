@@ -9,7 +9,6 @@ from rehdr_ros.msg import FrameInfo
 
 NOT_IN_APT = (
     "av",
-    "dv_processing",
     "onnx",
     "onnxruntime",
     "OpenEXR",

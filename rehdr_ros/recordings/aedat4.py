@@ -15,7 +15,7 @@ from rehdr_ros.events import Events, Frame
 from rehdr_ros.recordings.aedat4_file import Aedat4File, Stream, Table
 from rehdr_ros.recordings.errors import RecordingError
 from rehdr_ros.recordings.recording import Uncalibrated
-from rehdr_ros.recordings.sources import Sources
+from rehdr_ros.recordings.sources import Source, Sources
 
 T = TypeVar("T")
 
@@ -68,6 +68,22 @@ class Aedat4Recording(Uncalibrated):
         others = [stream for stream in self.streams if stream not in chosen.values()]
         candidates = [_name(stream) for stream in others if stream.type in _KINDS.values()]
         return Sources(used, [_name(stream) for stream in others], candidates, self._ties)
+
+    def inventory(self) -> list[Source]:
+        """See Recording."""
+        used = self.sources().used
+        brings = {kind: name for name, kind in _KINDS.items()}
+        return [
+            Source(
+                _name(each),
+                each.type,
+                each.packets,
+                brings.get(each.type, ""),
+                [_name(each)] == used.get(brings.get(each.type, "")),
+                "x".join(map(str, each.size)) if each.type in brings else "",
+            )
+            for each in self.streams
+        ]
 
     def events(self) -> Iterator[Events]:
         """The events in batches, t in ROS ns."""

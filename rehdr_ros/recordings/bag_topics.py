@@ -17,6 +17,8 @@ from rehdr_ros.recordings.topic_choice import (
     beside,
     choose_events,
     choose_frames,
+    doubt_about,
+    shows,
 )
 from rehdr_ros.wire.compressed_image import decode_compressed
 from rehdr_ros.wire.dvs import events_from_event_array
@@ -25,6 +27,13 @@ from rehdr_ros.wire.ros1 import events_from_ros1_event_array
 
 EVENT_TYPES = (EVENTS, DVS_EVENTS)
 IMAGE_TYPES = (IMAGE, COMPRESSED)
+
+_BRINGS = {
+    **dict.fromkeys(EVENT_TYPES, "events"),
+    **dict.fromkeys(IMAGE_TYPES, "frames"),
+    EXPOSURE: "exposures",
+    CAMERA_INFO: "camera_info",
+}
 
 _LOOKED_AT = 5  # messages: the first may be damaged
 
@@ -85,6 +94,29 @@ class BagTopics:
         found = self.of((EXPOSURE,))
         return beside(self.frames.first or "", found) or found
 
+    def describe(self, name: str) -> tuple[str, str]:
+        """What a topic brings, "" for nothing; and what it holds, or why it can't be used."""
+        kind = self._kinds[name]
+        brings = _BRINGS.get(kind, "")
+        if name.endswith(DEPTH_SUFFIX) and kind == COMPRESSED:
+            return "", "compressed depth"
+        if not brings:
+            return "", ""
+        known = self.look(name)
+        if not known.count:
+            return brings, "no messages"
+        if known.problem:
+            return brings, f"can't be used: {known.problem}"
+        size = "{}x{}".format(*known.size) if known.size else ""
+        told = [f"{known.encoding} {size}".strip()]
+        if brings in ("events", "frames") and known.camera_info:
+            told.append("with camera_info")
+        if brings == "frames" and (doubt := doubt_about(known.encoding)):
+            told.append(f"by its encoding {doubt}")
+        if brings == "frames" and (shown := shows(name)):
+            told.append(f"by its name {shown}")
+        return brings, ", ".join(filter(None, told))
+
     def look(self, name: str) -> Candidate:
         """What the first messages of a topic tell."""
         if name not in self._known:
@@ -131,6 +163,8 @@ class BagTopics:
             }
         elif kind == IMAGE:
             told = {"encoding": fields.encoding, "size": image_from_message(fields).shape[1::-1]}
+        elif kind == EXPOSURE:
+            told = {}
         else:
             encoding = fields.encoding if kind == EVENTS else ""
             told = {"encoding": encoding, "size": (fields.width, fields.height)}

@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from rehdr_ros.events import Calibration, Events, Exposure, Frame, Packet
 from rehdr_ros.recordings.errors import RecordingError
 from rehdr_ros.recordings.merge import in_order
-from rehdr_ros.recordings.sources import Sources
+from rehdr_ros.recordings.sources import Source, Sources
 
 
 @runtime_checkable
@@ -57,6 +57,10 @@ class Recording(Protocol):
         """What `messages(cameras)` reads, and what else there is."""
         ...
 
+    def inventory(self) -> list[Source]:
+        """Every topic or stream there is; none where events and frames are files of their own."""
+        ...
+
     def camera_info(self) -> Any | None:
         """sensor_msgs/msg/CameraInfo of the frames' camera, for BagWriter; None where unknown."""
         ...
@@ -70,6 +74,10 @@ class Uncalibrated:
         if cameras:
             raise RecordingError(f"{self.path} holds no calibration of its cameras")
         return in_order(self.events(), self.frames(), event_time_offset)
+
+    def inventory(self) -> list[Source]:
+        """None."""
+        return []
 
     def camera_info(self) -> None:
         """Not known."""

@@ -15,7 +15,7 @@ from rehdr_ros.recordings.bag_storage import BagStorage, Message, one_line
 from rehdr_ros.recordings.bag_topics import EVENT_TYPES, IMAGE_TYPES, BagTopics
 from rehdr_ros.recordings.bag_types import CAMERA_INFO, COMPRESSED, DVS_EVENTS, EVENTS, EXPOSURE, IMAGE
 from rehdr_ros.recordings.errors import RecordingError
-from rehdr_ros.recordings.sources import Sources
+from rehdr_ros.recordings.sources import Source, Sources
 from rehdr_ros.recordings.topic_choice import namespace
 from rehdr_ros.wire.camera import camera_from_message
 from rehdr_ros.wire.compressed_image import decode_compressed
@@ -80,6 +80,16 @@ class BagRecording:
         candidates = [name for name in (*self.events_topics, *self.image_topics) if name not in named]
         ties = [each.tie for each in (choice.events, choice.frames) if each.tie]
         return Sources(used, others, candidates, ties)
+
+    def inventory(self) -> list[Source]:
+        """See Recording. Looks at the first message of each topic that may bring something."""
+        taken = {name for names in self.sources(cameras=True).used.values() for name in names}
+        described = {name: self.choice.describe(name) for name in self.topics}
+        return [
+            Source(name, topic.type, topic.count, brings, name in taken, about)
+            for name, topic in self.topics.items()
+            for brings, about in (described[name],)
+        ]
 
     @cached_property
     def encoding(self) -> str | None:

@@ -5,6 +5,21 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 
+class Source(NamedTuple):
+    """A topic or stream. count: of its messages or packets.
+
+    brings: events, frames, camera_info, exposures, or "" for what is not read. taken: whether it would be,
+    were nothing else asked for. about: what it holds, why it can't be used, what speaks against it.
+    """
+
+    name: str
+    type: str
+    count: int
+    brings: str = ""
+    taken: bool = False
+    about: str = ""
+
+
 class Sources(NamedTuple):
     """The names of topics, streams or folders.
 

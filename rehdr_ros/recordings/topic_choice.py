@@ -23,8 +23,8 @@ _ENCODINGS = (
         r"(rgb|bgr|rgba|bgra|mono|bayer_\w+)(8|16)|8UC\d|yuv.*|nv\d+|i420|[uy]\w{3}|jpe?g|png|",
         "colour or grey",
     ),
-    (r"16[US]C\d", "16 bits without a name: depth in mm (REP 118), or grey"),
-    (r"32[FS]C\d|64FC\d|32[US]C\d", "floats or labels: depth in m, radiance, classes"),
+    (r"16[US]C\d", "depth in mm (REP 118) or grey"),
+    (r"32[FS]C\d|64FC\d|32[US]C\d", "depth, labels or radiance"),
 )
 
 # Words in a topic's name that say it shows something else than what a camera sees.
@@ -134,6 +134,12 @@ def encoding_class(encoding: str) -> int:
     last = encoding.partition(";")[0].strip()
     found = (k for k, (pattern, _) in enumerate(_ENCODINGS) if re.fullmatch(pattern, last, re.IGNORECASE))
     return next(found, 0)
+
+
+def doubt_about(encoding: str) -> str:
+    """What speaks against an encoding's being a camera's; "" where nothing."""
+    kind = encoding_class(encoding)
+    return _ENCODINGS[kind][1] if kind else ""
 
 
 def shows(name: str) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from rehdr_ros.events import Events, Packet, make_encoder
 from rehdr_ros.recordings import BagWriter
-from rehdr_ros.recordings.bag_types import COMPRESSED, DVS_EVENTS
+from rehdr_ros.recordings.bag_types import COMPRESSED, DVS_EVENTS, IMAGE
 
 MS = 10**6
 S = 10**9
@@ -84,6 +84,80 @@ def test_triggers_and_frames(figures):
     frames = figures["frames"]["/camera/image_raw"]
     assert (frames["kinds"], frames["frames"], frames["gaps"]) == (["48x36x3 uint8"], 58, 1)
     assert frames["rate"] == pytest.approx(10)
+
+
+def many_topics(path):
+    """A robot's bag: eight topics of images, two of events, and others."""
+    encoders = {
+        f"/{name}/events": make_encoder("mono", 64, 48) for name in ("event_camera", "rear_event_camera")
+    }
+    black = np.zeros((96, 128, 3), np.uint8)
+    ones = np.ones((96, 128), np.float32)
+    raw = {
+        "/camera/color/image_raw": (black, "rgb8"),
+        "/camera/infra1/image_rect_raw": (black[..., 0], "mono8"),
+        "/event_renderer/image_raw": (black[:48, :64], "rgb8"),
+        "/segmentation/label_image": (black[..., 0], "mono8"),
+        "/stereo/disparity_image": (ones, "32FC1"),
+        "/tonemapped/image_raw": (black, "rgb8"),
+    }
+    png = np.frombuffer(cv2.imencode(".png", black)[1], np.uint8)
+    packed = {
+        "/camera/color/image_raw/compressed": "rgb8; png compressed bgr8",
+        "/camera/depth/image_rect_raw/compressedDepth": "16UC1; compressedDepth png",
+    }
+    with BagWriter(path) as bag:
+        time, header = bag.types["builtin_interfaces/msg/Time"], bag.types["std_msgs/msg/Header"]
+        for k in range(10):
+            at, stamp = 100 * k * MS, STAMP + 100 * k * MS
+            for topic, encoder in encoders.items():
+                part = Events(at + np.arange(50) * MS, np.arange(50), np.arange(50) % 48, np.arange(50) % 2)
+                bag.write_packet(topic, encoder.encode(part, stamp), "")
+            for topic, (image, encoding) in raw.items():
+                bag.write_image(topic, stamp, "camera", image, encoding)
+            for topic, form in packed.items():
+                message = bag.types[COMPRESSED](header(time(STAMP // S, at), "camera"), form, png)
+                bag.write(topic, COMPRESSED, message, stamp)
+            bag.write("/clock", "builtin_interfaces/msg/Time", time(1, k), stamp)
+    return path
+
+
+def test_every_topic_is_named_and_what_would_be_taken_is_marked(rehdr, tmp_path):
+    path = many_topics(tmp_path / "bag")
+    outcome = rehdr("info", path)
+    lines = [line for line in outcome.out.splitlines() if not line.startswith(("note: ", str(path)))]
+    assert outcome.code == 0 and all(len(line) <= 110 for line in lines)
+    marked = [line.split()[1] for line in lines if line.startswith("> /")]
+    assert marked == ["/camera/color/image_raw", "/event_camera/events"]
+    told = json.loads(rehdr("info", path, "--json").out)
+    topics = {each["name"]: each for each in told["topics"]}
+    assert len(topics) == 11 and {each["count"] for each in topics.values()} == {10}
+    assert [name for name, each in topics.items() if each["taken"]] == marked
+    assert all(9 < each["rate"] < 12 for each in topics.values())
+    assert (topics["/clock"]["type"], topics["/clock"]["brings"]) == ("builtin_interfaces/msg/Time", "")
+    for name, about in (
+        ("/camera/depth/image_rect_raw/compressedDepth", "compressed depth"),
+        ("/event_renderer/image_raw", "rgb8 64x48, by its name a picture of events"),
+        ("/camera/infra1/image_rect_raw", "mono8 128x96, by its name other light"),
+        ("/tonemapped/image_raw", "rgb8 128x96, by its name a result"),
+        ("/segmentation/label_image", "mono8 128x96, by its name labels"),
+    ):
+        assert topics[name]["about"] == about
+    assert list(told["frames"]) == ["/camera/color/image_raw"]  # no other is decoded
+    assert "--events chooses" in told["notes"][0]
+    other = json.loads(rehdr("info", path, "--image", "/event_renderer/image_raw", "--json").out)
+    assert list(other["frames"]) == ["/event_renderer/image_raw"]
+
+
+def test_a_topic_that_cannot_be_read_says_why(rehdr, tmp_path):
+    with BagWriter(tmp_path / "bag") as bag:
+        header = bag.types["std_msgs/msg/Header"](bag.types["builtin_interfaces/msg/Time"](1, 2), "")
+        message = bag.types[IMAGE](header, 2, 2, "nothing7", 0, 4, np.zeros(8, np.uint8))
+        bag.write("/a/image", IMAGE, message, STAMP)
+        bag.write_image("/z/image", STAMP, "", np.zeros((48, 64), np.uint8), "mono8")
+    outcome = rehdr("info", tmp_path / "bag")
+    assert outcome.code == 0 and "> /z/image" in outcome.out
+    assert "frames: can't be used: unknown image encoding 'nothing7'" in outcome.out
 
 
 def test_text_says_the_same(rehdr, strange_bag):
@@ -184,4 +258,4 @@ def test_a_bag_with_nothing_of_use(rehdr, tmp_path):
         time = bag.types["builtin_interfaces/msg/Time"](1, 2)
         bag.write("/time", "builtin_interfaces/msg/Time", time, 1)
     outcome = rehdr("info", tmp_path / "bag")
-    assert outcome.code == 2 and "/time" in outcome.err
+    assert outcome.code == 2 and "/time" in outcome.err and "builtin_interfaces/Time" in outcome.out

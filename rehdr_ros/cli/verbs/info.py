@@ -11,9 +11,11 @@ import numpy as np
 from rehdr_ros.cli.arguments import number
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.recording_options import add_source_options, open_source
+from rehdr_ros.cli.topic_table import topic_table
 from rehdr_ros.errors import InputError
-from rehdr_ros.recordings import BagRecording, RawRecording, RealHdrRecording, Recording
+from rehdr_ros.recordings import BagRecording, Recording
 from rehdr_ros.recordings.event_stream import EventStream
+from rehdr_ros.recordings.sources import Source
 
 _BARS = "▁▂▃▄▅▆▇█"
 _COLUMNS = 60
@@ -30,24 +32,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     recording = open_source(args, args.fps)
+    listed, sources = recording.inventory(), recording.sources()
     if isinstance(recording, BagRecording):
         topics = [args.events] if args.events else recording.events_topics
         events = {t: _events(BagRecording(args.input, t), args, t, recording.topics[t].count) for t in topics}
-        topics = [args.image] if args.image else recording.image_topics
-        frames = {topic: _frames(progress(recording.frames(topic), topic)) for topic in topics}
+        frames = {topic: _frames(progress(recording.frames(), topic)) for topic in sources.used["frames"]}
     else:
-        has_grids = isinstance(recording, RealHdrRecording)
-        has_frames = args.frames is not None or not isinstance(recording, RawRecording)
-        events = {} if has_grids else {"events": _events(recording, args, "events")}
+        has_events = recording.encoding != "voxel_grid" and sources.used.get("events")
+        events = {"events": _events(recording, args, "events")} if has_events else {}
+        has_frames = sources.used.get("frames")
         frames = {"frames": _frames(progress(recording.frames(), "frames"))} if has_frames else {}
-    if not events and not frames:
-        held = ", ".join(recording.topics) or "nothing"
-        raise InputError(f"{args.input} has neither events nor frames; it has {held}")
+    rates, notes = _rates(listed, events, frames), [*sources.ties, *recording.notes]
     if args.json:
-        outcome = {"recording": str(args.input), "notes": recording.notes, "events": events, "frames": frames}
-        print(json.dumps(outcome))
+        topics = [{**each._asdict(), "rate": rates.get(each.name)} for each in listed]
+        named = {"recording": str(args.input), "notes": notes, "topics": topics}
+        print(json.dumps({**named, "events": events, "frames": frames}))
     else:
-        _print(args.input, recording.notes, events, frames)
+        print(args.input)
+        for line in (*(f"note: {note}" for note in notes), *(topic_table(listed, rates) if listed else ())):
+            print(line)
+        _print(events, frames)
+    if not events and not frames:
+        held = ", ".join(each.name for each in listed) or "nothing"
+        raise InputError(f"{args.input} has neither events nor frames; it has {held}")
+
+
+def _rates(listed: list[Source], events: dict[str, Any], frames: dict[str, Any]) -> dict[str, float]:
+    """Messages/s: of what was read by its stamps, of all else over the time of that."""
+    seconds = max((figures["seconds"] for figures in (*events.values(), *frames.values())), default=0.0)
+    rates = {each.name: each.count / seconds for each in listed if seconds > 0}
+    rates |= {name: figures["rate"] for name, figures in frames.items() if figures["rate"]}
+    intervals = {name: figures.get("packet_interval_ms") for name, figures in events.items()}
+    return rates | {name: 1e3 / interval for name, interval in intervals.items() if interval}
 
 
 def _events(
@@ -91,10 +107,7 @@ def _frames(frames: Iterator) -> dict[str, Any]:
     }
 
 
-def _print(name: str, notes: list[str], events: dict[str, Any], frames: dict[str, Any]) -> None:
-    print(name)
-    for note in notes:
-        print(f"note: {note}")
+def _print(events: dict[str, Any], frames: dict[str, Any]) -> None:
     for topic, figures in events.items():
         print(f"{topic}: events, {', '.join(figures['streams']) or 'no packets'}")
         for label, text in (*_error_line(figures), *_event_lines(figures)):

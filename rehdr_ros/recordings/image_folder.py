@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from rehdr_ros.events import Frame
@@ -16,7 +18,8 @@ class ImageFolder:
 
     timestamps: a file for `read_timestamps`; by default the one text file (.txt, .csv) in the folder or
     beside it whose name contains "timestamp". fps: where there is no such file: the first frame at 0 s, the
-    others 1/fps apart. `notes`: what was found or deduced. Files are read when a frame is, and not kept.
+    others 1/fps apart. `notes`: what was found, deduced or left out. `counters`: refused_frames, of the
+    reading that was begun last. Files are read when a frame is, and not kept.
     Raises RecordingError for no images, and for stamps that are missing, too many, too few or of no image.
     """
 
@@ -30,6 +33,7 @@ class ImageFolder:
         self.path = Path(folder)
         self._names = files_in(self.path, IMAGE_SUFFIXES, "images")
         self.notes: list[str] = []
+        self.counters: Counter[str] = Counter()
         self._exposures: list[float] | None = None
         timestamps = timestamps or self._find_timestamps()
         if timestamps:
@@ -43,11 +47,15 @@ class ImageFolder:
             raise RecordingError(f"{self.path}: when were the frames taken? {advice}")
 
     def frames(self) -> Iterator[Frame]:
-        """Raises RecordingError for an unreadable image."""
+        """Those that can be read. Raises RecordingError where there is none."""
         exposures = self._exposures or [None] * len(self._names)
-        for name, stamp_ns, seconds in zip(self._names, self._stamps_ns, exposures, strict=True):
+
+        def read(name: str, stamp_ns: int, seconds: float | None) -> Frame:
             image = read_image(self.path / name)
-            yield Frame(stamp_ns, image, exposure_time_s=seconds, effective_time_s=seconds)
+            return Frame(stamp_ns, image, exposure_time_s=seconds, effective_time_s=seconds)
+
+        parts = zip(self._names, self._stamps_ns, exposures, strict=True)
+        return readable((partial(read, *part) for part in parts), self.counters, self.notes)
 
     def _find_timestamps(self) -> Path | None:
         for folder in (self.path, self.path.absolute().parent):
@@ -62,8 +70,9 @@ class ImageFolder:
         return None
 
     def _take(self, path: Path, timestamps: Timestamps) -> None:
-        if timestamps.note:
-            self.notes.append(timestamps.note)
+        self.notes += [note for note in (timestamps.note, timestamps.cut) if note]
+        if timestamps.cut and timestamps.names is None and len(timestamps.stamps_ns) == len(self._names) - 1:
+            self._names = self._names[:-1]
         if timestamps.names is not None:
             self._names = [Path(name).name for name in timestamps.names]
             missing = next((name for name in self._names if not (self.path / name).is_file()), None)
@@ -74,6 +83,31 @@ class ImageFolder:
             raise RecordingError(f"{stamps} timestamps in {path}, {images} images in {self.path}")
         self._stamps_ns = timestamps.stamps_ns.tolist()
         self._exposures = timestamps.exposures
+
+
+def readable(
+    readings: Iterable[Callable[[], Frame]], counters: Counter[str], notes: list[str]
+) -> Iterator[Frame]:
+    """The frames of files that can be read; the others are counted as refused_frames, the first is named.
+
+    Raises RecordingError where there is none.
+    """
+    counters["refused_frames"] = 0
+    first, count = None, 0
+    for read in readings:
+        try:
+            frame = read()
+        except RecordingError as error:
+            counters["refused_frames"] += 1
+            first = first or error
+            note = f"refused a frame: {first}"
+            if note not in notes:
+                notes.append(note)
+            continue
+        count += 1
+        yield frame
+    if first is not None and not count:
+        raise first
 
 
 def even_stamps(count: int, fps: float) -> list[int]:

@@ -36,8 +36,16 @@ class RawRecording(Uncalibrated):
             raise RecordingError(f"{self.path} is not a file")
         self.encoding, self.event_size, self._start, note = read_raw_header(self.path, event_size)
         self._frames = frames
-        self.counters: dict[str, int] = {}
-        self.notes = [note for note in (note, self._end()) if note] + (frames.notes if frames else [])
+        self._of_events: dict[str, int] = {}
+        self._notes = [each for each in (note, self._end()) if each]
+
+    @property
+    def counters(self) -> dict[str, int]:
+        return {**self._of_events, **(self._frames.counters if self._frames else {})}
+
+    @property
+    def notes(self) -> list[str]:
+        return self._notes + (self._frames.notes if self._frames else [])
 
     def sources(self, cameras: bool = False) -> Sources:
         """See Recording."""
@@ -54,12 +62,12 @@ class RawRecording(Uncalibrated):
     def events(self) -> Iterator[Events]:
         """The events in batches, t in ns from the start of the file."""
         decoder, shift_ns = make_decoder(self.encoding, *self.event_size), None
-        self.counters = {}
+        self._of_events = {}
         for number, words in enumerate(self._chunks()):
             if shift_ns is None:
                 shift_ns = raw_formats()[self.encoding].start_ns(words)
             events = decoder.decode(Packet(0, *self.event_size, number, 0, self.encoding, words))
-            self.counters = decoder.counters
+            self._of_events = decoder.counters
             if len(events):
                 yield events.shifted(-shift_ns)
 

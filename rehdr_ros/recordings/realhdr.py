@@ -5,7 +5,9 @@ The set: Guo et al., "Recurrent Event-Guided Multimodal Fusion for High Dynamic 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ import numpy as np
 from rehdr_ros.events import Events, Frame
 from rehdr_ros.recordings.errors import RecordingError
 from rehdr_ros.recordings.frame_file import IMAGE_SUFFIXES, files_in, read_image
-from rehdr_ros.recordings.image_folder import even_stamps
+from rehdr_ros.recordings.image_folder import even_stamps, readable
 from rehdr_ros.recordings.natural_order import natural_order
 from rehdr_ros.recordings.recording import Uncalibrated
 from rehdr_ros.recordings.sources import Sources
@@ -43,7 +45,7 @@ class RealHdrRecording(Uncalibrated):
         self._names = {kind: sequence_files(folder, kind) for kind, folder in self._folders.items()}
         require_pairs(self._folders, self._names)
         self._stamps_ns = even_stamps(len(self._names["LDR"]), _FPS if fps is None else fps)
-        self.counters: dict[str, int] = {}
+        self.counters: Counter[str] = Counter()
         self.notes = [f"{self.path} tells no times: frames taken as {_FPS:g} a second"] if fps is None else []
 
     def events(self) -> Iterator[Events]:
@@ -55,21 +57,25 @@ class RealHdrRecording(Uncalibrated):
         return Sources({"events": [str(self._folders["event"])], "frames": [str(self._folders["LDR"])]})
 
     def frames(self) -> Iterator[Frame]:
-        """Raises RecordingError for a damaged file, and for one of another size than its first grid."""
+        """Those whose files can be read, and fit the first grid's size. Raises RecordingError for none."""
         shape = None
-        names = zip(self._names["LDR"], self._names["event"], strict=True)
-        for stamp_ns, (name, grid_name) in zip(self._stamps_ns, names, strict=True):
+
+        def read(stamp_ns: int, name: str, grid_name: str) -> Frame:
+            nonlocal shape
             path, grid_path = self._folders["LDR"] / name, self._folders["event"] / grid_name
             image = read_image(path)
             grid = require_finite(grid_path, np.array(open_grid(grid_path), np.float32))
-            shape = shape or grid.shape
-            if grid.shape != shape:
+            if image.shape[:2] != grid.shape[1:]:
+                pixels = f"{image.shape[1]}x{image.shape[0]} pixels"
+                raise RecordingError(f"{path} has {pixels}, its grid {grid.shape[2]}x{grid.shape[1]}")
+            if grid.shape != (shape or grid.shape):
                 first = f"the first grid {shape}: all must be of one size"
                 raise RecordingError(f"{grid_path} holds {grid.shape}, {first}")
-            if image.shape[:2] != shape[1:]:
-                pixels = f"{image.shape[1]}x{image.shape[0]} pixels"
-                raise RecordingError(f"{path} has {pixels}, its grid {shape[2]}x{shape[1]}")
-            yield Frame(stamp_ns, image, grid=grid)
+            shape = grid.shape
+            return Frame(stamp_ns, image, grid=grid)
+
+        parts = zip(self._stamps_ns, self._names["LDR"], self._names["event"], strict=True)
+        return readable((partial(read, *part) for part in parts), self.counters, self.notes)
 
 
 def is_realhdr(path: str | Path) -> bool:

@@ -23,7 +23,8 @@ _FURTHEST_NS = 1 << 62
 class Timestamps(NamedTuple):
     """stamps_ns: int64 (N,). names: of the files, exposures: s, each None where the file tells none.
 
-    unit: of the file. note: for the user where the unit was deduced, or gives an odd rate; else empty.
+    unit: of the file. For the user, else empty: note, where the unit was deduced, or gives an odd rate; cut,
+    where the file ends within a line, which is left out.
     """
 
     stamps_ns: np.ndarray
@@ -31,6 +32,7 @@ class Timestamps(NamedTuple):
     exposures: list[float] | None
     unit: str
     note: str
+    cut: str = ""
 
 
 def read_timestamps(path: str | Path, unit: str | None = None) -> Timestamps:
@@ -49,15 +51,19 @@ def read_timestamps(path: str | Path, unit: str | None = None) -> Timestamps:
     path = Path(path)
     if unit is not None and unit not in UNITS:
         raise RecordingError(f"timestamps are in s, ms, us or ns, not {unit!r}")
-    header, rows = _read_table(path)
+    header, rows, cut = _read_table(path)
     columns = _columns(path, header, rows)
+    if cut and len(rows) > 1 and _is_part(rows, columns.stamp):
+        rows = rows[:-1]
+    else:
+        cut = ""
     values = _numbers(path, rows, columns.stamp)
     unit, note = _named(path, values, unit or columns.unit) if unit or columns.unit else _deduce(path, values)
     stamps_ns = [int((value * UNITS[unit]).to_integral_value()) for _, value in values]
     _require_rising(path, values, stamps_ns)
     exposures = _exposures(path, rows, columns.exposure, columns.exposure_unit or unit)
     names = None if columns.name is None else [row[columns.name] for _, row in rows]
-    return Timestamps(np.array(stamps_ns, np.int64), names, exposures, unit, note)
+    return Timestamps(np.array(stamps_ns, np.int64), names, exposures, unit, note, cut)
 
 
 class _Columns(NamedTuple):
@@ -71,10 +77,20 @@ class _Columns(NamedTuple):
 _Rows = list[tuple[int, list[str]]]  # the number of the line, and its columns
 
 
-def _read_table(path: Path) -> tuple[list[str] | None, _Rows]:
-    """The names of the columns where there are some, and the lines that count."""
+def _is_part(rows: _Rows, column: int) -> bool:
+    """Whether the last line, which has no end, is but the beginning of one."""
+    before, last = rows[-2][1], rows[-1][1]
+    if len(last) != len(before):
+        return True
+    number = _number(last[column])
+    return number is None or number <= (_number(before[column]) or 0)
+
+
+def _read_table(path: Path) -> tuple[list[str] | None, _Rows, str]:
+    """The names of the columns where there are some, the lines that count, and what to say of an open end."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        text = path.read_text(encoding="utf-8-sig")
+        lines = text.splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise RecordingError(f"{path} is not a readable text file: {error}") from error
     header, comments, rows = None, [], []
@@ -91,11 +107,12 @@ def _read_table(path: Path) -> tuple[list[str] | None, _Rows]:
     if not rows:
         raise RecordingError(f"{path} has no timestamps")
     width = len(header or rows[0][1])
-    for number, columns in rows:
+    cut = "" if text.endswith(("\n", "\r")) else f"{path} ends early: its last line is left out"
+    for number, columns in rows[: -1 if cut and len(rows) > 1 else None]:
         if len(columns) != width:
             raise RecordingError(f"{path}, line {number}: {len(columns)} columns, not {width}")
     commented = (names for names in comments if len(names) == width and _stamp_column(names) is not None)
-    return header or next(commented, None), rows
+    return header or next(commented, None), rows, cut
 
 
 def _split(text: str) -> list[str]:

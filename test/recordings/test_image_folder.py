@@ -108,6 +108,32 @@ def test_an_unreadable_image(tmp_path, name):
         assert "\n" not in str(error.value)
 
 
+def test_an_image_that_was_cut_is_left_out_counted_and_named(tmp_path):
+    fill(tmp_path, *(f"{k}.png" for k in range(4)))
+    (tmp_path / "timestamps.txt").write_text("0\n50\n100\n150\n")
+    for name in ("1.png", "3.png"):
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-10])
+    folder = ImageFolder(tmp_path)
+    for _ in range(2):
+        assert (stamps(folder), folder.counters) == ([0, 100], {"refused_frames": 2})
+    (note,) = (note for note in folder.notes if "refused" in note)
+    assert "1.png" in note and "cut off" in note
+
+
+@pytest.mark.parametrize("text", ["0\n50\n1", "0 0.png\n50 1.png\n100 2.p", "0 0.png\n50 1.png\n100"])
+def test_timestamps_that_end_within_a_line_are_read_up_to_it(tmp_path, text):
+    fill(tmp_path / "frames", "0.png", "1.png", "2.png")
+    (tmp_path / "timestamps.txt").write_text(text)
+    if text.endswith(".p"):  # nothing tells that this is but a part
+        with pytest.raises(RecordingError, match="names 2.p, which"):
+            ImageFolder(tmp_path / "frames", tmp_path / "timestamps.txt", "ms")
+        return
+    folder = ImageFolder(tmp_path / "frames", tmp_path / "timestamps.txt", "ms")
+    assert (stamps(folder), numbers(folder)) == ([0, 50], [0, 1])
+    assert "ends early" in folder.notes[-1]
+    assert (tmp_path / "timestamps.txt").read_text() == text
+
+
 def test_floats_are_no_frames(tmp_path):
     cv2.imwrite(str(tmp_path / "0.tif"), COLOUR.astype(np.float32))
     with pytest.raises(RecordingError, match="8 or 16 bits"):

@@ -1,3 +1,4 @@
+import re
 import shutil
 
 import cv2
@@ -51,13 +52,15 @@ def test_the_ways_to_name_a_sequence(root):
         open_recording(root / "LDR" / "gone")
 
 
-def test_what_is_wrong_is_said_in_one_line(root):
+def test_a_frame_that_cannot_be_used_is_left_out_counted_and_named(root):
     event, ldr = root / "event" / "walk", root / "LDR" / "walk"
 
     def complaint(match):
-        with pytest.raises(RecordingError, match=match) as error:
-            list(open_recording(root).frames())
-        assert "\n" not in str(error.value)
+        recording = open_recording(root)
+        assert len(list(recording.frames())) == 9
+        assert recording.counters == {"refused_frames": 1}
+        (note,) = (note for note in recording.notes if "refused" in note)
+        assert re.search(match, note) and "\n" not in note
 
     grid = np.load(event / "000003.npy")
     np.save(event / "000003.npy", grid[:4])
@@ -66,11 +69,23 @@ def test_what_is_wrong_is_said_in_one_line(root):
     complaint("000003.npy has values that are not finite")
     (event / "000003.npy").write_bytes(b"\x93NUMPY")
     complaint("000003.npy is not a readable .npy file")
-    (event / "000003.npy").unlink()
-    complaint("different numbers of frames: 10 in .*LDR/walk, 9 in")
     np.save(event / "000003.npy", grid)
     cv2.imwrite(str(ldr / "000002.png"), np.zeros((24, 64, 3), np.uint8))
     complaint("000002.png has 64x24 pixels, its grid 64x48")
+    (ldr / "000002.png").write_bytes(b"")
+    complaint("000002.png")
+
+
+def test_what_is_wrong_is_said_in_one_line(root):
+    (root / "event" / "walk" / "000003.npy").unlink()
+    with pytest.raises(RecordingError, match="different numbers of frames: 10 in .*LDR/walk, 9 in") as error:
+        open_recording(root)
+    assert "\n" not in str(error.value)
+    (root / "LDR" / "walk" / "000003.png").unlink()
+    for path in (root / "event" / "walk").iterdir():
+        path.write_bytes(b"\x93NUMPY")
+    with pytest.raises(RecordingError, match="000000.npy is not a readable .npy file"):
+        list(open_recording(root).frames())
     with pytest.raises(RecordingError, match="no calibration"):
         open_recording(root).messages(cameras=True)
 

@@ -10,6 +10,8 @@ from rehdr_ros.errors import Failure, InputError, is_of_the_machine, missing_pac
 
 # Before torch is imported: on a busy machine its waiting threads would take the cores from everybody else.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Before OpenCV is: what it finds in a damaged image is said by us.
+os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
 
 VERBS = {
     "demo": "simulate a scene, reconstruct it live over ROS 2, compare with the truth",

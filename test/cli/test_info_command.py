@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -147,6 +148,13 @@ def test_every_topic_is_named_and_what_would_be_taken_is_marked(rehdr, tmp_path)
     assert "--events chooses" in told["notes"][0]
     other = json.loads(rehdr("info", path, "--image", "/event_renderer/image_raw", "--json").out)
     assert list(other["frames"]) == ["/event_renderer/image_raw"]
+
+
+def test_the_documentation_shows_what_it_prints(rehdr, tmp_path, monkeypatch):
+    many_topics(tmp_path / "BAG")
+    monkeypatch.chdir(tmp_path)
+    page = Path(__file__).resolve().parents[2] / "docs" / "recordings.md"
+    assert f"```text\n{rehdr('info', 'BAG').out}```\n" in page.read_text()
 
 
 def test_a_topic_that_cannot_be_read_says_why(rehdr, tmp_path):

@@ -47,12 +47,15 @@ def open_source(args: argparse.Namespace, fps: float | None = None) -> Recording
     return open_recording(args.input, args.events, args.image, frames=args.frames, **stamps, **cameras)
 
 
-def print_sources(recording: Recording, cameras: bool = False) -> None:
+def source_lines(recording: Recording, cameras: bool = False) -> list[str]:
     """What is read, what else there is, and what there is to say of the recording."""
-    for line in recording.sources(cameras).lines():
-        print(line, flush=True)
-    for note in recording.notes:
-        print(f"note: {note}", flush=True)
+    return recording.sources(cameras).lines() + [f"note: {note}" for note in recording.notes]
+
+
+def source_rows(recording: Recording, cameras: bool = False) -> list[str]:
+    """The same as rows below a result."""
+    parted = (line.partition(": ") for line in source_lines(recording, cameras))
+    return [f"  {name:11} {text}" for name, _, text in parted]
 
 
 def selected_messages(args: argparse.Namespace, recording: Recording, cameras: bool) -> Iterator[Any]:

@@ -81,11 +81,12 @@ class BagTopics:
         if topic is None:
             return None
         infos = self.of((CAMERA_INFO,))
-        found = [each for each in beside(topic, infos) if each.endswith("/camera_info")]
-        if found or not infos:
-            return found[0] if found else None
+        near = beside(topic, infos)
+        usual = [each for each in near if each.endswith("/camera_info")]
+        if usual or len(near) == 1:
+            return (usual or near)[0]
         of = self.look(topic)
-        known = map(self.look, infos)
+        known = map(self.look, near or infos)
         same = (each.name for each in known if (each.frame_id, each.size) == (of.frame_id, of.size))
         return next(same, None) if of.frame_id else None
 

@@ -12,19 +12,13 @@ from typing import NamedTuple
 
 from rehdr_ros.products import PRODUCTS, published
 
-COMPRESSED_SUFFIX, DEPTH_SUFFIX = (
-    "/compressed",
-    "/compressedDepth",
-)  # behind a raw image's, by image_transport
+# Behind the name of an image, by image_transport.
+COMPRESSED_SUFFIX, DEPTH_SUFFIX = "/compressed", "/compressedDepth"
 
-# What an image's encoding says of it, the best first; an unknown one that can be read is as good as these.
-_ENCODINGS = (
-    (
-        r"(rgb|bgr|rgba|bgra|mono|bayer_\w+)(8|16)|8UC\d|yuv.*|nv\d+|i420|[uy]\w{3}|jpe?g|png|",
-        "colour or grey",
-    ),
+# What speaks against an image's encoding, the worst last; all others are colour or grey.
+_DOUBTS = (
     (r"16[US]C\d", "depth in mm (REP 118) or grey"),
-    (r"32[FS]C\d|64FC\d|32[US]C\d", "depth, labels or radiance"),
+    (r"32[FUS]C\d|64FC\d", "depth, labels or radiance"),
 )
 
 # Words in a topic's name that say it shows something else than what a camera sees.
@@ -85,19 +79,19 @@ def choose_frames(candidates: Iterable[Candidate], events: Candidate | None, opt
     """
 
     def rank(each: Candidate) -> tuple:
-        words = each.name.removesuffix(COMPRESSED_SUFFIX).split("/")[-1]
+        word = _camera(each.name).rpartition("/")[2]
         shared = _shared_beginning(each.name, events.name) if events else 0
         return (
             not each.count,
             bool(each.problem),
             encoding_class(each.encoding),
-            is_result(each.name) or 0,
+            is_result(each.name),
             bool(shows(each.name)),
             not each.camera_info,
             _against(each.size, events.size if events else None),
             -shared,
-            "rect" in words,
-            words != "image_raw",
+            "rect" in word,
+            word != "image_raw",
         )
 
     return _choose(candidates, rank, option)
@@ -130,16 +124,15 @@ def beside(topic: str, topics: Iterable[str]) -> list[str]:
 
 
 def encoding_class(encoding: str) -> int:
-    """0: colour or grey; 1: nameless 16 bits; 2: floats and labels."""
-    last = encoding.partition(";")[0].strip()
-    found = (k for k, (pattern, _) in enumerate(_ENCODINGS) if re.fullmatch(pattern, last, re.IGNORECASE))
-    return next(found, 0)
+    """0: colour or grey; 1: nameless 16 bits; 2: floats and labels. Of a compressed image's format, too."""
+    name = encoding.partition(";")[0].strip()
+    return next((k for k, (pattern, _) in enumerate(_DOUBTS, 1) if re.fullmatch(pattern, name)), 0)
 
 
 def doubt_about(encoding: str) -> str:
     """What speaks against an encoding's being a camera's; "" where nothing."""
     kind = encoding_class(encoding)
-    return _ENCODINGS[kind][1] if kind else ""
+    return _DOUBTS[kind - 1][1] if kind else ""
 
 
 def shows(name: str) -> str:

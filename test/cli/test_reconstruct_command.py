@@ -96,6 +96,8 @@ def test_bag_gives_every_frame_and_its_encoding(simulated_bag, reconstruct):
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["frames"] == 10
     assert summary["encoding"] == "evt3"
+    used = {"events": ["/event_camera/events"], "frames": ["/camera/image_raw"]}
+    assert summary["sources"] == {"used": used, "not_used": ["/ground_truth/hdr/image_raw"]}
     with av.open(str(folder / "video.mp4")) as video:
         assert video.streams.video[0].average_rate == 10
 

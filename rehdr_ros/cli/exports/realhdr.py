@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from rehdr_ros.cli.arguments import number
-from rehdr_ros.cli.recording_options import print_sources
+from rehdr_ros.cli.recording_options import source_lines
 from rehdr_ros.errors import InputError
 from rehdr_ros.recordings import BagRecording
 from rehdr_ros.training.export import export_folder
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def export_bag(args: argparse.Namespace) -> None:
     bins = 5 if args.bins is None else args.bins
-    print_sources(BagRecording(args.source))
+    print("\n".join(source_lines(BagRecording(args.source))), flush=True)
     name = args.name or Path(args.source).resolve().name
     try:
         count = export_folder(args.source, args.output, name, bins)

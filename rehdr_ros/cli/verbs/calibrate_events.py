@@ -15,8 +15,8 @@ from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.recording_options import (
     add_recording_options,
     open_source,
-    print_sources,
     selected_messages,
+    source_rows,
 )
 from rehdr_ros.reconstruction import PipelineConfig
 
@@ -37,8 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     config, recording = pipeline_config(args), open_source(args)
     cameras = config.registration == "camera_info"
-    if not args.json:
-        print_sources(recording, cameras)
 
     def messages():
         return progress(selected_messages(args, recording, cameras), "reading", unit="message")
@@ -49,9 +47,10 @@ def run(args: argparse.Namespace) -> None:
     found = calibrate_events(messages(), recording.event_size, config)
     figures = _figures(found, clocks, config)
     told = {**figures, "sources": recording.sources(cameras).figures()}
-    print(json.dumps(told) if args.json else "\n".join(_lines(figures)), flush=True)
+    lines = _lines(figures, source_rows(recording, cameras))
+    print(json.dumps(told) if args.json else "\n".join(lines), flush=True)
     if args.output:
-        Path(args.output).write_text(_yaml(figures, args.input), encoding="utf-8")
+        Path(args.output).write_text(_yaml(figures, args.input, lines), encoding="utf-8")
 
 
 def _clocks(messages, event_size, config: PipelineConfig, reach: float) -> TimeOffset | None:
@@ -111,11 +110,11 @@ def _causes(explained: float, doubts: list[str], exposed: bool, clocks: TimeOffs
     return causes
 
 
-def _lines(figures: dict[str, Any]) -> list[str]:
+def _lines(figures: dict[str, Any], sources: list[str]) -> list[str]:
     def shown(name: str, digits: int = 2) -> str:
         return "unknown" if figures[name] is None else f"{figures[name]:.{digits}f}"
 
-    lines = [f"event_time_offset: {figures['event_time_offset']:.4f}"]
+    lines = [f"event_time_offset: {figures['event_time_offset']:.4f}", *sources]
     if figures["event_latency"] is None:
         lines.append("event_latency: auto")
     else:
@@ -146,9 +145,9 @@ def _lines(figures: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _yaml(figures: dict[str, Any], recording: str) -> str:
+def _yaml(figures: dict[str, Any], recording: str, lines: list[str]) -> str:
     """Parameters of the node; what it measures itself stands beside them."""
-    comments = [f"# rehdr calibrate-events {recording}", *(f"# {line}" for line in _lines(figures))]
+    comments = [f"# rehdr calibrate-events {recording}", *(f"# {line}" for line in lines)]
     latency = f"{figures['event_latency']:.4f}" if figures["sure"] else "auto"
     parameters = {
         "event_time_offset": f"{figures['event_time_offset']:.4f}",

@@ -19,8 +19,8 @@ from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.recording_options import (
     add_recording_options,
     open_source,
-    print_sources,
     selected_messages,
+    source_rows,
 )
 from rehdr_ros.errors import writing
 from rehdr_ros.reconstruction import PipelineConfig
@@ -47,8 +47,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     config, recording = pipeline_config(args), open_source(args)
     cameras = config.registration == "camera_info"
-    if not args.json:
-        print_sources(recording, cameras)
     messages = selected_messages(args, recording, cameras)
     messages = progress(messages, "reading", unit="message")
     collected = collect_pairs(messages, recording.event_size, config, args.range, args.exposure, args.pairs)
@@ -57,8 +55,8 @@ def run(args: argparse.Namespace) -> None:
         collected.pairs, present, args.range, lambda o: progress(o, "comparing", len(o), "offset")
     )
     figures = {**_figures(found, collected), "sources": recording.sources(cameras).figures()}
-    text = json.dumps(figures) if args.json else _text(found, collected, args.stamp_is)
-    print(text, flush=True)
+    text = _text(found, collected, args.stamp_is, source_rows(recording, cameras))
+    print(json.dumps(figures) if args.json else text, flush=True)
     if args.output:
         _write(args, recording, config, collected, found)
 
@@ -70,11 +68,12 @@ def _figures(found: TimeOffset, collected: Collected) -> dict[str, Any]:
     return {"event_time_offset": figures.pop("offset"), **figures, **known, "curve": curve}
 
 
-def _text(found: TimeOffset, collected: Collected, stamp_is: str) -> str:
+def _text(found: TimeOffset, collected: Collected, stamp_is: str, sources: list[str]) -> str:
     offset = round(found.offset, 4) + 0.0  # not -0.0
     present, spread = f"{1e3 * found.present:+.1f} ms", f"{1e3 * found.uncertainty:.1f} ms"
     lines = [
         f"event_time_offset: {offset:.4f}",
+        *sources,
         f"  that is     {1e3 * offset:+.1f} ms, +- {spread} (two standard deviations)",
         f"  score       {found.present_score:.2f} at present ({present}), {found.score:.2f} there",
         f"  from        {found.pairs} pairs of frames, {found.pixels} pixels that tell the time",

@@ -18,8 +18,8 @@ from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.recording_options import (
     add_recording_options,
     open_source,
-    print_sources,
     selected_messages,
+    source_lines,
 )
 from rehdr_ros.errors import InputError, writing
 from rehdr_ros.products import written
@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     require_encoders(hdr=args.hdr_video)
     recording, output = open_source(args, args.fps), Path(args.output)
-    print_sources(recording, _reads_cameras(args))
+    print("\n".join(source_lines(recording, _reads_cameras(args))), flush=True)
     with exclusive_folder(output), Interruption() as interruption:
         run_ = _Run(args, recording, output, interruption)
         run_.reconstruct()

@@ -184,6 +184,21 @@ def test_a_bag_without_frames_and_a_recording_of_decoded_events(rehdr, shared):
     assert davis["frames"]["frames"]["frames"] == 3
 
 
+def test_events_alone_and_frames_alone(rehdr, tmp_path):
+    for name, events in (("events", True), ("frames", False)):
+        with BagWriter(tmp_path / name) as bag:
+            if events:
+                part = Events([0], [1], [1], [1])
+                bag.write_packet("/a", make_encoder("mono", 64, 48).encode(part, STAMP), "")
+            else:
+                bag.write_image("/a", STAMP, "", np.zeros((48, 64), np.uint8), "mono8")
+        outcome = rehdr("info", tmp_path / name)
+        missing = "frames" if events else "events"
+        assert outcome.code == 0 and "> /a" in outcome.out and f"{missing}: none; " in outcome.out
+    outcome = rehdr("reconstruct", tmp_path / "events", "-o", tmp_path / "out")
+    assert outcome.code == 2 and "no topic of type sensor_msgs/msg/Image" in outcome.err
+
+
 def test_a_raw_file_with_and_without_frames(rehdr, tmp_path):
     random = np.random.default_rng(0)
     t = np.sort(random.integers(0, 300_000, 5000)) * 1000

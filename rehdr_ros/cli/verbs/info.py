@@ -52,6 +52,9 @@ def run(args: argparse.Namespace) -> None:
         for line in (*(f"note: {note}" for note in notes), *(topic_table(listed, rates) if listed else ())):
             print(line)
         _print(events, frames)
+        missing = {"events": events or recording.encoding == "voxel_grid", "frames": frames}
+        for brings in (name for name, there in missing.items() if not there):
+            print(f"{brings}: none; a reconstruction needs both")
     if not events and not frames:
         held = ", ".join(each.name for each in listed) or "nothing"
         raise InputError(f"{args.input} has neither events nor frames; it has {held}")

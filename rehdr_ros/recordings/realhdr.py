@@ -105,7 +105,7 @@ def open_grid(path: Path) -> np.ndarray:
         grid = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise
-    except (OSError, EOFError, ValueError) as error:
+    except Exception as error:  # the header is read as Python's own syntax, which may fail in any way
         raise RecordingError(f"{path} is not a readable .npy file: {' '.join(str(error).split())}") from error
     if not isinstance(grid, np.ndarray) or grid.ndim != 3 or grid.dtype.kind not in "biuf" or not grid.size:
         raise RecordingError(f"{path} holds no voxel grid: needs numbers of shape (bins, height, width)")

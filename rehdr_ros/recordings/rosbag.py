@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import chain, islice
@@ -10,9 +11,10 @@ from typing import Any
 
 from rosbags.serde import SerdeError
 
+from rehdr_ros.errors import one_line
 from rehdr_ros.events import Calibration, Camera, Events, Exposure, Frame, Packet
 from rehdr_ros.products import PRODUCTS, published
-from rehdr_ros.recordings.bag_storage import BagStorage, Message, one_line
+from rehdr_ros.recordings.bag_storage import BagStorage, Message
 from rehdr_ros.recordings.bag_types import CAMERA_INFO, COMPRESSED, DVS_EVENTS, EVENTS, EXPOSURE, IMAGE
 from rehdr_ros.recordings.errors import RecordingError
 from rehdr_ros.wire.camera import camera_from_message
@@ -53,23 +55,23 @@ class BagRecording:
         self.image_topics = sorted(self._candidates(IMAGE_TYPES), key=self._order_of_images)
         self.events_topic = self._choose(events_topic, EVENT_TYPES, self.events_topics)
         self.image_topic = self._choose(image_topic, IMAGE_TYPES, self.image_topics)
-        self.counters: dict[str, int] = {}
-        self.notes: list[str] = []
+        self.counters: Counter[str] = Counter()
+        self.notes = self._storage.notes
 
     @cached_property
     def encoding(self) -> str | None:
         """The encoding of the events, None where there is none."""
         if self.events_topic is None:
             return None
-        if self.topics[self.events_topic].type == DVS_EVENTS:
+        if self._kind(self.events_topic) == DVS_EVENTS:
             return "dvs_msgs"
-        packet = next(self._stream({self.events_topic}), None)
+        packet = next(self._stream({self.events_topic}, Counter()), None)
         return packet.encoding if packet else None
 
     @cached_property
     def event_size(self) -> tuple[int, int] | None:
         """Width and height of the event camera where EventArrays tell it; packets tell it themselves."""
-        if self.events_topic is None or self.topics[self.events_topic].type != DVS_EVENTS:
+        if self.events_topic is None or self._kind(self.events_topic) != DVS_EVENTS:
             return None
         message = next(self._storage.messages({self.events_topic}), None)
         return self._convert(message).size if message else None
@@ -93,7 +95,7 @@ class BagRecording:
 
     def packets(self) -> Iterator[Packet]:
         """The packets alone. Raises RecordingError where there is no topic of packets."""
-        are_packets = self.events_topic and self.topics[self.events_topic].type == EVENTS
+        are_packets = self.events_topic and self._kind(self.events_topic) == EVENTS
         return self._stream({self._require((EVENTS,), self.events_topic if are_packets else None)})
 
     def frames(self, topic: str | None = None) -> Iterator[Frame]:
@@ -121,18 +123,19 @@ class BagRecording:
         found = []
         for of, topic in (("events", self.events_topic), ("frames", self.image_topic)):
             info = self._choose(_sibling(topic), (CAMERA_INFO,), self._candidates((CAMERA_INFO,)))
-            found += [Calibration(of, camera) for camera in islice(self._stream({info}), 1)]
+            found += [Calibration(of, camera) for camera in islice(self._stream({info}, Counter()), 1)]
         return found
 
-    def _stream(self, topics: set[str]) -> Iterator[Any]:
-        out_of_bounds = 0
-        for message in self._storage.messages(topics):
+    def _stream(self, topics: set[str], counters: Counter[str] | None = None) -> Iterator[Any]:
+        """counters: what counts the losses; by default the recording's, anew."""
+        if counters is None:
+            self.counters = counters = Counter()
+        for message in self._storage.messages(topics, counters):
             converted = self._convert(message)
             if isinstance(converted, EventArray):
                 if converted.size != self.event_size:
                     raise RecordingError(f"{self.path}, {message.topic}: the events change their size")
-                out_of_bounds += converted.out_of_bounds
-                self.counters = {"out_of_bounds": out_of_bounds}
+                counters["out_of_bounds"] += converted.out_of_bounds
                 converted = converted.events
             yield converted
 
@@ -145,13 +148,15 @@ class BagRecording:
         except (ValueError, SerdeError) as error:
             raise RecordingError(f"{self.path}, {message.topic}: {one_line(error)}") from error
 
+    def _kind(self, topic: str) -> str:
+        return self._storage.layouts[topic]
+
     def _candidates(self, types: Iterable[str]) -> list[str]:
-        of_types = (name for name, topic in self.topics.items() if topic.type in types)
+        of_types = (name for name in self.topics if self._kind(name) in types)
         return [name for name in of_types if not name.endswith(_DEPTH)]
 
     def _order_of_events(self, name: str) -> tuple:
-        topic = self.topics[name]
-        return not topic.count, EVENT_TYPES.index(topic.type), name
+        return not self.topics[name].count, EVENT_TYPES.index(self._kind(name)), name
 
     def _order_of_images(self, name: str) -> tuple:
         topic = self.topics[name]

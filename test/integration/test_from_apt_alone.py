@@ -10,6 +10,7 @@ from rehdr_ros.msg import FrameInfo
 NOT_IN_APT = (
     "av",
     "dv_processing",
+    "mcap",
     "onnx",
     "onnxruntime",
     "OpenEXR",

@@ -14,7 +14,7 @@ from rehdr_ros.errors import one_line
 from rehdr_ros.recordings.bag_types import layout, typestore
 from rehdr_ros.recordings.bags.file import BagFile, Connection, scratch_folder
 from rehdr_ros.recordings.bags.folder import ZSTD, files_of, kind_of
-from rehdr_ros.recordings.bags.packed import ZSTD_MAGIC, unpack, unpack_file
+from rehdr_ros.recordings.bags.packed import ZSTD_MAGIC, unpack_file, unpack_message
 from rehdr_ros.recordings.errors import RecordingError
 
 _PARSERS = {"msg": get_types_from_msg, "idl": lambda text, _: get_types_from_idl(text)}
@@ -86,7 +86,7 @@ class BagStorage:
                     topic, _, _, _, ros1 = wanted[of]
                     if raw[:4] == ZSTD_MAGIC and not ros1:  # compressed by itself: CDR begins otherwise
                         try:
-                            raw = unpack(raw, ZSTD)
+                            raw = unpack_message(raw)
                         except Exception as error:  # noqa: BLE001 - of two libraries
                             damaged(f"a message of {topic}: {one_line(error)}")
                             continue

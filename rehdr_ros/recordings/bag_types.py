@@ -50,12 +50,13 @@ bool polarity
 """
 
 
+@cache
 def layout(name: str, definition: str = "") -> str:
     """The type as which to read messages of type `name`: that of the same fields, else itself.
 
     definition: the text of the message's .msg file with those that it uses, where it is known.
     """
-    if "events" not in definition:
+    if name in (EVENTS, DVS_EVENTS) or "events" not in definition:
         return _COPIES.get(name, name)
     try:
         return _layouts().get(_shape(name, definition), name)

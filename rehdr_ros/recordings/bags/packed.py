@@ -45,6 +45,15 @@ def unpack(packed: bytes, compression: str, size: int = LARGEST_UNPACKED) -> byt
     return data
 
 
+def unpack_message(packed: bytes) -> bytes:
+    """A whole message, compressed by zstd. Raises ValueError and ZstdError for what is none."""
+    decompressor = zstd.ZstdDecompressor()
+    data = decompressor.decompress(packed, LARGEST_UNPACKED)
+    if not decompressor.eof:
+        raise ValueError("compressed data that is cut off")
+    return data
+
+
 def unpack_file(packed: Path, unpacked: Path) -> str | None:
     """Write what a .zstd file holds. Returns None, or why it is not all. Raises OSError."""
     with zstd.open(packed, "rb") as source, writing(unpacked), unpacked.open("wb") as target:

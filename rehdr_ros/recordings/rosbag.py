@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
@@ -112,12 +112,12 @@ class BagRecording:
         """The messages of any topic, decoded by the definition that the bag holds. Raises RecordingError."""
         if topic not in self.topics:
             raise self._has_no(topic)
-        return map(self._storage.deserialize, self._storage.messages({topic}))
+        return (self._told(self._storage.deserialize, message) for message in self._storage.messages({topic}))
 
     def raw_messages(self, topics: set[str]) -> Iterator[tuple[str, int, bytes]]:
-        """Topic, log time in ns and CDR bytes of every message of `topics`, in the bag's order."""
+        """Topic, log time in ns and CDR bytes of every message of `topics`. Raises RecordingError."""
         for message in self._storage.messages(topics):
-            yield message.topic, message.log_ns, self._storage.cdr(message)
+            yield message.topic, message.log_ns, self._told(self._storage.cdr, message)
 
     def _calibrations(self) -> list[Calibration]:
         found = []
@@ -138,6 +138,12 @@ class BagRecording:
                 counters["out_of_bounds"] += converted.out_of_bounds
                 converted = converted.events
             yield converted
+
+    def _told(self, read: Callable[[Message], Any], message: Message) -> Any:
+        try:
+            return read(message)
+        except SerdeError as error:
+            raise RecordingError(f"{self.path}, {message.topic}: {one_line(error)}") from error
 
     def _convert(self, message: Message) -> Packet | EventArray | Frame | Exposure | Camera:
         try:

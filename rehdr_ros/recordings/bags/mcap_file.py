@@ -123,7 +123,8 @@ class McapFile(ChunkedFile):
     def _chunk(
         self, file: BinaryIO, part: Part, ids: AbstractSet[int] | None
     ) -> Iterator[tuple[int, int, bytes]]:
-        chunk = Chunk.read(_content(file, part.offset, min(part.length, self.size - part.offset)))
+        file.seek(part.offset)
+        chunk = Chunk.read(ReadDataStream(file))
         data, at = unpack(chunk.data, chunk.compression, chunk.uncompressed_size), 0
         is_cut, crc = self._is_cut(part), chunk.uncompressed_crc
         if not is_cut and (len(data) != chunk.uncompressed_size or (crc and crc != crc32(data))):

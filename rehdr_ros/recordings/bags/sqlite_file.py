@@ -32,7 +32,7 @@ class SqliteFile:
         self._is_cut = self._ends_early()
         with closing(self._open()) as database:
             definitions = self._definitions(database)
-            topics = database.execute("SELECT id, name, type, serialization_format FROM topics").fetchall()
+            topics = self._topics(database)
             self.connections = {
                 of: connection(str(topic), str(kind), str(form), *definitions.get(kind, ("", "")))
                 for of, topic, kind, form in topics
@@ -80,6 +80,12 @@ class SqliteFile:
                     dict(database.execute("SELECT topic_id, count(*) FROM messages GROUP BY topic_id"))
                 )
         return Counter(of for _, of in self._rows(database, "topic_id"))
+
+    def _topics(self, database: sqlite3.Connection) -> list[tuple]:
+        try:
+            return database.execute("SELECT id, name, type, serialization_format FROM topics").fetchall()
+        except sqlite3.DatabaseError as error:
+            raise ValueError(f"its topics can't be read: {error}") from error
 
     def _definitions(self, database: sqlite3.Connection) -> dict[str, tuple[str, str]]:
         columns = "topic_type, encoding, encoded_message_definition"

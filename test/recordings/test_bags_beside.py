@@ -1,6 +1,7 @@
 """What stands in a bag beside the wanted topics, and how the bag is called, decides nothing."""
 
 import shutil
+import struct
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from bag_files import (
     write_sqlite,
 )
 from mcap.writer import Writer
+from rosbags.rosbag1 import Writer as Ros1Writer
 
 from rehdr_ros.recordings import BagRecording, RecordingError, open_recording
 from rehdr_ros.recordings.bag_types import DVS_EVENTS, EVENTS, IMAGE
@@ -179,6 +181,16 @@ def test_event_arrays_under_another_package_s_name(tmp_path, package, time):
     assert recording.topics["/dvs"] == (name, 1) and recording.events_topics == ["/dvs"]
     assert (recording.encoding, recording.event_size) == ("dvs_msgs", (64, 48))
     assert DVS_EVENTS not in {topic.type for topic in recording.topics.values()}
+
+
+def test_event_arrays_of_ros1_under_another_package_s_name(tmp_path):
+    raw = struct.pack("<IIIIIII", 0, 1, 2, 0, 48, 64, 1) + struct.pack("<HHIIB", 5, 6, 7, 8, 1)
+    text = DVS_TEXT.replace("PACKAGE", "prophesee_event_msgs").replace("TIME", "time")
+    with Ros1Writer(tmp_path / "a.bag") as writer:
+        topic = writer.add_connection("/dvs", "prophesee_event_msgs/msg/EventArray", msgdef=text, md5sum="0")
+        writer.write(topic, STAMP, raw)
+    (events,) = BagRecording(tmp_path / "a.bag").events()
+    assert (events.x, events.y, events.t, events.p) == (5, 6, 7_000_000_008, 1)
 
 
 @pytest.mark.parametrize(

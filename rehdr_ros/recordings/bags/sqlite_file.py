@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import closing, suppress
 from pathlib import Path
 
-from rehdr_ros.errors import one_line
+from rehdr_ros.errors import one_line, writing
 from rehdr_ros.recordings.bags.file import connection, scratch_folder
 
 MAGIC = b"SQLite format 3\0"
@@ -125,7 +125,8 @@ class SqliteFile:
             return self.path
         folder = scratch_folder(self)
         for file in (self.path, *beside):
-            shutil.copyfile(file, folder / file.name)
+            with writing(folder / file.name):
+                shutil.copyfile(file, folder / file.name)
         copy = folder / self.path.name
         if not copy.stat().st_size:  # SQLite would throw away the log of an empty file
             copy.write_bytes(bytes(_page_size(beside[0])))

@@ -17,7 +17,7 @@ RUN apt-get update \
 
 # Nothing else lives in this Python (PEP 668). NumPy stays the one that ROS was built with.
 RUN PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install --no-cache-dir --extra-index-url "$TORCH_INDEX" \
-    av lz4 OpenEXR openvino rosbags torch \
+    av lz4 mcap OpenEXR openvino rosbags torch \
     "numpy==$(python3 -c 'import numpy; print(numpy.__version__)')"
 
 COPY . src/rehdr_ros

@@ -10,7 +10,7 @@ from rehdr_ros.recordings.recording import Recording
 from rehdr_ros.recordings.selection import select
 from rehdr_ros.recordings.timestamps import UNITS
 
-_FORMATS = "bag (folder, .mcap, .db3, .bag), .aedat4, Prophesee .raw with --frames, "
+_FORMATS = "bag (folder, .mcap, .db3, .bag, .bag.active), .aedat4, Prophesee .raw with --frames, "
 _FORMATS += "or RealHDR sequence (ROOT/LDR/NAME)"
 
 

@@ -99,8 +99,8 @@ def replay(
 
 
 def _message_class(name: str) -> type | None:
-    package, _, kind = name.split("/")
     try:
+        package, _, kind = name.split("/")
         return getattr(import_module(f"{package}.msg"), kind)
-    except (ImportError, AttributeError):
+    except (ImportError, AttributeError, ValueError):  # ValueError: no ROS type at all
         return None

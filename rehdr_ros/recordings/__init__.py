@@ -58,7 +58,7 @@ def open_recording(
     Raises RecordingError where there is no such recording, and for an option that doesn't go with its kind.
     """
     path = Path(path)
-    kind = path.suffix.lower()
+    kind = _kind(path)
     beside = {"frames": frames, "timestamps": timestamps, "timestamps_unit": timestamps_unit}
     of_raw = {**beside, "event_size": event_size}
     _refuse(path, {} if kind == ".raw" else of_raw, "a Prophesee RAW file")
@@ -82,6 +82,19 @@ def open_recording(
     from rehdr_ros.recordings.rosbag import BagRecording
 
     return BagRecording(path, events_topic, image_topic)
+
+
+def _kind(path: Path) -> str:
+    """ ".raw" or ".aedat4" by the first bytes, else the ending of a file's name; "" of a folder's."""
+    if path.is_dir():
+        return ""
+    if path.is_file():
+        with path.open("rb") as file:
+            head = file.read(10)
+        for magic, kind in ((b"#!AER-DAT4", ".aedat4"), (b"% ", ".raw")):
+            if head.startswith(magic):
+                return kind
+    return path.suffix.lower()
 
 
 def _refuse(path: Path, options: dict[str, object], goes_with: str) -> None:

@@ -1,31 +1,23 @@
-"""The files of a bag: rosbag2 (mcap, sqlite3; split, compressed) and ROS 1's .bag, read as ROS 2 messages."""
+"""The messages of a bag: rosbag2 (mcap, SQLite; split, compressed) and ROS 1's, read as ROS 2 messages."""
 
 from __future__ import annotations
 
-import re
-import shutil
-import sys
-import tempfile
-import weakref
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rosbags.rosbag1 import Reader as Ros1Reader
-from rosbags.rosbag2 import Reader
-from rosbags.typesys import get_types_from_msg
+from rosbags.typesys import get_types_from_idl, get_types_from_msg
 
-from rehdr_ros.recordings.bag_types import typestore
+from rehdr_ros.errors import one_line
+from rehdr_ros.recordings.bag_types import layout, typestore
+from rehdr_ros.recordings.bags.file import BagFile, Connection, scratch_folder
+from rehdr_ros.recordings.bags.folder import ZSTD, files_of, kind_of
+from rehdr_ros.recordings.bags.packed import ZSTD_MAGIC, unpack_file, unpack_message
 from rehdr_ros.recordings.errors import RecordingError
-from rehdr_ros.recordings.natural_order import natural_order
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd  # what rosbags brings
-
-_SUFFIXES = (".mcap", ".db3", ".bag")
+_PARSERS = {"msg": get_types_from_msg, "idl": lambda text, _: get_types_from_idl(text)}
 
 
 class Topic(NamedTuple):
@@ -36,7 +28,10 @@ class Topic(NamedTuple):
 
 
 class Message(NamedTuple):
-    """raw: as stored, in ROS 1's serialization where `ros1`, else in CDR; log_ns: when it was recorded."""
+    """type: as which to read it. raw: in ROS 1's serialization where `ros1`, else in CDR.
+
+    log_ns: when it was recorded.
+    """
 
     topic: str
     type: str
@@ -46,99 +41,125 @@ class Message(NamedTuple):
 
 
 class BagStorage:
-    """The messages of a bag: a folder, or one of its .mcap, .db3 or .bag files.
+    """The messages of a bag: a folder, or one of its files, told by what they are.
 
     Files that were compressed as a whole are unpacked once, into a temporary folder that goes with this
-    object. `topics`: all topics, name -> Topic. Every reading opens the files anew and streams them.
+    object. `topics`: all topics, name -> Topic. `layouts`: as which type to read each. `notes`: lines to tell
+    the user, as that a file ends early; reading adds what it can't read. Every reading opens the files anew
+    and streams them.
     Raises RecordingError for a path that is no readable bag.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self.notes: list[str] = []
         self._types = typestore()
-        self._files = self._find_files()
+        self._unpacked: Path | None = None
+        self._files = self._open_all()
         self.topics: dict[str, Topic] = {}
-        for file in self._files:
-            with self._reader(file) as reader:
-                for name, info in sorted(reader.topics.items()):
-                    count = info.msgcount + (self.topics[name].count if name in self.topics else 0)
-                    self.topics[name] = Topic(info.msgtype or "", count)
+        self.layouts: dict[str, str] = {}
+        for _, file in self._files:
+            for of, connection in file.connections.items():
+                kind, count = self.topics.get(connection.topic, (connection.type, 0))
+                kinds = sorted({*kind.split(" or "), connection.type})
+                self.topics[connection.topic] = Topic(" or ".join(kinds), count + file.counts[of])
+                self.layouts[connection.topic] = _layout(connection) if len(kinds) == 1 else ""
+        self.topics = dict(sorted(self.topics.items()))
 
-    def messages(self, topics: set[str]) -> Iterator[Message]:
-        """The messages of `topics`, in the bag's order. Raises RecordingError."""
-        for file in self._files:
-            ros1 = file.suffix == ".bag"
-            with self._reader(file) as reader:
-                connections = [connection for connection in reader.connections if connection.topic in topics]
-                for connection in connections:
-                    self._learn(connection)
-                if connections:
-                    for connection, log_ns, raw in reader.messages(connections):
-                        yield Message(connection.topic, connection.msgtype, log_ns, raw, ros1)
+    def messages(self, topics: set[str], counters: Counter[str] | None = None) -> Iterator[Message]:
+        """The messages of `topics`, in the bag's order; where a part is damaged, those around it.
+
+        counters: counts `unreadable_parts`. Raises RecordingError.
+        """
+
+        def damaged(why: str) -> None:
+            self._tell(f"{source} is damaged ({why}): that part is left out")
+            if counters is not None:
+                counters["unreadable_parts"] += 1
+
+        for source, file in self._files:
+            wanted = {of: each for of, each in file.connections.items() if each.topic in topics}
+            for connection in wanted.values():
+                self._learn(connection)
+            try:
+                for of, log_ns, raw in file.messages(wanted.keys(), damaged) if wanted else ():
+                    topic, _, _, _, ros1 = wanted[of]
+                    if raw[:4] == ZSTD_MAGIC and not ros1:  # compressed by itself: CDR begins otherwise
+                        try:
+                            raw = unpack_message(raw)
+                        except Exception as error:  # noqa: BLE001 - of two libraries
+                            damaged(f"a message of {topic}: {one_line(error)}")
+                            continue
+                    yield Message(topic, self.layouts[topic], log_ns, raw, ros1)
+            except OSError as error:
+                raise RecordingError(f"{source} can't be read: {one_line(error)}") from error
 
     def cdr(self, message: Message) -> bytes | memoryview:
         """The message as ROS 2 serializes it. Raises SerdeError for a damaged one."""
         return self._types.ros1_to_cdr(message.raw, message.type) if message.ros1 else message.raw
 
     def deserialize(self, message: Message) -> Any:
-        """The message, decoded. Raises SerdeError for a damaged one."""
+        """The message, decoded. Raises RecordingError for an unknown type, SerdeError for a damaged one."""
+        if message.type not in self._types.types:
+            raise RecordingError(f"{self.path} doesn't say what a {message.type} is, on {message.topic}")
         return self._types.deserialize_cdr(self.cdr(message), message.type)
 
     def inventory(self) -> str:
         """What there is, for the end of an error message."""
         return "it has " + (", ".join(f"{name} ({t.type})" for name, t in self.topics.items()) or "no topics")
 
-    def _learn(self, connection: Any) -> None:
+    def _learn(self, connection: Connection) -> None:
         """By the bag's own definition, what is not known yet."""
-        if connection.msgtype not in self._types.types and connection.msgdef.data:
-            definitions = get_types_from_msg(connection.msgdef.data, connection.msgtype)
+        if _layout(connection) in self._types.types or not connection.definition:
+            return
+        with suppress(Exception):  # it is told where such a message is to be decoded
+            definitions = _PARSERS[connection.language](connection.definition, connection.type)
             self._types.register({k: v for k, v in definitions.items() if k not in self._types.types})
 
-    @contextmanager
-    def _reader(self, file: Path) -> Iterator[Reader | Ros1Reader]:
-        try:
-            with Ros1Reader(file) if file.suffix == ".bag" else Reader(file) as reader:
-                yield reader
-        except RecordingError:
-            raise
-        except Exception as error:  # a damaged file may fail anywhere in the libraries below
-            raise RecordingError(f"{file} is not a readable bag: {one_line(error)}") from error
-
-    def _find_files(self) -> list[Path]:
-        """The bag itself, or its files one by one where no metadata says how they are stored."""
-        path = self.path
-        if not path.exists():
-            raise RecordingError(f"{path} does not exist")
-        if path.is_file():
-            if path.suffix == ".zstd":
-                raise RecordingError(f"{path} is compressed: give its folder, whose metadata.yaml says how")
-            return [path]
-        metadata = path / "metadata.yaml"
-        text = metadata.read_text(errors="replace") if metadata.is_file() else ""
-        if re.search(r"compression_mode: *['\"]?file", text, re.I):
-            return self._unpack(sorted(path.glob("*.zstd"), key=lambda file: natural_order(file.name)))
-        if text and not re.search(r"storage_identifier: *(\"\"|'')? *$", text, re.M):
-            return [path]
-        files = [file for file in path.iterdir() if file.suffix in _SUFFIXES]
-        if not files:
-            known = ", no ".join(("metadata.yaml", *_SUFFIXES))
-            raise RecordingError(f"{path} is not a bag: no {known} file in it")
-        return sorted(files, key=lambda file: natural_order(file.name))
-
-    def _unpack(self, files: list[Path]) -> list[Path]:
-        folder = Path(tempfile.mkdtemp(prefix="rehdr_bag_"))
-        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+    def _open_all(self) -> list[tuple[Path, BagFile]]:
+        """The files that can be read, each with what the user knows it by."""
+        if not self.path.exists():
+            raise RecordingError(f"{self.path} does not exist")
+        files = [self.path]
+        if self.path.is_dir():
+            files, notes = files_of(self.path)
+            if not files:
+                raise RecordingError(f"{self.path} is not a bag: no .mcap, .db3 or .bag file in it")
+            self.notes += notes
+        opened, failures = [], []
         for file in files:
             try:
-                with zstd.open(file, "rb") as packed, (folder / file.stem).open("wb") as unpacked:
-                    shutil.copyfileobj(packed, unpacked)
-            except (zstd.ZstdError, EOFError) as error:
-                raise RecordingError(f"{file} is not a readable bag: {one_line(error)}") from error
+                opened.append((file, self._open(file)))
             except OSError as error:
-                raise RecordingError(f"{file} can't be unpacked in {folder}: {one_line(error)}") from error
-        return [folder / file.stem for file in files]
+                raise RecordingError(f"{file} can't be read: {one_line(error)}") from error
+            except Exception as error:  # noqa: BLE001 - a damaged file may fail anywhere in the libraries below
+                failures.append(f"{file} is not a readable bag: {one_line(error)}")
+        if not opened:
+            raise RecordingError(failures[0])
+        self.notes += failures
+        return opened
+
+    def _open(self, source: Path) -> BagFile:
+        file, kind, why = source, kind_of(source), None
+        if kind == ZSTD:
+            file = self._scratch() / source.name.removesuffix(".zstd")
+            why = unpack_file(source, file)
+            kind = kind_of(file)
+        if not callable(kind):
+            raise ValueError(why or ("it is empty" if not file.stat().st_size else "it begins like none"))
+        opened = kind(file)
+        self.notes += [f"{source} {note}" for note in opened.notes]
+        return opened
+
+    def _scratch(self) -> Path:
+        if self._unpacked is None:
+            self._unpacked = scratch_folder(self)
+        return self._unpacked
+
+    def _tell(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
 
 
-def one_line(error: Exception) -> str:
-    """The message of an exception of a library."""
-    return " ".join(str(error).split())
+def _layout(connection: Connection) -> str:
+    return layout(connection.type, connection.definition if connection.language == "msg" else "")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any
 
 from rosbags.serde import SerdeError
 
+from rehdr_ros.errors import one_line
 from rehdr_ros.events import Calibration, Camera, Events, Exposure, Frame, Packet
-from rehdr_ros.recordings.bag_storage import BagStorage, Message, one_line
+from rehdr_ros.recordings.bag_storage import BagStorage, Message
 from rehdr_ros.recordings.bag_topics import EVENT_TYPES, IMAGE_TYPES, BagTopics
 from rehdr_ros.recordings.bag_types import CAMERA_INFO, COMPRESSED, DVS_EVENTS, EVENTS, EXPOSURE, IMAGE
 from rehdr_ros.recordings.errors import RecordingError
@@ -46,8 +48,8 @@ class BagRecording:
         self.choice = BagTopics(self._storage, kinds, events_topic, image_topic)
         for name, types in ((events_topic, EVENT_TYPES), (image_topic, IMAGE_TYPES)):
             self._require_known(name, types)
-        self.counters: dict[str, int] = {}
-        self.notes: list[str] = []
+        self.counters: Counter[str] = Counter()
+        self.notes = self._storage.notes
 
     @property
     def events_topics(self) -> list[str]:
@@ -96,15 +98,15 @@ class BagRecording:
         """The encoding of the events, None where there is none."""
         if self.events_topic is None:
             return None
-        if self.topics[self.events_topic].type == DVS_EVENTS:
+        if self._kind(self.events_topic) == DVS_EVENTS:
             return "dvs_msgs"
-        packet = next(self._stream({self.events_topic}), None)
+        packet = next(self._stream({self.events_topic}, Counter()), None)
         return packet.encoding if packet else None
 
     @cached_property
     def event_size(self) -> tuple[int, int] | None:
         """Width and height of the event camera where EventArrays tell it; packets tell it themselves."""
-        if self.events_topic is None or self.topics[self.events_topic].type != DVS_EVENTS:
+        if self.events_topic is None or self._kind(self.events_topic) != DVS_EVENTS:
             return None
         message = next(self._storage.messages({self.events_topic}), None)
         return self._convert(message).size if message else None
@@ -128,7 +130,7 @@ class BagRecording:
 
     def packets(self) -> Iterator[Packet]:
         """The packets alone. Raises RecordingError where there is no topic of packets."""
-        are_packets = self.events_topic and self.topics[self.events_topic].type == EVENTS
+        are_packets = self.events_topic and self._kind(self.events_topic) == EVENTS
         return self._stream({self._require((EVENTS,), self.events_topic if are_packets else None)})
 
     def frames(self, topic: str | None = None) -> Iterator[Frame]:
@@ -146,12 +148,12 @@ class BagRecording:
         """The messages of any topic, decoded by the definition that the bag holds. Raises RecordingError."""
         if topic not in self.topics:
             raise self._has_no(topic)
-        return map(self._storage.deserialize, self._storage.messages({topic}))
+        return (self._told(self._storage.deserialize, message) for message in self._storage.messages({topic}))
 
     def raw_messages(self, topics: set[str]) -> Iterator[tuple[str, int, bytes]]:
-        """Topic, log time in ns and CDR bytes of every message of `topics`, in the bag's order."""
+        """Topic, log time in ns and CDR bytes of every message of `topics`. Raises RecordingError."""
         for message in self._storage.messages(topics):
-            yield message.topic, message.log_ns, self._storage.cdr(message)
+            yield message.topic, message.log_ns, self._told(self._storage.cdr, message)
 
     def _calibrations(self) -> list[Calibration]:
         found = []
@@ -159,20 +161,27 @@ class BagRecording:
             info = self.choice.camera_info(topic)
             if info is None:
                 raise self._has_no(f"{namespace(topic)}/camera_info of type {CAMERA_INFO}")
-            found += [Calibration(of, camera) for camera in islice(self._stream({info}), 1)]
+            found += [Calibration(of, camera) for camera in islice(self._stream({info}, Counter()), 1)]
         return found
 
-    def _stream(self, topics: set[str]) -> Iterator[Any]:
-        out_of_bounds = 0
-        for message in self._storage.messages(topics):
+    def _stream(self, topics: set[str], counters: Counter[str] | None = None) -> Iterator[Any]:
+        """counters: what counts the losses; by default the recording's, anew."""
+        if counters is None:
+            self.counters = counters = Counter()
+        for message in self._storage.messages(topics, counters):
             converted = self._convert(message)
             if isinstance(converted, EventArray):
                 if converted.size != self.event_size:
                     raise RecordingError(f"{self.path}, {message.topic}: the events change their size")
-                out_of_bounds += converted.out_of_bounds
-                self.counters = {"out_of_bounds": out_of_bounds}
+                counters["out_of_bounds"] += converted.out_of_bounds
                 converted = converted.events
             yield converted
+
+    def _told(self, read: Callable[[Message], Any], message: Message) -> Any:
+        try:
+            return read(message)
+        except SerdeError as error:
+            raise RecordingError(f"{self.path}, {message.topic}: {one_line(error)}") from error
 
     def _convert(self, message: Message) -> Packet | EventArray | Frame | Exposure | Camera:
         try:
@@ -184,7 +193,7 @@ class BagRecording:
             raise RecordingError(f"{self.path}, {message.topic}: {one_line(error)}") from error
 
     def _kind(self, topic: str) -> str:
-        return self.topics[topic].type
+        return self._storage.layouts[topic]
 
     def _require_known(self, name: str | None, types: tuple[str, ...]) -> None:
         if name is not None and name not in self.choice.of(types):

@@ -102,6 +102,19 @@ def test_bag_gives_every_frame_and_its_encoding(simulated_bag, reconstruct):
         assert video.streams.video[0].average_rate == 10
 
 
+def test_a_bag_that_was_cut_off_says_so_everywhere(simulated_bag, reconstruct, rehdr, tmp_path):
+    whole = next(simulated_bag.glob("*.mcap")).read_bytes()
+    cut = tmp_path / "killed.mcap"
+    cut.write_bytes(whole[: len(whole) * 2 // 3])
+    folder = reconstruct(cut)
+    summary = json.loads((folder / "summary.json").read_text())
+    (note,) = summary["notes"]
+    assert note.startswith(f"{cut} ends early, ") and 0 < summary["frames"] < 10
+    for arguments in (("info", cut), ("reconstruct", cut, "-o", tmp_path / "again", "--device", "cpu")):
+        assert f"note: {note}\n" in rehdr(*arguments).out
+    assert json.loads(rehdr("info", cut, "--json").out)["notes"] == [note]
+
+
 def test_well_exposed_pixels_are_the_linearised_frame(simulated_bag, reconstruct):
     folder = reconstruct(simulated_bag)
     for i, frame in enumerate(open_recording(simulated_bag).frames()):

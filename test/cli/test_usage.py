@@ -149,7 +149,7 @@ def test_training_without_a_configuration(rehdr, tmp_path):
     assert said_in_one_line(outcome, "/nowhere/train.yaml")
 
 
-@pytest.mark.parametrize("package", ["rosbags", "av", "OpenEXR"])
+@pytest.mark.parametrize("package", ["rosbags", "mcap", "av", "OpenEXR"])
 def test_a_package_that_is_not_installed_is_named(bags, tmp_path, package):
     program = f"import sys; sys.modules[{package!r}] = None; from rehdr_ros.cli import main; sys.exit(main())"
     command = [sys.executable, "-c", program, "reconstruct", bags["good"], "-o", tmp_path / "out"]

@@ -9,6 +9,7 @@ from rehdr_ros.msg import FrameInfo
 
 NOT_IN_APT = (
     "av",
+    "mcap",
     "onnx",
     "onnxruntime",
     "OpenEXR",

@@ -89,14 +89,27 @@ def test_what_was_unpacked_goes_with_the_recording(tmp_path, monkeypatch):
     assert not list((tmp_path / "tmp").iterdir())
 
 
-def test_a_compressed_file_that_is_cut_off(tmp_path):
+def test_a_compressed_file_alone_or_cut_off(tmp_path):
     path = store(write(tmp_path / "source"), tmp_path / "bag", StoragePlugin.SQLITE3, CompressionMode.FILE)
     (file,) = path.glob("*.zstd")
+    assert_whole(file)
     file.write_bytes(file.read_bytes()[:-50])
-    with pytest.raises(RecordingError, match="bag.db3.zstd is not a readable bag"):
-        BagRecording(path)
-    with pytest.raises(RecordingError, match="give its folder"):
-        BagRecording(file)
+    for each in (path, file):
+        with pytest.raises(RecordingError, match="bag.db3.zstd is not a readable bag"):
+            BagRecording(each)
+
+
+def test_a_compressed_file_of_a_recorder_that_was_killed(tmp_path):
+    numbers = range(400)  # more than one block of zstd's
+    path = store(
+        write(tmp_path / "source", numbers), tmp_path / "bag", StoragePlugin.MCAP, CompressionMode.FILE
+    )
+    (file,) = path.glob("*.zstd")
+    file.write_bytes(file.read_bytes()[:-50_000])
+    recording = BagRecording(path)
+    (note,) = recording.notes
+    assert note.startswith(f"{file} ends early, ")
+    assert 50 < len([packet.seq for packet in recording.packets()]) < 400
 
 
 @pytest.mark.parametrize(

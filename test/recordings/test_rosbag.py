@@ -130,7 +130,7 @@ def test_what_is_no_bag_is_refused_in_one_line(tmp_path, bag, damage):
         path.write_text("not\na bag")
     elif damage == "cut":
         path = bag / "bag.mcap"
-        path.write_bytes(path.read_bytes()[:5000])
+        path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(RecordingError) as error:
         BagRecording(path)
     assert str(path) in str(error.value) and "\n" not in str(error.value)

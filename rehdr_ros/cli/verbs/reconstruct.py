@@ -209,6 +209,7 @@ class _Run:
             "event_latency": round(pipeline.event_latency, 6),
             **{k: None if math.isnan(v) else round(v, 6) for k, v in pipeline.event_fit._asdict().items()},
             "encoding": self._recording.encoding or "none",
+            "notes": self._recording.notes,
             "weights": self._args.weights,
             "device": pipeline.device,
             "precision": pipeline.precision,

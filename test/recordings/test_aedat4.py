@@ -126,11 +126,12 @@ def test_events_alone_and_frames_alone(tmp_path):
         frames.messages()
 
 
-def two_cameras(path, frames_of):
-    """Events of A and of B, frames of those named."""
+def two_cameras(path, frames_of, events_of="AB"):
+    """Events and frames of those named."""
     configs = [dv.io.MonoCameraWriter.Config(name) for name in "AB"]
     for config in configs:
-        config.addEventStream((8, 6))
+        if config.cameraName in events_of:
+            config.addEventStream((8, 6))
         if config.cameraName in frames_of:
             config.addFrameStream((8, 6))
     writer = dv.io.StereoCameraWriter(str(path), *configs)
@@ -138,7 +139,8 @@ def two_cameras(path, frames_of):
         store = dv.EventStore()
         for t in range(2 if name == "A" else 3):
             store.push_back(100 + t, 1, 2, True)
-        camera.writeEvents(store)
+        if name in events_of:
+            camera.writeEvents(store)
         if name in frames_of:
             camera.writeFrame(dv.Frame(101, np.full((6, 8), ord(name), np.uint8)))
     return path
@@ -155,6 +157,11 @@ def test_the_camera_that_has_both_is_taken(tmp_path):
     assert len(Events.concatenate(open_recording(path, camera="A").events())) == 2
     with pytest.raises(RecordingError, match="no camera C; it has A, B"):
         open_recording(path, camera="C")
+
+
+def test_the_camera_of_events_comes_before_that_of_frames(tmp_path):
+    recording = open_recording(two_cameras(tmp_path / "two.aedat4", "A", "B"))
+    assert recording.camera == "B" and recording.sources().candidates == ["A/frames"]
 
 
 def test_several_cameras_with_both_are_a_tie(tmp_path):

@@ -21,9 +21,10 @@ def chosen(*candidates, events=EVENTS):
     [
         camera("/a/depth_registered", "32FC1"),
         camera("/a/depth/image_rect_raw", "16UC1"),
-        camera("/a/image", "16UC1"),
-        camera("/a/image", "32FC3"),
-        camera("/a/labels", "32SC1"),
+        camera("/a/image_raw", "16UC1", camera_info=True, size=(640, 480)),
+        camera("/a/image_raw", "32FC3", camera_info=True, size=(640, 480)),
+        camera("/a/image_raw", "32SC1", camera_info=True, size=(640, 480)),
+        camera("/a/image_raw/compressed", "16UC1; png compressed ", camera_info=True),
         camera("/a/classes", "mono8", problem="unknown image encoding"),
         camera("/a/renderer/image_raw", "bgr8", camera_info=True, size=(640, 480)),
         camera("/a/dvs_rendering", "mono8", camera_info=True, size=(640, 480)),
@@ -43,8 +44,8 @@ def chosen(*candidates, events=EVENTS):
     ids=lambda each: f"{each.name} {each.encoding}",
 )
 def test_the_camera_comes_before_what_is_none(worse):
-    choice = chosen(worse, camera("/usb_cam/image_raw"))
-    assert (choice.first, choice.tie) == ("/usb_cam/image_raw", "")
+    choice = chosen(worse, camera("/usb_cam/image"))
+    assert (choice.first, choice.tie) == ("/usb_cam/image", "")
 
 
 @pytest.mark.parametrize(

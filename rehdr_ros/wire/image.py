@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import array
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -74,8 +74,7 @@ _ARRAYS = {
 }
 _LAYOUTS |= {name: _LAYOUTS[meaning] for name, meaning in _ARRAYS.items()}
 
-ENCODINGS = frozenset((*_LAYOUTS, *_PLANAR))
-_KNOWN = {name.casefold(): name for name in ENCODINGS}
+_KNOWN = {name.casefold(): name for name in (*_LAYOUTS, *_PLANAR)}
 
 
 def decode_image(
@@ -110,6 +109,11 @@ def decode_image(
     return image[:, :, :3] if layout.channels == 4 else image
 
 
+def is_known(encoding: str) -> bool:
+    """Whether decode_image knows it."""
+    return encoding.casefold() in _KNOWN
+
+
 def assumption(encoding: str) -> str:
     """How decode_image takes an encoding that doesn't say it all; empty for those that do."""
     name = _KNOWN.get(encoding.casefold(), "")
@@ -118,12 +122,6 @@ def assumption(encoding: str) -> str:
     if name in _PLANAR or (name and _LAYOUTS[name].channels == 2):
         return f"{encoding} names no range: taken as BT.601 in video range, white at Y = 235"
     return ""
-
-
-def image_from_message(message: Any) -> np.ndarray:
-    """As decode_image, of a sensor_msgs/msg/Image, whether rclpy or rosbags made it. Raises ValueError."""
-    shape = message.height, message.width, message.step
-    return decode_image(message.encoding, *shape, message.data, bool(message.is_bigendian))
 
 
 def encode_image(image: np.ndarray, encoding: str) -> tuple[int, np.ndarray]:

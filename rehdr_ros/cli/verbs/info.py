@@ -32,22 +32,25 @@ def run(args: argparse.Namespace) -> None:
     recording = open_source(args, args.fps)
     if isinstance(recording, BagRecording):
         topics = [args.events] if args.events else recording.events_topics
-        events = {t: _events(BagRecording(args.input, t), args, t, recording.topics[t].count) for t in topics}
+        sources = {t: BagRecording(args.input, t) for t in topics}
+        events = {t: _events(sources[t], args, t, recording.topics[t].count) for t in topics}
         topics = [args.image] if args.image else recording.image_topics
-        frames = {topic: _frames(progress(recording.frames(topic), topic)) for topic in topics}
+        frames = {topic: _frames(recording, progress(recording.frames(topic), topic)) for topic in topics}
+        notes = list(dict.fromkeys(note for each in (*sources.values(), recording) for note in each.notes))
     else:
         has_grids = isinstance(recording, RealHdrRecording)
         has_frames = args.frames is not None or not isinstance(recording, RawRecording)
         events = {} if has_grids else {"events": _events(recording, args, "events")}
-        frames = {"frames": _frames(progress(recording.frames(), "frames"))} if has_frames else {}
+        frames = {"frames": _frames(recording, progress(recording.frames(), "frames"))} if has_frames else {}
+        notes = recording.notes
     if not events and not frames:
         held = ", ".join(recording.topics) or "nothing"
         raise InputError(f"{args.input} has neither events nor frames; it has {held}")
     if args.json:
-        outcome = {"recording": str(args.input), "notes": recording.notes, "events": events, "frames": frames}
+        outcome = {"recording": str(args.input), "notes": notes, "events": events, "frames": frames}
         print(json.dumps(outcome))
     else:
-        _print(args.input, recording.notes, events, frames)
+        _print(args.input, notes, events, frames)
 
 
 def _events(
@@ -64,7 +67,7 @@ def _events(
     return {**stream.figures(), "error": error}
 
 
-def _frames(frames: Iterator) -> dict[str, Any]:
+def _frames(recording: Recording, frames: Iterator) -> dict[str, Any]:
     stamps, kinds, error = [], [], None
     try:
         for frame in frames:
@@ -87,6 +90,7 @@ def _frames(frames: Iterator) -> dict[str, Any]:
         "rate": 1 / usual if usual > 0 else 0.0,
         "gaps": int((intervals > 1.5 * usual).sum()) if usual > 0 else 0,
         "steps_back": int((intervals < 0).sum()),
+        "damaged": {cause: count for cause, count in recording.counters.items() if "frames" in cause},
         "error": error,
     }
 
@@ -142,6 +146,8 @@ def _event_lines(figures: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _frame_lines(figures: dict[str, Any], events: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
+    if figures["damaged"]:
+        yield "damage", ", ".join(f"{cause} {count}" for cause, count in figures["damaged"].items())
     if not figures["frames"]:
         return
     rest = f"{figures['rate']:.2f} frames/s; {figures['gaps']} gaps, {figures['steps_back']} steps back"

@@ -22,9 +22,9 @@ from rehdr_ros.node.qos import subscribe
 from rehdr_ros.reconstruction import HdrPipeline
 from rehdr_ros.reconstruction.recent import Recent
 from rehdr_ros.reconstruction.synchronizer import CROWDED
-from rehdr_ros.wire.camera import camera_from_message
+from rehdr_ros.wire.camera import camera_from_bytes
 from rehdr_ros.wire.dvs import events_from_event_array
-from rehdr_ros.wire.exposure import exposure_from_message
+from rehdr_ros.wire.exposure import exposure_from_bytes
 from rehdr_ros.wire.frame import frame_from_compressed, frame_from_image
 from rehdr_ros.wire.header import stamp_from_bytes, stamp_to_ns
 from rehdr_ros.wire.packet import packet_from_bytes
@@ -147,19 +147,19 @@ class Inputs:
         with self._refusing("camera_info", "camera_infos", raw):
             message = deserialize_message(raw, CameraInfo)
             self.camera_infos.put(stamp_to_ns(message.header.stamp), message)
-            self._calibrate("frames", message)
+            self._calibrate("frames", raw)
 
     def _on_event_camera_info(self, raw: bytes) -> None:
         with self._refusing("event_camera_info", "camera_infos", raw):
-            self._calibrate("events", deserialize_message(raw, CameraInfo))
+            self._calibrate("events", raw)
 
-    def _calibrate(self, of: str, message: CameraInfo) -> None:
+    def _calibrate(self, of: str, raw: bytes) -> None:
         if self._pipeline.config.registration == "camera_info":
-            self._pipeline.add(Calibration(of, camera_from_message(message)))
+            self._pipeline.add(Calibration(of, camera_from_bytes(raw)))
 
     def _on_exposure(self, raw: bytes) -> None:
         with self._refusing("exposure", "exposures", raw):
-            self._pipeline.add(exposure_from_message(deserialize_message(raw, Exposure)))
+            self._pipeline.add(exposure_from_bytes(raw))
 
     @contextmanager
     def _refusing(self, name: str, brings: str, raw: bytes) -> Iterator[None]:

@@ -16,9 +16,9 @@ from rehdr_ros.products import PRODUCTS, published
 from rehdr_ros.recordings.bag_storage import BagStorage, Message
 from rehdr_ros.recordings.bag_types import CAMERA_INFO, COMPRESSED, DVS_EVENTS, EVENTS, EXPOSURE, IMAGE
 from rehdr_ros.recordings.errors import RecordingError
-from rehdr_ros.wire.camera import camera_from_message
+from rehdr_ros.wire.camera import camera_from_bytes
 from rehdr_ros.wire.dvs import EventArray, events_from_event_array
-from rehdr_ros.wire.exposure import exposure_from_message
+from rehdr_ros.wire.exposure import exposure_from_bytes
 from rehdr_ros.wire.frame import frame_from_compressed, frame_from_image
 from rehdr_ros.wire.header import stamp_from_bytes
 from rehdr_ros.wire.packet import packet_from_bytes
@@ -191,9 +191,7 @@ class BagRecording:
             return read(message.raw)
         if message.type == IMAGE:
             return frame_from_image(self._storage.cdr(message), partial(self._assume, message.topic))
-        if message.type in _FROM_BYTES:
-            return _FROM_BYTES[message.type](self._storage.cdr(message))
-        return _FROM_MESSAGES[message.type](self._storage.deserialize(message))
+        return _READERS[message.type](self._storage.cdr(message))
 
     def _candidates(self, types: Iterable[str]) -> list[str]:
         of_types = (name for name, topic in self.topics.items() if topic.type in types)
@@ -224,8 +222,12 @@ class BagRecording:
         return RecordingError(f"{self.path} has no topic {topic}; {self._storage.inventory()}")
 
 
-_FROM_BYTES = {EVENTS: packet_from_bytes, COMPRESSED: frame_from_compressed}
-_FROM_MESSAGES = {EXPOSURE: exposure_from_message, CAMERA_INFO: camera_from_message}
+_READERS = {
+    EVENTS: packet_from_bytes,
+    COMPRESSED: frame_from_compressed,
+    EXPOSURE: exposure_from_bytes,
+    CAMERA_INFO: camera_from_bytes,
+}
 
 
 def _silent() -> Refusals:

@@ -32,17 +32,15 @@ class Fields:
         self._body, self._order = plain_cdr(raw, what)
         self._at = 0
 
-    def numbers(self, codes: str) -> tuple[Any, ...]:
-        """Of struct's codes, all of one size."""
-        layout = struct.Struct(self._order + codes)
-        size = layout.size // len(codes)
-        begin = self._at + -self._at % size
-        try:
-            values = layout.unpack_from(self._body, begin)
-        except struct.error:
-            raise InputError(f"{self._what}: cut off after {len(self._body)} bytes") from None
-        self._at = begin + layout.size
-        return values
+    def numbers(self, code: str, count: int = 1) -> tuple[Any, ...]:
+        """`count` of struct's code."""
+        size = struct.calcsize(self._order + code)
+        begin = self._at + -self._at % size if count else self._at
+        end = begin + count * size
+        if end > len(self._body):
+            raise InputError(f"{self._what}: cut off after {len(self._body)} bytes")
+        self._at = end
+        return struct.unpack_from(f"{self._order}{count}{code}", self._body, begin)
 
     def octets(self) -> memoryview:
         """A sequence of bytes, as a view."""

@@ -15,6 +15,8 @@ _JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xd9"
 _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of a frame header, not of tables
 _DEPTH = "compresseddepth"  # another plugin of image_transport
 _PNG = b"\x89PNG\r\n\x1a\n"
+# px a byte, of one colour: deflate packs 1032 bytes of 8 px into one; six blocks of 256 px need a bit each.
+_DENSEST_PNG, _DENSEST_JPEG = 1032 * 8, 1024
 _TO_RGB = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}
 
 
@@ -82,13 +84,14 @@ def _require_whole_file(format: str, octets: bytes) -> None:
 
 
 def _require_likely_size(octets: bytes) -> None:
-    """Refuse a small file that would unpack to gigabytes, or doesn't tell where a decoder would find it."""
+    """Refuse what would unpack to more than the file can hold, or has no size where decoders look for it."""
+    densest = _DENSEST_PNG if octets.startswith(_PNG) else _DENSEST_JPEG
     if octets.startswith(_PNG):
         width, height = (int.from_bytes(octets[at : at + 4], "big") for at in (16, 20))
     else:
         height, width = _jpeg_size(octets)
-    if not 0 < width * height <= LARGEST_IMAGE:
-        raise InputError(f"compressed image of {width}x{height} pixels: is it damaged?")
+    if not 0 < width * height <= min(LARGEST_IMAGE, densest * len(octets)):
+        raise InputError(f"compressed image of {width}x{height} pixels, {len(octets)} bytes: is it damaged?")
 
 
 def _jpeg_size(jpeg: bytes) -> tuple[int, int]:

@@ -25,7 +25,7 @@ def frame_from_image(
     """
     fields = Fields(raw, "Image")
     stamp_ns, frame_id = fields.header()
-    height, width = fields.numbers("II")
+    height, width = fields.numbers("I", 2)
     encoding = fields.text()
     (is_bigendian,), (step,) = fields.numbers("B"), fields.numbers("I")
     image = otherwise(raw) if otherwise and not is_known(encoding) else None

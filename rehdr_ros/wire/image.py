@@ -74,7 +74,8 @@ _ARRAYS = {
 }
 _LAYOUTS |= {name: _LAYOUTS[meaning] for name, meaning in _ARRAYS.items()}
 
-_KNOWN = {name.casefold(): name for name in (*_LAYOUTS, *_PLANAR)}
+ENCODINGS = frozenset((*_LAYOUTS, *_PLANAR))
+_KNOWN = {name.casefold(): name for name in ENCODINGS}
 
 
 def decode_image(

@@ -114,3 +114,14 @@ def test_frames_and_counts_are_those_of_the_offline_run(
         )
         assert len(named) == min(3, COUNTED["refused_frames"] if topic == IMAGE else len(damage))
         assert f"refused a message on {topic}, " in node.log
+
+
+def test_frames_without_stamps_are_said(client, start_node, camera):
+    node = start_node(policy="all", event_timeout=0.1).wait_for("waiting for events")
+    camera.wait_for_listener()
+    for _ in range(10):
+        camera.image(0, camera.grey(), "rgb8")
+        client.spin(0.05)
+    node.wait_for("frames repeat stamps: 9 of 10 have that of the frame before")
+    assert node.end() == 0
+    assert "duplicate_frames 9" in node.log.splitlines()[-1]

@@ -118,9 +118,13 @@ class BagRecording:
         return self._stream({topic}, self._begin())
 
     def camera_info(self) -> Any | None:
-        """The first CameraInfo beside the chosen images, as `read` gives it; None where there is none."""
-        topic = _sibling(self.image_topic or "")
-        return next(self.read(topic), None) if topic in self._candidates((CAMERA_INFO,)) else None
+        """The first readable CameraInfo beside the chosen images, as `read` gives it; None: there is none."""
+        topic, refusals = _sibling(self.image_topic or ""), _silent()
+        if topic in self._candidates((CAMERA_INFO,)):
+            for message in self._storage.messages({topic}):
+                with refusals.refusing(topic, "camera_infos", partial(self._stamp_ns, message)):
+                    return self._storage.deserialize(message)
+        return None
 
     def read(self, topic: str) -> Iterator[Any]:
         """The messages of any topic, decoded by the definition that the bag holds. Raises RecordingError."""

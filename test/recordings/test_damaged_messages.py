@@ -166,6 +166,13 @@ def test_only_a_topic_of_which_nothing_can_be_used_ends_the_run(tmp_path, name, 
     assert "\n" not in str(error.value)
 
 
+def test_the_camera_info_of_the_results_is_the_first_good_one(tmp_path):
+    topic = "/camera/camera_info"
+    recording = BagRecording(write(tmp_path / "bag", topic, lambda raw: raw[:40], {0, 1}))
+    assert recording.camera_info().header.stamp.nanosec == 2 * MS
+    assert BagRecording(write(tmp_path / "all", topic, lambda raw: b"", set(range(6)))).camera_info() is None
+
+
 def test_what_is_assumed_of_an_encoding_is_noted_once(tmp_path):
     recording = BagRecording(write(tmp_path / "bag", "/camera/image_raw", {"encoding": "8UC3"}, {1, 2}))
     frames = list(recording.frames())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import array
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -123,6 +123,12 @@ def assumption(encoding: str) -> str:
     if name in _PLANAR or (name and _LAYOUTS[name].channels == 2):
         return f"{encoding} names no range: taken as BT.601 in video range, white at Y = 235"
     return ""
+
+
+def image_from_message(message: Any) -> np.ndarray:
+    """As decode_image, of a sensor_msgs/msg/Image, whether rclpy or rosbags made it. Raises ValueError."""
+    shape = message.height, message.width, message.step
+    return decode_image(message.encoding, *shape, message.data, bool(message.is_bigendian))
 
 
 def encode_image(image: np.ndarray, encoding: str) -> tuple[int, np.ndarray]:

@@ -34,6 +34,7 @@ class Events:
     """Events as a structure of arrays, all of shape (N,).
 
     t: int64 ns; x, y: uint16 pixels; p: uint8, 1 = ON, 0 = OFF. Arrays of other integer types are converted.
+    size: width and height of their camera where the message that brought them tells it.
     Raises ValueError where the four are not one-dimensional and of one length.
     """
 
@@ -41,6 +42,7 @@ class Events:
     x: np.ndarray
     y: np.ndarray
     p: np.ndarray
+    size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         for name, dtype in _COLUMNS.items():

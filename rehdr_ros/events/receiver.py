@@ -6,7 +6,7 @@ from collections import Counter
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.events.clock import Clock
-from rehdr_ros.events.codecs import Decoder, make_decoder
+from rehdr_ros.events.codecs import Decoder, make_decoder, require_codec, require_sensor
 from rehdr_ros.events.packet import Events, Packet
 
 Size = tuple[int, int]  # width, height
@@ -51,7 +51,7 @@ class Receiver:
         Raises ValueError for an unknown encoding, an impossible size, and triggers that aren't accepted.
         """
         if isinstance(message, Events):
-            self.size, self.restarted = size, False
+            self.size, self.restarted = message.size or size, False
             return message.shifted(self.clock.offset_ns)
         self._follow(message)
         decoded = self._decoder.decode(message)
@@ -63,9 +63,16 @@ class Receiver:
         stream = packet.encoding, packet.width, packet.height
         if stream == self._stream:
             return
-        if packet.encoding == "trigger" and not self._accept_triggers:
-            raise InputError("these packets hold external triggers, not events: is this the right topic?")
+        require_events(packet, self._accept_triggers)
         decoder = make_decoder(*stream)
         self._earlier.update(self._decoder.counters if self._decoder else {})
         self._decoder, self._stream, self.size = decoder, stream, stream[1:]
         self.clock.reset()
+
+
+def require_events(packet: Packet, accept_triggers: bool = False) -> None:
+    """Raise ValueError for a packet that a Receiver would not take."""
+    if packet.encoding == "trigger" and not accept_triggers:
+        raise InputError("these packets hold external triggers, not events: is this the right topic?")
+    require_codec(packet.encoding)
+    require_sensor(packet.width, packet.height)

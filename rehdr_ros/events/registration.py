@@ -23,7 +23,8 @@ class Camera:
     """A sensor_msgs/msg/CameraInfo: size in px, distortion model and coefficients, two matrices.
 
     matrix (intrinsic), rectification: 3x3, row by row; a rectification of zeros is none. model: plumb_bob (or
-    ""), rational_polynomial or equidistant. Raises ValueError for another one and for an uncalibrated camera.
+    ""), rational_polynomial or equidistant. sensor: the camera of the whole sensor, where the pixels are a
+    part of it, or binned. Raises ValueError for another one and for an uncalibrated camera.
     """
 
     width: int
@@ -32,6 +33,7 @@ class Camera:
     distortion: tuple[float, ...] = ()
     model: str = "plumb_bob"
     rectification: tuple[float, ...] = (0.0,) * 9
+    sensor: Camera | None = None
 
     def __post_init__(self) -> None:
         if self.model not in ("", "plumb_bob", "rational_polynomial", "equidistant"):
@@ -41,8 +43,13 @@ class Camera:
         if len(self.distortion) not in lengths or not np.isfinite((*self.distortion, *self.matrix)).all():
             raise InputError(f"distortion {list(self.distortion)}: needs one of {lengths} finite numbers")
         fits = len(self.matrix) == len(self.rectification) == 9 and self.width > 0 and self.height > 0
-        if not fits or not self.matrix[0] * self.matrix[4] > 0:
+        if not fits or not np.isfinite(self.rectification).all() or not self.matrix[0] * self.matrix[4] > 0:
             raise InputError("a camera info without size or intrinsic matrix: the camera is not calibrated")
+
+    def of_size(self, size: Size) -> Camera | None:
+        """The camera whose images are of that size: this one, or the whole sensor's; None: neither."""
+        cameras = (self, self.sensor) if self.sensor else (self,)
+        return next((camera for camera in cameras if (camera.width, camera.height) == size), None)
 
 
 class Registration:

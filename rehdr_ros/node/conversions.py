@@ -2,25 +2,18 @@
 
 import numpy as np
 from builtin_interfaces.msg import Time
+from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from rehdr_ros.wire.compressed_image import decode_compressed, encode_jpeg
-from rehdr_ros.wire.image import ENCODINGS, image_from_message, pack_image
+from rehdr_ros.wire.compressed_image import encode_jpeg
+from rehdr_ros.wire.image import pack_image
 
 _NS = 1_000_000_000
 
 
 def ns_to_stamp(stamp_ns: int) -> Time:
     return Time(sec=stamp_ns // _NS, nanosec=stamp_ns % _NS)
-
-
-def read_image(message: Image | CompressedImage) -> np.ndarray:
-    """As wire/ reads them; encodings that it doesn't know go to cv_bridge where that is installed."""
-    if isinstance(message, CompressedImage):
-        return decode_compressed(message.format, message.data)
-    image = None if message.encoding in ENCODINGS else _by_cv_bridge(message)
-    return image_from_message(message) if image is None else image
 
 
 def image_to_message(image: np.ndarray, encoding: str, header: Header) -> Image:
@@ -36,12 +29,13 @@ def image_to_jpeg(image: np.ndarray, encoding: str, quality: int, header: Header
     return CompressedImage(header=header, format=format, data=data)
 
 
-def _by_cv_bridge(message: Image) -> np.ndarray | None:
+def by_cv_bridge(raw: bytes) -> np.ndarray | None:
+    """A serialized Image of an encoding that wire/ doesn't know; None where cv_bridge isn't, or can't."""
     try:
         from cv_bridge import CvBridge, CvBridgeError
     except ImportError:
         return None
     try:
-        return CvBridge().imgmsg_to_cv2(message, "rgb8")
+        return CvBridge().imgmsg_to_cv2(deserialize_message(raw, Image), "rgb8")
     except CvBridgeError:
         return None

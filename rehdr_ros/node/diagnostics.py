@@ -155,7 +155,7 @@ _LOSSES = {
 }
 _ODD = {
     "events": ("dropped_events", "late_events", "unsynchronized", "out_of_bounds", "time_contradictions"),
-    "frames": ("duplicate_frames", "overtaken_frames"),
+    "frames": ("duplicate_frames", "overtaken_frames", "refused_exposures", "refused_camera_infos"),
 }
 _BY_POLICY = {"skipped_frames"}  # never an error: policy latest asks for it
 

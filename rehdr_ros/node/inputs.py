@@ -4,9 +4,10 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
-import numpy as np
 from event_camera_msgs.msg import EventPacket
+from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -14,26 +15,29 @@ from rehdr_ros.errors import InputError, one_line
 from rehdr_ros.events import Calibration, Frame
 from rehdr_ros.msg import Exposure
 from rehdr_ros.node.complaints import Complaints
-from rehdr_ros.node.conversions import read_image
+from rehdr_ros.node.conversions import by_cv_bridge
 from rehdr_ros.node.graph import type_name
 from rehdr_ros.node.parameters import Parameters
 from rehdr_ros.node.qos import subscribe
 from rehdr_ros.reconstruction import HdrPipeline
 from rehdr_ros.reconstruction.recent import Recent
 from rehdr_ros.reconstruction.synchronizer import CROWDED
-from rehdr_ros.wire.camera import camera_from_message
+from rehdr_ros.wire.camera import camera_from_bytes
 from rehdr_ros.wire.dvs import events_from_event_array
-from rehdr_ros.wire.exposure import exposure_from_message
-from rehdr_ros.wire.header import stamp_to_ns
+from rehdr_ros.wire.exposure import exposure_from_bytes
+from rehdr_ros.wire.frame import frame_from_compressed, frame_from_image
+from rehdr_ros.wire.header import stamp_from_bytes, stamp_to_ns
 from rehdr_ros.wire.packet import packet_from_bytes
+from rehdr_ros.wire.refusals import Refusals
 
 
 class Inputs:
     """The subscriptions. No callback waits for the network: they decode and queue, then `wake` is called.
 
     now: the time from which a frame waits, s, or None for the monotonic clock's.
-    tally counts, since it was made: packets, events, frames, refused_packets, refused_frames,
-    refused_messages (both, and others), transport_lost_packets and transport_lost_frames.
+    All come serialized: the middleware would drop a damaged message without a word. What can't be used is
+    left out, see Refusals. tally counts, since it was made: packets, events, frames, what Refusals counts,
+    transport_lost_packets and transport_lost_frames.
     `camera_infos`: of the frames, by stamp. `subscriptions`: by the name before remapping; none while closed.
     """
 
@@ -49,11 +53,12 @@ class Inputs:
     ):
         self._node, self._pipeline, self._settings, self._tally = node, pipeline, settings, tally
         self._complaints, self._wake, self._now = complaints, wake, now
-        self._sensor_size: tuple[int, int] | None = None
+        self._refusals = Refusals(tally, self._complain)
         self.camera_infos: Recent[CameraInfo] = Recent()
         self.events_topic = node.resolve_topic_name("events")
         self.image_topic = image_topic(node, settings)
         self.subscriptions: dict[str, Subscription] = {}
+        self._topics: dict[str, str] = {}  # by the name before remapping
 
     def open(self) -> None:
         """Subscribe to all, or, where one is refused, to none; does nothing where it has."""
@@ -62,10 +67,12 @@ class Inputs:
         settings, depth = self._settings, self._settings.image_depth
         if settings.policy == "all":
             depth = max(depth, CROWDED)  # or a burst would lose, uncounted, what the policy keeps
-        kind = CompressedImage if settings.image_transport == "compressed" else Image
+        kind, on_image = Image, self._on_image
+        if settings.image_transport == "compressed":
+            kind, on_image = CompressedImage, self._on_compressed
         try:
             self._subscribe_events()
-            self._subscribe(kind, "image_raw", self._on_image, depth, "transport_lost_frames")
+            self._subscribe(kind, "image_raw", on_image, depth, "transport_lost_frames")
             self._subscribe(CameraInfo, "camera_info", self._on_camera_info, depth)
             self._subscribe(CameraInfo, "event_camera_info", self._on_event_camera_info, depth)
             self._subscribe(Exposure, "exposure", self._on_exposure, depth)
@@ -84,11 +91,11 @@ class Inputs:
         if self._settings.events_type == "dvs_msgs":
             kind, callback = event_array_class(), self._on_event_array
         depth = self._settings.events_depth
-        self._subscribe(kind, "events", callback, depth, "transport_lost_packets", raw=True)
+        self._subscribe(kind, "events", callback, depth, "transport_lost_packets")
 
-    def _subscribe(self, kind: type, name: str, callback: Callable, depth: int, lost="", **options) -> None:
+    def _subscribe(self, kind: type, name: str, callback: Callable, depth: int, lost="") -> None:
         asked = self.image_topic if name == "image_raw" else name
-        topic = self._node.resolve_topic_name(asked)
+        topic = self._topics[name] = self._node.resolve_topic_name(asked)
         for other, subscription in self.subscriptions.items():
             if subscription.topic_name == topic and subscription.msg_type is not kind:
                 raise InputError(f"{other} and {name} are both {topic}: remap one of them to another topic")
@@ -103,72 +110,65 @@ class Inputs:
         reliability, complaints = self._settings.input_reliability, self._complaints
         try:
             self.subscriptions[name] = subscribe(
-                self._node, kind, asked, callback, depth, reliability, on_lost, complaints, **options
+                self._node, kind, asked, callback, depth, reliability, on_lost, complaints, raw=True
             )
         except RuntimeError as error:  # rcl does not always name the topic
             problem = f"{name} can't be {topic} of type {type_name(kind)}"
             raise InputError(f"{problem}: {one_line(error)}") from error
 
     def _on_packet(self, raw: bytes) -> None:
-        with self._refusing("events", "refused_packets"):
+        with self._refusing("events", "packets", raw):
             self._tally["packets"] += 1
-            packet = packet_from_bytes(raw)
-            self._tally["events"] += self._pipeline.add(packet)
-            self._sensor_size = (packet.width, packet.height)
+            self._tally["events"] += self._pipeline.add(packet_from_bytes(raw))
 
     def _on_event_array(self, raw: bytes) -> None:
-        with self._refusing("events", "refused_packets"):
+        with self._refusing("events", "packets", raw):
             self._tally["packets"] += 1
             array = events_from_event_array(raw)
-            if not all(array.size):
-                raise InputError(f"an event camera of {array.size[0]}x{array.size[1]} pixels")
             self._tally["events"] += len(array.events)
             self._tally["out_of_bounds"] += array.out_of_bounds
             self._pipeline.add(array.events, array.size)
-            self._sensor_size = array.size
 
-    def _on_image(self, message: Image | CompressedImage) -> None:
-        with self._refusing("image_raw", "refused_frames"):
+    def _on_image(self, raw: bytes) -> None:
+        self._add_frame(raw, partial(frame_from_image, tell=self._assume, otherwise=by_cv_bridge))
+
+    def _on_compressed(self, raw: bytes) -> None:
+        self._add_frame(raw, frame_from_compressed)
+
+    def _add_frame(self, raw: bytes, read: Callable[[bytes], Frame]) -> None:
+        with self._refusing("image_raw", "frames", raw):
             self._tally["frames"] += 1
-            self._add_frame(message.header, read_image(message))
+            self._pipeline.add(read(raw), now=self._now())
 
-    def _add_frame(self, header, image: np.ndarray) -> None:
-        size = image.shape[1::-1]
-        registration = self._pipeline.config.registration
-        if registration in ("scale", "identity") and self._sensor_size not in (None, size):
-            sizes = f"events of {self._sensor_size} and frames of {size} pixels"
-            advice = "unless both cameras share their optics, set it to homography or camera_info"
-            text = f"{sizes}, with registration={registration}: {advice}"
-            self._complaints.warn(sizes, text, seconds=math.inf)
-        self._pipeline.add(Frame(stamp_to_ns(header.stamp), image, header.frame_id), now=self._now())
+    def _assume(self, text: str) -> None:
+        self._complaints.info(text, f"{self._topics['image_raw']}: {text}", seconds=math.inf)
 
-    def _on_camera_info(self, message: CameraInfo) -> None:
-        self.camera_infos.put(stamp_to_ns(message.header.stamp), message)
-        self._calibrate("frames", "camera_info", message)
+    def _on_camera_info(self, raw: bytes) -> None:
+        with self._refusing("camera_info", "camera_infos", raw):
+            message = deserialize_message(raw, CameraInfo)
+            self.camera_infos.put(stamp_to_ns(message.header.stamp), message)
+            self._calibrate("frames", raw)
 
-    def _on_event_camera_info(self, message: CameraInfo) -> None:
-        self._calibrate("events", "event_camera_info", message)
+    def _on_event_camera_info(self, raw: bytes) -> None:
+        with self._refusing("event_camera_info", "camera_infos", raw):
+            self._calibrate("events", raw)
 
-    def _calibrate(self, of: str, topic: str, message: CameraInfo) -> None:
+    def _calibrate(self, of: str, raw: bytes) -> None:
         if self._pipeline.config.registration == "camera_info":
-            with self._refusing(topic):
-                self._pipeline.add(Calibration(of, camera_from_message(message)))
+            self._pipeline.add(Calibration(of, camera_from_bytes(raw)))
 
-    def _on_exposure(self, message: Exposure) -> None:
-        with self._refusing("exposure"):
-            self._pipeline.add(exposure_from_message(message))
+    def _on_exposure(self, raw: bytes) -> None:
+        with self._refusing("exposure", "exposures", raw):
+            self._pipeline.add(exposure_from_bytes(raw))
 
     @contextmanager
-    def _refusing(self, topic: str, counter: str = "") -> Iterator[None]:
-        """Whatever a message holds, the stream goes on: what fails is counted and said."""
-        try:
+    def _refusing(self, name: str, brings: str, raw: bytes) -> Iterator[None]:
+        with self._refusals.refusing(self._topics[name], brings, partial(stamp_from_bytes, raw)):
             yield
-        except Exception as error:
-            self._tally["refused_messages"] += 1
-            self._tally[counter or f"refused {topic}"] += 1
-            count = self._tally[counter or f"refused {topic}"]
-            self._complaints.warn(topic, f"refused a message on {topic} ({count} so far): {error}")
         self._wake()
+
+    def _complain(self, topic: str, text: str, count: int) -> None:
+        self._complaints.warn(topic, f"{text} ({count} so far)")
 
 
 def image_topic(node, settings: Parameters) -> str:

@@ -19,6 +19,7 @@ from rehdr_ros.node.silence import Silence
 from rehdr_ros.node.transitions import FAILURE, SUCCESS, answer_every_request, transition
 from rehdr_ros.node.worker import Worker
 from rehdr_ros.reconstruction import Fault, HdrFrame, HdrPipeline
+from rehdr_ros.reconstruction.losses import losses
 
 _LAZY_SECONDS = 0.2  # between looks for subscribers
 _SILENT_FRAMES = 30  # without events, after which something is probably wrong
@@ -117,11 +118,12 @@ class RehdrNode(LifecycleNode):
         published = self._tally["published"]
         counters = self._counters()
         counters["skipped_frames"] += counters["lost_frames"]
-        lost = ", ".join(f"{name} {n}" for name, n in sorted(counters.items()) if n and _is_loss(name))
         latency = f", mean latency {1e3 * self._latencies / published:.1f} ms" if published else ""
         if counters["late_frames"]:
             latency += f" ({counters['late_frames']} over the budget)"
-        self.get_logger().info(f"stopped after {published} frames{latency}; lost: {lost or 'nothing'}")
+        self.get_logger().info(
+            f"stopped after {published} frames{latency}; lost: {losses(counters) or 'nothing'}"
+        )
         return stopped
 
     def _start(self) -> None:
@@ -232,6 +234,8 @@ class RehdrNode(LifecycleNode):
             complaints.error(reason, "the network gave NaN or infinity: the hidden state was reset")
         elif reason and info.index:
             complaints.info(f"reset {reason.split()[0]}", f"hidden state reset: {reason}")
+        if doubt := self._pipeline.registration_doubt:
+            complaints.warn(doubt, doubt, seconds=math.inf)
         if problem := self._pipeline.registration_problem:
             complaints.warn("registration", f"frames go without events: {problem}")
         self._eventless = 0 if info.events or reason else self._eventless + 1
@@ -269,14 +273,8 @@ class RehdrNode(LifecycleNode):
             problems.append("another node has the same name and namespace")
         if self._pipeline.registration_problem:
             problems.append(f"frames go without events: {self._pipeline.registration_problem}")
-        if self._pipeline.event_problem:
-            problems.append(self._pipeline.event_problem)
+        problems += filter(None, (self._pipeline.event_problem, self._pipeline.frame_problem))
         for problem in problems:
             subject = " ".join(problem.split()[:3])  # numbers in the rest may change
             self._complaints.warn(subject, problem, seconds=60.0)
         return problems
-
-
-def _is_loss(name: str) -> bool:
-    """Whether a counter counts what went wrong, not what went well."""
-    return name not in ("published", "packets", "events", "frames", "late_frames", "refused_messages")

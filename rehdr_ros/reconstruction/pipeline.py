@@ -297,6 +297,17 @@ class HdrPipeline:
         return self._reconstructor.voxels.problem
 
     @property
+    def registration_doubt(self) -> str:
+        """Why the events may be brought into the frames wrongly; empty where nothing speaks for it."""
+        return self._reconstructor.voxels.doubt
+
+    @property
+    def frame_problem(self) -> str:
+        """Why many frames are left out; empty where they aren't."""
+        with self._lock:
+            return self._front_end.synchronizer.problem
+
+    @property
     def event_latency(self) -> float:
         """How late the events come, s: taken off their time."""
         return self._event_model.latency

@@ -20,6 +20,7 @@ CROWDED = 64  # waiting frames from which the oldest is skipped
 _RESTART_NS = 1_000_000_000  # events that step back further than this start a new stream
 _OVERTAKEN_NS = 250_000_000  # frames no further back may have changed places on their way
 _SHUFFLED_NS = 50_000_000  # and packets
+_FEW = 0.1  # share of the frames up to which left out ones are no problem
 _PATIENCE = 2.0  # s that a frame waits where the timeout goes by another clock, which may stand still
 
 STAMPS = {"start": 0.0, "middle": 0.5, "end": 1.0}
@@ -116,6 +117,7 @@ class Synchronizer:
         self._exposure_ns = self._latency_ns = 0
         self._event_size: tuple[int, int] | None = None
         self._reset_reason = "start"
+        self._frames = 0  # that came
         self.skipped_frames = self.duplicate_frames = self.overtaken_frames = self.late_events = 0
 
     def configure(self, config: PipelineConfig) -> None:
@@ -142,6 +144,17 @@ class Synchronizer:
         own = "late_events", "skipped_frames", "duplicate_frames", "overtaken_frames"
         dropped = self._buffer.dropped + self.late_events
         return {"dropped_events": dropped, **{name: getattr(self, name) for name in own}}
+
+    @property
+    def problem(self) -> str:
+        """Why many frames are left out by their stamps, in words; empty where they aren't."""
+        if self.duplicate_frames > _FEW * self._frames:
+            why = f"{self.duplicate_frames} of {self._frames} have that of the frame before and are left out"
+            return f"frames repeat stamps: {why}; does their driver fill header.stamp?"
+        if self.overtaken_frames > _FEW * self._frames:
+            why = f"{self.overtaken_frames} of {self._frames} are before the last frame's and are left out"
+            return f"frames' stamps step back: {why}; do two cameras publish on the topic?"
+        return ""
 
     def reset(self, reason: str) -> None:
         """The next frame starts anew and says why; what waits goes on waiting."""
@@ -189,6 +202,7 @@ class Synchronizer:
 
         arrived: monotonic s. since: s, by the clock whose time `next` gets, if not the monotonic one.
         """
+        self._frames += 1
         last = self._waiting[-1].frame if self._waiting else self._last
         if last is not None and self._is_stray(frame.stamp_ns, last.stamp_ns):
             self.skipped_frames += 1

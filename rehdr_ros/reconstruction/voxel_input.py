@@ -72,7 +72,7 @@ class VoxelInput:
         self._on_device = DeviceVoxelGrid(device) if device.type == "cuda" else None
         self._grid = np.zeros((0, 0, 0), np.float32)
         self._cameras: dict[str, Camera] = {}
-        self.problem = ""
+        self.problem = self.doubt = ""
         self.forget()
 
     def configure(self, config: VoxelConfig) -> None:
@@ -117,7 +117,8 @@ class VoxelInput:
         """Events of (t0, t1] -> (1, bins, H, W) float32, signed events. event_size None: the frame's.
 
         exposures: as of voxel_grid; the events then begin and end with them. Where they can't be registered
-        the grid is zero, and `problem` says why. The tensor holds until the next call.
+        the grid is zero, and `problem` says why; `doubt` says why they may be registered wrongly. The tensor
+        holds until the next call.
         """
         shape, registration = (self._bins, frame_size[1], frame_size[0]), None
         if event_size is not None or len(events):  # else the event camera isn't known yet
@@ -162,11 +163,20 @@ class VoxelInput:
             except InputError as error:
                 self._registration, self.problem = None, str(error)
             self._registered, self._masked = wanted, (0, self._registration)
+            self.doubt = self._doubt(event_size, frame_size)
         version = self._hot.version if self._hot else 0
         if version != self._masked[0] and not self.problem:
             registration = self._registration or Registration.identity(frame_size)
             self._masked = version, registration.without(self._hot.mask)
         return self._masked[1]
+
+    def _doubt(self, event_size: Size, frame_size: Size) -> str:
+        registration = self._config.registration
+        if event_size == frame_size or registration not in ("scale", "identity"):
+            return ""
+        sizes = f"events of {event_size} and frames of {frame_size} pixels"
+        advice = "unless both cameras share their optics, set it to homography or camera_info"
+        return f"{sizes}, with registration={registration}: {advice}"
 
 
 def registration_of(
@@ -184,13 +194,15 @@ def registration_of(
         return Registration.from_homography(event_size, frame_size, config.homography)
     if config.registration == "camera_info":
         of = ("events", event_camera, event_size), ("frames", frame_camera, frame_size)
+        cameras = []
         for name, camera, size in of:
             if camera is None:
                 raise InputError(f"registration=camera_info, and no camera info of the {name} has come yet")
-            if (camera.width, camera.height) != size:
+            if camera.of_size(size) is None:
                 given, needed = f"{camera.width}x{camera.height}", f"{size[0]}x{size[1]}"
                 raise InputError(f"the camera info of the {name} is for {given} pixels, they have {needed}")
-        return Registration.between_cameras(event_camera, frame_camera)
+            cameras.append(camera.of_size(size))
+        return Registration.between_cameras(*cameras)
     if config.registration == "scale" and (event_size != frame_size or config.event_roi):
         return Registration.scaled(event_size, frame_size, config.event_roi)
     if event_size == frame_size:

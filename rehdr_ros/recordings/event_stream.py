@@ -36,11 +36,13 @@ class EventStream:
     def add(self, message: Packet | Events, size: Size | None = None, encoding: str = "decoded") -> None:
         """Raises ValueError for a packet of an unknown encoding.
 
-        size, encoding: of Events, which come in ROS time: width, height of their camera, and what they were.
+        size, encoding: of Events, which come in ROS time: width, height of their camera where they don't tell
+        it, and what they were.
         """
         events = self._receiver.receive(message, size)
+        size = self._receiver.size
         if isinstance(message, Packet):
-            size, encoding = self._receiver.size, message.encoding
+            encoding = message.encoding
             self._triggers += self._receiver.triggers
             self._packets += 1
             self._octets += memoryview(message.data).nbytes

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -13,20 +14,29 @@ from rosbags.serde import SerdeError
 
 from rehdr_ros.errors import one_line
 from rehdr_ros.events import Calibration, Camera, Events, Exposure, Frame, Packet
+from rehdr_ros.events.receiver import require_events
 from rehdr_ros.recordings.bag_storage import BagStorage, Message
 from rehdr_ros.recordings.bag_topics import EVENT_TYPES, IMAGE_TYPES, BagTopics
 from rehdr_ros.recordings.bag_types import CAMERA_INFO, COMPRESSED, DVS_EVENTS, EVENTS, EXPOSURE, IMAGE
 from rehdr_ros.recordings.errors import RecordingError
 from rehdr_ros.recordings.sources import Source, Sources
 from rehdr_ros.recordings.topic_choice import namespace
-from rehdr_ros.wire.camera import camera_from_message
-from rehdr_ros.wire.compressed_image import decode_compressed
+from rehdr_ros.wire.camera import camera_from_bytes
 from rehdr_ros.wire.dvs import EventArray, events_from_event_array
-from rehdr_ros.wire.exposure import exposure_from_message
-from rehdr_ros.wire.header import stamp_to_ns
-from rehdr_ros.wire.image import image_from_message
-from rehdr_ros.wire.packet import packet_from_message
+from rehdr_ros.wire.exposure import exposure_from_bytes
+from rehdr_ros.wire.frame import frame_from_compressed, frame_from_image
+from rehdr_ros.wire.header import stamp_from_bytes
+from rehdr_ros.wire.packet import packet_from_bytes
+from rehdr_ros.wire.refusals import Refusals
 from rehdr_ros.wire.ros1 import events_from_ros1_event_array
+
+_BRINGS = {
+    **dict.fromkeys(EVENT_TYPES, "packets"),
+    **dict.fromkeys(IMAGE_TYPES, "frames"),
+    EXPOSURE: "exposures",
+    CAMERA_INFO: "camera_infos",
+}
+_MOST_NAMED = 3  # refused messages of a topic
 
 
 class BagRecording:
@@ -36,6 +46,8 @@ class BagRecording:
     topics, name -> Topic. `choice`: how the topics were chosen. `events_topics`, `image_topics`: the
     candidates, the best first. `events_topic`, `image_topic`: the choice, or None.
     Every iteration opens and streams the bag anew, so that several may go on at once.
+    Messages that can't be used are left out, see Refusals: `counters` tells how many, `notes` names the first
+    of each topic.
     Raises RecordingError for a path that is no readable bag and for a named topic that is not there.
     """
 
@@ -100,16 +112,16 @@ class BagRecording:
             return None
         if self._kind(self.events_topic) == DVS_EVENTS:
             return "dvs_msgs"
-        packet = next(self._stream({self.events_topic}, Counter()), None)
+        packet = next(self._converted({self.events_topic}, _silent()), None)
         return packet.encoding if packet else None
 
     @cached_property
     def event_size(self) -> tuple[int, int] | None:
-        """Width and height of the event camera where EventArrays tell it; packets tell it themselves."""
+        """Width and height of the event camera in the first EventArray; packets tell it themselves."""
         if self.events_topic is None or self._kind(self.events_topic) != DVS_EVENTS:
             return None
-        message = next(self._storage.messages({self.events_topic}), None)
-        return self._convert(message).size if message else None
+        array = next(self._converted({self.events_topic}, _silent()), None)
+        return array.size if array else None
 
     def messages(
         self, cameras: bool = False, event_time_offset: float = 0.0
@@ -117,32 +129,41 @@ class BagRecording:
         """The events, the frames and what tells their exposure, in the bag's order, whatever the offset.
 
         cameras: first the calibration of both cameras: the first camera_info beside their packets and images.
-        Raises RecordingError where there are no events or no frames.
+        Raises RecordingError where there are no events or no frames, or none that can be used.
         """
         wanted = (EVENT_TYPES, self.events_topic), (IMAGE_TYPES, self.image_topic)
         required = {self._require(*each) for each in wanted}
-        calibrations = self._calibrations() if cameras else []
-        return chain(calibrations, self._stream(required | set(self.choice.exposures())))
+        for topic in required:
+            self._require_usable(topic)
+        refusals = self._begin()
+        calibrations = self._calibrations(refusals) if cameras else []
+        topics = required | set(self.choice.exposures())
+        return chain(calibrations, self._stream(topics, refusals, accept_triggers=False))
 
     def events(self) -> Iterator[Packet | Events]:
         """The events alone. Raises RecordingError where there is no events topic."""
-        return self._stream({self._require(EVENT_TYPES, self.events_topic)})
+        return self._stream({self._require(EVENT_TYPES, self.events_topic)}, self._begin())
 
     def packets(self) -> Iterator[Packet]:
         """The packets alone. Raises RecordingError where there is no topic of packets."""
         are_packets = self.events_topic and self._kind(self.events_topic) == EVENTS
-        return self._stream({self._require((EVENTS,), self.events_topic if are_packets else None)})
+        topic = self._require((EVENTS,), self.events_topic if are_packets else None)
+        return self._stream({topic}, self._begin())
 
     def frames(self, topic: str | None = None) -> Iterator[Frame]:
         """The frames of `topic`, by default of the chosen one. Raises RecordingError where it is missing."""
         topic = topic or self.image_topic
         self._require_known(topic, IMAGE_TYPES)
-        return self._stream({self._require(IMAGE_TYPES, topic)})
+        return self._stream({self._require(IMAGE_TYPES, topic)}, self._begin())
 
     def camera_info(self) -> Any | None:
-        """The first CameraInfo beside the chosen images, as `read` gives it; None where there is none."""
-        topic = self.choice.camera_info(self.image_topic)
-        return next(self.read(topic), None) if topic else None
+        """The first readable CameraInfo beside the chosen images, as `read` gives it; None: there is none."""
+        topic, refusals = self.choice.camera_info(self.image_topic), _silent()
+        if topic is not None:
+            for message in self._storage.messages({topic}):
+                with refusals.refusing(topic, "camera_infos", partial(self._stamp_ns, message)):
+                    return self._storage.deserialize(message)
+        return None
 
     def read(self, topic: str) -> Iterator[Any]:
         """The messages of any topic, decoded by the definition that the bag holds. Raises RecordingError."""
@@ -155,27 +176,58 @@ class BagRecording:
         for message in self._storage.messages(topics):
             yield message.topic, message.log_ns, self._told(self._storage.cdr, message)
 
-    def _calibrations(self) -> list[Calibration]:
+    def _calibrations(self, refusals: Refusals) -> list[Calibration]:
         found = []
         for of, topic in (("events", self.events_topic), ("frames", self.image_topic)):
             info = self.choice.camera_info(topic)
             if info is None:
                 raise self._has_no(f"{namespace(topic)}/camera_info of type {CAMERA_INFO}")
-            found += [Calibration(of, camera) for camera in islice(self._stream({info}, Counter()), 1)]
+            found += [Calibration(of, camera) for camera in islice(self._stream({info}, refusals), 1)]
         return found
 
-    def _stream(self, topics: set[str], counters: Counter[str] | None = None) -> Iterator[Any]:
-        """counters: what counts the losses; by default the recording's, anew."""
-        if counters is None:
-            self.counters = counters = Counter()
-        for message in self._storage.messages(topics, counters):
-            converted = self._convert(message)
+    def _begin(self) -> Refusals:
+        """Count anew."""
+        refusals = Refusals(Counter(), self._name_refused)
+        self.counters = refusals.tally
+        return refusals
+
+    def _name_refused(self, topic: str, text: str, count: int) -> None:
+        if count <= _MOST_NAMED:
+            self._note(text if count < _MOST_NAMED else f"{text}; more of them are only counted")
+
+    def _assume(self, topic: str, text: str) -> None:
+        self._note(f"{topic}: {text}")
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def _require_usable(self, topic: str) -> None:
+        refusals = _silent()
+        if next(self._converted({topic}, refusals, accept_triggers=False), None) is None and refusals.first:
+            raise RecordingError(f"{self.path}: nothing of {topic} can be used: {refusals.first[topic]}")
+
+    def _stream(self, topics: set[str], refusals: Refusals, accept_triggers: bool = True) -> Iterator[Any]:
+        for converted in self._converted(topics, refusals, accept_triggers):
             if isinstance(converted, EventArray):
-                if converted.size != self.event_size:
-                    raise RecordingError(f"{self.path}, {message.topic}: the events change their size")
-                counters["out_of_bounds"] += converted.out_of_bounds
-                converted = converted.events
+                refusals.tally["out_of_bounds"] += converted.out_of_bounds
+                converted = replace(converted.events, size=converted.size)
             yield converted
+
+    def _converted(self, topics: set[str], refusals: Refusals, accept_triggers: bool = True) -> Iterator[Any]:
+        """As `_stream`, EventArrays as they are."""
+        for message in self._storage.messages(topics, refusals.tally):
+            converted = None
+            with refusals.refusing(message.topic, _BRINGS[message.type], partial(self._stamp_ns, message)):
+                each = self._convert(message)
+                if isinstance(each, Packet):
+                    require_events(each, accept_triggers)
+                converted = each
+            if converted is not None:
+                yield converted
+
+    def _stamp_ns(self, message: Message) -> int:
+        return stamp_from_bytes(self._storage.cdr(message))
 
     def _told(self, read: Callable[[Message], Any], message: Message) -> Any:
         try:
@@ -184,13 +236,13 @@ class BagRecording:
             raise RecordingError(f"{self.path}, {message.topic}: {one_line(error)}") from error
 
     def _convert(self, message: Message) -> Packet | EventArray | Frame | Exposure | Camera:
-        try:
-            if message.type == DVS_EVENTS:
-                read = events_from_ros1_event_array if message.ros1 else events_from_event_array
-                return read(message.raw)
-            return _CONVERSIONS[message.type](self._storage.deserialize(message))
-        except (ValueError, SerdeError) as error:
-            raise RecordingError(f"{self.path}, {message.topic}: {one_line(error)}") from error
+        """Raises any Exception for a damaged one."""
+        if message.type == DVS_EVENTS:
+            read = events_from_ros1_event_array if message.ros1 else events_from_event_array
+            return read(message.raw)
+        if message.type == IMAGE:
+            return frame_from_image(self._storage.cdr(message), partial(self._assume, message.topic))
+        return _READERS[message.type](self._storage.cdr(message))
 
     def _kind(self, topic: str) -> str:
         return self._storage.layouts[topic]
@@ -208,16 +260,14 @@ class BagRecording:
         return RecordingError(f"{self.path} has no topic {topic}; {self._storage.inventory()}")
 
 
-def _frame(message: Any) -> Frame:
-    packed = hasattr(message, "format")  # a CompressedImage
-    image = decode_compressed(message.format, message.data) if packed else image_from_message(message)
-    return Frame(stamp_to_ns(message.header.stamp), image, message.header.frame_id)
-
-
-_CONVERSIONS = {
-    EVENTS: packet_from_message,
-    IMAGE: _frame,
-    COMPRESSED: _frame,
-    EXPOSURE: exposure_from_message,
-    CAMERA_INFO: camera_from_message,
+_READERS = {
+    EVENTS: packet_from_bytes,
+    COMPRESSED: frame_from_compressed,
+    EXPOSURE: exposure_from_bytes,
+    CAMERA_INFO: camera_from_bytes,
 }
+
+
+def _silent() -> Refusals:
+    """For a look ahead."""
+    return Refusals(Counter(), lambda topic, text, count: None)

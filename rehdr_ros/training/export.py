@@ -110,16 +110,20 @@ def checked(recording: Recording) -> Iterator[Packet | Events | Frame | Exposure
                 at = f"{message.stamp_ns} ns"
                 raise InputError(f"{recording.path}: the frame at {at} is not later than the one before")
             last = message
-        elif isinstance(message, Packet):
-            before, stream = stream, (message.encoding, message.width, message.height)
+        elif isinstance(message, Packet | Events):
+            before, stream = stream, _stream_of(message, recording)
             if before not in (None, stream):
                 raise InputError(f"{recording.path}: the events change their encoding or size")
-        elif isinstance(message, Events):
-            stream = recording.encoding, *recording.event_size
         if stream and last and stream[1:] != last.size:
             sizes = f"events of {stream[1]}x{stream[2]} pixels and frames of {last.size[0]}x{last.size[1]}"
             raise InputError(f"{recording.path}: {sizes}; they must be the same pixels")
         yield message
+
+
+def _stream_of(message: Packet | Events, recording: Recording) -> tuple[str, int, int]:
+    if isinstance(message, Packet):
+        return message.encoding, message.width, message.height
+    return recording.encoding, *(message.size or recording.event_size)
 
 
 def _write_png(path: Path, image: np.ndarray) -> None:

@@ -11,19 +11,22 @@ import numpy as np
 from rehdr_ros.errors import InputError
 from rehdr_ros.wire.image import LARGEST_IMAGE, demosaic, payload
 
-_CODECS = ("jpeg", "jpg", "png")
 _JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xd9"
 _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of a frame header, not of tables
+_DEPTH = "compresseddepth"  # another plugin of image_transport
 _PNG = b"\x89PNG\r\n\x1a\n"
+# px a byte, of one colour: deflate packs 1032 bytes of 8 px into one; six blocks of 256 px need a bit each.
+_DENSEST_PNG, _DENSEST_JPEG = 1032 * 8, 1024
 _TO_RGB = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}
 
 
 def decode_compressed(format: str, data: bytes | bytearray | memoryview | np.ndarray) -> np.ndarray:
     """The image of a CompressedImage: uint8 or uint16 (PNG), (H, W), or (H, W, 3) in RGB without alpha.
 
-    `format` is "jpeg", "png" or what image_transport writes, "ENCODING; jpeg compressed STORED": the encoding
-    of the camera's image and that of the pixels in the file, which is the camera's where STORED is missing.
-    It tells of a grey Bayer mosaic, which is demosaiced. Colours are the file's own, whatever STORED names.
+    The file's first bytes tell its codec. `format` counts where it is what image_transport writes, "ENCODING;
+    jpeg compressed STORED": the encoding of the camera's image and that of the pixels in the file, which is
+    the camera's where STORED is missing. It tells of a grey Bayer mosaic, which is demosaiced. Colours are
+    the file's own, whatever STORED names.
 
     Raises ValueError for other codecs, for depth images and for files that are damaged or end too early.
     Damage in the middle of a JPEG can't be seen: it has no checksum.
@@ -55,13 +58,10 @@ def encode_jpeg(image: np.ndarray, encoding: str, quality: int) -> tuple[str, ar
 
 
 def _stored_encoding(format: str) -> str:
-    encoding, _, rest = format.rpartition(";")
-    words = rest.split()
-    codec = words[0] if words else ""
-    if codec.startswith("compressedDepth"):
+    if _DEPTH in format.casefold():
         raise _refusal(format, "this is a depth image, a camera's image is needed")
-    if codec.lower() not in _CODECS:
-        raise _refusal(format, "only jpeg and png are decoded")
+    encoding, *rest = format.split(";")
+    words = " ".join(rest).split()  # some drivers write another semicolon before STORED
     return words[2] if len(words) > 2 else encoding.strip()
 
 
@@ -77,25 +77,30 @@ def _require_whole_file(format: str, octets: bytes) -> None:
     elif octets.startswith(_PNG):
         whole = _has_all_chunks(octets)
     else:
-        raise _refusal(format, f"its {len(octets)} bytes begin as neither JPEG nor PNG")
+        begin = octets[:8].hex(" ") or "nothing"
+        raise _refusal(format, f"only JPEG and PNG are decoded; its {len(octets)} bytes begin with {begin}")
     if not whole:
         raise _refusal(format, f"the file is cut off after {len(octets)} bytes")
 
 
 def _require_likely_size(octets: bytes) -> None:
-    """Refuse a small file that would unpack to gigabytes."""
+    """Refuse what would unpack to more than the file can hold, or has no size where decoders look for it."""
+    densest = _DENSEST_PNG if octets.startswith(_PNG) else _DENSEST_JPEG
     if octets.startswith(_PNG):
-        width, height = struct.unpack_from(">II", octets, 16)
+        width, height = (int.from_bytes(octets[at : at + 4], "big") for at in (16, 20))
     else:
         height, width = _jpeg_size(octets)
-    if width * height > LARGEST_IMAGE:
-        raise InputError(f"compressed image of {width}x{height} pixels: is it damaged?")
+    if not 0 < width * height <= min(LARGEST_IMAGE, densest * len(octets)):
+        raise InputError(f"compressed image of {width}x{height} pixels, {len(octets)} bytes: is it damaged?")
 
 
 def _jpeg_size(jpeg: bytes) -> tuple[int, int]:
-    """Height and width of the frame header; zeros where the scan comes before it."""
+    """Height and width of the frame header; zeros where something else than segments comes before it."""
     at = 2
     while at + 9 <= len(jpeg) and jpeg[at] == 0xFF:
+        if jpeg[at + 1] == 0xFF:  # a marker may have more of these in front
+            at += 1
+            continue
         marker, length = jpeg[at + 1], int.from_bytes(jpeg[at + 2 : at + 4], "big")
         if marker in _JPEG_FRAMES:
             return struct.unpack_from(">HH", jpeg, at + 5)

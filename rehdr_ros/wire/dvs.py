@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from rehdr_ros.errors import InputError
+from rehdr_ros.events.codecs import require_sensor
 from rehdr_ros.events.packet import Events
 from rehdr_ros.wire.cdr import plain_cdr
 
 _EVENT, _LAST_EVENT = 16, 13  # bytes, with and without the padding that follows
-_LARGEST = 1 << 16  # pixels, what uint16 coordinates reach
 
 
 class EventArray(NamedTuple):
@@ -32,7 +32,8 @@ class EventArray(NamedTuple):
 
     @classmethod
     def of(cls, stamp_ns: int, size: tuple[int, int], events: Events) -> EventArray:
-        """From all events of a message."""
+        """From all events of a message. Raises ValueError for a size that no event camera has."""
+        require_sensor(*size)
         inside = (events.x < size[0]) & (events.y < size[1])
         within = events if inside.all() else events[inside]
         return cls(stamp_ns, size, within, len(events) - len(within))
@@ -54,8 +55,6 @@ def events_from_event_array(raw: bytes | bytearray | memoryview) -> EventArray:
     needed = (count - 1) * _EVENT + _LAST_EVENT if count else 0
     if not needed <= len(body) < needed + _EVENT:  # a sender may pad the end
         raise InputError(f"EventArray: {count} events need {needed} bytes, not {len(body)}")
-    if max(width, height) > _LARGEST:
-        raise InputError(f"EventArray: a sensor is at most {_LARGEST}x{_LARGEST}, not {width}x{height}")
     events = _events(body, count, order) if count else Events.empty()
     return EventArray.of(seconds * 1_000_000_000 + nanoseconds, (width, height), events)
 

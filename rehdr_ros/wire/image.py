@@ -50,9 +50,32 @@ _LAYOUTS = {
     "yuv422": _Layout(np.uint8, 2, cv2.COLOR_YUV2RGB_UYVY),
     "yuyv": _Layout(np.uint8, 2, cv2.COLOR_YUV2RGB_YUY2),
     "yuv422_yuy2": _Layout(np.uint8, 2, cv2.COLOR_YUV2RGB_YUY2),
+    "yvyu": _Layout(np.uint8, 2, cv2.COLOR_YUV2RGB_YVYU),
 }
 
-ENCODINGS = frozenset(_LAYOUTS)
+# YUV 4:2:0: a plane of luma, and chroma for each 2x2 pixels behind it. OpenCV takes it as 4:2:2.
+_PLANAR = {
+    "nv12": cv2.COLOR_YUV2RGB_NV12,
+    "nv21": cv2.COLOR_YUV2RGB_NV21,
+    "i420": cv2.COLOR_YUV2RGB_I420,
+    "yuv420": cv2.COLOR_YUV2RGB_I420,
+    "yv12": cv2.COLOR_YUV2RGB_YV12,
+}
+_CHROMA_PLANES = ("i420", "yuv420", "yv12")  # two of them, in rows of half the length
+
+# OpenCV's names of arrays, which say nothing of colours: its own order.
+_ARRAYS = {
+    "8UC1": "mono8",
+    "8UC3": "bgr8",
+    "8UC4": "bgra8",
+    "16UC1": "mono16",
+    "16UC3": "bgr16",
+    "16UC4": "bgra16",
+}
+_LAYOUTS |= {name: _LAYOUTS[meaning] for name, meaning in _ARRAYS.items()}
+
+ENCODINGS = frozenset((*_LAYOUTS, *_PLANAR))
+_KNOWN = {name.casefold(): name for name in ENCODINGS}
 
 
 def decode_image(
@@ -62,9 +85,11 @@ def decode_image(
 
     A view of `data` if possible. Raises ValueError, saying what fits, for unknown encodings or wrong sizes.
     """
+    octets = np.frombuffer(data, np.uint8)
+    if (planar := _KNOWN.get(encoding.casefold())) in _PLANAR:
+        return _decode_planar(planar, height, width, step, octets)
     layout = _layout(encoding)
     pixel = layout.channels * np.dtype(layout.dtype).itemsize
-    octets = np.frombuffer(data, np.uint8)
     if min(height, width) < 1 or step < width * pixel or len(octets) != height * step:
         raise InputError(
             f"{encoding} of {width}x{height} needs at least 1x1 pixels, step >= {width * pixel} and "
@@ -73,8 +98,7 @@ def decode_image(
     if layout.channels == 2 and width % 2:
         needs = "needs an even width, as two pixels share their chroma"
         raise InputError(f"{encoding} {needs}, not {width}x{height}")
-    if height * width > LARGEST_IMAGE:
-        raise InputError(f"an image of {width}x{height} pixels: is it damaged?")
+    _require_likely_size(width, height)
     dtype = np.dtype(layout.dtype).newbyteorder(">" if is_bigendian else "<")
     strides = (step, pixel, dtype.itemsize)
     image = np.ndarray((height, width, layout.channels), dtype, octets, strides=strides)
@@ -84,6 +108,21 @@ def decode_image(
     if layout.to_rgb is not None:
         return cv2.cvtColor(np.ascontiguousarray(image), layout.to_rgb)
     return image[:, :, :3] if layout.channels == 4 else image
+
+
+def is_known(encoding: str) -> bool:
+    """Whether decode_image knows it."""
+    return encoding.casefold() in _KNOWN
+
+
+def assumption(encoding: str) -> str:
+    """How decode_image takes an encoding that doesn't say it all; empty for those that do."""
+    name = _KNOWN.get(encoding.casefold(), "")
+    if name in _ARRAYS:
+        return f"{encoding} names no colours: taken as {_ARRAYS[name]}"
+    if name in _PLANAR or (name and _LAYOUTS[name].channels == 2):
+        return f"{encoding} names no range: taken as BT.601 in video range, white at Y = 235"
+    return ""
 
 
 def image_from_message(message: Any) -> np.ndarray:
@@ -99,8 +138,8 @@ def encode_image(image: np.ndarray, encoding: str) -> tuple[int, np.ndarray]:
     becomes opaque. The data is a view of `image` where its layout permits. Raises ValueError, saying what is
     expected, for an unknown encoding (Bayer mosaics and YUV are only decoded), dtype or shape.
     """
-    layout = _layout(encoding)
-    if layout.to_rgb is not None and layout.from_rgb is None:
+    layout = None if encoding in _PLANAR else _layout(encoding)
+    if layout is None or (layout.to_rgb is not None and layout.from_rgb is None):
         raise InputError(f"images are not encoded as {encoding}, only decoded")
     grey = layout.channels == 1
     if image.dtype != layout.dtype or image.ndim != (2 if grey else 3) or (not grey and image.shape[2] != 3):
@@ -136,8 +175,31 @@ def demosaic(mosaic: np.ndarray, encoding: str) -> np.ndarray:
     return cv2.cvtColor(np.ascontiguousarray(mosaic), _layout(encoding).to_rgb)
 
 
+def _decode_planar(encoding: str, height: int, width: int, step: int, octets: np.ndarray) -> np.ndarray:
+    # Some drivers count luma in `step`, others all bytes of a row of pixels.
+    pitch = width if step * 2 == width * 3 and len(octets) == height * step else step
+    rows, odd = height * 3 // 2, height % 2 or width % 2 or pitch % 2
+    if min(height, width) < 1 or odd or pitch < width or len(octets) != rows * pitch:
+        raise InputError(
+            f"{encoding} of {width}x{height} needs even numbers of pixels, step >= {width} and "
+            f"height * step * 3/2 = {rows * step} bytes, not step {step} and {len(octets)} bytes"
+        )
+    _require_likely_size(width, height)
+    planes = octets.reshape(rows, pitch)
+    if encoding in _CHROMA_PLANES:
+        chroma = planes[height:].reshape(height, pitch // 2)[:, : width // 2].reshape(height // 2, width)
+        planes = np.concatenate((planes[:height, :width], chroma))
+    return cv2.cvtColor(np.ascontiguousarray(planes[:, :width]), _PLANAR[encoding])
+
+
+def _require_likely_size(width: int, height: int) -> None:
+    if height * width > LARGEST_IMAGE:
+        raise InputError(f"an image of {width}x{height} pixels: is it damaged?")
+
+
 def _layout(encoding: str) -> _Layout:
     try:
-        return _LAYOUTS[encoding]
+        return _LAYOUTS[_KNOWN[encoding.casefold()]]
     except KeyError:
-        raise InputError(f"unknown image encoding {encoding!r}; known: {', '.join(_LAYOUTS)}") from None
+        known = ", ".join((*_LAYOUTS, *_PLANAR))
+        raise InputError(f"unknown image encoding {encoding!r}; known: {known}") from None

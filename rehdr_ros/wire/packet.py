@@ -3,26 +3,10 @@
 from __future__ import annotations
 
 import struct
-from typing import Any
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Packet
 from rehdr_ros.wire.cdr import plain_cdr
-from rehdr_ros.wire.header import stamp_to_ns
-
-
-def packet_from_message(message: Any) -> Packet:
-    """The packet of a message, whether rclpy or rosbags made it; its data is the message's, not copied."""
-    return Packet(
-        stamp_to_ns(message.header.stamp),
-        message.width,
-        message.height,
-        message.seq,
-        message.time_base,
-        message.encoding,
-        message.events,
-        message.is_bigendian,
-    )
 
 
 def packet_from_bytes(raw: bytes | bytearray | memoryview) -> Packet:

@@ -17,11 +17,11 @@ from rehdr_ros import safetensors_file
 from rehdr_ros.cli.output_folder import exclusive_folder
 from rehdr_ros.cli.verbs import reconstruct as command
 from rehdr_ros.errors import InputError
-from rehdr_ros.events import Events, make_encoder
+from rehdr_ros.events import Events, Frame, make_encoder
 from rehdr_ros.network import Rehdr, RehdrConfig, save_checkpoint
 from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
 from rehdr_ros.reconstruction.snapshot import Snapshot
-from rehdr_ros.recordings import BagWriter, open_recording, read_exr
+from rehdr_ros.recordings import BagRecording, BagWriter, open_recording, read_exr
 from rehdr_ros.recordings.images import read_png
 from rehdr_ros.recordings.results import video
 from rehdr_ros.recordings.results.folder import ResultWriter
@@ -113,6 +113,50 @@ def test_a_bag_that_was_cut_off_says_so_everywhere(simulated_bag, reconstruct, r
     for arguments in (("info", cut), ("reconstruct", cut, "-o", tmp_path / "again", "--device", "cpu")):
         assert f"note: {note}\n" in rehdr(*arguments).out
     assert json.loads(rehdr("info", cut, "--json").out)["notes"] == [note]
+
+
+def test_a_bad_message_is_named_and_counted_and_the_rest_is_reconstructed(
+    simulated_bag, rehdr, tiny_weights, tmp_path
+):
+    image, events = "/camera/image_raw", "/event_camera/events"
+    bag, damaged, numbers = BagRecording(simulated_bag), tmp_path / "damaged", {image: 0, events: 0}
+    with BagWriter(damaged) as writer:
+        for topic, at, raw in bag.raw_messages({image, events}):
+            cut = (topic, numbers[topic]) in ((image, 3), (image, 4), (events, 0))
+            writer.write_raw(topic, bag.topics[topic].type, raw[:-1] if cut else raw, at)
+            numbers[topic] += 1
+    options = "--weights", tiny_weights, "--device", "cpu"
+    outcome = rehdr("reconstruct", damaged, "-o", tmp_path / "out", *options)
+    assert outcome.code == 0, outcome.err
+    lines = [line for line in outcome.out.splitlines() if not line.startswith(("events: ", "frames: "))]
+    assert [line.partition(" stamped ")[0] for line in lines[:-2]] == [
+        f"note: refused a message on {topic}," for topic in (events, image, image)
+    ]
+    assert "refused_frames 2, refused_packets 1" in lines[-2] and lines[-2].startswith("lost: ")
+    summary = json.loads((tmp_path / "out/summary.json").read_text())
+    assert (summary["frames"], summary["damaged"]["refused_messages"]) == (len(rows(tmp_path / "out")), 3)
+    whole, left = ([f.stamp_ns for f in BagRecording(each).frames()] for each in (simulated_bag, damaged))
+    assert [int(row["stamp_ns"]) for row in rows(tmp_path / "out")] == left == whole[:3] + whole[5:]
+    told = json.loads(rehdr("info", damaged, "--json").out)
+    assert told["frames"][image]["damaged"] == {"refused_frames": 2}
+    assert told["events"][events]["damaged"]["refused_packets"] == 1
+    assert [note for note in told["notes"] if "refused" in note] == [line[6:] for line in lines[:-2]]
+
+
+def test_frames_without_stamps_and_of_other_pixels_are_said(simulated_bag, rehdr, tiny_weights, tmp_path):
+    with BagWriter(tmp_path / "bag") as bag:
+        for message in BagRecording(simulated_bag).messages():
+            if isinstance(message, Frame):
+                bag.write_image("/image", 5, "", np.ascontiguousarray(message.image[:40]), "rgb8")
+            else:
+                bag.write_packet("/events", message, "")
+    options = "--weights", tiny_weights, "--device", "cpu"
+    outcome = rehdr("reconstruct", tmp_path / "bag", "-o", tmp_path / "out", *options)
+    assert outcome.code == 0, outcome.err
+    count = len(list(BagRecording(simulated_bag).frames()))
+    assert f"note: frames repeat stamps: {count - 1} of {count} " in outcome.out
+    assert "note: events of (64, 48) and frames of (64, 40) pixels" in outcome.out
+    assert f"duplicate_frames {count - 1}" in outcome.out.splitlines()[-2]
 
 
 def test_well_exposed_pixels_are_the_linearised_frame(simulated_bag, reconstruct):

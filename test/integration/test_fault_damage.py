@@ -69,6 +69,7 @@ def resized_frames(stream: Stream) -> None:
 
 REFUSED = {"refused_messages": 1}
 BAD_FRAME = {"frames: refused frames": 1}
+BAD_EXPOSURE = {"frames: refused exposures": 1}
 RESIZED = ("new resolution",) * 4
 FAULTS = {
     "random packets": Fault(random_packets, {"refused_messages": 0}, {"events: out of bounds": 1}),
@@ -81,10 +82,10 @@ FAULTS = {
     "wrong size": Fault(image(height=50), REFUSED, BAD_FRAME),
     "another event sensor": Fault(another_sensor, {"dropped_events": 10, "refused_messages": 0}),
     "frames change size and back": Fault(resized_frames, {"skipped_frames": 0}, resets=RESIZED),
-    "exposure of NaN": Fault(exposure(math.nan), REFUSED),
-    "exposure of zero": Fault(exposure(0.0), REFUSED),
-    "negative exposure": Fault(exposure(-0.01), REFUSED),
-    "infinite gain": Fault(exposure(0.01, math.inf), REFUSED),
+    "exposure of NaN": Fault(exposure(math.nan), REFUSED, BAD_EXPOSURE),
+    "exposure of zero": Fault(exposure(0.0), REFUSED, BAD_EXPOSURE),
+    "negative exposure": Fault(exposure(-0.01), REFUSED, BAD_EXPOSURE),
+    "infinite gain": Fault(exposure(0.01, math.inf), REFUSED, BAD_EXPOSURE),
 }
 
 

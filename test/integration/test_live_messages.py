@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from live import stamp
+from live import EVENTS, stamp
 
 
 def test_frame_of_a_best_effort_driver_comes_back_in_hdr(stream):
@@ -130,6 +130,6 @@ def test_refused_messages_are_said_with_their_topic_and_the_reason(stream, node,
         stream.camera.packet(stream.camera.step(), "evt98", bytes(64))
         stream.send()
         lines = node.log.splitlines()
-        return any("refused a message on events" in line and "evt98" in line for line in lines)
+        return any(f"refused a message on {EVENTS}, stamped " in line and "evt98" in line for line in lines)
 
     assert client.wait_until(said)

@@ -55,7 +55,18 @@ def test_another_resolution_is_scaled_and_said_once(start_stream):
     assert start_stream.log().count("events of (64, 48) and frames of (32, 24) pixels") == 1
 
 
-def test_camera_infos_are_awaited_and_then_followed(start_stream, client):
+WHOLE = {"width": 64, "height": 48, "k": MATRIX}
+BINNED = {
+    "width": 128,
+    "height": 96,
+    "k": [2 * k for k in MATRIX[:8]] + [1.0],
+    "binning_x": 2,
+    "binning_y": 2,
+}
+
+
+@pytest.mark.parametrize("events_info", [WHOLE, BINNED], ids=["whole", "binned"])
+def test_camera_infos_are_awaited_and_then_followed(start_stream, client, events_info):
     stream = start_stream(registration="camera_info")
     topics = (CAMERA_INFO, EVENT_CAMERA_INFO)
     infos = {topic: client.create_publisher(CameraInfo, topic, 10) for topic in topics}
@@ -68,7 +79,7 @@ def test_camera_infos_are_awaited_and_then_followed(start_stream, client):
 
     moved = [30.0, 0.0, 41.5, 0.0, 30.0, 27.5, 0.0, 0.0, 1.0]
     infos[EVENT_CAMERA_INFO].publish(CameraInfo())  # not calibrated: refused
-    infos[EVENT_CAMERA_INFO].publish(CameraInfo(width=64, height=48, k=MATRIX))
+    infos[EVENT_CAMERA_INFO].publish(CameraInfo(**events_info))
     infos[CAMERA_INFO].publish(CameraInfo(width=64, height=48, k=moved))
     client.spin(0.5)
     stream.send(GREY)

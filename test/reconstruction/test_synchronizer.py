@@ -457,3 +457,25 @@ def test_frames_that_wait_follow_the_latency_whenever_they_came():
     sync.add_events(events(32, 33), 0.0)
     job = sync.next()
     assert (times(job), job.latency_ns) == ([22, 31, 32], 2 * MS)
+
+
+def said(*times_ms):
+    """The problem, after frames with these stamps."""
+    sync = started()
+    for at in times_ms:
+        sync.add_frame(frame(at), 0.0)
+    return sync.problem
+
+
+def test_frames_that_repeat_stamps_are_a_problem_where_they_are_many():
+    assert not said(*range(20, 60, 2))
+    assert "19 of 21 have that of the frame before" in said(*[20] * 20)  # a driver that fills none
+    assert "10 of 21 have" in said(*(at for at in range(20, 40, 2) for _ in "12"))  # pairs
+    assert not said(20, 20, *range(22, 62, 2))
+
+
+def test_frames_that_step_back_are_a_problem_where_they_are_many():
+    assert "5 of 11 are before the last frame's" in said(
+        *(k for at in range(100, 600, 100) for k in (at, at - 50))
+    )
+    assert not said(20, 18, *range(22, 62, 2))

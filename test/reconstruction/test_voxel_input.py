@@ -172,3 +172,22 @@ def test_published_networks_get_quantiles_and_ours_get_counts(tmp_path, events, 
         expected = network.step(response.linearise(image, CPU).pixels, voxel, None, stream)[1]
         torch.testing.assert_close(reconstructor.saved[1], expected)
     assert not torch.allclose(counts, normalised(counts))
+
+
+@pytest.mark.parametrize(
+    "registration, frame_size, doubtful",
+    [
+        ("scale", (60, 30), True),
+        ("identity", (60, 30), True),
+        ("scale", (64, 48), False),
+        ("homography", (60, 30), False),
+    ],
+)
+def test_other_pixels_than_the_frames_are_doubtful_unless_they_are_calibrated(
+    registration, frame_size, doubtful
+):
+    matrix = tuple(np.eye(3).ravel()) if registration == "homography" else ()
+    voxel_input = VoxelInput(VoxelConfig(registration, homography=matrix), 5, "counts", torch.device("cpu"))
+    voxel_input.build(Events.empty(), (64, 48), 0, 1, frame_size)
+    assert bool(voxel_input.doubt) == doubtful
+    assert not doubtful or "events of (64, 48) and frames of (60, 30) pixels" in voxel_input.doubt

@@ -191,15 +191,6 @@ def test_topics_with_messages_are_preferred(tmp_path):
     assert recording.image_topics == ["/image/image", "/empty/image"]
 
 
-def test_a_damaged_compressed_image_is_told_with_its_topic(tmp_path):
-    with BagWriter(tmp_path / "bag") as bag:
-        message = compressed(bag, 0, "jpg")
-        message.data = message.data[:200]
-        bag.write("/image/compressed", COMPRESSED, message, STAMP)
-    with pytest.raises(RecordingError, match="/image/compressed: .*cut off after 200 bytes"):
-        list(BagRecording(tmp_path / "bag").frames())
-
-
 def events(k, count=50):
     random = np.random.default_rng(k)
     t = STAMP + k * MS + np.sort(random.integers(0, MS, count))
@@ -241,8 +232,8 @@ def test_dvs_events_outside_and_of_a_sensor_that_changes(tmp_path):
     recording = BagRecording(write_dvs(tmp_path / "narrow", (32, 32, 32)))
     kept = sum(map(len, recording.events()))
     assert 0 < recording.counters["out_of_bounds"] == 150 - kept
-    with pytest.raises(RecordingError, match="/dvs/events: the events change their size"):
-        list(BagRecording(write_dvs(tmp_path / "changes", (64, 64, 32))).events())
+    changing = BagRecording(write_dvs(tmp_path / "changes", (64, 64, 32)))
+    assert [part.size for part in changing.events()] == [(64, 48), (64, 48), (32, 48)]
 
 
 def test_packets_are_preferred_to_event_arrays(tmp_path):

@@ -1,10 +1,10 @@
-"""Stamps and exposures of messages, as rosbags makes them; rclpy's have the same fields."""
+"""Stamps and exposures of messages, as rosbags makes them."""
 
 import pytest
 
 from rehdr_ros.events import Exposure
 from rehdr_ros.recordings.bag_types import EXPOSURE, typestore
-from rehdr_ros.wire.exposure import exposure_from_message
+from rehdr_ros.wire.exposure import exposure_from_bytes
 from rehdr_ros.wire.header import stamp_from_bytes, stamp_to_ns
 
 STAMP_NS = 1_700_000_000_123_456_789
@@ -29,9 +29,10 @@ def test_stamp_of_a_message_and_of_its_bytes(store, little_endian):
 
 
 def test_exposure_is_time_times_gain(store):
-    assert exposure_from_message(message_of(store, 0.25, 2.0)) == Exposure(STAMP_NS, 0.5, 0.25)
+    raw = store.serialize_cdr(message_of(store, 0.25, 2.0), EXPOSURE)
+    assert exposure_from_bytes(raw) == Exposure(STAMP_NS, 0.5, 0.25)
 
 
 def test_exposure_that_is_none(store):
     with pytest.raises(ValueError, match="exposure"):
-        exposure_from_message(message_of(store, 0.0, 1.0))
+        exposure_from_bytes(store.serialize_cdr(message_of(store, 0.0, 1.0), EXPOSURE))

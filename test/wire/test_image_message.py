@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.wire.image import decode_image, encode_image, pack_image
+from rehdr_ros.wire.image import assumption, decode_image, encode_image, pack_image
 
 HEIGHT, WIDTH = 6, 10
 COLOUR = (HEIGHT, WIDTH, 3)
@@ -17,6 +17,7 @@ IMAGES = {
     **dict.fromkeys(("rgb8", "bgr8", "rgba8", "bgra8"), RANDOM.integers(0, 256, COLOUR, np.uint8)),
     **dict.fromkeys(("rgb16", "bgr16", "rgba16", "bgra16"), RANDOM.integers(0, 65536, COLOUR, np.uint16)),
 }
+PLANAR = {"nv12": "uv", "nv21": "vu", "i420": "u v", "yuv420": "u v", "yv12": "v u"}
 UYVY, YUYV = ("uyvy", "yuv422"), ("yuyv", "yuv422_yuy2")
 
 
@@ -141,6 +142,68 @@ def test_yuv_has_the_colours_of_bt601(encoding, bt601, rgb):
     np.testing.assert_allclose(image.astype(int), np.broadcast_to(rgb, image.shape), atol=2)  # 8 bits of YUV
 
 
+def planar(encoding, y, u, v, padding=0):
+    """As `yuv`, chroma in a plane of its own or in two."""
+    planes = [np.full((HEIGHT, WIDTH), y, np.uint8)]
+    if " " in PLANAR[encoding]:
+        planes += [np.full((HEIGHT // 2, WIDTH // 2), {"u": u, "v": v}[c]) for c in PLANAR[encoding].split()]
+    else:
+        pair = [{"u": u, "v": v}[c] for c in PLANAR[encoding]]
+        planes.append(np.tile(np.array(pair, np.uint8), (HEIGHT // 2, WIDTH // 2)))
+    rows = [np.pad(p, ((0, 0), (0, padding * p.shape[1] // WIDTH)), constant_values=99) for p in planes]
+    return WIDTH + padding, b"".join(row.astype(np.uint8).tobytes() for row in rows)
+
+
+@pytest.mark.parametrize("encoding", PLANAR)
+@pytest.mark.parametrize("padding", [0, 20])
+@pytest.mark.parametrize(
+    "bt601, rgb", [((81, 90, 240), (255, 0, 0)), ((41, 240, 110), (0, 0, 255)), ((235, 128, 128), (255,) * 3)]
+)
+def test_planar_yuv_has_the_colours_of_bt601(encoding, padding, bt601, rgb):
+    image = decode(encoding, *planar(encoding, *bt601, padding))
+    assert (image.dtype, image.shape) == (np.uint8, COLOUR)
+    np.testing.assert_allclose(image.astype(int), np.broadcast_to(rgb, image.shape), atol=2)
+
+
+def test_planar_yuv_keeps_its_pixels_in_place():
+    luma = RANDOM.integers(16, 236, (HEIGHT, WIDTH), np.uint8)
+    data = luma.tobytes() + bytes([128] * (HEIGHT * WIDTH // 2))
+    grey = np.rint((luma.astype(float) - 16) * 255 / 219)
+    for step in (WIDTH, WIDTH * 3 // 2):  # of luma, or of all bytes of a row of pixels
+        np.testing.assert_allclose(decode("nv12", step, data), np.repeat(grey[..., None], 3, 2), atol=1)
+
+
+@pytest.mark.parametrize(
+    "height, width, step, size",
+    [(6, 9, 9, 81), (5, 10, 10, 75), (6, 10, 10, 60), (6, 10, 8, 72), (0, 10, 10, 0)],
+)
+@pytest.mark.parametrize("encoding", PLANAR)
+def test_planar_yuv_of_another_size_is_refused(encoding, height, width, step, size):
+    with pytest.raises(InputError, match=f"{encoding} of {width}x{height} needs even"):
+        decode_image(encoding, height, width, step, bytes(size))
+
+
+@pytest.mark.parametrize(
+    "encoding, meaning",
+    [("8UC1", "mono8"), ("8UC3", "bgr8"), ("8UC4", "bgra8"), ("16UC1", "mono16"), ("16UC3", "bgr16")],
+)
+def test_what_names_no_colours_is_taken_in_the_order_of_opencv(encoding, meaning):
+    step, data = encode_image(IMAGES[meaning], meaning)
+    np.testing.assert_array_equal(decode(encoding, step, data), IMAGES[meaning])
+    assert assumption(encoding).endswith(f"taken as {meaning}") and not assumption(meaning)
+
+
+def test_what_is_assumed_of_yuv_is_said():
+    assert all("BT.601" in assumption(encoding) for encoding in (*UYVY, *YUYV, *PLANAR))
+    assert not any(map(assumption, (*IMAGES, "bayer_rggb8", "", "unknown")))
+
+
+@pytest.mark.parametrize("encoding, usual", [("BGR8", "bgr8"), ("MONO8", "mono8"), ("8uc1", "mono8")])
+def test_upper_and_lower_case_are_the_same(encoding, usual):
+    step, data = encode_image(IMAGES[usual], usual)
+    np.testing.assert_array_equal(decode(encoding, step, data), IMAGES[usual])
+
+
 @pytest.mark.parametrize("encoding", UYVY + YUYV)
 def test_yuv_of_an_odd_width_is_refused(encoding):
     with pytest.raises(InputError, match=f"{encoding} needs an even width.* not 9x6"):
@@ -157,10 +220,10 @@ def test_sizes_that_do_not_fit_are_refused(change):
 
 
 def test_unknown_encodings_are_named_with_the_known_ones():
-    with pytest.raises(ValueError, match="'nv12'.*bayer_rggb8"):
-        decode("nv12", 20, bytes(20 * HEIGHT))
-    with pytest.raises(ValueError, match="'nv12'.*rgb8"):
-        encode_image(IMAGES["rgb8"], "nv12")
+    with pytest.raises(ValueError, match="'yuv999'.*bayer_rggb8"):
+        decode("yuv999", 20, bytes(20 * HEIGHT))
+    with pytest.raises(ValueError, match="'yuv999'.*rgb8"):
+        encode_image(IMAGES["rgb8"], "yuv999")
 
 
 @pytest.mark.parametrize(
@@ -174,6 +237,7 @@ def test_unknown_encodings_are_named_with_the_known_ones():
         ("bayer_rggb8", "mono8"),
         ("bayer_rggb16", "mono16"),
         ("yuyv", "rgb8"),
+        ("nv12", "rgb8"),
     ],
 )
 def test_an_image_that_its_encoding_cannot_hold_is_refused(encoding, image):

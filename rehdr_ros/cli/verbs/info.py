@@ -35,14 +35,17 @@ def run(args: argparse.Namespace) -> None:
     listed, sources = recording.inventory(), recording.sources()
     if isinstance(recording, BagRecording):
         topics = [args.events] if args.events else recording.events_topics
-        events = {t: _events(BagRecording(args.input, t), args, t, recording.topics[t].count) for t in topics}
-        frames = {topic: _frames(progress(recording.frames(), topic)) for topic in sources.used["frames"]}
+        streams = {t: BagRecording(args.input, t) for t in topics}
+        events = {t: _events(streams[t], args, t, recording.topics[t].count) for t in topics}
+        frames = {t: _frames(recording, progress(recording.frames(), t)) for t in sources.used["frames"]}
     else:
+        streams = {}
         has_events = recording.encoding != "voxel_grid" and sources.used.get("events")
         events = {"events": _events(recording, args, "events")} if has_events else {}
         has_frames = sources.used.get("frames")
-        frames = {"frames": _frames(progress(recording.frames(), "frames"))} if has_frames else {}
-    rates, notes = _rates(listed, events, frames), [*sources.ties, *recording.notes]
+        frames = {"frames": _frames(recording, progress(recording.frames(), "frames"))} if has_frames else {}
+    noted = (note for each in (*streams.values(), recording) for note in each.notes)
+    rates, notes = _rates(listed, events, frames), list(dict.fromkeys((*sources.ties, *noted)))
     if args.json:
         topics = [{**each._asdict(), "rate": rates.get(each.name)} for each in listed]
         named = {"recording": str(args.input), "notes": notes, "topics": topics}
@@ -83,7 +86,7 @@ def _events(
     return {**stream.figures(), "error": error}
 
 
-def _frames(frames: Iterator) -> dict[str, Any]:
+def _frames(recording: Recording, frames: Iterator) -> dict[str, Any]:
     stamps, kinds, error = [], [], None
     try:
         for frame in frames:
@@ -106,6 +109,7 @@ def _frames(frames: Iterator) -> dict[str, Any]:
         "rate": 1 / usual if usual > 0 else 0.0,
         "gaps": int((intervals > 1.5 * usual).sum()) if usual > 0 else 0,
         "steps_back": int((intervals < 0).sum()),
+        "damaged": {cause: count for cause, count in recording.counters.items() if "frames" in cause},
         "error": error,
     }
 
@@ -158,6 +162,8 @@ def _event_lines(figures: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _frame_lines(figures: dict[str, Any], events: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
+    if figures["damaged"]:
+        yield "damage", ", ".join(f"{cause} {count}" for cause, count in figures["damaged"].items())
     if not figures["frames"]:
         return
     rest = f"{figures['rate']:.2f} frames/s; {figures['gaps']} gaps, {figures['steps_back']} steps back"

@@ -19,11 +19,11 @@ from rehdr_ros.cli.recording_options import (
     add_recording_options,
     open_source,
     selected_messages,
-    source_lines,
 )
 from rehdr_ros.errors import InputError, writing
 from rehdr_ros.products import written
 from rehdr_ros.reconstruction import HdrFrame, HdrPipeline
+from rehdr_ros.reconstruction.losses import losses
 from rehdr_ros.reconstruction.snapshot import Snapshot
 from rehdr_ros.recordings.results import folder
 from rehdr_ros.recordings.results.video import require_encoders
@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     require_encoders(hdr=args.hdr_video)
     recording, output = open_source(args, args.fps), Path(args.output)
-    print("\n".join(source_lines(recording, _reads_cameras(args))), flush=True)
+    print("\n".join(recording.sources(_reads_cameras(args)).lines()), flush=True)
     with exclusive_folder(output), Interruption() as interruption:
         run_ = _Run(args, recording, output, interruption)
         run_.reconstruct()
@@ -83,7 +83,8 @@ class _Run:
             **{name: identity(value, output) for name, value in self._paths().items()},
         }
         self._unfinished = output / _UNFINISHED
-        self.frames = 0
+        self.frames, self._said = 0, set()
+        self._say(*recording.notes)
 
     def reconstruct(self) -> None:
         """Write the frames, frames.csv and summary.json."""
@@ -105,6 +106,7 @@ class _Run:
                 pictures = {product: frame.picture(product.attribute) for product in self._products}
                 row = row_of(frame.info, frame.stamp_ns, frame.info.event_fit, frame.info.durations)
                 results.write(pictures, row)
+                self._say(pipeline.registration_doubt, *self._recording.notes)
                 stops = self._interruption.requested
                 if stops or time.monotonic() - saved > SECONDS_BETWEEN_SNAPSHOTS:
                     results.flush()
@@ -115,9 +117,20 @@ class _Run:
             self.frames = results.count
         summary = self._summary(pipeline)
         if not summary["events"] and summary["encoding"] != "voxel_grid":
-            print("note: no frame has got events; what clips is a guess", flush=True)
+            self._say("no frame has got events; what clips is a guess")
+        self._say(*self._recording.notes, pipeline.frame_problem)
+        totals = {name: summary[name] for name in ("dropped_events", "lost_packets", "skipped_frames")}
+        if lost := losses({**summary["damaged"], **totals}):
+            print(f"lost: {lost}", flush=True)
         folder.write_summary(self._output, summary)
         self._save(replace(pipeline.snapshot, complete=True, state={}))
+
+    def _say(self, *notes: str) -> None:
+        """Each once."""
+        for note in notes:
+            if note and note not in self._said:
+                self._said.add(note)
+                print(f"note: {note}", flush=True)
 
     def make_videos_and_bag(self) -> list[str]:
         """Write those that are asked for; returns what is in the folder."""

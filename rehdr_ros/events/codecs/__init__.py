@@ -26,10 +26,9 @@ def make_decoder(encoding: str, width: int, height: int) -> Decoder:
 
     Raises ValueError for an unknown encoding, and for a size that no sensor has.
     """
-    codec = _codec(encoding, list(CODECS))
-    if not (0 < width <= _LARGEST and 0 < height <= _LARGEST):
-        raise InputError(f"an event camera of {width}x{height} pixels: is the packet damaged?")
-    return codec.Decoder(width, height)
+    require_codec(encoding)
+    require_sensor(width, height)
+    return CODECS[encoding].Decoder(width, height)
 
 
 def make_encoder(encoding: str, width: int, height: int) -> Encoder:
@@ -38,6 +37,17 @@ def make_encoder(encoding: str, width: int, height: int) -> Encoder:
     Raises ValueError for an encoding that is not among ENCODERS, and for an image larger than it can hold.
     """
     return _codec(encoding, ENCODERS).Encoder(width, height)
+
+
+def require_codec(encoding: str) -> None:
+    """Raise ValueError for an unknown encoding."""
+    _codec(encoding, list(CODECS))
+
+
+def require_sensor(width: int, height: int) -> None:
+    """Raise ValueError for a size that no event camera has."""
+    if not (0 < width <= _LARGEST and 0 < height <= _LARGEST):
+        raise InputError(f"an event camera of {width}x{height} pixels: is the message damaged?")
 
 
 def raw_formats() -> dict[str, RawFormat]:

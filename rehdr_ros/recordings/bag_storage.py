@@ -87,7 +87,7 @@ class BagStorage:
                     if raw[:4] == ZSTD_MAGIC and not ros1:  # compressed by itself: CDR begins otherwise
                         try:
                             raw = unpack_message(raw)
-                        except Exception as error:  # noqa: BLE001 - of two libraries
+                        except Exception as error:  # of two libraries
                             damaged(f"a message of {topic}: {one_line(error)}")
                             continue
                     yield Message(topic, self.layouts[topic], log_ns, raw, ros1)
@@ -135,7 +135,7 @@ class BagStorage:
                 opened.append((file, self._open(file)))
             except OSError as error:
                 raise RecordingError(f"{file} can't be read: {one_line(error)}") from error
-            except Exception as error:  # noqa: BLE001 - a damaged file may fail anywhere in the libraries below
+            except Exception as error:  # a damaged file may fail anywhere in the libraries below
                 failures.append(f"{file} is not a readable bag: {one_line(error)}")
         if not opened:
             raise RecordingError(failures[0])

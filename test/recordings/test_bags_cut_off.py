@@ -201,6 +201,15 @@ def test_a_damaged_page_of_a_database(tmp_path):
     assert any(note.startswith(f"{path} is damaged (") for note in recording.notes)
 
 
+@pytest.mark.parametrize("data", [None, "text", 5])
+def test_a_row_of_a_database_that_holds_something_else(tmp_path, data):
+    messages = recorded()
+    messages[20] = messages[20]._replace(raw=data)
+    recording = BagRecording(write_sqlite(tmp_path / "bag.db3", messages))
+    assert [packet.seq for packet in recording.packets()] == [k for k in range(COUNT) if k != 10]
+    assert recording.counters == {"unreadable_parts": 1}
+
+
 @pytest.mark.parametrize("compression", ["none", "lz4", "zstd"])
 def test_a_damaged_chunk_is_left_out_counted_and_named(tmp_path, compression):
     path = write_mcap(tmp_path / "bag.mcap", recorded(), compression)

@@ -87,7 +87,7 @@ class BagStorage:
                     if raw[:4] == ZSTD_MAGIC and not ros1:  # compressed by itself: CDR begins otherwise
                         try:
                             raw = unpack_message(raw)
-                        except Exception as error:  # noqa: BLE001 - of two libraries
+                        except Exception as error:  # of two libraries
                             damaged(f"a message of {topic}: {one_line(error)}")
                             continue
                     yield Message(topic, self.layouts[topic], log_ns, raw, ros1)
@@ -95,18 +95,21 @@ class BagStorage:
                 raise RecordingError(f"{source} can't be read: {one_line(error)}") from error
 
     def cdr(self, message: Message) -> bytes | memoryview:
-        """The message as ROS 2 serializes it. Raises SerdeError for a damaged one."""
-        return self._types.ros1_to_cdr(message.raw, message.type) if message.ros1 else message.raw
+        """The message as ROS 2 serializes it. Raises RecordingError and SerdeError as `deserialize`."""
+        return self._types.ros1_to_cdr(message.raw, self._known(message)) if message.ros1 else message.raw
 
     def deserialize(self, message: Message) -> Any:
         """The message, decoded. Raises RecordingError for an unknown type, SerdeError for a damaged one."""
-        if message.type not in self._types.types:
-            raise RecordingError(f"{self.path} doesn't say what a {message.type} is, on {message.topic}")
-        return self._types.deserialize_cdr(self.cdr(message), message.type)
+        return self._types.deserialize_cdr(self.cdr(message), self._known(message))
 
     def inventory(self) -> str:
         """What there is, for the end of an error message."""
         return "it has " + (", ".join(f"{name} ({t.type})" for name, t in self.topics.items()) or "no topics")
+
+    def _known(self, message: Message) -> str:
+        if message.type not in self._types.types:
+            raise RecordingError(f"{self.path} doesn't say what a {message.type} is, on {message.topic}")
+        return message.type
 
     def _learn(self, connection: Connection) -> None:
         """By the bag's own definition, what is not known yet."""
@@ -132,7 +135,7 @@ class BagStorage:
                 opened.append((file, self._open(file)))
             except OSError as error:
                 raise RecordingError(f"{file} can't be read: {one_line(error)}") from error
-            except Exception as error:  # noqa: BLE001 - a damaged file may fail anywhere in the libraries below
+            except Exception as error:  # a damaged file may fail anywhere in the libraries below
                 failures.append(f"{file} is not a readable bag: {one_line(error)}")
         if not opened:
             raise RecordingError(failures[0])

@@ -60,7 +60,7 @@ def layout(name: str, definition: str = "") -> str:
         return _COPIES.get(name, name)
     try:
         return _layouts().get(_shape(name, definition), name)
-    except Exception:  # noqa: BLE001 - a parser of any text
+    except Exception:  # a parser of any text
         return name
 
 

@@ -19,6 +19,7 @@ from mcap.writer import IndexType
 
 from rehdr_ros.recordings import BagRecording, BagWriter, RecordingError
 
+CHUNK_RECORD, INDEX_RECORD = 6, 7  # of mcap
 SHARES = (0.3, 0.5, 0.75, 0.9, 0.99)
 
 
@@ -52,6 +53,19 @@ def test_an_mcap_file_cut_anywhere(tmp_path, compression, options):
     assert_whole(BagRecording(whole))
     found = [assert_cut_off(cut(whole, share)) for share in SHARES[:-1]]
     assert found == sorted(found) and found[0] < found[-1]
+
+
+def test_an_mcap_file_cut_within_the_index_of_a_chunk(tmp_path):
+    whole = write_mcap(tmp_path / "bag.mcap", recorded())
+    data, at, opcodes = whole.read_bytes(), 8, []
+    while opcodes.count(CHUNK_RECORD) < 3 or opcodes[-2:] != [INDEX_RECORD] * 2:  # one for each channel
+        cut_here = at
+        opcode, length = struct.unpack_from("<BQ", data, at)
+        opcodes.append(opcode)
+        at += 9 + length
+    (tmp_path / "cut.mcap").write_bytes(data[:cut_here])
+    counts = [topic.count for topic in BagRecording(tmp_path / "cut.mcap").topics.values()]
+    assert counts == [*assert_begins_as_recorded(BagRecording(tmp_path / "cut.mcap"))] and counts[1]
 
 
 def test_an_mcap_file_cut_within_its_index(tmp_path):
@@ -104,8 +118,9 @@ def test_a_ros1_chunk_whose_size_was_never_written(tmp_path, compression):
     last = data.rindex(b"compression=")
     size = data.index(b"size=", last) + 5
     data[size : size + 8] = bytes(8)  # unpacked, and as it stands there
-    path.with_suffix(".active").write_bytes(data[: data.index(b"ver=", last) - 20])
-    assert assert_cut_off(path.with_suffix(".active")) > COUNT - 4
+    index = data.index(b"ver=", last) - 16
+    path.with_suffix(".active").write_bytes(data[:index])
+    assert assert_cut_off(path.with_suffix(".active")) == COUNT
 
 
 @pytest.mark.parametrize("share", SHARES)
@@ -184,6 +199,15 @@ def test_a_damaged_page_of_a_database(tmp_path):
     assert packets == sorted(set(packets)) and COUNT - 3 <= len(packets) < COUNT
     assert recording.counters == {"unreadable_parts": 1}
     assert any(note.startswith(f"{path} is damaged (") for note in recording.notes)
+
+
+@pytest.mark.parametrize("data", [None, "text", 5])
+def test_a_row_of_a_database_that_holds_something_else(tmp_path, data):
+    messages = recorded()
+    messages[20] = messages[20]._replace(raw=data)
+    recording = BagRecording(write_sqlite(tmp_path / "bag.db3", messages))
+    assert [packet.seq for packet in recording.packets()] == [k for k in range(COUNT) if k != 10]
+    assert recording.counters == {"unreadable_parts": 1}
 
 
 @pytest.mark.parametrize("compression", ["none", "lz4", "zstd"])

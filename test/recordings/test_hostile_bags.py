@@ -4,15 +4,19 @@ import io
 import json
 import os
 import resource
+import struct
 import subprocess
 import sys
 import time
+import tracemalloc
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+import lz4.frame
 import numpy as np
 import pytest
-from bag_files import recorded, write_mcap, write_ros1, write_sqlite
+from backports import zstd
+from bag_files import COUNT, assert_begins_as_recorded, recorded, write_mcap, write_ros1, write_sqlite
 
 from rehdr_ros.cli import main
 from rehdr_ros.recordings import BagRecording, RecordingError
@@ -77,7 +81,7 @@ def attack(name: str, count: int, folder: Path) -> dict:
             with redirect_stdout(out), redirect_stderr(err):
                 code = main(["info", str(path)])
                 read(path)
-        except Exception as error:  # noqa: BLE001 - any is a fault
+        except Exception as error:  # any is a fault
             faults.append(f"{k}: {type(error).__name__}: {error}")
             continue
         slowest = max(slowest, time.monotonic() - started)
@@ -111,6 +115,39 @@ def check(name: str, count: int, folder: Path) -> None:
     assert sum(found["codes"].values()) == count and set(found["codes"]) <= {"0", "2"}
     assert found["codes"].get("0", 0) > count // 4  # what is whole is read
     assert found["slowest"] < SECONDS and found["bytes"] < BYTES
+
+
+def with_chunk(folder: Path, compression: str, packed: bytes, size: int) -> Path:
+    """A bag whose first chunk, before the others, holds something else."""
+    whole = write_mcap(folder / "whole.mcap", recorded(), enable_crcs=False).read_bytes()
+    content = struct.pack("<QQQII", 0, 1, size, 0, len(compression)) + compression.encode()
+    content += struct.pack("<Q", len(packed)) + packed
+    chunk = struct.pack("<BQ", 6, len(content)) + content
+    path = folder / "bomb.mcap"
+    path.write_bytes(whole[:8] + chunk + whole[8:-40])  # without an index, which would not know of it
+    return path
+
+
+@pytest.mark.parametrize("size", [1000, 1 << 24, 1 << 62])
+@pytest.mark.parametrize("compression", ["zstd", "lz4"])
+def test_a_chunk_that_unpacks_to_more_than_a_machine_has(tmp_path, compression, size):
+    packed = {"zstd": zstd.compress, "lz4": lz4.frame.compress}[compression](bytes(1 << 28))
+    path = with_chunk(tmp_path, compression, packed, size)
+    tracemalloc.start()
+    try:
+        recording = BagRecording(path)
+        assert_begins_as_recorded(recording, least=COUNT)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 28
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_message_that_unpacks_to_more_than_a_machine_has(tmp_path):
+    bomb = recorded()[0]._replace(raw=zstd.compress(bytes(1 << 29)))
+    recording = BagRecording(write_mcap(tmp_path / "a.mcap", [bomb, *recorded()]))
+    assert_begins_as_recorded(recording, least=COUNT)
+    list(recording.packets())
+    assert recording.counters == {"unreadable_parts": 1}
 
 
 @pytest.mark.parametrize("name", ["mcap", "mcap_zstd", "sqlite", "ros1"])

@@ -105,5 +105,5 @@ class ChunkedFile(ABC):
     ) -> Iterator[tuple[int, int, bytes]]:
         try:
             yield from found
-        except Exception as error:  # noqa: BLE001 - see above
+        except Exception as error:  # see above
             damaged(f"from byte {part.offset} on: {one_line(error)}")

@@ -64,10 +64,9 @@ def files_of(folder: Path) -> tuple[list[Path], list[str]]:
 
 def _listed(metadata: Path) -> list[str]:
     """The names in a metadata.yaml, none where it can't be read."""
-    with suppress(OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
-        loaded = yaml.load(
-            metadata.read_text(errors="replace"), getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        )
+    with suppress(Exception):  # it may be anything
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        loaded = yaml.load(metadata.read_text(errors="replace"), loader)
         names = loaded["rosbag2_bagfile_information"]["relative_file_paths"]
         return [PurePath(name).name for name in names]
     return []

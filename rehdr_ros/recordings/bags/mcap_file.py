@@ -131,9 +131,9 @@ class McapFile(ChunkedFile):
             raise ValueError("a damaged chunk")
         while at + _RECORD.size <= len(data):
             opcode, length = _RECORD.unpack_from(data, at)
-            at += _RECORD.size
-            if at + length > len(data):
+            if not opcode or at + _RECORD.size + length > len(data):
                 break
+            at += _RECORD.size
             if opcode == _IS_MESSAGE:
                 channel, _, log_ns, _ = _MESSAGE.unpack_from(data, at)
                 if ids is None or channel in ids:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bz2
-import shutil
 import sys
 from pathlib import Path
 
@@ -17,6 +16,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd  # what rosbags brings
 
+_MOST_TIMES, _ALWAYS = 1000, 1 << 32  # how much larger an unpacked file may be; bytes that it may have
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 _DECOMPRESSORS = {
@@ -56,16 +56,13 @@ def unpack_message(packed: bytes) -> bytes:
 
 def unpack_file(packed: Path, unpacked: Path) -> str | None:
     """Write what a .zstd file holds. Returns None, or why it is not all. Raises OSError."""
+    most = _MOST_TIMES * packed.stat().st_size + _ALWAYS
     with zstd.open(packed, "rb") as source, writing(unpacked), unpacked.open("wb") as target:
         try:
-            shutil.copyfileobj(_Available(source), target, 1 << 20)
+            while block := source.read1(1 << 20):  # what is there: `read` loses it where the file is cut off
+                target.write(block)
+                if target.tell() > most:
+                    return f"it would be more than {most} bytes"
         except (zstd.ZstdError, EOFError) as error:
             return one_line(error)
     return None
-
-
-class _Available:
-    """Reads what is there: a longer read loses its beginning where the file is cut off."""
-
-    def __init__(self, source: zstd.ZstdFile) -> None:
-        self.read = source.read1

@@ -117,7 +117,7 @@ class Ros1File(ChunkedFile):
                 header = _header(file, self.size - at)
                 length = _UINT32.unpack(file.read(_UINT32.size))[0]
                 record = _Record(header.get_uint8("op"), header, at, file.tell(), length)
-            except Exception:  # noqa: BLE001 - the file ends, or is damaged, within a header
+            except Exception:  # the file ends, or is damaged, within a header
                 return
             yield record
             at = record.end

@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import closing, suppress
 from pathlib import Path
@@ -50,13 +50,13 @@ class SqliteFile:
                 query = f"SELECT rowid, {_COLUMNS} FROM messages WHERE topic_id IN ({marks})"
                 query += " ORDER BY timestamp, rowid"
                 try:
-                    for row, of, log_ns, raw in database.execute(query, [*ids]):
+                    for row, of, log_ns, raw in _messages(database.execute(query, [*ids]), damaged):
                         last = log_ns, row
                         yield of, log_ns, raw
                     return
                 except sqlite3.DatabaseError as error:
                     damaged(one_line(error))
-            for row, of, log_ns, raw in self._rows(database, _COLUMNS):
+            for row, of, log_ns, raw in _messages(self._rows(database, _COLUMNS), damaged):
                 if of in ids and (log_ns, row) > last:
                     yield of, log_ns, raw
 
@@ -133,6 +133,15 @@ class SqliteFile:
         with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(copy)) as database:
             database.execute("PRAGMA journal_mode = DELETE").fetchall()
         return copy
+
+
+def _messages(rows: Iterable[tuple], damaged: Callable[[str], None]) -> Iterator[tuple[int, int, int, bytes]]:
+    """Those that are: a damaged row may hold anything."""
+    for row, of, log_ns, raw in rows:
+        if isinstance(log_ns, int) and isinstance(raw, bytes):
+            yield row, of, log_ns, raw
+        else:
+            damaged(f"row {row} of its messages")
 
 
 def has_log(path: Path) -> bool:

@@ -65,6 +65,9 @@ class Replayer(Node):
                 return
             if self._clock_out:
                 self._clock_out.publish(Clock(clock=ns_to_stamp(stamp_ns)))
+            if not len(raw):  # Fast DDS would deliver nothing that follows it on the topic
+                self.get_logger().warning(f"left out a message of no bytes on {topic}")
+                continue
             self._topics_out[topic].publish(bytes(raw))
             yield topic
 

@@ -6,8 +6,10 @@ import subprocess
 
 import numpy as np
 import pytest
-from live import EVENTS, EXPOSURE, IMAGE, PATIENCE, Stream, console, stamp
+from live import EVENTS, EXPOSURE, IMAGE, PATIENCE, console, pixels, stamp
+from sensor_msgs.msg import Image
 
+from rehdr_ros.msg import FrameInfo
 from rehdr_ros.recordings import BagRecording, BagWriter, read_exr
 from rehdr_ros.recordings.bag_types import EVENTS as PACKET
 from rehdr_ros.recordings.bag_types import EXPOSURE as EXPOSURE_TYPE
@@ -29,12 +31,12 @@ def changed(kind: str, **fields):
     return change
 
 
-# By the number of the message on its topic.
+# By the number of the message on its topic. Of whole words: DDS fills the last one up with zeros.
 DAMAGE = {
     IMAGE: {
         0: changed(PICTURE, encoding="bgr9"),
         3: changed(PICTURE, height=0, width=0, step=0, encoding="", data=np.zeros(0, np.uint8)),
-        4: lambda raw: raw[: len(raw) // 2],
+        4: lambda raw: raw[: len(raw) // 8 * 4],
         6: lambda raw: raw[:3],
         8: changed(PICTURE, encoding="BGR8"),
     },
@@ -42,8 +44,8 @@ DAMAGE = {
         0: changed(PACKET, encoding=""),
         30: changed(PACKET, width=0, height=0),
         31: changed(PACKET, width=2**32 - 1),
-        40: lambda raw: raw[:-1],
-        41: lambda raw: b"",
+        40: lambda raw: raw[:-4],
+        41: lambda raw: raw[:2],
         50: changed(PACKET, encoding="trigger"),
     },
     EXPOSURE: {1: changed(EXPOSURE_TYPE, exposure_time=0.0), 2: lambda raw: raw[:-4]},
@@ -84,26 +86,28 @@ def offline(damaged_bag, tiny_weights, tmp_path_factory):
     return folder, done.stdout
 
 
-def test_frames_and_counts_are_those_of_the_offline_run(
-    client, start_node, camera, damaged_bag, offline, tiny_weights
-):
+def test_frames_and_counts_are_those_of_the_offline_run(client, start_node, damaged_bag, offline):
     folder, printed = offline
     rows = list(csv.DictReader((folder / "frames.csv").open(newline="")))
     assert len(rows) == 6
     node = start_node(policy="all", input_reliability="reliable", event_timeout=20.0)
     node.wait_for("waiting for events")
-    stream = Stream(client, camera)
+    infos, images = (
+        client.collect(kind, topic)
+        for kind, topic in ((FrameInfo, "/rehdr_node/frame_info"), (Image, "/hdr/image_raw"))
+    )
     replay = subprocess.Popen(
         [*console("rehdr"), "replay", str(damaged_bag), "--rate", "0.5", "--wait", "60"]
     )
-    assert client.wait_until(lambda: len(stream.infos) == len(rows), 3 * PATIENCE), node.log
+    assert client.wait_until(lambda: len(infos) == len(images) == len(rows), 3 * PATIENCE), node.log
     assert replay.wait(timeout=PATIENCE) == 0
-    for row, number, info in zip(rows, range(len(rows)), stream.infos, strict=True):
-        assert (stamp(info), info.events) == (int(row["stamp_ns"]), int(row["events"]))
-        assert info.reset_reason in ("", "start", "activation")
+    expected = [(int(row["stamp_ns"]), int(row["events"])) for row in rows]
+    assert [(stamp(info), info.events) for info in infos] == expected
+    for number, (info, image) in enumerate(zip(infos, images, strict=True)):
         expected = read_exr(folder / "hdr" / f"{number:06d}.exr")
-        np.testing.assert_allclose(stream.radiance(info), expected, rtol=1e-3, atol=1e-4)
-    assert stream.infos[-1].refused_messages == sum(COUNTED.values())
+        assert stamp(image) == stamp(info)
+        np.testing.assert_allclose(pixels(image), expected, rtol=1e-3, atol=1e-4)
+    assert infos[-1].refused_messages == sum(COUNTED.values())
     assert node.end() == 0
     lost = re.search(r"^lost: (.*)$", printed, re.MULTILINE)[1]
     assert node.log.splitlines()[-1].endswith(f"; lost: {lost}")
@@ -122,6 +126,6 @@ def test_frames_without_stamps_are_said(client, start_node, camera):
     for _ in range(10):
         camera.image(0, camera.grey(), "rgb8")
         client.spin(0.05)
-    node.wait_for("frames repeat stamps: 9 of 10 have that of the frame before")
+    node.wait_for("have that of the frame before and are left out; does their driver fill header.stamp?")
     assert node.end() == 0
     assert "duplicate_frames 9" in node.log.splitlines()[-1]

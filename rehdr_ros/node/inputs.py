@@ -32,7 +32,7 @@ class Inputs:
     """The subscriptions. No callback waits for the network: they decode and queue, then `wake` is called.
 
     now: the time from which a frame waits, s, or None for the monotonic clock's.
-    tally counts, since it was made: packets, events, frames, refused_packets, refused_frames,
+    tally counts, since it was made: packets, frames, refused_packets, refused_frames,
     refused_messages (both, and others), transport_lost_packets and transport_lost_frames.
     `camera_infos`: of the frames, by stamp. `subscriptions`: by the name before remapping; none while closed.
     """
@@ -113,7 +113,7 @@ class Inputs:
         with self._refusing("events", "refused_packets"):
             self._tally["packets"] += 1
             packet = packet_from_bytes(raw)
-            self._tally["events"] += self._pipeline.add(packet)
+            self._pipeline.add(packet)
             self._sensor_size = (packet.width, packet.height)
 
     def _on_event_array(self, raw: bytes) -> None:
@@ -122,7 +122,6 @@ class Inputs:
             array = events_from_event_array(raw)
             if not all(array.size):
                 raise InputError(f"an event camera of {array.size[0]}x{array.size[1]} pixels")
-            self._tally["events"] += len(array.events)
             self._tally["out_of_bounds"] += array.out_of_bounds
             self._pipeline.add(array.events, array.size)
             self._sensor_size = array.size

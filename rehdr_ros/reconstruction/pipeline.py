@@ -127,7 +127,6 @@ class HdrPipeline:
         self._event_model = EventModel(config.fixed_latency)
         self._front_end = FrontEnd(config)
         self._use_latency()
-        self._decode_seconds = 0.0
         self._changes: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._index = self._state_since_ns = 0
@@ -157,6 +156,13 @@ class HdrPipeline:
         with self._lock:
             own = {"not_finite": self._reconstructor.not_finite, "fallbacks": self._reconstructor.fallbacks}
             return {**self._front_end.counters, **own}
+
+    @property
+    def events(self) -> int:
+        """How many have come since activation."""
+        with self._lock:
+            self._front_end.decode()
+            return self._front_end.events
 
     def configure(self, config: PipelineConfig) -> None:
         """Go on with other settings from the next frame on; a new response starts anew.
@@ -248,8 +254,8 @@ class HdrPipeline:
         message: Packet | Events | Frame | Exposure | Calibration,
         event_size: tuple[int, int] | None = None,
         now: float | None = None,
-    ) -> int:
-        """Whatever a camera or a recording brings; returns how many events that were.
+    ) -> None:
+        """Whatever a camera or a recording brings. Packets' data must stay as it is until a frame is taken.
 
         event_size: where Events come, t in ROS ns: width and height of their camera, the frames' if None.
         now: where a Frame comes: s, by the clock whose time `take` gets, if not the monotonic one.
@@ -258,17 +264,13 @@ class HdrPipeline:
         arrived = time.monotonic()
         if isinstance(message, Calibration):
             self._reconstructor.voxels.set_camera(message.of, message.camera)
-            return 0
+            return
         with self._lock:
-            started = time.perf_counter()
-            count = self._front_end.add(message, event_size, arrived, now)
-            if isinstance(message, Packet):
-                self._decode_seconds += time.perf_counter() - started
-            return count
+            self._front_end.add(message, event_size, arrived, now)
 
-    def add_packet(self, packet: Packet) -> int:
-        """Decode a packet, and return how many events it holds. Raises as `add`."""
-        return self.add(packet)
+    def add_packet(self, packet: Packet) -> None:
+        """As `add`."""
+        self.add(packet)
 
     def add_events(self, events: Events, size: tuple[int, int] | None = None) -> None:
         """Events that come decoded, as for `add`."""
@@ -345,10 +347,10 @@ class HdrPipeline:
             with self._lock:
                 while self._changes:
                     self._changes.pop(0)()
-                job = self._front_end.synchronizer.next(now, flush)
+                job = self._front_end.next(now, flush)
                 if job is None:
                     return
-                decode, self._decode_seconds = self._decode_seconds, 0.0
+                decode, self._front_end.decode_seconds = self._front_end.decode_seconds, 0.0
             self._begin(job)
             if self._passing:
                 self._pass_over(job)

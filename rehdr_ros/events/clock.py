@@ -153,8 +153,13 @@ def _look(t, ends):
     for k in range(len(ends)):
         if ends[k] > begin:
             first[k] = t[begin]
+            least, most = t[begin], t[begin]
             for i in range(begin, ends[k]):
-                far[k] += abs(t[i] - first[k]) > _LONGEST_NS
+                least, most = min(least, t[i]), max(most, t[i])
+            # Differences that don't fit are negative.
+            if not (0 <= most - first[k] <= _LONGEST_NS and 0 <= first[k] - least <= _LONGEST_NS):
+                for i in range(begin, ends[k]):
+                    far[k] += abs(t[i] - first[k]) > _LONGEST_NS
         begin = ends[k]
     return first, far
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from rehdr_ros.events.packet import Packet
 
-_MOST_OCTETS, _MOST_PACKETS = 1 << 15, 64  # that wait: decoded in a tenth of a millisecond
+_MOST_OCTETS, _MOST_PACKETS = 1 << 16, 64  # that wait: decoded in a tenth of a millisecond
 
 
 class Run:

@@ -24,6 +24,7 @@ from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.snapshot import Snapshot
 from rehdr_ros.reconstruction.synchronizer import Exposed, Job
 from rehdr_ros.reconstruction.tonemap import ToneMapper
+from rehdr_ros.reconstruction.tonemap_kernels import interleaved
 from rehdr_ros.reconstruction.voxel_input import VoxelConfig
 from rehdr_ros.reconstruction.warm_up import warm_up as warm_up_kernels
 from rehdr_ros.settings import changed
@@ -238,7 +239,7 @@ class HdrPipeline:
         image[: len(image) // 2] = 255  # what is clipped goes through other kernels
         for before in (None, Exposed(0, 0)):
             job = Job(Frame(1, image), Exposed(1, 1), before)
-            self._tonemapper(_pixels(self._reconstructor.reconstruct(job).radiance), 0)
+            self._tonemapper(_view(self._reconstructor.reconstruct(job).radiance), 0)
         self._reconstructor.reset()
         self._reconstructor.voxels.forget()
         self._tonemapper.reset()
@@ -393,7 +394,7 @@ class HdrPipeline:
         self._learn(job)
         learned = time.perf_counter()
         radiance = _pixels(result.radiance)
-        tonemapped, tonemapped_clipped = self._tonemapper(radiance, frame.stamp_ns)
+        tonemapped, tonemapped_clipped = self._tonemapper(_view(result.radiance), frame.stamp_ns)
         download = Download(radiance)
         late = {name: LateDownload(part) for name, part in result.planes.items()}
         durations = {"decode": decode_seconds, **result.durations, "tonemap": time.perf_counter() - learned}
@@ -431,9 +432,16 @@ _MAKES_ANOTHER_EVENT_MODEL = {"response", "white_level", "event_time_offset", "s
 )}  # fmt: skip
 
 
+def _view(radiance: torch.Tensor) -> torch.Tensor:
+    """(1, 3, H, W) -> (H, W, 3)."""
+    return radiance[0].permute(1, 2, 0)
+
+
 def _pixels(radiance: torch.Tensor) -> torch.Tensor:
-    """(1, 3, H, W) -> (H, W, 3), always a copy: the network may use its memory again for the next frame."""
-    return radiance[0].permute(1, 2, 0).clone(memory_format=torch.contiguous_format)
+    """The same, always a copy: the network may use its memory again for the next frame."""
+    if radiance.device.type == "cpu":
+        return torch.from_numpy(interleaved(radiance[0].contiguous().numpy()))
+    return _view(radiance).clone(memory_format=torch.contiguous_format)
 
 
 def _ns(seconds: float) -> int:

@@ -327,11 +327,8 @@ def _pick(t, x, y, p, width, height, table, marks):
             marked = marks[pixel >> np.uint64(3)] >> np.uint8(pixel & np.uint64(7)) & np.uint8(1)
             places[count] = start + i
             count += np.uint64(marked & np.uint8(pixels[i] >= 0))
-    times, numbers, polarities = (
-        np.empty(count, np.int64),
-        np.empty(count, np.int32),
-        np.empty(count, np.uint8),
-    )
+    times, numbers = np.empty(count, np.int64), np.empty(count, np.int32)
+    polarities = np.empty(count, np.uint8)
     for k in range(count):
         i = places[k]
         times[k], numbers[k], polarities[k] = t[i], table[np.int64(y[i]) * width + x[i]], p[i]

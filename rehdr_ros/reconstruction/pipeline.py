@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from functools import partial
 
@@ -126,6 +127,7 @@ class HdrPipeline:
         self._reconstructor = Reconstructor(*network, config.response, config, *others)
         self._tonemapper = ToneMapper(config.tonemap)
         self._event_model = EventModel(config.fixed_latency)
+        self._beside = ThreadPoolExecutor(1, "rehdr events")
         self._front_end = FrontEnd(config)
         self._use_latency()
         self._changes: list[Callable[[], None]] = []
@@ -246,6 +248,7 @@ class HdrPipeline:
 
     def close(self) -> None:
         """Free the network and the device's memory; the pipeline is of no use afterwards."""
+        self._beside.shutdown()
         del self._reconstructor
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -391,14 +394,15 @@ class HdrPipeline:
         if result.reset_reason:
             self._state_since_ns = frame.stamp_ns
         started = time.perf_counter()
-        self._learn(job)
-        learned = time.perf_counter()
+        learning = self._beside.submit(self._learn, job)
         radiance = _pixels(result.radiance)
         tonemapped, tonemapped_clipped = self._tonemapper(_view(result.radiance), frame.stamp_ns)
         download = Download(radiance)
         late = {name: LateDownload(part) for name, part in result.planes.items()}
-        durations = {"decode": decode_seconds, **result.durations, "tonemap": time.perf_counter() - learned}
-        durations["voxel"] += learned - started
+        shown = time.perf_counter()
+        learning.result()
+        durations = {"decode": decode_seconds, **result.durations, "tonemap": shown - started}
+        durations["voxel"] += time.perf_counter() - shown
         picture, white = None, self._reconstructor.white(frame.image.dtype)
         if self.config.event_image:
             started = time.perf_counter()

@@ -16,14 +16,20 @@ START = 10**18
 IMAGE = np.zeros((48, 64, 3), np.uint8)
 
 
-def stream(seed, damaged):
-    """Half a second of packets, one a ms, and frames; damaged: lost, shuffled, late, cut, numbered anew."""
+def stream(seed, kind):
+    """Half a second of packets, one a ms, and frames.
+
+    damaged: lost, shuffled, cut, numbered anew. looped: from a fifth of a second back on, but the first one.
+    """
     rng, encoder, packets = np.random.default_rng(seed), make_encoder("evt3", 64, 48), []
     for ms in range(500):
         t = np.sort(rng.integers(0, MS // 1000, rng.integers(0, 30))) * 1000 + ms * MS
         x, y, p = (rng.integers(0, n, len(t)) for n in (64, 48, 2))
         packets.append(encoder.encode(Events(t, x, y, p), START + (ms + 1) * MS + int(rng.integers(0, MS))))
-    if damaged:
+    if kind == "looped":
+        again = [packets[180], *packets[100:300]]
+        packets[300:] = [replace(packet, seq=seq) for seq, packet in enumerate(again)]
+    if kind == "damaged":
         packets = [packet for packet in packets if rng.random() > 0.05]
         for k in rng.integers(0, len(packets) - 3, 20):
             packets[k], packets[k + 2] = packets[k + 2], packets[k]
@@ -53,10 +59,10 @@ def one_by_one(config, messages):
 
 @pytest.mark.parametrize("megabytes", [0.003, 8])
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("damaged", [False, True])
-def test_jobs_are_those_of_single_packets(damaged, seed, megabytes, assert_same_events):
+@pytest.mark.parametrize("kind", ["whole", "damaged", "looped"])
+def test_jobs_are_those_of_single_packets(kind, seed, megabytes, assert_same_events):
     config = PipelineConfig(policy="all", buffer_megabytes=megabytes)
-    front_end, messages = FrontEnd(config), list(stream(seed, damaged))
+    front_end, messages = FrontEnd(config), list(stream(seed, kind))
     jobs = list(front_end.jobs(messages))
     expected, counters = one_by_one(config, messages)
     assert len(jobs) > 10 and sum(len(job.taken) for job in jobs) > 1000
@@ -66,12 +72,13 @@ def test_jobs_are_those_of_single_packets(damaged, seed, megabytes, assert_same_
         assert_same_events(job.events, other.events)
         assert_same_events(job.taken, other.taken)
     assert front_end.counters == counters
-    assert any(counters.values()) == (damaged or megabytes < 1)
+    assert any(counters.values()) == (kind != "whole" or megabytes < 1)
+    assert any(job.reset_reason == "time stepped back" for job in jobs) == (kind == "looped")
 
 
 def test_packets_wait_until_a_frame_needs_them_or_they_are_many():
     front_end = FrontEnd(PipelineConfig())
-    messages = list(stream(0, False))
+    messages = list(stream(0, "whole"))
     for message in messages[:10]:
         front_end.add(message)
     assert front_end.events == 0 and front_end.next(0.0) is None and front_end.events == 0
@@ -90,7 +97,7 @@ def test_packets_wait_until_a_frame_needs_them_or_they_are_many():
 @pytest.mark.parametrize("changed", [{"encoding": "evt9"}, {"width": 0}, {"encoding": "trigger"}])
 def test_what_cannot_be_decoded_is_refused_when_it_comes(changed):
     front_end = FrontEnd(PipelineConfig())
-    first, second = [message for message in stream(0, False) if isinstance(message, Packet)][:2]
+    first, second = [message for message in stream(0, "whole") if isinstance(message, Packet)][:2]
     front_end.add(first)
     with pytest.raises(ValueError):
         front_end.add(replace(second, **changed))

@@ -10,10 +10,7 @@ _MOST_OCTETS, _MOST_PACKETS = 1 << 16, 64  # that wait: decoded in a tenth of a 
 
 
 class Run:
-    """Some packets, each of which follows the one before (Packet.follows).
-
-    packets: they; arrived: when each came, monotonic s.
-    """
+    """`packets`, each of which follows the one before (Packet.follows); `arrived`: monotonic s, of each."""
 
     def __init__(self) -> None:
         self.packets: list[Packet] = []

@@ -76,16 +76,8 @@ class FrontEnd:
             self.decode()
         return self.synchronizer.next(now, flush)
 
-    def _add_packet(self, packet: Packet, arrived: float) -> None:
-        if not self._run.precedes(packet):
-            self.decode()
-        self._receiver.expect(packet)
-        self._run.append(packet, arrived)
-        if self._run.full:
-            self.decode()
-
     def decode(self) -> None:
-        """The packets that wait."""
+        """Decode the packets that wait."""
         run, self._run = self._run, Run()
         if not run.packets:
             return
@@ -101,6 +93,14 @@ class FrontEnd:
             self.add(message, event_size)
             yield from iter(self.next, None)
         yield from iter(partial(self.next, flush=True), None)
+
+    def _add_packet(self, packet: Packet, arrived: float) -> None:
+        if not self._run.precedes(packet):
+            self.decode()
+        self._receiver.expect(packet)
+        self._run.append(packet, arrived)
+        if self._run.full:
+            self.decode()
 
 
 def _offset_ns(config: PipelineConfig) -> int:

@@ -5,9 +5,10 @@ from rehdr_ros.events.clock import Clock
 from rehdr_ros.events.codecs import make_decoder, make_encoder
 from rehdr_ros.events.frame import Calibration, Exposure, Frame
 from rehdr_ros.events.hot_pixels import HotPixels
-from rehdr_ros.events.packet import Events, Packet, Triggers
+from rehdr_ros.events.packet import Decoded, Events, Packet, Triggers
 from rehdr_ros.events.receiver import Receiver
 from rehdr_ros.events.registration import Camera, Registration
+from rehdr_ros.events.run import Run
 from rehdr_ros.events.voxel_grid import voxel_grid
 from rehdr_ros.events.warm_up import warm_up
 
@@ -15,6 +16,7 @@ __all__ = [
     "Calibration",
     "Camera",
     "Clock",
+    "Decoded",
     "EventBuffer",
     "Events",
     "Exposure",
@@ -23,6 +25,7 @@ __all__ = [
     "Packet",
     "Receiver",
     "Registration",
+    "Run",
     "Triggers",
     "make_decoder",
     "make_encoder",

@@ -8,8 +8,10 @@ import numpy as np
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.events.packet import Events
+from rehdr_ros.jit import kernel, sealed
 
 _EVENT_BYTES = 8 + 2 + 2 + 1
+_EARLIEST = -(1 << 63)
 
 
 class EventBuffer:
@@ -47,7 +49,7 @@ class EventBuffer:
 
         They may be somewhat out of order, within the packet and against others: what overlaps is sorted.
         """
-        if not len(events):
+        if self.append_in_order(events):
             return
         events = in_time_order(events)
         oldest, newest = int(events.t[0]), int(events.t[-1])
@@ -57,8 +59,16 @@ class EventBuffer:
             # Behind those of the same time that came earlier, which a stable sort leaves in front.
             self._size -= overlap
             events = in_time_order(Events.concatenate([self._copy(self._size, self._size + overlap), events]))
-        self._drop(self._size + len(events) - self.capacity)
-        self._write(events[max(0, len(events) - self.capacity) :])
+        self._add(events)
+
+    def append_in_order(self, events: Events) -> bool:
+        """Add a copy of events of which none comes before the others or before `latest`; else add none."""
+        if len(events):
+            if not _is_in_order(sealed(events.t), _EARLIEST if self.latest is None else self.latest):
+                return False
+            self.latest = int(events.t[-1])
+            self._add(events)
+        return True
 
     def take_until(self, t: int) -> Events:
         """Remove and return all events with time <= t (ns), in the order of time, ties as they arrived."""
@@ -90,6 +100,10 @@ class EventBuffer:
         columns = [[getattr(part, name) for part in parts] for name in "txyp"]
         return Events.of(*(np.concatenate(column) for column in columns)) if parts else Events.empty()
 
+    def _add(self, events: Events) -> None:
+        self._drop(self._size + len(events) - self.capacity)
+        self._write(events[max(0, len(events) - self.capacity) :])
+
     def _write(self, events: Events) -> None:
         """Behind the last event; there must be room."""
         written = 0
@@ -111,6 +125,14 @@ class EventBuffer:
 
 def in_time_order(events: Events) -> Events:
     """Those of the same time stay in their order."""
-    if (events.t[1:] >= events.t[:-1]).all():
+    if _is_in_order(sealed(events.t), _EARLIEST):
         return events
     return events[np.argsort(events.t, kind="stable")]
+
+
+@kernel
+def _is_in_order(t, latest):
+    back = 0
+    for i in range(len(t)):
+        back |= t[i] < (t[i - 1] if i else latest)
+    return not back

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.events.codecs import CODECS
-from rehdr_ros.events.packet import Events, Packet
+from rehdr_ros.events.packet import Decoded, Events, Packet
+from rehdr_ros.jit import kernel, sealed
 
 _BLOCK_NS = 100_000_000  # of sensor time, of which only the least delayed packet counts
 _MEMORY_NS = 10_000_000_000  # of the estimate
@@ -17,6 +20,7 @@ _LATE_NS = 1_000_000_000  # nor later than this:
 _CONVINCING = 3  # so many packets in a row that say so have found another clock
 _LONGEST_NS = 5_000_000_000  # no packet spans more, but one whose time was damaged on the way
 _FARTHEST_NS = 1 << 62  # between sensor and host; 146 years
+_HALF = 1 << 63
 
 
 class Clock:
@@ -63,14 +67,28 @@ class Clock:
 
     def to_ros(self, packet: Packet, events: Events) -> Events:
         """The events decoded from `packet`, t in ROS ns, but for those that lie far from its first one."""
-        t = events.t
-        if len(t) and max(int(t.max()) - int(t[0]), int(t[0]) - int(t.min())) > _LONGEST_NS:
-            near = np.abs(t - t[0]) <= _LONGEST_NS
-            self.misdated += len(t) - int(near.sum())
-            events = events[near]
-        return events.shifted(self._shift(packet, events) + self.offset_ns)
+        return self.run_to_ros([packet], Decoded(events, np.array([len(events)]))).events
 
-    def _shift(self, packet: Packet, events: Events) -> int:
+    def run_to_ros(self, packets: Sequence[Packet], decoded: Decoded) -> Decoded:
+        """What `to_ros` gives for packets of which each follows the one before (Packet.follows), at once."""
+        events, ends = decoded
+        t = sealed(events.t)
+        first, misdated = _look(t, ends)
+        if misdated.any():
+            self.misdated += int(misdated.sum())
+            events = events[np.abs(t - np.repeat(first, np.diff(ends, prepend=0))) <= _LONGEST_NS]
+            t, ends = sealed(events.t), ends - np.cumsum(misdated)
+        begin, shifts = 0, []
+        for packet, end, first_ns in zip(packets, ends.tolist(), first.tolist(), strict=True):
+            shift = self._shift(packet, first_ns if end > begin else None) + self.offset_ns
+            shifts.append((shift + _HALF) % (2 * _HALF) - _HALF)  # times wrap, as only damaged packets' do
+            begin = end
+        if any(shifts):
+            events = Events.of(_shifted(t, ends, np.array(shifts, np.int64)), events.x, events.y, events.p)
+        return Decoded(events, ends)
+
+    def _shift(self, packet: Packet, first_ns: int | None) -> int:
+        """first_ns: the sensor's time of its first event, None without events."""
         if self.frame_clock == "sensor":
             return 0
         if CODECS[packet.encoding].Decoder.stamped_at_time_base:
@@ -78,9 +96,9 @@ class Clock:
         if packet.seq < self._seq:
             self.reset()
         self._seq = packet.seq
-        if not len(events):
+        if first_ns is None:
             return 0
-        return self._follow(int(events.t[0]), packet.stamp_ns - int(events.t[0]))
+        return self._follow(first_ns, packet.stamp_ns - first_ns)
 
     def _follow(self, sensor_ns: int, difference: int) -> int:
         if abs(difference) > _FARTHEST_NS:
@@ -125,6 +143,36 @@ class Clock:
         x, y = (times - times[0]).astype(np.float64), (differences - differences[0]).astype(np.float64)
         self._drift = _median_slope(x, y) if self._span() >= _SETTLED_NS else 0.0
         self._anchor = self._blocks[int(np.argmin(y - self._drift * x))]
+
+
+@kernel
+def _look(t, ends):
+    """Of each packet: its first time, 0 without events, and how many lie far from that."""
+    first, far = np.zeros(len(ends), np.int64), np.zeros(len(ends), np.int64)
+    begin = 0
+    for k in range(len(ends)):
+        if ends[k] > begin:
+            first[k] = t[begin]
+            least, most = t[begin], t[begin]
+            for i in range(begin, ends[k]):
+                least, most = min(least, t[i]), max(most, t[i])
+            # Differences that don't fit are negative.
+            if not (0 <= most - first[k] <= _LONGEST_NS and 0 <= first[k] - least <= _LONGEST_NS):
+                for i in range(begin, ends[k]):
+                    far[k] += abs(t[i] - first[k]) > _LONGEST_NS
+        begin = ends[k]
+    return first, far
+
+
+@kernel
+def _shifted(t, ends, shifts):
+    shifted = np.empty_like(t)
+    begin = 0
+    for k in range(len(ends)):
+        for i in range(begin, ends[k]):
+            shifted[i] = t[i] + shifts[k]
+        begin = ends[k]
+    return shifted
 
 
 def _median_slope(x: np.ndarray, y: np.ndarray) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,6 +28,16 @@ class Packet:
     encoding: str
     data: bytes | bytearray | memoryview | np.ndarray
     is_bigendian: bool = False
+
+    def follows(self, other: Packet) -> bool:
+        """Whether this is the next packet of the same stream; its number may stand still."""
+        return (
+            0 <= self.seq - other.seq <= 1
+            and self.encoding == other.encoding
+            and self.width == other.width
+            and self.height == other.height
+            and self.is_bigendian == other.is_bigendian
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +96,13 @@ class Events:
         events = object.__new__(cls)
         events.__dict__.update(t=t, x=x, y=y, p=p)
         return events
+
+
+class Decoded(NamedTuple):
+    """The events of N packets, one after the other; ends: (N,) int64, how many up to the end of each."""
+
+    events: Events
+    ends: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.events.clock import Clock
 from rehdr_ros.events.codecs import Decoder, make_decoder, require_codec, require_sensor
-from rehdr_ros.events.packet import Events, Packet
+from rehdr_ros.events.packet import Decoded, Events, Packet
 
 Size = tuple[int, int]  # width, height
 
@@ -18,8 +19,8 @@ class Receiver:
     A packet of another encoding or size than the one before begins another stream: with another decoder, and
     the clock anew; the counters go on.
     frame_clock, offset_ns: as of Clock. accept_triggers: whether packets may hold external triggers in place
-    of events. size: of the event camera, None where unknown. restarted: whether the last packet was numbered
-    lower than the one before it. triggers: how many external triggers it held.
+    of events. size: of the event camera, None where unknown. restarted: whether the packet received last was
+    numbered lower than the one before it. triggers: how many external triggers came with it.
     """
 
     def __init__(self, frame_clock: str = "host", offset_ns: int = 0, accept_triggers: bool = False) -> None:
@@ -53,13 +54,21 @@ class Receiver:
         if isinstance(message, Events):
             self.size, self.restarted = message.size or size, False
             return message.shifted(self.clock.offset_ns)
-        self._follow(message)
-        decoded = self._decoder.decode(message)
-        self.triggers = len(self._decoder.triggers)
-        self.restarted, self._seq = message.seq < self._seq, message.seq
-        return self.clock.to_ros(message, decoded)
+        self.expect(message)
+        return self.receive_run([message]).events
 
-    def _follow(self, packet: Packet) -> None:
+    def receive_run(self, packets: Sequence[Packet]) -> Decoded:
+        """What `receive` gives for packets of which each follows the one before (Packet.follows), at once.
+
+        The first of them must have been expected. restarted, triggers: of all.
+        """
+        decoded = self._decoder.decode_run(packets)
+        self.triggers = len(self._decoder.triggers)
+        self.restarted, self._seq = packets[0].seq < self._seq, packets[-1].seq
+        return self.clock.run_to_ros(packets, decoded)
+
+    def expect(self, packet: Packet) -> None:
+        """Get ready for the stream of this packet, where it is another. Raises as `receive`."""
         stream = packet.encoding, packet.width, packet.height
         if stream == self._stream:
             return

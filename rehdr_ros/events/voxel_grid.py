@@ -8,7 +8,7 @@ from rehdr_ros.events.packet import Events
 from rehdr_ros.events.registration import Registration
 from rehdr_ros.jit import kernel, sealed
 
-_BLOCK = 1 << 15  # events whose pixels are found before they are counted
+_BLOCK = 1 << 12  # events whose cells are found before they are counted; these stay in the cache
 _NO_TABLE = sealed(np.empty(0, np.int32))
 
 
@@ -63,30 +63,48 @@ def voxel_grid(
 @kernel
 def _accumulate(t, x, y, p, t0, t1, exposure0, exposure1, width, height, table, grid):
     # Not in one loop: the processor would wait for each pixel before it knew where the next event goes.
-    pixels = np.empty(min(_BLOCK, len(t)), np.int32)
+    bins, plane, flat = grid.shape[0], grid.shape[1] * grid.shape[2], grid.reshape(-1)
+    room = min(_BLOCK, len(t))
+    pixels, cells = np.empty(room, np.int32), np.empty(room, np.int32)
+    shares = np.empty((2, room), np.float32)
     for start in range(0, len(t), _BLOCK):
         end = min(start + _BLOCK, len(t))
         part = pixels[: end - start]
         _number(x[start:end], y[start:end], width, height, part)
         if len(table):
             _look_up(part, table)
-        _add(t[start:end], part, p[start:end], t0, t1, exposure0, exposure1, grid)
+        _share(t[start:end], part, p[start:end], t0, t1, exposure0, exposure1, bins, plane, cells, shares)
+        _add(cells[: end - start], shares, plane if bins > 1 else 0, flat)
 
 
 @kernel
-def _add(t, pixels, p, t0, t1, exposure0, exposure1, grid):
-    bins, height, width = grid.shape
-    flat = grid.reshape(-1)
-    plane = height * width if bins > 1 else 0  # to the next bin, whose share is zero where there is none
+def _share(t, pixels, p, t0, t1, exposure0, exposure1, bins, plane, cells, shares):
+    """The cell of each event in its lower bin, and what it adds to that and to the one in the next bin."""
     last = max(bins - 2, 0)
     scale = (bins - 1) / (t1 - t0)
     begin, end = t0 - exposure0 // 2, t1 - exposure1 // 2 + exposure1
     whole_from, whole_until = begin + exposure0, end - exposure1
+    earliest, latest = t[0], t[0]
     for i in range(len(t)):
+        earliest, latest = min(earliest, t[i]), max(latest, t[i])
+    whole = earliest > begin and earliest >= whole_from and latest <= end and latest <= whole_until
+    lower_share, upper_share = shares[0], shares[1]
+    if whole:  # as below, without what keeps the loop from going by the vector
+        for i in range(len(t)):
+            position = (min(max(t[i], t0), t1) - t0) * scale
+            lower = min(np.int32(position), np.int32(last))
+            polarity = np.float32(1.0) if p[i] else np.float32(-1.0)
+            polarity = polarity if pixels[i] >= 0 else np.float32(0.0)
+            share = polarity * np.float32(position - lower)
+            cells[i] = lower * np.int32(plane) + max(pixels[i], np.int32(0))
+            lower_share[i], upper_share[i] = polarity - share, share
+        return
+    for i in range(len(t)):
+        cells[i], lower_share[i], upper_share[i] = 0, 0.0, 0.0
         if t[i] <= begin or t[i] > end or pixels[i] < 0:
             continue
         position = (min(max(t[i], t0), t1) - t0) * scale
-        lower = min(np.int64(position), last)
+        lower = min(np.int32(position), np.int32(last))
         polarity = np.float32(1.0) if p[i] else np.float32(-1.0)
         if t[i] < whole_from or t[i] > whole_until:
             weight = (t[i] - begin) / exposure0 if t[i] < whole_from else 1.0
@@ -94,9 +112,17 @@ def _add(t, pixels, p, t0, t1, exposure0, exposure1, grid):
                 weight -= (t[i] - whole_until) / exposure1
             polarity *= np.float32(weight)
         share = polarity * np.float32(position - lower)
-        cell = np.uint64(lower * plane + pixels[i])
-        flat[cell] += polarity - share
-        flat[cell + np.uint64(plane)] += share
+        cells[i] = lower * np.int32(plane) + pixels[i]
+        lower_share[i], upper_share[i] = polarity - share, share
+
+
+@kernel
+def _add(cells, shares, plane, flat):
+    lower_share, upper_share = shares[0], shares[1]
+    for i in range(len(cells)):
+        cell = np.uint64(cells[i])
+        flat[cell] += lower_share[i]
+        flat[cell + np.uint64(plane)] += upper_share[i]
 
 
 @kernel

@@ -36,7 +36,7 @@ class Inputs:
 
     now: the time from which a frame waits, s, or None for the monotonic clock's.
     All come serialized: the middleware would drop a damaged message without a word. What can't be used is
-    left out, see Refusals. tally counts, since it was made: packets, events, frames, what Refusals counts,
+    left out, see Refusals. tally counts, since it was made: packets, frames, what Refusals counts,
     transport_lost_packets and transport_lost_frames.
     `camera_infos`: of the frames, by stamp. `subscriptions`: by the name before remapping; none while closed.
     """
@@ -119,13 +119,12 @@ class Inputs:
     def _on_packet(self, raw: bytes) -> None:
         with self._refusing("events", "packets", raw):
             self._tally["packets"] += 1
-            self._tally["events"] += self._pipeline.add(packet_from_bytes(raw))
+            self._pipeline.add(packet_from_bytes(raw))
 
     def _on_event_array(self, raw: bytes) -> None:
         with self._refusing("events", "packets", raw):
             self._tally["packets"] += 1
             array = events_from_event_array(raw)
-            self._tally["events"] += len(array.events)
             self._tally["out_of_bounds"] += array.out_of_bounds
             self._pipeline.add(array.events, array.size)
 

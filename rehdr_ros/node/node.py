@@ -249,7 +249,8 @@ class RehdrNode(LifecycleNode):
 
     def _counters(self) -> Counter:
         """Everything that is counted, since activation."""
-        return Counter(self._tally) + Counter(self._pipeline.counters)
+        pipeline = self._pipeline
+        return Counter(self._tally) + Counter(pipeline.counters) + Counter(events=pipeline.events)
 
     def _health(self) -> Health:
         pipeline = self._pipeline

@@ -29,12 +29,14 @@ _MEMORY = 3.0  # s, after which a pair of frames counts 1/e
 _GROUPS = 8  # of pairs: how far the maximum moves without each tells how sure it is
 _SAMPLE = 10_000  # pixels of a frame that are looked at
 _MOST_EVENTS = 3_000  # of a pair; more at fewer pixels
+_BLOCK = 1 << 12  # events whose pixels are found before these are looked up
 _LONGEST_NS = 500_000_000  # between two frames
 _DARK, _BRIGHT = 0.15, 0.99  # share of the luminance at that quantile, below which the logarithm is noise
 _DARKEST_LEVEL = 10  # of 255, and below this in any case
 _MOST_CHANGE = 1.5  # nat: more is an occlusion or a lamp, and would outweigh everything else
 _PLAUSIBLE = 40  # events of one polarity at a pixel; hot pixels fire more
 _SINGULAR = 1e-3  # share of aa * bb that the determinant is at least
+_LARGEST = float(np.finfo(np.float64).max)
 
 _FEWEST_PAIRS, _FEWEST_PIXELS = 4, 300
 _LEAST_EXPLAINED = 0.1
@@ -117,6 +119,7 @@ class EventLatency:
                 self.forget()
             self._made_for, self._registration = made_for, registration  # kept, so that its id stays its own
             self._table = _sample_table(image.shape, stride, event_size, registration)
+            self._marks = sealed(np.packbits(self._table >= 0, bitorder="little"))
         sample, last = _sample(exposed, image[::stride, ::stride], response), self._last
         self._keep(events, event_size, exposed)
         self._last = sample
@@ -135,13 +138,13 @@ class EventLatency:
 
     @property
     def curve(self) -> np.ndarray:
-        return _explained(self._sums.sum(0))[0]
+        return _explained(self._sums.sum(0)[None])[0][0]
 
     def _keep(self, events: Events, event_size: tuple[int, int], exposed: Exposed) -> None:
         """Those of the sample's pixels, as long as a pair may need them."""
         if len(events):
             columns = (sealed(column) for column in (events.t, events.x, events.y, events.p))
-            t, index, p = _pick(*columns, *event_size, self._table)
+            t, index, p = _pick(*columns, *event_size, self._table, self._marks)
             if len(t):
                 self._events.append((t, index, p))
         oldest = min(exposed.start, self._waiting[0][0].exposed.start if self._waiting else exposed.start)
@@ -233,7 +236,8 @@ def _sample(exposed: Exposed, image: np.ndarray, response: Response) -> _Sample:
     linear = response.linearise(image, torch.device("cpu")).pixels[0].numpy().reshape(3, -1)
     luminance = BT709 @ linear
     some = luminance[::7]
-    bright = np.partition(some, int(_BRIGHT * (len(some) - 1)))[int(_BRIGHT * (len(some) - 1))]
+    rank = int(_BRIGHT * (len(some) - 1))
+    bright = np.partition(some, rank)[rank]
     dark = max(response(_DARKEST_LEVEL / 255), _DARK * float(bright))
     usable = (luminance > dark) & (linear.max(0) < response(CLIPPED_LEVEL / 255))
     return _Sample(exposed, np.log(np.maximum(luminance, 1e-6)).astype(np.float32), usable)
@@ -259,43 +263,76 @@ def _between(part: tuple[np.ndarray, ...], begin: int, end: int) -> tuple[np.nda
     return tuple(column[span] for column in part)
 
 
-def _explained(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Share of the change explained by least squares, and both thresholds; sums: (..., 7, K) -> (..., K)."""
-    aa, bb, ab, ad, bd, dd, _ = np.moveaxis(sums, -2, 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        determinant = np.maximum(aa * bb - ab * ab, _SINGULAR * aa * bb)
-        on = np.nan_to_num(np.maximum((ad * bb - ab * bd) / determinant, 0))
-        off = np.nan_to_num(np.maximum((ab * ad - aa * bd) / determinant, 0))
-        return np.nan_to_num(_gained(sums, on, off) / dd), on, off
-
-
-def _gained(sums: np.ndarray, on: np.ndarray, off: np.ndarray) -> np.ndarray:
-    """Of the squared change, what the counts with these thresholds explain."""
-    aa, bb, ab, ad, bd, _, _ = np.moveaxis(sums, -2, 0)
-    return 2 * (on * ad - off * bd) - (on * on * aa - 2 * on * off * ab + off * off * bb)
-
-
-def _peaks(curves: np.ndarray) -> np.ndarray:
-    """(N, K) -> (N,): where, in steps, the parabola through the highest value and its neighbours peaks."""
-    best = np.clip(np.argmax(curves, 1), 1, curves.shape[1] - 2)
-    left, middle, right = (np.take_along_axis(curves, (best + k)[:, None], 1)[:, 0] for k in (-1, 0, 1))
-    bend = left - 2 * middle + right
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return best + np.where(bend < 0, np.clip(0.5 * (left - right) / bend, -1, 1), 0)
+@kernel
+def _explained(sums):
+    """Share of the change explained by least squares, and both thresholds: (N, 7, K) -> three of (N, K)."""
+    shape = len(sums), sums.shape[2]
+    shares, on, off = np.empty(shape), np.empty(shape), np.empty(shape)
+    for n in range(shape[0]):
+        for k in range(shape[1]):
+            aa, bb, ab, ad, bd = sums[n, 0, k], sums[n, 1, k], sums[n, 2, k], sums[n, 3, k], sums[n, 4, k]
+            determinant = np.maximum(aa * bb - ab * ab, _SINGULAR * aa * bb)
+            on[n, k] = _finite(np.maximum((ad * bb - ab * bd) / determinant, 0.0))
+            off[n, k] = _finite(np.maximum((ab * ad - aa * bd) / determinant, 0.0))
+        gained = _gained(sums[n], on[n], off[n])
+        for k in range(shape[1]):
+            shares[n, k] = _finite(gained[k] / sums[n, 5, k])
+    return shares, on, off
 
 
 @kernel
-def _pick(t, x, y, p, width, height, table):
-    """The events of the sample's pixels: times, numbers, polarities."""
-    count = 0
-    kept, index, polarity = np.empty(len(t), np.int64), np.empty(len(t), np.int32), np.empty(len(t), np.uint8)
-    for i in range(len(t)):
-        if x[i] >= width or y[i] >= height:
-            continue
-        number = table[np.int64(y[i]) * width + x[i]]
-        kept[count], index[count], polarity[count] = t[i], number, p[i]
-        count += number >= 0
-    return kept[:count].copy(), index[:count].copy(), polarity[:count].copy()
+def _finite(value):
+    return 0.0 if np.isnan(value) else min(max(value, -_LARGEST), _LARGEST)
+
+
+@kernel
+def _gained(sums, on, off):
+    """Of the squared change, what the counts with these thresholds explain: (7, K) and (K,) -> (K,)."""
+    aa, bb, ab, ad, bd = sums[0], sums[1], sums[2], sums[3], sums[4]
+    gained = np.empty(len(on))
+    for k in range(len(on)):
+        squares = on[k] * on[k] * aa[k] - 2 * on[k] * off[k] * ab[k] + off[k] * off[k] * bb[k]
+        gained[k] = 2 * (on[k] * ad[k] - off[k] * bd[k]) - squares
+    return gained
+
+
+@kernel
+def _peaks(curves):
+    """(N, K) -> (N,): where, in steps, the parabola through the highest value and its neighbours peaks."""
+    places = np.empty(len(curves))
+    for n in range(len(curves)):
+        best = min(max(np.argmax(curves[n]), 1), curves.shape[1] - 2)
+        left, middle, right = curves[n, best - 1], curves[n, best], curves[n, best + 1]
+        bend = left - 2 * middle + right
+        places[n] = best
+        if bend < 0:
+            places[n] += min(max(0.5 * (left - right) / bend, -1.0), 1.0)
+    return places
+
+
+@kernel
+def _pick(t, x, y, p, width, height, table, marks):
+    """The events of the sample's pixels: times, numbers, polarities. marks: their bits, which fit a cache."""
+    count = np.uint64(0)
+    places = np.empty(len(t), np.int32)
+    pixels = np.empty(min(_BLOCK, len(t)), np.int32)
+    columns, rows = np.int32(width), np.int32(height)
+    for start in range(0, len(t), _BLOCK):
+        xs, ys = x[start : start + _BLOCK], y[start : start + _BLOCK]
+        for i in range(len(xs)):
+            column, row = np.int32(xs[i]), np.int32(ys[i])
+            pixels[i] = row * columns + column if (column < columns) & (row < rows) else np.int32(-1)
+        for i in range(len(xs)):
+            pixel = np.uint64(max(pixels[i], np.int32(0)))
+            marked = marks[pixel >> np.uint64(3)] >> np.uint8(pixel & np.uint64(7)) & np.uint8(1)
+            places[count] = start + i
+            count += np.uint64(marked & np.uint8(pixels[i] >= 0))
+    times, numbers = np.empty(count, np.int64), np.empty(count, np.int32)
+    polarities = np.empty(count, np.uint8)
+    for k in range(count):
+        i = places[k]
+        times[k], numbers[k], polarities[k] = t[i], table[np.int64(y[i]) * width + x[i]], p[i]
+    return times, numbers, polarities
 
 
 @kernel

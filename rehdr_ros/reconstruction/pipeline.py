@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from functools import partial
 
@@ -24,6 +25,7 @@ from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.snapshot import Snapshot
 from rehdr_ros.reconstruction.synchronizer import Exposed, Job
 from rehdr_ros.reconstruction.tonemap import ToneMapper
+from rehdr_ros.reconstruction.tonemap_kernels import interleaved
 from rehdr_ros.reconstruction.voxel_input import VoxelConfig
 from rehdr_ros.reconstruction.warm_up import warm_up as warm_up_kernels
 from rehdr_ros.settings import changed
@@ -125,9 +127,9 @@ class HdrPipeline:
         self._reconstructor = Reconstructor(*network, config.response, config, *others)
         self._tonemapper = ToneMapper(config.tonemap)
         self._event_model = EventModel(config.fixed_latency)
+        self._beside = ThreadPoolExecutor(1, "rehdr events")
         self._front_end = FrontEnd(config)
         self._use_latency()
-        self._decode_seconds = 0.0
         self._changes: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._index = self._state_since_ns = 0
@@ -157,6 +159,13 @@ class HdrPipeline:
         with self._lock:
             own = {"not_finite": self._reconstructor.not_finite, "fallbacks": self._reconstructor.fallbacks}
             return {**self._front_end.counters, **own}
+
+    @property
+    def events(self) -> int:
+        """How many have come since activation."""
+        with self._lock:
+            self._front_end.decode()
+            return self._front_end.events
 
     def configure(self, config: PipelineConfig) -> None:
         """Go on with other settings from the next frame on; a new response starts anew.
@@ -232,13 +241,14 @@ class HdrPipeline:
         image[: len(image) // 2] = 255  # what is clipped goes through other kernels
         for before in (None, Exposed(0, 0)):
             job = Job(Frame(1, image), Exposed(1, 1), before)
-            self._tonemapper(_pixels(self._reconstructor.reconstruct(job).radiance), 0)
+            self._tonemapper(_view(self._reconstructor.reconstruct(job).radiance), 0)
         self._reconstructor.reset()
         self._reconstructor.voxels.forget()
         self._tonemapper.reset()
 
     def close(self) -> None:
         """Free the network and the device's memory; the pipeline is of no use afterwards."""
+        self._beside.shutdown()
         del self._reconstructor
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -248,8 +258,8 @@ class HdrPipeline:
         message: Packet | Events | Frame | Exposure | Calibration,
         event_size: tuple[int, int] | None = None,
         now: float | None = None,
-    ) -> int:
-        """Whatever a camera or a recording brings; returns how many events that were.
+    ) -> None:
+        """Whatever a camera or a recording brings. Packets' data must stay as it is until a frame is taken.
 
         event_size: where Events come, t in ROS ns: width and height of their camera, the frames' if None.
         now: where a Frame comes: s, by the clock whose time `take` gets, if not the monotonic one.
@@ -258,17 +268,13 @@ class HdrPipeline:
         arrived = time.monotonic()
         if isinstance(message, Calibration):
             self._reconstructor.voxels.set_camera(message.of, message.camera)
-            return 0
+            return
         with self._lock:
-            started = time.perf_counter()
-            count = self._front_end.add(message, event_size, arrived, now)
-            if isinstance(message, Packet):
-                self._decode_seconds += time.perf_counter() - started
-            return count
+            self._front_end.add(message, event_size, arrived, now)
 
-    def add_packet(self, packet: Packet) -> int:
-        """Decode a packet, and return how many events it holds. Raises as `add`."""
-        return self.add(packet)
+    def add_packet(self, packet: Packet) -> None:
+        """As `add`."""
+        self.add(packet)
 
     def add_events(self, events: Events, size: tuple[int, int] | None = None) -> None:
         """Events that come decoded, as for `add`."""
@@ -356,10 +362,10 @@ class HdrPipeline:
             with self._lock:
                 while self._changes:
                     self._changes.pop(0)()
-                job = self._front_end.synchronizer.next(now, flush)
+                job = self._front_end.next(now, flush)
                 if job is None:
                     return
-                decode, self._decode_seconds = self._decode_seconds, 0.0
+                decode, self._front_end.decode_seconds = self._front_end.decode_seconds, 0.0
             self._begin(job)
             if self._passing:
                 self._pass_over(job)
@@ -399,14 +405,15 @@ class HdrPipeline:
         if result.reset_reason:
             self._state_since_ns = frame.stamp_ns
         started = time.perf_counter()
-        self._learn(job)
-        learned = time.perf_counter()
+        learning = self._beside.submit(self._learn, job)
         radiance = _pixels(result.radiance)
-        tonemapped, tonemapped_clipped = self._tonemapper(radiance, frame.stamp_ns)
+        tonemapped, tonemapped_clipped = self._tonemapper(_view(result.radiance), frame.stamp_ns)
         download = Download(radiance)
         late = {name: LateDownload(part) for name, part in result.planes.items()}
-        durations = {"decode": decode_seconds, **result.durations, "tonemap": time.perf_counter() - learned}
-        durations["voxel"] += learned - started
+        shown = time.perf_counter()
+        learning.result()
+        durations = {"decode": decode_seconds, **result.durations, "tonemap": shown - started}
+        durations["voxel"] += time.perf_counter() - shown
         picture, white = None, self._reconstructor.white(frame.image.dtype)
         if self.config.event_image:
             started = time.perf_counter()
@@ -440,9 +447,16 @@ _MAKES_ANOTHER_EVENT_MODEL = {"response", "white_level", "event_time_offset", "s
 )}  # fmt: skip
 
 
+def _view(radiance: torch.Tensor) -> torch.Tensor:
+    """(1, 3, H, W) -> (H, W, 3)."""
+    return radiance[0].permute(1, 2, 0)
+
+
 def _pixels(radiance: torch.Tensor) -> torch.Tensor:
-    """(1, 3, H, W) -> (H, W, 3), always a copy: the network may use its memory again for the next frame."""
-    return radiance[0].permute(1, 2, 0).clone(memory_format=torch.contiguous_format)
+    """The same, always a copy: the network may use its memory again for the next frame."""
+    if radiance.device.type == "cpu":
+        return torch.from_numpy(interleaved(radiance[0].contiguous().numpy()))
+    return _view(radiance).clone(memory_format=torch.contiguous_format)
 
 
 def _ns(seconds: float) -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from rehdr_ros.events import EventBuffer, Events, Exposure, Frame
+from rehdr_ros.events import Decoded, EventBuffer, Events, Exposure, Frame
 from rehdr_ros.reconstruction.recent import Recent
 
 if TYPE_CHECKING:
@@ -156,6 +157,11 @@ class Synchronizer:
             return f"frames' stamps step back: {why}; do two cameras publish on the topic?"
         return ""
 
+    @property
+    def waits(self) -> bool:
+        """Whether frames do."""
+        return bool(self._waiting)
+
     def reset(self, reason: str) -> None:
         """The next frame starts anew and says why; what waits goes on waiting."""
         self._last = self._overtaken_ns = None
@@ -179,9 +185,7 @@ class Synchronizer:
 
         restarted: their packets are numbered anew, so that a step back in time is no shuffling.
         """
-        if self._event_size not in (None, size):
-            self._drop_events()
-        self._event_size = size
+        self._expect_size(size)
         if not len(events):
             return
         latest = self._buffer.latest
@@ -189,7 +193,31 @@ class Synchronizer:
             self._drop_events()
             self._overtaken_ns = -(1 << 63)  # a frame that steps back now starts over too, however little
         self._buffer.append(events)
-        newest, passed = int(events.t.max()), self._passed_ns
+        self._pass(int(events.t.max()), arrived)
+
+    def add_run(
+        self, decoded: Decoded, arrived: Sequence[float], restarted: bool, size: tuple[int, int] | None
+    ) -> None:
+        """As add_events for each packet of a run. arrived: when each came; restarted: numbered anew by it."""
+        events, ends = decoded
+        self._expect_size(size)
+        in_order = self._buffer.append_in_order(events)
+        begin = 0
+        for end, at in zip(ends.tolist(), arrived, strict=True):
+            if not in_order:
+                self.add_events(events[begin:end], at, restarted, size)
+            elif end > begin:
+                self._pass(int(events.t[end - 1]), at)
+            begin, restarted = end, False
+
+    def _expect_size(self, size: tuple[int, int] | None) -> None:
+        if self._event_size not in (None, size):
+            self._drop_events()
+        self._event_size = size
+
+    def _pass(self, newest: int, arrived: float) -> None:
+        """The event stream has come to that time."""
+        passed = self._passed_ns
         # A damaged packet, ahead of the stream, must not let frames go early once the stream goes on.
         shuffled = passed is not None and passed - _SHUFFLED_NS <= newest < passed
         if not shuffled:

@@ -8,6 +8,7 @@ from rehdr_ros.reconstruction.event_latency import EventLatency
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.synchronizer import Exposed
 from rehdr_ros.reconstruction.tonemap import ToneMapper
+from rehdr_ros.reconstruction.tonemap_kernels import interleaved
 
 
 def warm_up() -> None:
@@ -16,6 +17,7 @@ def warm_up() -> None:
         Response().linearise(np.zeros((1, 1), dtype), torch.device("cpu"))
     for operator in ToneMapper.OPERATORS:
         ToneMapper(operator)(torch.zeros(1, 1, 3), 0)
+    interleaved(np.zeros((3, 1, 1), np.float32))
     latency, event = EventLatency(), Events([1], [0], [0], [1])
     for start in (0, 1):
         latency.add(Exposed(start, start), np.full((1, 1), 100, np.uint8), Response(), event, (1, 1), None)

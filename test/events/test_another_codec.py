@@ -17,8 +17,8 @@ EVENTS = Events(COUNT * 10_000, COUNT % 64, COUNT % 48, COUNT % 2)
 class Decoder(evt2.Decoder):
     """evt2 with the type of each word in its lowest bits, and not in its highest."""
 
-    def _words(self, packet):
-        words = super()._words(packet)
+    def _words(self, *data):
+        words = super()._words(*data)
         return sealed(words >> 4 | words << 28)
 
 

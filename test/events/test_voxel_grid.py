@@ -120,3 +120,23 @@ def test_an_event_beyond_the_middle_of_an_exposure_counts_in_the_outer_bin():
     assert grid[:, 1, 2] == pytest.approx([0.1, 0, 0, 0, 0])
     grid = voxel_grid(late, 0, 1000, 5, HEIGHT, WIDTH, exposures=(0, 200))
     assert grid[:, 1, 2] == pytest.approx([0, 0, 0, 0, 0.25])
+
+
+def test_the_order_of_many_events_does_not_matter():
+    """One event a pixel: in the order of time most blocks lie between the exposures, shuffled none does."""
+    height, width = 150, 200
+    random = np.random.default_rng(1)
+    y, x = np.divmod(random.permutation(height * width), width)
+    t = np.sort(random.integers(-100, 1200, len(x)))
+    x[:50], y[50:100] = width, height
+    events = Events(t, x, y, random.integers(0, 2, len(x)))
+    grids = [
+        voxel_grid(e, 0, 1000, 5, height, width, exposures=(80, 120))
+        for e in (events, events[random.permutation(len(x))])
+    ]
+    np.testing.assert_array_equal(*grids)
+    used = events[100:][(events.t[100:] > -40) & (events.t[100:] <= 1060)]
+    assert np.count_nonzero(np.abs(grids[0]).sum(0)) > 0.98 * len(used)
+    whole = (events.t > 40) & (events.t <= 940) & (events.x < width) & (events.y < height)
+    total = grids[0].sum(0, dtype=np.float64)[events.y[whole], events.x[whole]]
+    np.testing.assert_allclose(total, 2.0 * events.p[whole] - 1, atol=1e-6)

@@ -232,3 +232,13 @@ def test_a_large_image_is_mapped_by_a_sample():
 def test_an_unknown_operator_is_refused():
     with pytest.raises(ValueError, match="'filmic'.*reinhard, mulaw, gamma, local"):
         ToneMapper("filmic")
+
+
+@pytest.mark.parametrize("every", [1, 16, 20, 2000])
+def test_white_is_a_quantile_wherever_what_is_bright_lies(every):
+    radiance = torch.rand(100, 200, 3, generator=torch.Generator().manual_seed(0))
+    radiance.view(-1, 3)[::every] += 5
+    mapper = ToneMapper()
+    mapper(radiance, 0)
+    white = np.quantile(radiance.view(-1, 3).numpy() @ BT709, 0.999)
+    assert mapper.exposure[1] == pytest.approx(white, rel=1e-5)

@@ -12,6 +12,7 @@ import numpy as np
 from rehdr_ros.cli.benchmarks import plain_numpy
 from rehdr_ros.cli.benchmarks.timing import Figures, pair
 from rehdr_ros.events import Events, Packet, Registration, make_decoder, make_encoder, voxel_grid
+from rehdr_ros.events.run import runs
 from rehdr_ros.recordings import BagRecording
 
 
@@ -41,9 +42,9 @@ def events(args: argparse.Namespace) -> Figures:
     figures = {}
     for name, (packets, reference) in streams.items():
         decoder = make_decoder(packets[0].encoding, packets[0].width, packets[0].height)
-        count = sum(len(decoder.decode(packet)) for packet in packets)
+        count = sum(len(decoder.decode_run(run).events) for run in runs(packets))
         ours, plain = pair(
-            lambda packets=packets, decoder=decoder: [decoder.decode(packet) for packet in packets],
+            lambda packets=packets, decoder=decoder: [decoder.decode_run(run) for run in runs(packets)],
             lambda packets=packets, reference=reference: [reference(packet) for packet in packets],
             args.repeat,
         )

@@ -10,7 +10,14 @@ import numpy as np
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.events.codecs import prophesee, stream
-from rehdr_ros.events.codecs.prophesee import HIGH, LOCKED, add_counts, take_high
+from rehdr_ros.events.codecs.prophesee import (
+    HIGH,
+    LOCKED,
+    add_counts,
+    begin_packet,
+    end_packet,
+    take_high,
+)
 from rehdr_ros.events.packet import Events
 from rehdr_ros.jit import kernel, sealed
 
@@ -44,7 +51,7 @@ class Encoder(stream.Encoder):
 
 
 @kernel
-def decode_words(words, width, height, state, counts):
+def decode_words(words, ends, stamps, width, height, state, counts):
     room, triggers = 0, 0
     for word in words:
         room += np.uint32(word >> np.uint32(28)) <= np.uint32(ON)
@@ -55,36 +62,41 @@ def decode_words(words, width, height, state, counts):
     high, locked = state[HIGH], state[LOCKED]
     outside, unsynchronized, unknown, glitches, fired = 0, 0, 0, 0, 0
     count = np.uint64(0)
-    for each in words:
-        word = np.int64(each)
-        kind = word >> 28
-        if kind <= ON:
-            column, row = word >> 11 & 0x7FF, word & 0x7FF
-            if not locked:
-                unsynchronized += 1
-            elif column < width and row < height:
-                t[count] = (high << LOW_BITS | word >> 22 & 0x3F) * 1000
-                x[count] = column
-                y[count] = row
-                p[count] = kind
-                count += np.uint64(1)
-            else:
-                outside += 1
-        elif kind == TIME_HIGH:
-            high, glitch = take_high(state, high, word & 0xFFFFFFF, HIGH_BITS, LOW_BITS, GLITCH)
-            glitches += glitch
-            locked = 1
-        elif kind == TRIGGER:
-            if locked:
-                rows[fired, 0] = (high << LOW_BITS | word >> 22 & 0x3F) * 1000
-                rows[fired, 1] = word >> 8 & 0x1F
-                rows[fired, 2] = word & 1
-                fired += 1
-        elif kind != OTHERS and kind != CONTINUED:
-            unknown += 1
+    borders, begin = np.empty(len(ends), np.int64), 0
+    for number in range(len(ends)):
+        begin_packet(state, stamps[number])
+        for each in words[begin : ends[number]]:
+            word = np.int64(each)
+            kind = word >> 28
+            if kind <= ON:
+                column, row = word >> 11 & 0x7FF, word & 0x7FF
+                if not locked:
+                    unsynchronized += 1
+                elif column < width and row < height:
+                    t[count] = (high << LOW_BITS | word >> 22 & 0x3F) * 1000
+                    x[count] = column
+                    y[count] = row
+                    p[count] = kind
+                    count += np.uint64(1)
+                else:
+                    outside += 1
+            elif kind == TIME_HIGH:
+                high, glitch = take_high(state, high, word & 0xFFFFFFF, HIGH_BITS, LOW_BITS, GLITCH)
+                glitches += glitch
+                locked = 1
+            elif kind == TRIGGER:
+                if locked:
+                    rows[fired, 0] = (high << LOW_BITS | word >> 22 & 0x3F) * 1000
+                    rows[fired, 1] = word >> 8 & 0x1F
+                    rows[fired, 2] = word & 1
+                    fired += 1
+            elif kind != OTHERS and kind != CONTINUED:
+                unknown += 1
+        end_packet(state, stamps[number])
+        begin, borders[number] = ends[number], count
     state[HIGH], state[LOCKED] = high, locked
     add_counts(counts, outside, unsynchronized, unknown, glitches)
-    return t[:count], x[:count], y[:count], p[:count], rows[:fired]
+    return t[:count], x[:count], y[:count], p[:count], rows[:fired], borders
 
 
 class Decoder(prophesee.Decoder):

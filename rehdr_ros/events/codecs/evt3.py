@@ -75,7 +75,7 @@ def _count(words):
 
 
 @kernel
-def decode_words(words, width, height, state, counts):
+def decode_words(words, ends, stamps, width, height, state, counts):
     most, triggers = _count(words)
     room = most + 1  # a block of single events writes one more than it has
     t, x, y, p = stream.columns(room)
@@ -84,72 +84,78 @@ def decode_words(words, width, height, state, counts):
     row, base, polarity = state[ROW], state[BASE], state[POLARITY]
     outside, unsynchronized, unknown, glitches, fired = 0, 0, 0, 0, 0
     count = np.uint64(0)  # unsigned: numba would otherwise allow for indices from the end
-    i = 0
-    while i < len(words):
-        if time >= 0 and row >= 0:
-            # a packet's first TIME_HIGH, though repeated, may tell of whole wraps
-            repeated = TIME_HIGH << 12 | high & 0xFFF if state[FIRST] >= 0 else TIME_LOW << 12
-            end = plain_end(words, i, TIME_LOW, ADDR_Y, ADDR_X, repeated)
-            start = count
-            count, time, row = gather(words[i:end], time, row, _SHIFT, _KEEP, ADDR_X, t, count)
-            kept = unpack(t, x, y, p, start, count, (high << 12) * 1000, width, height)
-            outside += np.int64(count - kept)
-            count, i = kept, end
+    borders, begin = np.empty(len(ends), np.int64), 0
+    for number in range(len(ends)):
+        part = words[begin : ends[number]]
+        prophesee.begin_packet(state, stamps[number])
+        i = 0
+        while i < len(part):
+            if time >= 0 and row >= 0:
+                # a packet's first TIME_HIGH, though repeated, may tell of whole wraps
+                repeated = TIME_HIGH << 12 | high & 0xFFF if state[FIRST] >= 0 else TIME_LOW << 12
+                end = plain_end(part, i, TIME_LOW, ADDR_Y, ADDR_X, repeated)
+                start = count
+                count, time, row = gather(part[i:end], time, row, _SHIFT, _KEEP, ADDR_X, t, count)
+                kept = unpack(t, x, y, p, start, count, (high << 12) * 1000, width, height)
+                outside += np.int64(count - kept)
+                count, i = kept, end
 
-        for k in range(i, min(i + BLOCK, len(words))):
-            word = np.int64(words[np.uint64(k)])
-            code, payload = word >> 12, word & 0xFFF
-            if code == ADDR_X:
-                column = payload & 0x7FF
-                if time < 0 or row < 0:
-                    unsynchronized += 1
-                elif column < width and row < height:
-                    t[count] = time * 1000
-                    x[count] = column
-                    y[count] = row
-                    p[count] = payload >> 11
-                    count += np.uint64(1)
-                else:
-                    outside += 1
-            elif code == TIME_LOW:
-                if locked:
-                    time = high << 12 | payload
-            elif code == ADDR_Y:
-                row = payload & 0x7FF
-            elif code in (VECT_12, VECT_8):
-                size = 12 if code == VECT_12 else 8
-                mask = payload & ((1 << size) - 1)
-                if time < 0 or row < 0 or base < 0:
-                    unsynchronized += bit_count(mask)
-                else:
-                    inside = within(mask, base, width) if row < height else 0
-                    outside += bit_count(mask ^ inside)
-                    count = unfold(inside, size, base, row, polarity, time * 1000, t, x, y, p, count)
-                if base >= 0:
-                    base += size
-            elif code == VECT_BASE_X:
-                base = payload & 0x7FF
-                polarity = payload >> 11
-            elif code == TIME_HIGH:
-                previous = high
-                high, glitch = prophesee.take_high(state, high, payload, 12, 12, GLITCH)
-                glitches += glitch
-                if time >= 0 and high != previous:
-                    time = high << 12
-                locked = 1
-            elif code == TRIGGER:
-                if time >= 0:
-                    rows[fired, 0] = time * 1000
-                    rows[fired, 1] = payload >> 8
-                    rows[fired, 2] = payload & 1
-                    fired += 1
-            elif code not in (CONTINUED_4, PADDING, OTHERS, CONTINUED_12):
-                unknown += 1
-        i += BLOCK
+            for k in range(i, min(i + BLOCK, len(part))):
+                word = np.int64(part[np.uint64(k)])
+                code, payload = word >> 12, word & 0xFFF
+                if code == ADDR_X:
+                    column = payload & 0x7FF
+                    if time < 0 or row < 0:
+                        unsynchronized += 1
+                    elif column < width and row < height:
+                        t[count] = time * 1000
+                        x[count] = column
+                        y[count] = row
+                        p[count] = payload >> 11
+                        count += np.uint64(1)
+                    else:
+                        outside += 1
+                elif code == TIME_LOW:
+                    if locked:
+                        time = high << 12 | payload
+                elif code == ADDR_Y:
+                    row = payload & 0x7FF
+                elif code in (VECT_12, VECT_8):
+                    size = 12 if code == VECT_12 else 8
+                    mask = payload & ((1 << size) - 1)
+                    if time < 0 or row < 0 or base < 0:
+                        unsynchronized += bit_count(mask)
+                    else:
+                        inside = within(mask, base, width) if row < height else 0
+                        outside += bit_count(mask ^ inside)
+                        count = unfold(inside, size, base, row, polarity, time * 1000, t, x, y, p, count)
+                    if base >= 0:
+                        base += size
+                elif code == VECT_BASE_X:
+                    base = payload & 0x7FF
+                    polarity = payload >> 11
+                elif code == TIME_HIGH:
+                    previous = high
+                    high, glitch = prophesee.take_high(state, high, payload, 12, 12, GLITCH)
+                    glitches += glitch
+                    if time >= 0 and high != previous:
+                        time = high << 12
+                    locked = 1
+                elif code == TRIGGER:
+                    if time >= 0:
+                        rows[fired, 0] = time * 1000
+                        rows[fired, 1] = payload >> 8
+                        rows[fired, 2] = payload & 1
+                        fired += 1
+                elif code not in (CONTINUED_4, PADDING, OTHERS, CONTINUED_12):
+                    unknown += 1
+            i += BLOCK
+        prophesee.end_packet(state, stamps[number])
+        begin, borders[number] = ends[number], count
     state[HIGH], state[LOCKED], state[TIME] = high, locked, time
     state[ROW], state[BASE], state[POLARITY] = row, base, polarity
     prophesee.add_counts(counts, outside, unsynchronized, unknown, glitches)
-    return t[:count], x[:count], y[:count], p[:count], rows[:fired]
+    return t[:count], x[:count], y[:count], p[:count], rows[:fired], borders
 
 
 class Decoder(prophesee.Decoder):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.events.codecs import stream
 from rehdr_ros.events.codecs.stream import OUT_OF_BOUNDS
-from rehdr_ros.events.packet import Events, Packet
+from rehdr_ros.events.packet import Decoded, Events, Packet
 from rehdr_ros.jit import kernel
 
 
@@ -17,9 +19,10 @@ class Decoder(stream.Decoder):
     word, word_bytes = np.dtype("<u8"), 8
     stamped_at_time_base = True
 
-    def _decode(self, words: np.ndarray, packet: Packet) -> Events:
-        base = stream.time_base(packet)
-        return Events.of(*decode_words(words, base, self.width, self.height, self._counts))
+    def _decode(self, words: np.ndarray, ends: np.ndarray, packets: Sequence[Packet]) -> Decoded:
+        bases = stream.time_bases(packets)
+        *columns, borders = decode_words(words, ends, bases, self.width, self.height, self._counts)
+        return Decoded(Events.of(*columns), borders)
 
 
 class Encoder(stream.Encoder):
@@ -44,17 +47,21 @@ class Encoder(stream.Encoder):
 
 
 @kernel
-def decode_words(words, time_base, width, height, counts):
+def decode_words(words, ends, time_bases, width, height, counts):
     room = len(words) + 1  # what isn't kept is written, too
     t, x, y, p = stream.columns(room)
     count = np.uint64(0)
-    for word in words:
-        column = np.int64(word >> np.uint64(32) & np.uint64(0xFFFF))
-        row = np.int64(word >> np.uint64(48) & np.uint64(0x7FFF))
-        t[count] = time_base + np.int64(word & np.uint64(0xFFFFFFFF))
-        x[count] = column
-        y[count] = row
-        p[count] = word >> np.uint64(63)
-        count += np.uint64((column < width) & (row < height))
+    borders, begin = np.empty(len(ends), np.int64), 0
+    for number in range(len(ends)):
+        time_base = time_bases[number]
+        for word in words[begin : ends[number]]:
+            column = np.int64(word >> np.uint64(32) & np.uint64(0xFFFF))
+            row = np.int64(word >> np.uint64(48) & np.uint64(0x7FFF))
+            t[count] = time_base + np.int64(word & np.uint64(0xFFFFFFFF))
+            x[count] = column
+            y[count] = row
+            p[count] = word >> np.uint64(63)
+            count += np.uint64((column < width) & (row < height))
+        begin, borders[number] = ends[number], count
     counts[OUT_OF_BOUNDS] += len(words) - np.int64(count)
-    return t[:count], x[:count], y[:count], p[:count]
+    return t[:count], x[:count], y[:count], p[:count], borders

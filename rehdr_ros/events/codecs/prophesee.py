@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from rehdr_ros.events.codecs import stream
-from rehdr_ros.events.packet import Events, Packet
+from rehdr_ros.events.packet import Decoded, Events, Packet
 from rehdr_ros.jit import kernel
 
 # What crosses a packet's border, as indices of an int64 array. HIGH counts its wraps. EXPECTED, FIRST (us):
-# the sensor's time by the stamps, and what the packet's first TIME_HIGH said. What is not known is UNKNOWN.
-HIGH, LOCKED, EXPECTED, FIRST, TIME, ROW, BASE, POLARITY = range(8)
+# the sensor's time by the stamps, and what the packet's first TIME_HIGH said. ANCHOR (us), STAMP (ns): such a
+# FIRST that is believed, and its packet's stamp. SURPRISES: in a row. What is not known is UNKNOWN.
+HIGH, LOCKED, EXPECTED, FIRST, TIME, ROW, BASE, POLARITY, ANCHOR, STAMP, SURPRISES = range(11)
 UNKNOWN = -1
 
 _SURPRISE_US = 2_000_000  # between sensor and stamps: no jitter, but a damaged word or a sensor's reset
@@ -51,44 +52,53 @@ class RawFormat(NamedTuple):
 
 
 class Decoder(stream.Decoder):
-    """Around `kernel(words, width, height, state, counts)`, which returns t, x, y, p and rows of triggers."""
+    """Around `kernel(words, ends, stamps, width, height, state, counts)`.
+
+    ends, stamps: (N,) int64, of N packets. It returns t, x, y, p, rows of triggers, and where in the events
+    each packet ends.
+    """
 
     kernel: Callable
 
     def reset(self) -> None:
         super().reset()
-        self._state = np.full(8, UNKNOWN, np.int64)
-        self._state[[LOCKED, POLARITY]] = 0
-        self._anchor: tuple[int, int] | None = None
-        self._surprises = 0
+        self._state = np.full(11, UNKNOWN, np.int64)
+        self._state[[LOCKED, POLARITY, SURPRISES]] = 0
 
     def _resynchronize(self) -> None:
         self._state[[TIME, ROW, BASE]] = UNKNOWN
         self._state[LOCKED] = 0
 
-    def _decode(self, words: np.ndarray, packet: Packet) -> Events:
-        self._state[EXPECTED] = self._expected_us(packet.stamp_ns)
-        self._state[FIRST] = UNKNOWN
-        *columns, self._trigger_rows = self.kernel(words, self.width, self.height, self._state, self._counts)
-        self._compare(packet.stamp_ns)
-        return Events.of(*columns)
+    def _decode(self, words: np.ndarray, ends: np.ndarray, packets: Sequence[Packet]) -> Decoded:
+        stamps = np.array([packet.stamp_ns for packet in packets], np.int64)
+        decoded = self.kernel(words, ends, stamps, self.width, self.height, self._state, self._counts)
+        *columns, self._trigger_rows, borders = decoded
+        return Decoded(Events.of(*columns), borders)
 
-    def _expected_us(self, stamp_ns: int) -> int:
-        """The sensor's time by the stamps: the data can't tell how often time wrapped in a long gap."""
-        if self._anchor is None or stamp_ns == self._anchor[0]:  # stamps that stand still tell nothing
-            return UNKNOWN
-        stamp, first_us = self._anchor
-        expected = first_us + (stamp_ns - stamp) // 1000
-        return expected if 0 <= expected < _LATEST_US else UNKNOWN
 
-    def _compare(self, stamp_ns: int) -> None:
-        """Anchor the next expectation, but not at a time that only one damaged packet believes in."""
-        first, expected = int(self._state[FIRST]), int(self._state[EXPECTED])
-        if first == UNKNOWN:
-            return
-        self._surprises += 1
-        if expected == UNKNOWN or abs(first - expected) < _SURPRISE_US or self._surprises >= _CONVINCING:
-            self._anchor, self._surprises = (stamp_ns, first), 0
+@kernel
+def begin_packet(state, stamp_ns):
+    """EXPECTED by the stamps: the data can't tell how often time wrapped in a long gap."""
+    state[FIRST] = state[EXPECTED] = UNKNOWN
+    anchored_ns = state[STAMP]
+    if state[ANCHOR] == UNKNOWN or stamp_ns == anchored_ns:  # stamps that stand still tell nothing
+        return
+    # The floor of the difference in us, which in ns might not fit.
+    passed = stamp_ns // 1000 - anchored_ns // 1000 + (stamp_ns % 1000 - anchored_ns % 1000) // 1000
+    expected = state[ANCHOR] + passed
+    if 0 <= expected < _LATEST_US:
+        state[EXPECTED] = expected
+
+
+@kernel
+def end_packet(state, stamp_ns):
+    """Anchor the next expectation, but not at a time that only one damaged packet believes in."""
+    first, expected = state[FIRST], state[EXPECTED]
+    if first == UNKNOWN:
+        return
+    state[SURPRISES] += 1
+    if expected == UNKNOWN or abs(first - expected) < _SURPRISE_US or state[SURPRISES] >= _CONVINCING:
+        state[ANCHOR], state[STAMP], state[SURPRISES] = first, stamp_ns, 0
 
 
 @kernel

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.events.packet import Events, Packet, Triggers
+from rehdr_ros.events.packet import Decoded, Events, Packet, Triggers
 from rehdr_ros.jit import kernel, sealed
 
 _IN_WORDS = ("out_of_bounds", "unsynchronized", "invalid", "unknown_words", "time_glitches")
@@ -36,7 +38,7 @@ class Decoder:
 
     @property
     def triggers(self) -> Triggers:
-        """The external triggers of the packet decoded last, t in ns of the sensor's clock."""
+        """The external triggers of the packets decoded last, t in ns of the sensor's clock."""
         return Triggers.of(self._trigger_rows)
 
     @property
@@ -49,8 +51,14 @@ class Decoder:
 
     def decode(self, packet: Packet) -> Events:
         """The events of `packet`, in its order, t in ns of the sensor's clock; the caller owns the arrays."""
-        self._follow(packet.seq)
-        return self._decode(self._words(packet), packet)
+        return self.decode_run([packet]).events
+
+    def decode_run(self, packets: Sequence[Packet]) -> Decoded:
+        """What `decode` gives for packets of which each follows the one before (Packet.follows), at once."""
+        self._follow(packets[0].seq)
+        self._seq = packets[-1].seq
+        data, ends = self._join(packets)
+        return self._decode(self._words(data, packets[0].is_bigendian), ends, packets)
 
     def _follow(self, seq: int) -> None:
         last, self._seq = self._seq, seq
@@ -63,17 +71,28 @@ class Decoder:
             self._counts[LOST_PACKETS] += min(seq - last - 1, _MANY)  # a damaged number may say anything
             self._resynchronize()
 
-    def _words(self, packet: Packet) -> np.ndarray:
-        count, rest = divmod(memoryview(packet.data).nbytes, self.word_bytes)
-        if rest:
-            self._counts[TRUNCATED] += 1
-        words = np.frombuffer(packet.data, self.word, count * (self.word_bytes // self.word.itemsize))
-        return sealed(words.byteswap() if packet.is_bigendian else words)
+    def _join(self, packets: Sequence[Packet]) -> tuple[bytes | memoryview, np.ndarray]:
+        """The whole words of all packets, and (N,) int64 how many they are up to each packet's end."""
+        parts, ends, end = [], [], 0
+        for packet in packets:
+            part = memoryview(packet.data)
+            count, rest = divmod(part.nbytes, self.word_bytes)
+            if rest:
+                self._counts[TRUNCATED] += 1
+                part = part.cast("B")[:-rest]
+            end += count
+            parts.append(part)
+            ends.append(end)
+        return parts[0] if len(parts) == 1 else b"".join(parts), np.array(ends, np.int64)
+
+    def _words(self, data: bytes | memoryview, is_bigendian: bool) -> np.ndarray:
+        words = np.frombuffer(data, self.word) if len(data) else np.empty(0, self.word)
+        return sealed(words.byteswap() if is_bigendian else words)
 
     def _resynchronize(self) -> None:
         """Packets are missing: forget what they may have changed."""
 
-    def _decode(self, words: np.ndarray, packet: Packet) -> Events:
+    def _decode(self, words: np.ndarray, ends: np.ndarray, packets: Sequence[Packet]) -> Decoded:
         raise NotImplementedError
 
 
@@ -119,6 +138,6 @@ def columns(room):
     return np.empty(room, np.int64), x, y, np.empty(room, np.uint8)
 
 
-def time_base(packet: Packet) -> int:
-    """time_base, ns, in the range of int64 whatever a damaged packet says."""
-    return int(np.uint64(packet.time_base).astype(np.int64))
+def time_bases(packets: Sequence[Packet]) -> np.ndarray:
+    """(N,) ns, in the range of int64 whatever a damaged packet says."""
+    return np.array([packet.time_base for packet in packets], np.uint64).view(np.int64)

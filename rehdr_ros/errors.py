@@ -65,6 +65,12 @@ def is_of_the_machine(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
+def exit_code(error: BaseException) -> int:
+    """Of a command that ended so: 2 for wrong usage or input, 1 for a failure."""
+    is_input = isinstance(error, InputError | OSError) and not is_of_the_machine(error)
+    return 2 if is_input else 1
+
+
 def require_ros() -> None:
     """Raise InputError where there is no ROS 2 for this interpreter, or not this package's messages."""
     for module in ("rclpy", "rehdr_ros.msg", "event_camera_msgs"):

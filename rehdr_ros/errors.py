@@ -12,7 +12,7 @@ _SOURCE = re.compile(r",? at /\S+:\d+")  # where in the sources of ROS' librarie
 # By the name that is imported: what pip calls it.
 _PIP_NAMES = {
     **{name: name for name in ("av", "dv_processing", "numba", "onnx", "onnxruntime", "onnxscript")},
-    **{name: name for name in ("OpenEXR", "openvino", "rosbags", "tensorboard", "torch", "tqdm")},
+    **{name: name for name in ("OpenEXR", "openvino", "rosbags", "tensorboard", "ray", "torch", "tqdm")},
     "cv2": "opencv-python-headless",
     "yaml": "PyYAML",
 }

@@ -7,7 +7,8 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import chain, count
 from pathlib import Path
 
@@ -29,10 +30,15 @@ _HEADER = ("recording", "frames", "events", "dropped", "lost", "skipped", "damag
 
 
 def add_many_options(parser: argparse.ArgumentParser) -> None:
-    """How many at a time."""
+    """How many at a time, and where."""
     add = parser.add_argument_group("many recordings, each into OUTPUT/NAME").add_argument
     workers = "recordings at a time; each process loads the network and has its share of the cores"
     add("--workers", type=number(int, least=1), metavar="N", help=f"{workers}; 1 if not given")
+    cluster = (
+        "of a running Ray cluster that does it, or auto for this machine's; recordings, weights and OUTPUT "
+    )
+    cluster += "must have the same paths on every node, and --workers is of the smallest node"
+    add("--cluster", metavar="ADDRESS", help=cluster)
 
 
 def reconstruct_all(args: argparse.Namespace, work: Work) -> None:
@@ -43,10 +49,14 @@ def reconstruct_all(args: argparse.Namespace, work: Work) -> None:
     pipeline_config(args)  # a wrong setting is told before the work
     jobs, output = _jobs(args, work), Path(args.output)
     outcomes: dict[str, Outcome] = {}
-    with exclusive_folder(output, several=True), Interruption() as interruption:
+    with (
+        exclusive_folder(output, several=True),
+        _runner(args.cluster) as run,
+        Interruption() as interruption,  # the last, since Ray sets a handler, too
+    ):
         display = _Display(len(jobs))
         try:
-            for report in _reports(args, jobs, interruption):
+            for report in run(_missing_first(jobs), args.workers or 1, interruption):
                 display.show(report)
                 if report and isinstance(report[1], Outcome):
                     outcomes[report[0].name] = report[1]
@@ -87,10 +97,21 @@ def _jobs(args: argparse.Namespace, work: Work) -> list[Job]:
     ]
 
 
-def _reports(args: argparse.Namespace, jobs: list[Job], interruption: Interruption) -> Iterator[Report]:
-    # What isn't there fails at once, not after the others.
-    jobs = sorted(jobs, key=lambda job: os.path.exists(job.args.input))
-    return run_local(jobs, args.workers or 1, interruption)
+def _missing_first(jobs: list[Job]) -> list[Job]:
+    """What isn't there fails at once, not after the others."""
+    return sorted(jobs, key=lambda job: os.path.exists(job.args.input))
+
+
+@contextmanager
+def _runner(cluster: str | None) -> Iterator[Callable[[list[Job], int, Interruption], Iterator[Report]]]:
+    """What runs jobs, so many at a time."""
+    if cluster is None:
+        yield run_local
+        return
+    from rehdr_ros.cli.cluster import connected, run_on_cluster  # ray is optional
+
+    with connected(cluster):
+        yield run_on_cluster
 
 
 class _Display:

@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     require_encoders(hdr=args.hdr_video)
-    if len(args.input) > 1 or args.workers:
+    if len(args.input) > 1 or args.workers or args.cluster:
         reconstruct_all(args, partial(_reconstruct, once=True))
     else:
         (args.input,) = args.input

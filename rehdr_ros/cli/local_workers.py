@@ -31,12 +31,12 @@ def run_local(jobs: list[Job], count: int, interruption: Interruption) -> Iterat
     threads = max(torch.get_num_threads() // count, 1)
     waiting = deque(job._replace(threads=threads) for job in jobs)
     deaths: dict[str, str] = {}  # by the job's name
-    idle = [_Worker() for _ in range(count)]
+    idle: list[_Worker] = []
     busy: dict[Connection, tuple[_Worker, Job]] = {}
     try:
         while busy or (waiting and not interruption.requested):
-            while waiting and idle and not interruption.requested:
-                worker, job = idle.pop(), waiting.popleft()
+            while waiting and len(busy) < count and not interruption.requested:
+                worker, job = idle.pop() if idle else _Worker(), waiting.popleft()
                 worker.begin(job)
                 busy[worker.connection] = worker, job
             if interruption.requested:
@@ -49,8 +49,8 @@ def run_local(jobs: list[Job], count: int, interruption: Interruption) -> Iterat
                     yield job, report
                     continue
                 del busy[connection]
-                idle.append(_Worker() if report is None else worker)
                 if report is not None:
+                    idle.append(worker)
                     yield job, _with_death(report, deaths.get(job.name))
                 elif interruption.requested:
                     yield job, Outcome(INTERRUPTED, "interrupted")

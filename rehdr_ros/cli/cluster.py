@@ -82,9 +82,9 @@ def _outcome(task: ray.ObjectRef, job: Job) -> Outcome:
     try:
         outcome = ray.get(task)
     except ray.exceptions.TaskCancelledError:
-        return Outcome(INTERRUPTED, "interrupted")
+        return Outcome(INTERRUPTED)
     except ray.exceptions.RayError as error:
         return Outcome(FAILED, one_line(error), code=1)
     if outcome.state == DONE and not os.path.exists(job.args.output):
-        return Outcome(FAILED, f"{job.args.output} is on the node alone: {_SHARED}", code=2)
+        return Outcome(FAILED, f"{job.args.output} is not here, but on a node: {_SHARED}", code=2)
     return outcome

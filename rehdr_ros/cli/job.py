@@ -45,7 +45,7 @@ class Job(NamedTuple):
             self.work(self.args, interruption, console)
             summary = json.loads((Path(self.args.output) / SUMMARY).read_text())
         except KeyboardInterrupt as error:
-            state, reason = INTERRUPTED, str(error) or "interrupted"
+            state, reason = INTERRUPTED, str(error).removeprefix("interrupted ")
         except (InputError, OSError, Failure) as error:
             state, reason, code = FAILED, one_line(error), exit_code(error)
         except Exception as error:
@@ -76,6 +76,9 @@ class Outcome:
     lines: list[str] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (self.state, self.reason)))
 
 
 # Of a job: how far it is, then what became of it. None now and then, so that whoever waits can do more.

@@ -53,7 +53,7 @@ def run_local(jobs: list[Job], count: int, interruption: Interruption) -> Iterat
                     idle.append(worker)
                     yield job, _with_death(report, deaths.get(job.name))
                 elif interruption.requested:
-                    yield job, Outcome(INTERRUPTED, "interrupted")
+                    yield job, Outcome(INTERRUPTED)
                 elif job.name in deaths:
                     advice = "where memory is short, take fewer --workers"
                     yield job, Outcome(FAILED, f"{worker.death}, tried twice: {advice}", code=1)

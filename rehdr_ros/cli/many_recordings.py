@@ -147,7 +147,7 @@ class _Display:
         for line in outcome.lines:
             self._bar.write(f"{job.name}: {line}")
         if outcome.state != DONE:
-            self._bar.write(f"{job.name}: {outcome.state}: {outcome.reason}", file=sys.stderr)
+            self._bar.write(f"{job.name}: {outcome}", file=sys.stderr)
         self._bar.update()
 
     def _print_line(self) -> None:
@@ -174,11 +174,10 @@ def _table(jobs: list[Job], outcomes: dict[str, Outcome]) -> str:
 
 def _row(name: str, outcome: Outcome | None) -> tuple[str, ...]:
     if outcome is None:
-        return (name, *("" for _ in _HEADER[2:]), "not begun")
+        return (name, *("" for _ in _HEADER[2:]), "not finished")
     figures = (str(_total(outcome.summary[key])) if key in outcome.summary else "" for key in _FIGURES)
     minutes, seconds = divmod(round(outcome.seconds), 60)
-    text = ": ".join(filter(None, (outcome.state, outcome.reason)))
-    return (name, *figures, f"{minutes}:{seconds:02}", text)
+    return (name, *figures, f"{minutes}:{seconds:02}", str(outcome))
 
 
 def _total(figure: int | dict) -> int:

@@ -110,7 +110,7 @@ def test_ctrl_c_ends_those_that_run_and_begins_no_other(long_bags, network, rehd
         outcome = rehdr("reconstruct", *long_bags, "-o", out, *network, "--workers", 2)
     assert outcome.code == 130 and "0 of 3 recordings are done" in outcome.err.splitlines()[-1]
     rows = table_of(outcome.out)
-    assert [row[1] for row in rows.values()] == ["interrupted:", "interrupted:", "begun"]
+    assert [row[1] for row in rows.values()] == ["interrupted:", "interrupted:", "finished"]
     assert (out / "long_1" / "unfinished.safetensors").exists() and not (out / "long_3").exists()
 
     before = len(list((out / "long_1" / "hdr").iterdir()))

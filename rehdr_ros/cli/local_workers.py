@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 
 import torch
@@ -76,7 +77,9 @@ class _Worker:
     def __init__(self) -> None:
         self.connection, theirs = _SPAWN.Pipe()
         self._process = _SPAWN.Process(target=_serve, args=(theirs,))
-        # A terminal sends Ctrl-C to all processes; blocked there, it is this one's to stop them.
+        # A terminal sends Ctrl-C to all processes; blocked there, it is this one's to stop them. What Python
+        # starts beside the first process would unblock it.
+        resource_tracker.ensure_running()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         self._process.start()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import sys
@@ -16,11 +17,12 @@ from tqdm import tqdm
 
 from rehdr_ros.cli.arguments import number
 from rehdr_ros.cli.interruption import Interruption
-from rehdr_ros.cli.job import DONE, FAILED, Job, Outcome, Report, Stage, Work
+from rehdr_ros.cli.job import DONE, Job, Outcome, Report, Stage, Work
 from rehdr_ros.cli.local_workers import run_local
 from rehdr_ros.cli.output_folder import exclusive_folder
 from rehdr_ros.cli.pipeline_options import pipeline_config
 from rehdr_ros.errors import Failure, InputError
+from rehdr_ros.recordings.results.folder import SUMMARY
 
 _SECONDS_BETWEEN_LINES = 10
 _SUFFIX = re.compile(r"\.(bag|mcap|db3|aedat4|raw)(\.active|\.zstd)?$")
@@ -35,9 +37,12 @@ def add_many_options(parser: argparse.ArgumentParser) -> None:
     workers = "recordings at a time; each process loads the network and has its share of the cores"
     add("--workers", type=number(int, least=1), metavar="N", help=f"{workers}; 1 if not given")
     cluster = (
-        "of a running Ray cluster that does it, or auto for this machine's; recordings, weights and OUTPUT "
+        "address of a running Ray cluster to run on, or auto for this machine's; recordings, weights and "
     )
-    cluster += "must have the same paths on every node, and --workers is of the smallest node"
+    cluster += (
+        "OUTPUT must have the same paths on every node, as on a shared file system; --workers counts on "
+    )
+    cluster += "the smallest node"
     add("--cluster", metavar="ADDRESS", help=cluster)
 
 
@@ -63,13 +68,14 @@ def reconstruct_all(args: argparse.Namespace, work: Work) -> None:
         finally:
             display.close()
             print(_table(jobs, outcomes), flush=True)
-    done = sum(outcome.state == DONE for outcome in outcomes.values())
-    failures = {outcome.code for outcome in outcomes.values() if outcome.state == FAILED}
+    others = [outcome for outcome in outcomes.values() if outcome.state != DONE]
+    done = len(outcomes) - len(others)
+    if done == len(jobs):
+        return
     text = f"{done} of {len(jobs)} recordings are done; the same command goes on with the others"
-    if interruption.requested and done < len(jobs):
+    if interruption.requested:
         raise KeyboardInterrupt(f"interrupted: {text}")
-    if failures:
-        raise (InputError if failures == {2} else Failure)(text)
+    raise (InputError if all(outcome.code == 2 for outcome in others) else Failure)(text)
 
 
 def names_of(recordings: list[str]) -> list[str]:
@@ -90,11 +96,23 @@ def _jobs(args: argparse.Namespace, work: Work) -> list[Job]:
     for option in _OF_ONE:
         if getattr(args, option) is not None and len(paths) > 1:
             raise InputError(f"--{option} goes with one recording; here are {len(paths)}")
-    output = Path(args.output)
+    outputs = [str(Path(args.output) / name) for name in names_of(args.input)]
+    for output, real in zip(outputs, paths, strict=True):
+        _require_same(output, real)
     return [
-        Job(name, argparse.Namespace(**{**vars(args), "input": path, "output": str(output / name)}), work)
-        for name, path in zip(names_of(args.input), args.input, strict=True)
+        Job(Path(output).name, argparse.Namespace(**{**vars(args), "input": path, "output": output}), work)
+        for output, path in zip(outputs, args.input, strict=True)
     ]
+
+
+def _require_same(output: str, recording: str) -> None:
+    """Of one recording of that name the results must not be replaced by another's."""
+    try:
+        before = json.loads((Path(output) / SUMMARY).read_text())["recording"]
+    except (OSError, ValueError, KeyError):
+        return
+    if before != recording:
+        raise InputError(f"{output} holds the results of {before}; choose another folder with -o")
 
 
 def _missing_first(jobs: list[Job]) -> list[Job]:

@@ -1,6 +1,7 @@
 """rehdr reconstruct of several recordings: names, what ends alone, what goes on, and the table."""
 
 import argparse
+import multiprocessing
 import os
 import shutil
 import signal
@@ -96,11 +97,12 @@ def long_bags(tmp_path) -> list[Path]:
 
 
 def interrupt_at(picture: Path) -> None:
-    """Ctrl-C in this process once that is there."""
+    """Ctrl-C once that is there: a terminal sends it to this process and to those that it has started."""
     deadline = time.monotonic() + PATIENCE
     while not picture.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
-    os.kill(os.getpid(), signal.SIGINT)
+    for process in (*(child.pid for child in multiprocessing.active_children()), os.getpid()):
+        os.kill(process, signal.SIGINT)
 
 
 def test_ctrl_c_ends_those_that_run_and_begins_no_other(long_bags, network, rehdr, tmp_path):
@@ -119,20 +121,26 @@ def test_ctrl_c_ends_those_that_run_and_begins_no_other(long_bags, network, rehd
     assert table_of(outcome.out)["long_1"][0] == str(LONG)
 
 
-@pytest.mark.parametrize("wrong", ["twice", "frames", "results of one", "something else"])
+@pytest.mark.parametrize("wrong", ["twice", "frames", "results of one", "something else", "another's"])
 def test_what_can_not_be_meant_is_refused_before_the_work(wrong, copies, rehdr, tmp_path):
     out, options = tmp_path / "out", ()
     if wrong == "twice":
         copies, said = [*copies, copies[0]], "is named twice"
     elif wrong == "frames":
         options, said = ("--frames", tmp_path), "--frames goes with one recording"
+    elif wrong == "another's":
+        (out / "walk").mkdir(parents=True)
+        (out / "walk" / "frames.csv").touch()
+        write_summary(out / "walk", {"recording": "/elsewhere/walk"})
+        said = f"{out / 'walk'} holds the results of /elsewhere/walk"
     else:
         out.mkdir()
         (out / ("frames.csv" if wrong == "results of one" else "mine.txt")).touch()
         said = "results of one recording" if wrong == "results of one" else "mine.txt"
+    before = list(out.rglob("*"))
     outcome = rehdr("reconstruct", *copies, "-o", out, *options)
     assert outcome.code == 2 and said in outcome.err and outcome.err.count("\n") == 1
-    assert not list(out.glob("*/*"))
+    assert list(out.rglob("*")) == before
 
 
 def test_without_ray_a_cluster_is_refused_in_one_line(copies, rehdr, tmp_path, monkeypatch):

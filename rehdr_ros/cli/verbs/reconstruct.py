@@ -29,7 +29,7 @@ from rehdr_ros.recordings.results.videos_and_bag import write_bag, write_hdr_vid
 
 _UNFINISHED = "unfinished.safetensors"  # there until everything is written
 SECONDS_BETWEEN_SNAPSHOTS = 10
-_PATIENCE = 60  # s, until what a dead node has begun is given up by it
+_PATIENCE = 60  # s that the process of a node that has died may still hold a folder
 _CHOICES = ("events", "image", "timestamps_unit", "start", "stop", "every", "half", "uncertainty")
 _EPILOG = """\
 Interrupted (Ctrl-C, SIGTERM, or killed) and started again, a run goes on where it was, \

@@ -9,17 +9,14 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
+from moving_wave import write_moving_wave
 
-from rehdr_ros.events import Events, make_encoder
-from rehdr_ros.recordings import BagWriter
 from rehdr_ros.recordings.results.folder import read_rows
 
 pytestmark = pytest.mark.long
 cluster_utils = pytest.importorskip("ray.cluster_utils", reason="no Ray here: pip install ray")
 
-WIDTH, HEIGHT, EVENTS, PERIOD_NS = 64, 48, 400, 100_000_000
 LENGTHS = (1500, 1500, 100, 100, 100, 100)  # frames: the first two take longer than it is between snapshots
 PATIENCE = 300  # s
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
@@ -27,23 +24,8 @@ NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory) -> list[Path]:
-    """Moving waves, and events all over them."""
     folder = tmp_path_factory.mktemp("recordings")
-    return [write_bag(folder / f"walk_{seed}", frames, seed) for seed, frames in enumerate(LENGTHS)]
-
-
-def write_bag(path: Path, frames: int, seed: int) -> Path:
-    rng, encoder = np.random.default_rng(seed), make_encoder("evt3", WIDTH, HEIGHT)
-    y, x = np.mgrid[:HEIGHT, :WIDTH]
-    with BagWriter(path) as bag:
-        for k in range(frames):
-            stamp = 10**12 + k * PERIOD_NS
-            t = np.sort(rng.integers(stamp - PERIOD_NS + 1000, stamp, EVENTS)) // 1000 * 1000
-            columns = (rng.integers(0, limit, EVENTS) for limit in (WIDTH, HEIGHT, 2))
-            bag.write_packet("/events", encoder.encode(Events(t, *columns), int(t[0])), "event_camera")
-            grey = (140 + 140 * np.sin((x + y + (seed + 1) * k) / 9)).clip(0, 255).astype(np.uint8)
-            bag.write_image("/image", stamp, "camera", np.repeat(grey[..., None], 3, 2), "rgb8")
-    return path
+    return [write_moving_wave(folder / f"walk_{k}", n, seed=k, speed=k + 1) for k, n in enumerate(LENGTHS)]
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ def _reconstruct(
     recording, output = open_source(args, args.fps), Path(args.output)
     for note in recording.notes:
         console.say(f"note: {note}")
-    with exclusive_folder(output, _PATIENCE if once else 0), interruption:
+    with exclusive_folder(output, _PATIENCE if args.cluster else 0), interruption:
         run_ = _Run(args, recording, output, interruption, console)
         if once and run_.is_finished():
             console.say("finished before, with the same settings")

@@ -12,7 +12,7 @@ _SOURCE = re.compile(r",? at /\S+:\d+")  # where in the sources of ROS' librarie
 # By the name that is imported: what pip calls it.
 _PIP_NAMES = {
     **{name: name for name in ("av", "lz4", "mcap", "numba", "onnx", "onnxruntime", "onnxscript")},
-    **{name: name for name in ("OpenEXR", "openvino", "rosbags", "tensorboard", "torch", "tqdm")},
+    **{name: name for name in ("OpenEXR", "openvino", "ray", "rosbags", "tensorboard", "torch", "tqdm")},
     "cv2": "opencv-python-headless",
     "yaml": "PyYAML",
 }
@@ -63,6 +63,12 @@ def writing(path: str | Path, *others: type[Exception]) -> Iterator[None]:
 def is_of_the_machine(error: BaseException) -> bool:
     """Whether an error is neither usage nor input: a full or failing disk."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
+def exit_code(error: BaseException) -> int:
+    """Of a command that ended so: 2 for wrong usage or input, 1 for a failure."""
+    is_input = isinstance(error, InputError | OSError) and not is_of_the_machine(error)
+    return 2 if is_input else 1
 
 
 def require_ros() -> None:

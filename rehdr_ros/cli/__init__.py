@@ -6,7 +6,7 @@ import sys
 from importlib import import_module
 from typing import NoReturn
 
-from rehdr_ros.errors import Failure, InputError, is_of_the_machine, missing_package, one_line
+from rehdr_ros.errors import Failure, InputError, exit_code, missing_package, one_line
 
 # Before torch is imported: on a busy machine its waiting threads would take the cores from everybody else.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -67,7 +67,7 @@ def _run(arguments: list[str]) -> int:
         module.run(args)
     except (InputError, OSError, Failure) as error:
         print(f"rehdr {args.verb}: {one_line(error)}", file=sys.stderr)
-        return 1 if isinstance(error, Failure) or is_of_the_machine(error) else 2
+        return exit_code(error)
     except KeyboardInterrupt as interruption:
         print(f"rehdr {args.verb}: {str(interruption) or 'interrupted'}", file=sys.stderr)
         return 130

@@ -11,11 +11,13 @@ from types import FrameType
 class Interruption:
     """While it is entered, the first SIGINT or SIGTERM only sets `requested`; a second interrupts at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, *signals: int) -> None:
+        """signals: others than these two."""
+        self._signals = signals or (signal.SIGINT, signal.SIGTERM)
         self.requested = False
 
     def __enter__(self) -> Interruption:
-        self._before = {s: signal.signal(s, self._handle) for s in (signal.SIGINT, signal.SIGTERM)}
+        self._before = {s: signal.signal(s, self._handle) for s in self._signals}
         return self
 
     def __exit__(self, *exception: object) -> None:

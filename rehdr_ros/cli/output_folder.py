@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,20 +14,23 @@ from rehdr_ros.recordings.results.folder import TABLE
 
 
 @contextmanager
-def exclusive_folder(output: Path) -> Iterator[None]:
+def exclusive_folder(output: Path, patience: float = 0.0, several: bool = False) -> Iterator[None]:
     """The folder for one run alone; made where it isn't there, and removed again where nothing was written.
 
-    Raises InputError where it holds something else than results, or another run writes to it.
+    patience: s to wait where another run writes to it. several: it is for folders of results.
+    Raises InputError where it holds something else than results, or another run goes on writing to it.
     """
     if output.exists() and not output.is_dir():
         raise InputError(f"{output} is a file; choose a folder with -o")
-    if output.is_dir() and any(output.iterdir()) and not (output / TABLE).is_file():
+    if several:
+        _require_folders(output)
+    elif not _is_of_results(output):
         raise InputError(f"{output} holds something else than results; choose another folder with -o")
     is_new = not output.exists()
     output.mkdir(parents=True, exist_ok=True)
     folder = os.open(output, os.O_RDONLY)
     try:
-        _lock(folder, output)
+        _lock(folder, output, time.monotonic() + patience)
         yield
     finally:
         os.close(folder)
@@ -45,10 +49,28 @@ def identity(value: object, output: Path) -> object:
     return f"{path}, {sum(each.st_size for each in stats)} bytes, changed at {newest} ns"
 
 
-def _lock(folder: int, output: Path) -> None:
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise InputError(f"another run writes to {output}") from None
-    except OSError:
-        return  # some network file systems know no locks
+def _require_folders(output: Path) -> None:
+    if (output / TABLE).is_file():
+        raise InputError(f"{output} holds the results of one recording; choose another folder with -o")
+    others = [p for p in output.glob("*") if not (p.is_dir() and _is_of_results(p))]
+    if others:
+        what = f"{others[0].name}, which is no folder of results"
+        raise InputError(f"{output} holds {what}; choose another folder with -o")
+
+
+def _is_of_results(path: Path) -> bool:
+    return (path / TABLE).is_file() or not (path.is_dir() and any(path.iterdir()))
+
+
+def _lock(folder: int, output: Path, deadline: float) -> None:
+    while True:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise InputError(f"another run writes to {output}") from None
+            time.sleep(0.2)
+        except OSError:
+            return  # some network file systems know no locks
+        else:
+            return

@@ -14,18 +14,18 @@ _FORMATS = "bag (folder, .mcap, .db3, .bag, .bag.active), .aedat4, Prophesee .ra
 _FORMATS += "or RealHDR sequence (ROOT/LDR/NAME)"
 
 
-def add_recording_options(parser: argparse.ArgumentParser) -> None:
-    """Which recording, and which part of it."""
-    add = add_source_options(parser)
+def add_recording_options(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """Which recording, or which several, and which part of it."""
+    add = add_source_options(parser, several)
     add("--start", type=float, metavar="S", help="leave out what comes before, s from the start")
     add("--stop", type=float, metavar="S", help="leave out what comes after, s from the start")
     every = "take every N-th frame; the events between go to the next"
     add("--every", type=int, default=1, metavar="N", help=every)
 
 
-def add_source_options(parser: argparse.ArgumentParser) -> Callable[..., Any]:
-    """Which recording. Returns what adds more options to theirs."""
-    parser.add_argument("input", metavar="RECORDING", help=_FORMATS)
+def add_source_options(parser: argparse.ArgumentParser, several: bool = False) -> Callable[..., Any]:
+    """Which recording, or which several. Returns what adds more options to theirs."""
+    parser.add_argument("input", metavar="RECORDING", nargs="+" if several else None, help=_FORMATS)
     add = parser.add_argument_group("recording").add_argument
     add("--events", metavar="TOPIC", help="events topic of a bag; found by its type if not given")
     image = "image topic of a bag, compressed or not; found by its type if not given"

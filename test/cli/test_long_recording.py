@@ -7,17 +7,14 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
+from moving_wave import write_moving_wave
 
-from rehdr_ros.events import Events, make_encoder
-from rehdr_ros.recordings import BagWriter
 from rehdr_ros.recordings.results.folder import frame_files, read_rows
 
 pytestmark = pytest.mark.long
 
-FRAMES, PERIOD_NS, EVENTS = 6000, 100_000_000, 400
-WIDTH, HEIGHT = 64, 48
+FRAMES = 6000
 WARM_UP = 300  # frames after which the memory counts
 GROWTH = 0.05
 STOPS = {1500: signal.SIGINT, 3500: signal.SIGKILL}  # frame -> how the run ends there
@@ -25,20 +22,7 @@ STOPS = {1500: signal.SIGINT, 3500: signal.SIGKILL}  # frame -> how the run ends
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory) -> Path:
-    """A moving wave, and events all over it."""
-    path = tmp_path_factory.mktemp("long") / "bag"
-    rng, encoder = np.random.default_rng(0), make_encoder("evt3", WIDTH, HEIGHT)
-    y, x = np.mgrid[:HEIGHT, :WIDTH]
-    with BagWriter(path) as bag:
-        for k in range(FRAMES):
-            stamp = 10**12 + k * PERIOD_NS
-            t = np.sort(rng.integers(stamp - PERIOD_NS + 1000, stamp, EVENTS)) // 1000 * 1000
-            columns = (rng.integers(0, limit, EVENTS) for limit in (WIDTH, HEIGHT, 2))
-            packet = encoder.encode(Events(t, *columns), int(t[0]))
-            bag.write_packet("/event_camera/events", packet, "event_camera")
-            grey = (140 + 140 * np.sin((x + y + 3 * k) / 9)).clip(0, 255).astype(np.uint8)
-            bag.write_image("/camera/image_raw", stamp, "camera", np.repeat(grey[..., None], 3, 2), "rgb8")
-    return path
+    return write_moving_wave(tmp_path_factory.mktemp("long") / "bag", FRAMES)
 
 
 def start(recording, folder) -> subprocess.Popen:

@@ -6,20 +6,19 @@ import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
+from rehdr_ros import __version__
 from rehdr_ros.cli.arguments import number
+from rehdr_ros.cli.console import Console
 from rehdr_ros.cli.frame_results import UNCERTAINTY_HELP, require_products, row_of
 from rehdr_ros.cli.interruption import Interruption
+from rehdr_ros.cli.many_recordings import add_many_options, reconstruct_all
 from rehdr_ros.cli.output_folder import exclusive_folder, identity
 from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
-from rehdr_ros.cli.progress import progress
-from rehdr_ros.cli.recording_options import (
-    add_recording_options,
-    open_source,
-    selected_messages,
-)
+from rehdr_ros.cli.recording_options import add_recording_options, open_source, selected_messages
 from rehdr_ros.errors import InputError, writing
 from rehdr_ros.products import written
 from rehdr_ros.reconstruction import HdrFrame, HdrPipeline
@@ -31,6 +30,7 @@ from rehdr_ros.recordings.results.videos_and_bag import write_bag, write_hdr_vid
 
 _UNFINISHED = "unfinished.safetensors"  # there until everything is written
 SECONDS_BETWEEN_SNAPSHOTS = 10
+_PATIENCE = 60  # s that the process of a node that has died may still hold a folder
 _CHOICES = ("events", "image", "timestamps_unit", "start", "stop", "every", "half", "uncertainty")
 _EPILOG = """\
 Interrupted (Ctrl-C, SIGTERM, or killed) and started again, a run goes on where it was, \
@@ -45,7 +45,7 @@ _ABOUT_RADIANCE = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
-    add_recording_options(parser)
+    add_recording_options(parser, several=True)
     add, positive = parser.add_argument_group("results").add_argument, number(above=0)
     add("-o", "--output", required=True, help="folder for the results")
     add("--half", action="store_true", help="write 16-bit EXR files")
@@ -55,25 +55,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--uncertainty", action="store_true", help=UNCERTAINTY_HELP)
     bag = f"write {folder.BAG}/ too: a rosbag2 with the node's image topics"
     add("--bag", action="store_true", help=bag)
+    add_many_options(parser)
     add_pipeline_options(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     require_encoders(hdr=args.hdr_video)
+    if len(args.input) > 1 or args.workers or args.cluster:
+        reconstruct_all(args, partial(_reconstruct, once=True))
+    else:
+        (args.input,) = args.input
+        _reconstruct(args, Interruption(), Console())
+
+
+def _reconstruct(
+    args: argparse.Namespace, interruption: Interruption, console: Console, once: bool = False
+) -> None:
+    """One recording. once: what the same settings have finished is left as it is."""
     recording, output = open_source(args, args.fps), Path(args.output)
-    print("\n".join(recording.sources(_reads_cameras(args)).lines()), flush=True)
-    with exclusive_folder(output), Interruption() as interruption:
-        run_ = _Run(args, recording, output, interruption)
+    for line in recording.sources(_reads_cameras(args)).lines():
+        console.say(line)
+    with exclusive_folder(output, _PATIENCE if args.cluster else 0), interruption:
+        run_ = _Run(args, recording, output, interruption, console)
+        if once and run_.is_finished():
+            console.say("finished before, with the same settings")
+            return
         run_.reconstruct()
         names = run_.make_videos_and_bag()
-    print(f"{run_.frames} frames in {output}: {', '.join(names)}")
+        if once:
+            run_.note_finished()
+    console.say(f"{run_.frames} frames in {output}: {', '.join(names)}")
 
 
 class _Run:
     """One recording into one folder, from where an interrupted run of the same settings was."""
 
-    def __init__(self, args: argparse.Namespace, recording, output: Path, interruption: Interruption) -> None:
-        self._args, self._recording, self._output, self._interruption = args, recording, output, interruption
+    def __init__(
+        self, args: argparse.Namespace, recording, output: Path, interruption: Interruption, console: Console
+    ) -> None:
+        self._args, self._recording, self._output = args, recording, output
+        self._interruption, self._console = interruption, console
         self._config = replace(pipeline_config(args), event_image=True)
         self._products = written(args.uncertainty)
         self._settings = {
@@ -95,7 +116,7 @@ class _Run:
         pipeline, count = self._pipeline(snapshot)
         notes = {"radiance": pipeline.radiance, "radianceUnit": _ABOUT_RADIANCE[pipeline.radiance]}
         made = reconstruct(pipeline, self._messages(pipeline), self._recording.event_size)
-        frames = progress(made, "reconstructing")
+        frames = self._console.progress(made, "reconstructing")
         first, saved = next(frames, None), time.monotonic()
         if first is None and not count:
             raise InputError(f"{self._args.input} has no frames")
@@ -121,7 +142,7 @@ class _Run:
         self._say(*self._recording.notes, pipeline.frame_problem)
         totals = {name: summary[name] for name in ("dropped_events", "lost_packets", "skipped_frames")}
         if lost := losses({**summary["damaged"], **totals}):
-            print(f"lost: {lost}", flush=True)
+            self._console.say(f"lost: {lost}")
         folder.write_summary(self._output, summary)
         self._save(replace(pipeline.snapshot, complete=True, state={}))
 
@@ -130,7 +151,7 @@ class _Run:
         for note in notes:
             if note and note not in self._said:
                 self._said.add(note)
-                print(f"note: {note}", flush=True)
+                self._console.say(f"note: {note}")
 
     def make_videos_and_bag(self) -> list[str]:
         """Write those that are asked for; returns what is in the folder."""
@@ -144,11 +165,31 @@ class _Run:
             cameras = self._recording.camera_info()
             documents[folder.BAG] = write_bag(output, self._products, frame_id, cameras)
         for name, steps in documents.items():
-            for _ in progress(steps, f"writing {name}"):
+            for _ in self._console.progress(steps, f"writing {name}"):
                 if self._interruption.requested:
                     raise KeyboardInterrupt(f"interrupted while writing {name}; {_GOES_ON}")
         self._unfinished.unlink()
         return [*(f"{each.name}/" for each in self._products), *documents, folder.TABLE, folder.SUMMARY]
+
+    def is_finished(self) -> bool:
+        """Whether a run of the same settings has written everything, and it is still there."""
+        try:
+            before = json.loads((self._output / folder.SETTINGS).read_text())
+            frames = json.loads((self._output / folder.SUMMARY).read_text())["frames"]
+        except (OSError, ValueError, KeyError):
+            return False
+        return before == self._finished() and folder.is_whole(self._output, frames, self._products)
+
+    def note_finished(self) -> None:
+        """Write settings.json, by which is_finished knows."""
+        path = self._output / folder.SETTINGS
+        with writing(path):
+            path.write_text(json.dumps(self._finished(), indent=2) + "\n")
+
+    def _finished(self) -> dict:
+        """The settings of the frames, and of what is made of them; as JSON gives them back."""
+        documents = {name: getattr(self._args, name) for name in ("fps", "hdr_video", "hdr_white", "bag")}
+        return json.loads(json.dumps({"version": __version__, **self._settings, **documents}))
 
     def _pipeline(self, snapshot: Snapshot | None) -> tuple[HdrPipeline, int]:
         """And how many frames are done."""
@@ -159,9 +200,9 @@ class _Run:
         try:
             pipeline.resume(snapshot)
         except InputError as error:
-            print(f"starting anew: {error}", flush=True)
+            self._console.say(f"starting anew: {error}")
             return HdrPipeline(self._config), 0
-        print(f"going on after {snapshot.frames} frames", flush=True)
+        self._console.say(f"going on after {snapshot.frames} frames")
         return pipeline, snapshot.frames
 
     def _messages(self, pipeline: HdrPipeline) -> Iterator:
@@ -191,10 +232,10 @@ class _Run:
         changed = sorted(name for name in now if before.get(name) != now[name])
         unfinished = f"the unfinished run in {self._output}"
         if changed:
-            print(f"starting anew: {unfinished} had another {', '.join(changed)}", flush=True)
+            self._console.say(f"starting anew: {unfinished} had another {', '.join(changed)}")
             return None
         if not folder.is_whole(self._output, snapshot.frames, self._products):
-            print(f"starting anew: frames of {unfinished} are missing", flush=True)
+            self._console.say(f"starting anew: frames of {unfinished} are missing")
             return None
         return snapshot
 

@@ -20,9 +20,9 @@ from rehdr_ros.errors import InputError, writing
 from rehdr_ros.products import PRODUCTS, Product
 from rehdr_ros.recordings.images import read_exr, read_png, write_exr, write_png
 
-TABLE, SUMMARY = "frames.csv", "summary.json"
+TABLE, SUMMARY, SETTINGS = "frames.csv", "summary.json", "settings.json"
 VIDEO, HDR_VIDEO, BAG = "video.mp4", "hdr.mp4", "bag"
-_OTHERS = (SUMMARY, VIDEO, HDR_VIDEO, BAG, "report.html", "metrics.json")
+_OTHERS = (SUMMARY, SETTINGS, VIDEO, HDR_VIDEO, BAG, "report.html", "metrics.json")
 _THREADS = 4  # that compress and write beside the next frames
 _WAITING = 4  # frames at most that are not yet written
 _NAME = re.compile(r"(\d{6,})\.(exr|png)")

@@ -92,6 +92,12 @@ class BatchScene:
         self._foreseen: dict[bytes, list[tuple[Tensor, Tensor]]] = {}
         self.things = [_Things(backgrounds, size, speed, rng) for _ in range(things)]
 
+    def repeat(self, like: np.ndarray) -> None:
+        """Give each scene the camera, the light and the things of another, (N,) indices; textures stay."""
+        self.cameras, self.light = ([each[k] for k in like] for each in (self.cameras, self.light))
+        for things in self.things:
+            things.repeat(like)
+
     def foresee(self, seconds: np.ndarray) -> None:
         """Find the poses and the light of many times, (K, N), together: a GPU would wait for each."""
         self._foreseen = dict(zip([t.tobytes() for t in seconds], self._poses(seconds), strict=True))
@@ -155,6 +161,11 @@ class _Things:
             self.flicker.append(Flicker(rng, rng.choice((0.0, rng.uniform(0, 0.9)), p=(0.7, 0.3))))
         colour = torch.stack(patches).permute(0, 3, 1, 2).contiguous()
         self.patches = {"colour": colour, "grey": torch.cat((luminance_of(colour[:, :3]), colour[:, 3:]), 1)}
+
+    def repeat(self, like: np.ndarray) -> None:
+        self.cameras, self.flicker = ([each[k] for k in like] for each in (self.cameras, self.flicker))
+        order = torch.as_tensor(like, device=self.patches["grey"].device)
+        self.patches = {kind: patches[order] for kind, patches in self.patches.items()}
 
 
 def _shape(rng: np.random.Generator) -> np.ndarray:

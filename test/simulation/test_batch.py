@@ -364,6 +364,18 @@ def test_pixels_start_on_their_way_to_an_event(backgrounds):
     assert not voxel[0] and voxel[1] > 0.5 * voxel[2:].mean() > 10
 
 
+def test_twins_see_one_scene_by_the_same_sensors_at_two_frame_rates(backgrounds):
+    usual = replace(Variety(), jitter=(0, 0), exposure=(0.002, 0.002), changes_exposure=0, distortion=(1, 1))
+    alone, twins = (simulate(backgrounds * 2, replace(usual, twins=x), seed=3) for x in (1e-9, 1))
+    rates = 1 / twins.seconds[:, 0]
+    assert torch.equal(twins.seconds, alone.seconds) and len(set(rates.tolist())) == 6
+    assert torch.equal(twins.refractory[1::2], twins.refractory[::2])
+    torch.testing.assert_close(twins.truth[1::2, 0], twins.truth[::2, 0], rtol=1e-3, atol=1e-4)
+    assert not torch.equal(twins.truth[1::2, 1], twins.truth[::2, 1])
+    different = (alone.truth[1::2, 0] - alone.truth[::2, 0]).abs().mean()
+    assert (twins.ldr[1::2, 0] - twins.ldr[::2, 0]).abs().mean() < 0.1 * different
+
+
 def test_walls_bound_the_light_of_frames_and_events_alike(backgrounds, just_fired):
     bright = replace(QUIET, clipped=(0.4, 0.4), things=0, contrast=(0.1, 0.1))
     lamps, walls = (simulate(backgrounds * 2, replace(bright, walls=x, wall=(1.5, 1.5))) for x in (0, 1))
@@ -451,7 +463,7 @@ def test_noise_grows_in_the_dark(just_fired):
     + [{"noise_rate": (0, 1)}, {"readout": (0, 9)}, {"wall": (0, 2)}]
     + [{"scatter": (-1, 0)}, {"strays": (-1, 0)}]
     + [{"vignetting": (0, 1.1)}, {"distortion": (-1, 1)}, {"latency": (0, float("inf"))}, {"skew": (0.1, 0)}]
-    + [{"walls": 1.1}, {"good": -0.1}, {"strange": 2}]
+    + [{"walls": 1.1}, {"good": -0.1}, {"strange": 2}, {"twins": -1}]
     + [{"speed": (-1, 1)}, {"exposure": (0, 0.1)}, {"contrast": (0, 0.1)}]
     + [{"dark": (0, 0.1)}, {"bandwidth": (0, 9)}]
     + [{"jitter": (0, 1.1)}, {"jitter": (-0.1, 0.1)}, {"clipped": (-0.1, 0.5)}, {"clipped": (0.5, 1.1)}]

@@ -81,9 +81,10 @@ class Variety(Settings):
 
 @dataclass(frozen=True)
 class Batch:
-    """All float32, as of training.Sequence; exposure and refractory, s, as drawn.
+    """All float32, as of training.Sequence; exposure and refractory, s, and levels of the LDR, as drawn.
 
-    ldr, truth: (N, T, 3, H, W); voxel: (N, T, B, H, W); gain, seconds: (N, T); exposure, refractory: (N,).
+    ldr, truth: (N, T, 3, H, W); voxel: (N, T, B, H, W); gain, seconds: (N, T); exposure, refractory, levels:
+    (N,).
     """
 
     ldr: Tensor
@@ -93,6 +94,7 @@ class Batch:
     seconds: Tensor
     exposure: Tensor
     refractory: Tensor
+    levels: Tensor
 
 
 @dataclass(frozen=True)
@@ -207,7 +209,7 @@ class BatchSimulator:
         if (strange > 1).any():
             others = np.where(strange == 2, np.roll(np.arange(n), 1), np.arange(n))
             voxel = voxel[torch.as_tensor(others, device=device)] * tensor(strange != 3).view(-1, 1, 1, 1, 1)
-        return Batch(ldr, voxel, truth, tensor(told), seconds, tensor(exposure_time), refractory)
+        return Batch(ldr, voxel, truth, tensor(told), seconds, tensor(exposure_time), refractory, levels)
 
     def _like(self, rng: np.random.Generator, n: int) -> np.ndarray:
         """By sequence, the one whose scene and sensors it has: its own or, of twins, the first one's."""

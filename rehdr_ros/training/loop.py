@@ -21,6 +21,7 @@ from rehdr_ros.reconstruction.reconstructor import pick_device, pick_precision
 from rehdr_ros.simulation.batch import BatchSimulator
 from rehdr_ros.training.batches import Batches, RecordedBatches, SimulatedBatches, stream
 from rehdr_ros.training.config import PLACES, TrainConfig
+from rehdr_ros.training.drawn import DrawnBatches, KeptSequences
 from rehdr_ros.training.graphed import GraphedLoss
 from rehdr_ros.training.losses import PerceptualLoss
 from rehdr_ros.training.recorded import RecordedSequences
@@ -117,6 +118,8 @@ class Trainer:
             shape, seed = (config.size, config.frames, bins), config.seed + validation
             sequences = RecordedSequences(config.recordings, count, *shape, seed, config.response)
             return RecordedBatches(sequences, config.batch)
+        if config.sequences and not validation:
+            return DrawnBatches(KeptSequences(config, bins, self._device), config)
         simulator = BatchSimulator(config.size, config.frames, bins, self._device, config.variety)
         batch, reuse = config.batch, config.reuse
         if validation:

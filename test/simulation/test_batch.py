@@ -156,7 +156,8 @@ def test_the_truth_is_the_blurred_radiance_around_its_stamp_in_units_of_one_whit
 def test_a_batch_has_its_shapes_and_is_finite(backgrounds, bins, variety):
     result = simulate(backgrounds, variety, bins=bins)
     shapes = {"ldr": (3, 4, 3, SIZE, SIZE), "truth": (3, 4, 3, SIZE, SIZE), "gain": (3, 4)}
-    shapes |= {"voxel": (3, 4, bins, SIZE, SIZE), "seconds": (3, 4), "exposure": (3,), "refractory": (3,)}
+    shapes |= {"voxel": (3, 4, bins, SIZE, SIZE), "seconds": (3, 4), "exposure": (3,)}
+    shapes |= {"refractory": (3,), "levels": (3,)}
     for name in NAMES:
         value = getattr(result, name)
         assert (tuple(value.shape), value.dtype) == (shapes[name], torch.float32)

@@ -37,9 +37,10 @@ class Trainer:
     """Trains one network into a folder: state.pt (to resume from), weights.safetensors (averaged), log.jsonl.
 
     Started by torchrun, each process trains on batches of its own and the gradients are averaged (DDP).
+    graphed: on a GPU, alone, the step is one CUDA graph.
     """
 
-    def __init__(self, config: TrainConfig, folder: str | Path):
+    def __init__(self, config: TrainConfig, folder: str | Path, graphed: bool = True):
         self._config, self._folder = config, Path(folder)
         self._rank, self._processes = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
         self._device = self._pick_device()
@@ -64,7 +65,7 @@ class Trainer:
             ids = [self._device.index] if self._device.type == "cuda" else None
             self._loss = DistributedDataParallel(self._loss, device_ids=ids)
         is_alone = self._processes == 1 and self._device.type == "cuda"
-        self._graphed = GraphedLoss(self._loss, self._half) if is_alone else None
+        self._graphed = GraphedLoss(self._loss, self._half) if graphed and is_alone else None
 
     def run(self) -> None:
         """Train to the end, saving every `save_every` steps; or for `minutes`, whatever comes first."""

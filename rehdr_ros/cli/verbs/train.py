@@ -3,8 +3,7 @@
 import argparse
 import os
 
-import yaml
-
+from rehdr_ros.cli.arguments import key_value
 from rehdr_ros.cli.config_options import add_options
 from rehdr_ros.training.config import TrainConfig, read_config
 from rehdr_ros.training.loop import Trainer
@@ -27,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("-o", "--output", required=True, help="folder for checkpoints and the log; resumed if it has any")
     add_options(parser, TrainConfig, ("radiance", "recordings", "start", "device"))
     others = "any other key, e.g. steps=100 network.base_channels=16"
-    add("--set", metavar="KEY=VALUE", nargs="+", type=_setting, help=others)
+    add("--set", metavar="KEY=VALUE", nargs="+", type=key_value, help=others)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -36,10 +35,3 @@ def run(args: argparse.Namespace) -> None:
     Trainer(read_config(args.config, options, getattr(args, "set", ())), args.output).run()
     if os.environ.get("RANK", "0") == "0":  # of torchrun's processes the first
         print(f"weights in {args.output}/weights.safetensors")
-
-
-def _setting(text: str) -> tuple[list[str], object]:
-    key, equals, value = text.partition("=")
-    if not (key and equals):
-        raise argparse.ArgumentTypeError(f"{text!r}: give KEY=VALUE")
-    return key.split("."), yaml.safe_load(value)

@@ -51,6 +51,9 @@ class TrainConfig(Settings):
         choices=("auto", "float32", "bfloat16"),
     )
     save_every: int = setting(100, "steps from save to save", least=1)
+    pieces: float = setting(
+        0.0, "size of a file of the training's state at most; 0: one file", unit="MiB", least=0
+    )
     radiance: str | None = setting(
         None, "folder of .hdr and .exr scenes; without one all scenes are procedural"
     )
@@ -100,4 +103,4 @@ def read_config(path: str, options: dict, settings: Iterable[tuple[list[str], ob
 
 
 # Of the machine that trained, not of the training.
-PLACES = ("minutes", "radiance", "simulated", "recordings", "start", "vgg", "device", "workers")
+PLACES = ("minutes", "pieces", "radiance", "simulated", "recordings", "start", "vgg", "device", "workers")

@@ -74,6 +74,12 @@ def test_frames_stay_exact_and_truth_and_grids_within_their_steps(batch, tmp_pat
     assert {len(sequence.ldr[0]) for sequence in kept.keep(batch)} == {1, 3}
 
 
+def test_a_sequence_without_events_is_kept(batch, tmp_path):
+    none = replace(kept.keep(batch)[0], voxel=torch.zeros_like(kept.keep(batch)[0].voxel))
+    kept.write(tmp_path / "a", none, "recipe")
+    assert same(kept.read(tmp_path / "a", "recipe").cut(*ALL), none.cut(*ALL))
+
+
 def test_a_part_is_that_of_the_whole_and_begins_as_after_a_reset(batch):
     sequence = kept.keep(batch)[0]
     whole, part = sequence.cut(*ALL), sequence.cut(slice(1, 3), slice(4, 12), slice(2, 10))

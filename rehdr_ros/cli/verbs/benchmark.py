@@ -23,9 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", choices=sorted(_BY_NAME))
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--repeat", type=int, default=7, help="measurements, of which the median counts")
-    parser.add_argument(
-        "--device", default="auto", help="not for events, voxels: auto, cpu, cuda or cuda:N"
-    )
+    parser.add_argument("--device", default="auto", help="not for events, voxels: auto, cpu, cuda or cuda:N")
     for benchmark in (events, network, node, training):
         benchmark.add_arguments(parser)
 

@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("config", help="YAML file, e.g. config/train_rehdr_t.yaml")
     add("-o", "--output", required=True, help="folder for checkpoints and the log; resumed if it has any")
-    add_options(parser, TrainConfig, ("radiance", "recordings", "start", "device"))
+    add_options(
+        parser, TrainConfig, ("radiance", "simulated", "recordings", "start", "minutes", "pieces", "device")
+    )
     others = "any other key, e.g. steps=100 network.base_channels=16"
     add("--set", metavar="KEY=VALUE", nargs="+", type=key_value, help=others)
 

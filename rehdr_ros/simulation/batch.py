@@ -151,7 +151,7 @@ class BatchSimulator:
         looks = [_between(*pair, steps) for pair in itertools.pairwise(seen)]
         renders = int(np.clip(np.ceil((speed * exposure_time).max() / _BLUR_STEP), 3, _BLUR_STEPS))
         shares = (np.arange(renders) + 0.5) / renders - 0.5
-        shutter = [[t + share * exposure_time for share in shares] for t in times]
+        shutter = [np.stack([t + share * exposure_time for share in shares]) for t in times]
         scene.foresee(np.stack([seen[0], *times, *itertools.chain(*looks, *shutter)]))
         mono, loses, bayer = ((rng.random(n) < x)[like] for x in (v.mono, v.loses_packets, v.bayer))
         bayer &= ~mono
@@ -190,12 +190,12 @@ class BatchSimulator:
             grid = white.new_zeros((n, self.bins, *shape[2:]))
             if k:
                 seconds = intervals[:, k - 1]
-                views = [luminance(t) for t in looks[k - 1]]
-                self._add_events(grid, sensor, views, seconds, steps, lost, random)
+                views = luminance(looks[k - 1])
+                self._add_events(grid, sensor, views, seconds, lost, random)
                 grid = readout(grid, seconds, random)
                 darkness = 1 + 4 * (-views[-1] / _DARK).exp()
                 add_noise(grid, seconds, noise_rate * darkness, leak_rate, hot, random)
-            radiance = sum(map(scene.render, shutter[k])) / (renders * white)
+            radiance = scene.render(shutter[k]).sum(0) / (renders * white)
             radiance = torch.where(is_mono, luminance_of(radiance), radiance)
             y = luminance_of(radiance).clamp_min(1e-6)
             radiance = radiance * (below(ceiling, y) / y) * shading * gain[:, k].view(-1, 1, 1, 1)
@@ -229,17 +229,21 @@ class BatchSimulator:
         gaps = max(1, self.bins - 1)
         return gaps * int(np.clip(np.ceil(motion / 1.5 / gaps), 1, _MOST_STEPS))
 
-    def _add_events(self, grid, sensor, views, seconds: Tensor, steps: int, lost: Tensor, random) -> None:
-        for step, view in enumerate(views):
-            polarity_sum, when = sensor.step(view, seconds / steps)
-            arrives = torch.rand(len(lost), generator=random, device=grid.device) >= lost
-            polarity_sum = polarity_sum * arrives.view(-1, 1, 1, 1)
-            place = (self.bins - 1) * (step + when) / steps
-            left = min((self.bins - 1) * step // steps, max(0, self.bins - 2))
-            right_share = place - left
-            grid[:, left] += (polarity_sum * (1 - right_share))[:, 0]
-            if self.bins > 1:
-                grid[:, left + 1] += (polarity_sum * right_share)[:, 0]
+    def _add_events(self, grid, sensor, views, seconds: Tensor, lost: Tensor, random) -> None:
+        steps = len(views)
+        polarity_sum, when = sensor.steps(views, seconds / steps)
+        arrives = torch.rand((steps, len(lost)), generator=random, device=grid.device) >= lost
+        polarity_sum = polarity_sum * arrives.view(steps, -1, 1, 1, 1)
+        if self.bins == 1:
+            grid += polarity_sum.sum(0)
+            return
+        # (gap between two bins, step in it, N, H, W)
+        gaps = self.bins - 1
+        polarity_sum, when = (x[:, :, 0].unflatten(0, (gaps, -1)) for x in (polarity_sum, when))
+        within = torch.arange(steps // gaps, device=grid.device).view(-1, 1, 1, 1)
+        right = (polarity_sum * (within + when) * (gaps / steps)).sum(1).transpose(0, 1)
+        grid[:, 1:] += right
+        grid[:, :-1] += polarity_sum.sum(1).transpose(0, 1) - right
 
     def _gains(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
         """Exposure over the first frame's, and over the frame before as the network is told; (N, T) each."""
@@ -252,12 +256,9 @@ class BatchSimulator:
 
     def _white(self, scene: BatchScene, stamps: np.ndarray, clipped: np.ndarray, mono: Tensor) -> Tensor:
         """The radiance that must saturate for the wanted share of clipped pixels, (N, 1, 1, 1)."""
-        views = []
-        for k in np.linspace(0, self.frames - 1, 4).astype(int):
-            view = scene.render(stamps[:, k])
-            view = torch.where(mono.view(-1, 1, 1, 1), luminance_of(view), view)
-            views.append(view.amax(1)[:, ::2, ::2].flatten(1))
-        views = torch.cat(views, 1).sort(1).values
+        views = scene.render(stamps.T[np.linspace(0, self.frames - 1, 4).astype(int)])
+        views = torch.where(mono.view(-1, 1, 1, 1), luminance_of(views), views).amax(2)[..., ::2, ::2]
+        views = views.transpose(0, 1).flatten(1).sort(1).values
         index = ((1 - clipped) * (views.shape[1] - 1)).astype(int)
         white = views[torch.arange(len(views)), torch.as_tensor(index)]
         return white.clamp_min(1e-6).view(-1, 1, 1, 1)
@@ -271,6 +272,6 @@ def below(ceiling: Tensor, luminance: Tensor) -> Tensor:
     return torch.where(luminance > _KNEE, _KNEE + compressed, luminance)
 
 
-def _between(t0: np.ndarray, t1: np.ndarray, steps: int) -> list[np.ndarray]:
-    """The ends of that many equal parts of an interval."""
-    return [t0 + (step + 1) / steps * (t1 - t0) for step in range(steps)]
+def _between(t0: np.ndarray, t1: np.ndarray, steps: int) -> np.ndarray:
+    """The ends of that many equal parts of intervals (N,): (steps, N)."""
+    return np.stack([t0 + (step + 1) / steps * (t1 - t0) for step in range(steps)])

@@ -76,11 +76,11 @@ def seen(monkeypatch):
             scenes.append(Seen(self, [], []))
 
         def luminance(self, seconds):
-            scenes[-1].looks.append(seconds)
+            scenes[-1].looks.extend(np.atleast_2d(seconds))
             return super().luminance(seconds)
 
         def render(self, seconds):
-            scenes[-1].renders.append(seconds)
+            scenes[-1].renders.extend(np.atleast_2d(seconds))
             return super().render(seconds)
 
     monkeypatch.setattr(batch, "BatchScene", Noting)

@@ -8,10 +8,11 @@ _REMEMBERED = 8  # durations of a part
 
 
 class Deadline:
-    """Counts from its making. minutes: 0 for no limit."""
+    """minutes: 0 for no limit. started: from when they count, as of time.monotonic(); None: from now."""
 
-    def __init__(self, minutes: float):
-        self._started, self._limit = time.monotonic(), 60 * minutes or math.inf
+    def __init__(self, minutes: float, started: float | None = None):
+        self._started = time.monotonic() if started is None else started
+        self._limit = 60 * minutes or math.inf
         self._durations: dict[str, list[float]] = {}
 
     def elapsed(self) -> float:

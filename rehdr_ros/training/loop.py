@@ -43,11 +43,13 @@ class Trainer:
     """Trains one network into a folder: state.pt (to resume from), weights.safetensors (averaged), log.jsonl.
 
     Started by torchrun, each process trains on batches of its own and the gradients are averaged (DDP).
-    graphed: on a GPU, alone, the step is one CUDA graph.
+    graphed: on a GPU, alone, the step is one CUDA graph. started: as of Deadline.
     """
 
-    def __init__(self, config: TrainConfig, folder: str | Path, graphed: bool = True):
-        self._deadline = Deadline(config.minutes)
+    def __init__(
+        self, config: TrainConfig, folder: str | Path, graphed: bool = True, started: float | None = None
+    ):
+        self._deadline = Deadline(config.minutes, started)
         self._config, self._folder = config, Path(folder)
         self._rank, self._processes = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
         self._device = self._pick_device()
@@ -79,7 +81,7 @@ class Trainer:
     def run(self) -> None:
         """Train to the end, saving every `save_every` steps; or for `minutes`, whatever comes first.
 
-        The minutes count from the making of this object, and hold the last save; measures where they fit.
+        The minutes hold the last save, and its measures where they fit.
         """
         config = self._config
         first, last = self.step * self._processes + self._rank, config.steps * self._processes
@@ -87,7 +89,9 @@ class Trainer:
         losses, begun = [], self._deadline.elapsed()
         shown = {"unit": "step", "mininterval": 2, "disable": True if self._rank else None}
         if config.minutes and first < last:
-            self._save()  # there may be no time for a step; and it tells how long a save takes
+            self._save()  # it also tells how long a save takes
+            if self._share_of_the_minutes("save") >= 1:
+                return
         for batch in tqdm(batches, initial=self.step, total=config.steps, **shown):
             begun = self._deadline.note("batch", begun)
             if self._share_of_the_minutes("step", "save") >= 1:

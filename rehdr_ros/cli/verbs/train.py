@@ -32,8 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    own = ("verb", "config", "output", "set")
+    own = ("verb", "config", "output", "set", "started")
     options = {name: value for name, value in vars(args).items() if name not in own}
-    Trainer(read_config(args.config, options, getattr(args, "set", ())), args.output).run()
+    config = read_config(args.config, options, getattr(args, "set", ()))
+    Trainer(config, args.output, started=args.started).run()
     if os.environ.get("RANK", "0") == "0":  # of torchrun's processes the first
         print(f"weights in {args.output}/weights.safetensors")

@@ -79,18 +79,27 @@ class _Run:
         # All that is kept is there from then on.
         self._number = 2 * config.reuse if config.sequences else 0
         for number in range(self._number):
-            self._last = self._batches[number]
+            self._fetch(number)
 
     def round(self) -> tuple[float, float]:
         """Seconds of a step with its batch, and of a step alone, means of some."""
-        return tuple(duration(part) / _STEPS for part in (self._with_batches, self._alone))
+        fetched = 0.0
 
-    def _with_batches(self) -> None:
-        for number in range(self._number, self._number + _STEPS):
-            self._last = self._batches[number]
-            self._trainer.train_step(self._last)
+        def train() -> None:
+            nonlocal fetched
+            for number in range(self._number, self._number + _STEPS):
+                fetched += duration(lambda number=number: self._fetch(number))
+                self._trainer.train_step(self._last)
+            self._wait()
+
+        whole = duration(train)
         self._number += _STEPS
-        self._wait()
+        # A GPU simulates beside its steps: what is not simulation only a run without tells.
+        alone = duration(self._alone) if self._last.ldr.is_cuda else whole - fetched
+        return whole / _STEPS, alone / _STEPS
+
+    def _fetch(self, number: int) -> None:
+        self._last = self._batches[number]
 
     def _alone(self) -> None:
         for _ in range(_STEPS):

@@ -68,7 +68,9 @@ def write(path: str | Path, tensors: dict[str, Tensor], notes: dict[str, str]) -
     header, end, data = {_NOTES: notes}, 0, []
     for name in names:
         tensor = tensors[name]
-        data.append(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        flat = flat if flat.numel() else flat.new_empty(0)  # NumPy's have strides of 0, which no view takes
+        data.append(flat.view(torch.uint8).numpy())
         offsets = [end, end := end + data[-1].nbytes]
         header[name] = {"dtype": _NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": offsets}
     text = json.dumps(header).encode()

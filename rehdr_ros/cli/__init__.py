@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import time
 from importlib import import_module
 from typing import NoReturn
 
@@ -26,7 +27,7 @@ VERBS = {
     "evaluate": "compare a reconstruction, or networks, with the truth",
     "train": "train a network",
     "export": "write a bag with truth in the layout of the RealHDR set, or weights as ONNX",
-    "benchmark": "measure events, voxels, the network, or what the node does with a frame",
+    "benchmark": "measure events, voxels, the network, what the node does with a frame, or a training",
 }
 
 
@@ -54,6 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    started = time.monotonic()
     parser = _Parser(prog="rehdr", description="HDR video from events and LDR frames (REHDR).")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb, help_text in VERBS.items():
@@ -62,6 +64,7 @@ def _run(arguments: list[str]) -> int:
         if verb in arguments[:1]:  # only the verb in use pays for its imports
             module = import_module(f"rehdr_ros.cli.verbs.{verb.replace('-', '_')}")
             module.add_arguments(subparser)
+            subparser.set_defaults(started=started)
     args = parser.parse_args(arguments)
     try:
         module.run(args)

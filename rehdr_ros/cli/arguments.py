@@ -4,6 +4,8 @@ import argparse
 import re
 from collections.abc import Callable
 
+import yaml
+
 from rehdr_ros.settings import complaint, setting
 
 
@@ -13,6 +15,14 @@ def size(text: str) -> tuple[int, int]:
     if not match or not all(map(int, match.groups())):
         raise argparse.ArgumentTypeError(f"{text!r}: give WIDTHxHEIGHT, for example 346x260")
     return int(match[1]), int(match[2])
+
+
+def key_value(text: str) -> tuple[list[str], object]:
+    """KEY=VALUE -> the parts of a key with dots, and what YAML makes of the value."""
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise argparse.ArgumentTypeError(f"{text!r}: give KEY=VALUE")
+    return key.split("."), yaml.safe_load(value)
 
 
 def number(kind: type = float, **bounds: float) -> Callable[[str], float]:

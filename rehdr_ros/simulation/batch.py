@@ -15,6 +15,7 @@ from rehdr_ros.simulation.batch_sensors import BatchEventCamera, Readout, add_no
 Range = tuple[float, float]
 
 _MAY_BE_NONE = ("refractory_us", "noise_rate", "leak_rate", "bandwidth")  # though drawn by the logarithm
+_MOST_STEPS = 7  # renders between two bins; up to 42 px an interval of five bins
 _BLUR_STEP, _BLUR_STEPS = 2.0, 9  # px between two renders of an exposure; at most so many
 _NOTHING = 1e-300  # zero as float32
 _KNEE = 0.8  # luminance, white = 1, from which a ceiling is felt
@@ -67,6 +68,7 @@ class Variety(Settings):
     walls: float = _share(0.35, "whose lights are no brighter than a white wall")
     good: float = _share(0.35, "without latency, vignetting, low pass, scatter, strays and readout")
     strange: float = _share(0.09, "whose events are out of time, of another scene, or none")
+    twins: float = _share(0.0, "in pairs that see one scene by the same sensors, at two frame rates")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -79,9 +81,10 @@ class Variety(Settings):
 
 @dataclass(frozen=True)
 class Batch:
-    """All float32, as of training.Sequence; exposure and refractory, s, as drawn.
+    """All float32, as of training.Sequence; exposure and refractory, s, and levels of the LDR, as drawn.
 
-    ldr, truth: (N, T, 3, H, W); voxel: (N, T, B, H, W); gain, seconds: (N, T); exposure, refractory: (N,).
+    ldr, truth: (N, T, 3, H, W); voxel: (N, T, B, H, W); gain, seconds: (N, T); exposure, refractory, levels:
+    (N,).
     """
 
     ldr: Tensor
@@ -91,6 +94,7 @@ class Batch:
     seconds: Tensor
     exposure: Tensor
     refractory: Tensor
+    levels: Tensor
 
 
 @dataclass(frozen=True)
@@ -104,18 +108,26 @@ class BatchSimulator:
     variety: Variety = field(default_factory=Variety)
 
     def __call__(self, backgrounds: list[Background], rng: np.random.Generator) -> Batch:
-        """One sequence a background. Stamps are the middle of the exposures."""
+        """One sequence a background; of twins the first one's. Stamps are the middle of the exposures."""
         backgrounds = sorted(backgrounds, key=lambda b: not b.is_panorama)
         v, n, device = self.variety, len(backgrounds), self.device
         random = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
+        like = self._like(rng, n)
+        alike = torch.as_tensor(like, device=device)
+        backgrounds = [backgrounds[k] for k in like]
 
         def draw(limits: Range, share: float | np.ndarray = 1.0, usual: float = 0.0) -> np.ndarray:
-            return np.where(rng.random(n) < share, rng.uniform(*limits, n), usual)
+            return np.where(rng.random(n) < share, rng.uniform(*limits, n), usual)[like]
 
-        def draw_log(limits: Range, share: float | np.ndarray = 1.0, usual: float = 0.0) -> np.ndarray:
+        def draw_log(
+            limits: Range,
+            share: float | np.ndarray = 1.0,
+            usual: float = 0.0,
+            like: np.ndarray | slice = like,
+        ) -> np.ndarray:
             # Nothing is drawn as next to nothing: what is drawn after it stays the same.
             exponents = rng.uniform(*np.log(np.maximum(limits, _NOTHING)), n)
-            return np.where(rng.random(n) < share, np.exp(exponents), usual)
+            return np.where(rng.random(n) < share, np.exp(exponents), usual)[like]
 
         def tensor(values: np.ndarray) -> Tensor:
             return torch.as_tensor(np.asarray(values), dtype=torch.float32, device=device)
@@ -123,35 +135,36 @@ class BatchSimulator:
         def plane(values: np.ndarray) -> Tensor:
             return tensor(values).view(-1, 1, 1, 1)
 
-        bad = rng.random(n) >= v.good
+        bad = (rng.random(n) >= v.good)[like]
         # Of the strange a third each: out of time, of another scene, none.
-        strange = np.where(rng.random(n) < v.strange, rng.integers(1, 4, n), 0)
-        speed, fps = draw_log(v.speed), draw_log(v.fps)
+        strange = np.where(rng.random(n) < v.strange, rng.integers(1, 4, n), 0)[like]
+        speed, fps = draw_log(v.speed), draw_log(v.fps, like=slice(None))
         exposure_time = np.minimum(draw_log(v.exposure), 0.9 / fps)
         things = int(rng.integers(v.things + 1))
         scene = BatchScene(backgrounds, self.size, speed, draw_log(v.scale), things, rng, device)
+        scene.repeat(like)
         stamps = np.arange(self.frames) + draw(v.jitter)[:, None] * rng.uniform(-0.5, 0.5, (n, self.frames))
         stamps = (stamps - stamps[:, :1]) / fps[:, None]
         steps, times = self._steps(speed, fps), list(stamps.T)
-        latency = np.where(strange == 1, rng.uniform(-0.06, 0.06, n), draw(v.latency, bad))
+        latency = np.where(strange == 1, rng.uniform(-0.06, 0.06, n)[like], draw(v.latency, bad))
         seen = list((stamps - latency[:, None]).T)  # what the events that arrive by then have seen
         looks = [_between(*pair, steps) for pair in itertools.pairwise(seen)]
         renders = int(np.clip(np.ceil((speed * exposure_time).max() / _BLUR_STEP), 3, _BLUR_STEPS))
         shares = (np.arange(renders) + 0.5) / renders - 0.5
-        shutter = [[t + share * exposure_time for share in shares] for t in times]
+        shutter = [np.stack([t + share * exposure_time for share in shares]) for t in times]
         scene.foresee(np.stack([seen[0], *times, *itertools.chain(*looks, *shutter)]))
-        mono, loses = (rng.random(n) < share for share in (v.mono, v.loses_packets))
-        bayer = (rng.random(n) < v.bayer) & ~mono
-        white = self._white(scene, stamps, draw(v.clipped), plane(mono) > 0)
+        mono, loses, bayer = ((rng.random(n) < x)[like] for x in (v.mono, v.loses_packets, v.bayer))
+        bayer &= ~mono
+        white = self._white(scene, stamps, draw(v.clipped), plane(mono) > 0)[alike]
         ceiling = plane(draw_log(v.wall, v.walls, np.inf))
         shading = self._vignette(plane(draw(v.vignetting, 0.5 * bad)))
         distortion = plane(draw(v.distortion, 0.5, 1.0))
         gains, told = self._gains(rng, n)
-        levels = tensor(rng.choice((255, 1023, 4095), n, p=(0.6, 0.2, 0.2)))
+        levels = tensor(rng.choice((255, 1023, 4095), n, p=(0.6, 0.2, 0.2))[like])
         shot, read = tensor(2e-4 * draw_log((0.5, 10))), tensor(2e-3 * draw_log((0.5, 5)))
 
         shape = (n, 1, self.size, self.size)
-        deviation = torch.randn((n, 2, *shape[2:]), generator=random, device=device)
+        deviation = torch.randn((n, 2, *shape[2:]), generator=random, device=device)[alike]
         spread = (1 + plane(draw(v.mismatch)) * deviation).clamp(0.4, 2.5)
         skew = np.exp(draw(v.skew, 0.5) / 2)
         thresholds = plane(draw_log(v.contrast)) * torch.cat((plane(1 / skew), plane(skew)), 1) * spread
@@ -160,8 +173,8 @@ class BatchSimulator:
         sensor = BatchEventCamera(thresholds, refractory, tensor(draw_log(v.dark)), bandwidth)
         scatter, strays = (plane(draw(limits, 0.6 * bad)) for limits in (v.scatter, v.strays))
         readout = Readout(scatter, strays, plane(draw_log(v.readout, 0.4 * bad, np.inf)))
-        share = np.where(rng.random(n) < 0.8, np.minimum(draw(v.hot_pixels), 1e-3), draw(v.hot_pixels))
-        hot = torch.rand(shape, generator=random, device=device) < plane(share)
+        share = np.where(rng.random(n) < 0.8, np.minimum(draw(v.hot_pixels), 1e-3), draw(v.hot_pixels))[like]
+        hot = torch.rand(shape, generator=random, device=device)[alike] < plane(share)
         noise_rate, leak_rate = plane(draw_log(v.noise_rate)), plane(draw_log(v.leak_rate))
         lost = tensor(draw(v.lost) * loses)
 
@@ -169,7 +182,7 @@ class BatchSimulator:
             return below(ceiling, scene.luminance(seconds) / white)
 
         view = luminance(seen[0])
-        sensor.start(view, torch.rand(shape, generator=random, device=device))
+        sensor.start(view, torch.rand(shape, generator=random, device=device)[alike])
         intervals, gain = tensor(np.diff(stamps)), tensor(gains)
         ldr, voxel, truth = [], [], []
         is_mono = plane(mono) > 0
@@ -177,12 +190,12 @@ class BatchSimulator:
             grid = white.new_zeros((n, self.bins, *shape[2:]))
             if k:
                 seconds = intervals[:, k - 1]
-                views = [luminance(t) for t in looks[k - 1]]
-                self._add_events(grid, sensor, views, seconds, steps, lost, random)
+                views = luminance(looks[k - 1])
+                self._add_events(grid, sensor, views, seconds, lost, random)
                 grid = readout(grid, seconds, random)
                 darkness = 1 + 4 * (-views[-1] / _DARK).exp()
                 add_noise(grid, seconds, noise_rate * darkness, leak_rate, hot, random)
-            radiance = sum(map(scene.render, shutter[k])) / (renders * white)
+            radiance = scene.render(shutter[k]).sum(0) / (renders * white)
             radiance = torch.where(is_mono, luminance_of(radiance), radiance)
             y = luminance_of(radiance).clamp_min(1e-6)
             radiance = radiance * (below(ceiling, y) / y) * shading * gain[:, k].view(-1, 1, 1, 1)
@@ -196,7 +209,14 @@ class BatchSimulator:
         if (strange > 1).any():
             others = np.where(strange == 2, np.roll(np.arange(n), 1), np.arange(n))
             voxel = voxel[torch.as_tensor(others, device=device)] * tensor(strange != 3).view(-1, 1, 1, 1, 1)
-        return Batch(ldr, voxel, truth, tensor(told), seconds, tensor(exposure_time), refractory)
+        return Batch(ldr, voxel, truth, tensor(told), seconds, tensor(exposure_time), refractory, levels)
+
+    def _like(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """By sequence, the one whose scene and sensors it has: its own or, of twins, the first one's."""
+        like = np.arange(n)
+        if self.variety.twins:  # or nothing is drawn: sequences without twins stay what they are
+            like[1::2] -= rng.random(n // 2) < self.variety.twins
+        return like
 
     def _vignette(self, loss: Tensor) -> Tensor:
         """(N, 1, H, W): what is left of the light, least in the corners."""
@@ -207,19 +227,23 @@ class BatchSimulator:
         """Renders an interval: at most about 1.5 px apart, and a multiple of what lies between two bins."""
         motion = float(np.max(speed / fps))
         gaps = max(1, self.bins - 1)
-        return gaps * int(np.clip(np.ceil(motion / 1.5 / gaps), 1, 4))
+        return gaps * int(np.clip(np.ceil(motion / 1.5 / gaps), 1, _MOST_STEPS))
 
-    def _add_events(self, grid, sensor, views, seconds: Tensor, steps: int, lost: Tensor, random) -> None:
-        for step, view in enumerate(views):
-            polarity_sum, when = sensor.step(view, seconds / steps)
-            arrives = torch.rand(len(lost), generator=random, device=grid.device) >= lost
-            polarity_sum = polarity_sum * arrives.view(-1, 1, 1, 1)
-            place = (self.bins - 1) * (step + when) / steps
-            left = min((self.bins - 1) * step // steps, max(0, self.bins - 2))
-            right_share = place - left
-            grid[:, left] += (polarity_sum * (1 - right_share))[:, 0]
-            if self.bins > 1:
-                grid[:, left + 1] += (polarity_sum * right_share)[:, 0]
+    def _add_events(self, grid, sensor, views, seconds: Tensor, lost: Tensor, random) -> None:
+        steps = len(views)
+        polarity_sum, when = sensor.steps(views, seconds / steps)
+        arrives = torch.rand((steps, len(lost)), generator=random, device=grid.device) >= lost
+        polarity_sum = polarity_sum * arrives.view(steps, -1, 1, 1, 1)
+        if self.bins == 1:
+            grid += polarity_sum.sum(0)
+            return
+        # (gap between two bins, step in it, N, H, W)
+        gaps = self.bins - 1
+        polarity_sum, when = (x[:, :, 0].unflatten(0, (gaps, -1)) for x in (polarity_sum, when))
+        within = torch.arange(steps // gaps, device=grid.device).view(-1, 1, 1, 1)
+        right = (polarity_sum * (within + when) * (gaps / steps)).sum(1).transpose(0, 1)
+        grid[:, 1:] += right
+        grid[:, :-1] += polarity_sum.sum(1).transpose(0, 1) - right
 
     def _gains(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
         """Exposure over the first frame's, and over the frame before as the network is told; (N, T) each."""
@@ -232,12 +256,9 @@ class BatchSimulator:
 
     def _white(self, scene: BatchScene, stamps: np.ndarray, clipped: np.ndarray, mono: Tensor) -> Tensor:
         """The radiance that must saturate for the wanted share of clipped pixels, (N, 1, 1, 1)."""
-        views = []
-        for k in np.linspace(0, self.frames - 1, 4).astype(int):
-            view = scene.render(stamps[:, k])
-            view = torch.where(mono.view(-1, 1, 1, 1), luminance_of(view), view)
-            views.append(view.amax(1)[:, ::2, ::2].flatten(1))
-        views = torch.cat(views, 1).sort(1).values
+        views = scene.render(stamps.T[np.linspace(0, self.frames - 1, 4).astype(int)])
+        views = torch.where(mono.view(-1, 1, 1, 1), luminance_of(views), views).amax(2)[..., ::2, ::2]
+        views = views.transpose(0, 1).flatten(1).sort(1).values
         index = ((1 - clipped) * (views.shape[1] - 1)).astype(int)
         white = views[torch.arange(len(views)), torch.as_tensor(index)]
         return white.clamp_min(1e-6).view(-1, 1, 1, 1)
@@ -251,6 +272,6 @@ def below(ceiling: Tensor, luminance: Tensor) -> Tensor:
     return torch.where(luminance > _KNEE, _KNEE + compressed, luminance)
 
 
-def _between(t0: np.ndarray, t1: np.ndarray, steps: int) -> list[np.ndarray]:
-    """The ends of that many equal parts of an interval."""
-    return [t0 + (step + 1) / steps * (t1 - t0) for step in range(steps)]
+def _between(t0: np.ndarray, t1: np.ndarray, steps: int) -> np.ndarray:
+    """The ends of that many equal parts of intervals (N,): (steps, N)."""
+    return np.stack([t0 + (step + 1) / steps * (t1 - t0) for step in range(steps)])

@@ -92,27 +92,44 @@ class BatchScene:
         self._foreseen: dict[bytes, list[tuple[Tensor, Tensor]]] = {}
         self.things = [_Things(backgrounds, size, speed, rng) for _ in range(things)]
 
+    def repeat(self, like: np.ndarray) -> None:
+        """Give each scene the camera, the light and the things of another, (N,) indices; textures stay."""
+        self.cameras, self.light = ([each[k] for k in like] for each in (self.cameras, self.light))
+        for things in self.things:
+            things.repeat(like)
+
     def foresee(self, seconds: np.ndarray) -> None:
         """Find the poses and the light of many times, (K, N), together: a GPU would wait for each."""
         self._foreseen = dict(zip([t.tobytes() for t in seconds], self._poses(seconds), strict=True))
 
     def render(self, seconds: np.ndarray) -> Tensor:
-        """seconds: (N,). Returns linear radiance (N, 3, H, W) float32."""
+        """seconds: (N,), or (K, N) of K views. Returns linear radiance (N, 3, H, W) or (K, N, 3, H, W)."""
         return self._compose(self.texture, "colour", seconds)
 
     def luminance(self, seconds: np.ndarray) -> Tensor:
-        """The luminance of `render`, (N, 1, H, W), for a third of its work."""
+        """The luminance of `render`, one channel for three, for a third of its work."""
         return self._compose(self._grey, "grey", seconds)
 
     def _compose(self, texture: Tensor, kind: str, seconds: np.ndarray) -> Tensor:
-        (poses, brightness), *others = self._foreseen.get(seconds.tobytes()) or self._poses(seconds[None])[0]
-        view = self.sample(texture, self._pixels @ poses)
+        # All views of a scene one below the other: one image, one texture.
+        times = np.atleast_2d(seconds)
+        by_time = [self._foreseen.get(t.tobytes()) or self._poses(t[None])[0] for t in times]
+        layers = [tuple(zip(*of_layer, strict=True)) for of_layer in zip(*by_time, strict=True)]
+        # Poses (N, K, 3, 3) and light (N, 1, K, 1, 1).
+        (poses, brightness), *others = [(torch.stack(p, 1), torch.stack(b, 2)) for p, b in layers]
+        shape = len(texture), -1, len(times), self._size, self._size
+        view = self.sample(texture, self._places(poses)).view(shape)
         for things, (thing_poses, light) in zip(self.things, others, strict=True):
-            places = (self._pixels @ thing_poses).view(-1, self._size, self._size, 3)[..., :2]
+            places = self._places(thing_poses)[..., :2].unflatten(1, (-1, self._size))
             grid = _normalised(places, _PATCH, _PATCH)
-            layer = F.grid_sample(things.patches[kind], grid, align_corners=True)
-            view = view * (1 - layer[:, -1:]) + light * layer[:, :-1]
-        return view * brightness
+            layer = F.grid_sample(things.patches[kind], grid, align_corners=True).view(shape)
+            view = torch.addcmul(light * layer[:, :-1], view, 1 - layer[:, -1:])
+        view = (view * brightness).permute(2, 0, 1, 3, 4)
+        return view if seconds.ndim > 1 else view[0]
+
+    def _places(self, poses: Tensor) -> Tensor:
+        """(N, K, 3, 3) -> what the pixels of K views show, (N, K * H * W, 3)."""
+        return (self._pixels @ poses).flatten(1, 2)
 
     def _poses(self, seconds: np.ndarray) -> list[list[tuple[Tensor, Tensor]]]:
         """By time (K, N), and background or thing: (N, 3, 3), transposed, and light (N, 1, 1, 1)."""
@@ -126,14 +143,14 @@ class BatchScene:
         return [[(poses[k], light[k]) for poses, light in layers] for k in range(len(seconds))]
 
     def sample(self, texture: Tensor, places: Tensor) -> Tensor:
-        """Of one like `texture`, at places (N, H * W, 3): directions in panoramas, else its px (x, y, 1)."""
+        """Of one like `texture`, at places (N, K * H * W, 3): directions in panoramas, else px (x, y, 1)."""
         height, width = TEXTURE
         rays, flat = places[: self._panoramas], places[self._panoramas :]
         longitude = torch.atan2(rays[..., 0], rays[..., 2])
         latitude = torch.atan2(rays[..., 1], torch.hypot(rays[..., 0], rays[..., 2]))
         x = (longitude / (2 * torch.pi) + 0.5) * width % width
         y = (latitude / torch.pi + 0.5) * height - 0.5
-        grid = torch.cat((torch.stack((x, y), -1), flat[..., :2])).view(-1, self._size, self._size, 2)
+        grid = torch.cat((torch.stack((x, y), -1), flat[..., :2])).unflatten(1, (-1, self._size))
         grid = _normalised(grid, height, texture.shape[-1])
         return F.grid_sample(texture, grid, padding_mode="border", align_corners=True)
 
@@ -155,6 +172,11 @@ class _Things:
             self.flicker.append(Flicker(rng, rng.choice((0.0, rng.uniform(0, 0.9)), p=(0.7, 0.3))))
         colour = torch.stack(patches).permute(0, 3, 1, 2).contiguous()
         self.patches = {"colour": colour, "grey": torch.cat((luminance_of(colour[:, :3]), colour[:, 3:]), 1)}
+
+    def repeat(self, like: np.ndarray) -> None:
+        self.cameras, self.flicker = ([each[k] for k in like] for each in (self.cameras, self.flicker))
+        order = torch.as_tensor(like, device=self.patches["grey"].device)
+        self.patches = {kind: patches[order] for kind, patches in self.patches.items()}
 
 
 def _shape(rng: np.random.Generator) -> np.ndarray:
@@ -178,8 +200,8 @@ def _with_seam(background: Background) -> Tensor:
 
 
 def luminance_of(rgb: Tensor) -> Tensor:
-    """(N, 3, H, W) linear RGB -> (N, 1, H, W)."""
-    return (rgb * _constant(tuple(BT709.tolist()), rgb.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    """(..., 3, H, W) linear RGB -> (..., 1, H, W)."""
+    return (rgb * _constant(tuple(BT709.tolist()), rgb.device).view(3, 1, 1)).sum(-3, keepdim=True)
 
 
 def _normalised(places: Tensor, height: int, width: int) -> Tensor:

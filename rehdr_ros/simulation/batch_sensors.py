@@ -40,7 +40,7 @@ def demosaicked(rgb: Tensor) -> Tensor:
 
 
 class BatchEventCamera:
-    """N event cameras of H x W pixels; `step` gives the events between two renders as additions to two bins.
+    """N event cameras of H x W pixels; `steps` gives the events between renders.
 
     The same pixel as in EventCamera, whose events between two renders follow in closed form: log intensity
     runs linearly there, so that after the first event the next ones come at equal distances, a threshold's
@@ -61,40 +61,62 @@ class BatchEventCamera:
         self._reference = self._log - ahead
         self._blind = torch.zeros_like(self._log)  # s from now on
 
-    def step(self, luminance: Tensor, seconds: Tensor) -> tuple[Tensor, Tensor]:
-        """The next view, `seconds` (N,) later.
+    def steps(self, luminance: Tensor, seconds: Tensor) -> tuple[Tensor, Tensor]:
+        """The next views (K, N, 1, H, W), each `seconds` (N,) after the one before.
 
-        Returns (N, 1, H, W) each: the polarity sum of the events, and their mean time as a share of the step.
+        Returns (K, N, 1, H, W) each: the polarity sum of a step's events, and their mean time as its share.
         """
+        # What doesn't depend on the step before is found for all at once: a GPU would wait for each kernel.
         span = seconds.view(-1, 1, 1, 1)
-        start, end = self._log, self._seen(luminance, span)
+        seen = torch.stack([self._log, *self._seen(luminance, span)])
+        start, end = seen[:-1], seen[1:]
         slope = (end - start) / span
         rising = slope > 0
+        direction = torch.where(rising, 1.0, -1.0)
         threshold = torch.where(rising, self._on, self._off)
         speed = slope.abs().clamp_min(1e-9)
+        period = threshold / speed + self._refractory
+        of_steps = (start, end, slope, direction, threshold, speed, period, speed * span)
+        fired = [self._fire(span, *of_step) for of_step in zip(*of_steps, strict=True)]
+        count, first = (torch.stack(x) for x in zip(*fired, strict=True))
+        self._log = end[-1]
+        return direction * count, (first + (count - 1) / 2 * period) / span
+
+    def _fire(
+        self,
+        span: Tensor,
+        start: Tensor,
+        end: Tensor,
+        slope: Tensor,
+        direction: Tensor,
+        threshold: Tensor,
+        speed: Tensor,
+        period: Tensor,
+        reach: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """One step: how many events a pixel fires, and when the first one, s from its begin."""
         # All in the direction of the change, from `start`: how far the first target is, when it is reached.
         sees = self._blind <= span
         begin = self._blind.clamp_min(0)
-        level = torch.where(self._blind > 0, start + slope * begin, self._reference)
-        ahead = torch.where(rising, level - start, start - level) + threshold
+        level = torch.where(self._blind > 0, torch.addcmul(start, slope, begin), self._reference)
+        ahead = torch.addcmul(threshold, direction, level - start)
         first = torch.maximum(ahead / speed, begin)
-        period = threshold / speed + self._refractory
-        fires = sees & (ahead <= speed * span)
-        count = torch.where(fires, 1 + ((span - first) / period).floor().clamp_min(0), 0)
-        last = first + (count - 1) * period
-        blind = last + self._refractory
+        fires = sees & (ahead <= reach)
+        more = ((span - first) / period).floor_().clamp_min_(0)
+        blind = torch.addcmul(first + self._refractory, more, period)
         # A pixel that sees again within the step takes its reference there.
-        fresh = torch.where(blind <= span, start + slope * blind, end)
+        fresh = torch.where(blind <= span, torch.addcmul(start, slope, blind), end)
         self._reference = torch.where(fires, fresh, torch.where(sees, level, self._reference))
-        self._blind = torch.where(fires, blind, torch.where(sees, 0, self._blind)) - span
-        self._log = end
-        polarity_sum = torch.where(rising, count, -count)
-        return polarity_sum, (first + last) / (2 * span)
+        self._blind = torch.where(fires, blind, self._blind.masked_fill(sees, 0)) - span
+        return (more + 1) * fires, first
 
-    def _seen(self, luminance: Tensor, span: Tensor) -> Tensor:
+    def _seen(self, luminance: Tensor, span: Tensor) -> list[Tensor]:
+        """The log intensity that pixels see at each of the views, as far as they follow."""
         log = (luminance + self._dark).log()
-        share = low_pass_share(luminance, self._bandwidth, span)
-        return self._log + share * (log - self._log)
+        shares, seen = low_pass_share(luminance, self._bandwidth, span), [self._log]
+        for target, share in zip(log, shares, strict=True):
+            seen.append(seen[-1] + share * (target - seen[-1]))
+        return seen[1:]
 
 
 def low_pass_share(luminance: Tensor, bandwidth: Tensor, span: Tensor) -> Tensor:

@@ -32,6 +32,10 @@ class TrainConfig(Settings):
     )
     batch: int = setting(4, "sequences of a step", least=1)
     reuse: int = setting(1, "batches that are drawn of each that is simulated", least=1)
+    sequences: int = setting(
+        0, "simulated once, to be drawn again and again; 0: every batch is simulated", least=0
+    )
+    margin: float = setting(0.25, "by which those are larger and longer than what is drawn", least=0, most=4)
     frames: int = setting(12, "frames of a sequence", least=1)
     size: int = setting(96, "of the square frames", unit="px", least=1)
     learning_rate: float = setting(5e-4, "at its highest", least=0, most=1)
@@ -47,8 +51,14 @@ class TrainConfig(Settings):
         choices=("auto", "float32", "bfloat16"),
     )
     save_every: int = setting(100, "steps from save to save", least=1)
+    pieces: float = setting(
+        0.0, "size of a file of the training's state at most; 0: one file", unit="MiB", least=0
+    )
     radiance: str | None = setting(
         None, "folder of .hdr and .exr scenes; without one all scenes are procedural"
+    )
+    simulated: str | None = setting(
+        None, "folder for the `sequences`; without one they stay in the memory of the device"
     )
     recordings: tuple[str, ...] = setting(
         (),
@@ -65,6 +75,10 @@ class TrainConfig(Settings):
         super().__post_init__()
         if self.perceptual and not self.vgg:
             raise InputError("perceptual needs vgg, the file of torchvision's VGG16 weights")
+        if 0 < self.sequences < self.batch:
+            raise InputError(f"sequences={self.sequences!r}: must be 0, or as many as a batch has at least")
+        if self.sequences and self.workers and not self.simulated:
+            raise InputError("workers share the sequences by a folder: give `simulated`")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrainConfig":
@@ -89,4 +103,4 @@ def read_config(path: str, options: dict, settings: Iterable[tuple[list[str], ob
 
 
 # Of the machine that trained, not of the training.
-PLACES = ("minutes", "radiance", "recordings", "start", "vgg", "device", "workers")
+PLACES = ("minutes", "pieces", "radiance", "simulated", "recordings", "start", "vgg", "device", "workers")

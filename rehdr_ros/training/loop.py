@@ -3,7 +3,7 @@
 import json
 import math
 import os
-import time
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from itertools import compress
 from pathlib import Path
@@ -19,8 +19,11 @@ from rehdr_ros.network import Network, load_checkpoint, save_checkpoint
 from rehdr_ros.network.checkpoint import make_network
 from rehdr_ros.reconstruction.reconstructor import pick_device, pick_precision
 from rehdr_ros.simulation.batch import BatchSimulator
+from rehdr_ros.training import checkpoint_files
 from rehdr_ros.training.batches import Batches, RecordedBatches, SimulatedBatches, stream
 from rehdr_ros.training.config import PLACES, TrainConfig
+from rehdr_ros.training.deadline import Deadline
+from rehdr_ros.training.drawn import DrawnBatches, KeptSequences
 from rehdr_ros.training.graphed import GraphedLoss
 from rehdr_ros.training.losses import PerceptualLoss
 from rehdr_ros.training.recorded import RecordedSequences
@@ -32,13 +35,21 @@ _VALIDATION_BATCHES = 3
 _VALIDATION_BATCH = 4  # sequences at most: the measures take long
 
 
+class _NoTime(Exception):
+    pass
+
+
 class Trainer:
     """Trains one network into a folder: state.pt (to resume from), weights.safetensors (averaged), log.jsonl.
 
     Started by torchrun, each process trains on batches of its own and the gradients are averaged (DDP).
+    graphed: on a GPU, alone, the step is one CUDA graph. started: as of Deadline.
     """
 
-    def __init__(self, config: TrainConfig, folder: str | Path):
+    def __init__(
+        self, config: TrainConfig, folder: str | Path, graphed: bool = True, started: float | None = None
+    ):
+        self._deadline = Deadline(config.minutes, started)
         self._config, self._folder = config, Path(folder)
         self._rank, self._processes = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
         self._device = self._pick_device()
@@ -55,6 +66,8 @@ class Trainer:
         options |= {"fused": True} if self._device.type == "cuda" else {}
         self.optimizer = torch.optim.AdamW(self.network.parameters(), **options)
         self.step, self._passed = 0, 0.0
+        self._validation: list[Sequence] = []
+        self._computed: torch.cuda.Event | None = None  # the step before
         self._resume()
         vgg = PerceptualLoss(config.vgg).to(self._device) if config.perceptual else None
         weights = config.temporal, config.uncertainty, config.perceptual
@@ -63,31 +76,78 @@ class Trainer:
             ids = [self._device.index] if self._device.type == "cuda" else None
             self._loss = DistributedDataParallel(self._loss, device_ids=ids)
         is_alone = self._processes == 1 and self._device.type == "cuda"
-        self._graphed = GraphedLoss(self._loss, self._half) if is_alone else None
+        self._graphed = GraphedLoss(self._loss, self._half) if graphed and is_alone else None
 
     def run(self) -> None:
-        """Train to the end, saving every `save_every` steps; or for `minutes`, whatever comes first."""
+        """Train to the end, saving every `save_every` steps; or for `minutes`, whatever comes first.
+
+        The minutes hold the last save, and its measures where they fit.
+        """
         config = self._config
         first, last = self.step * self._processes + self._rank, config.steps * self._processes
         batches = stream(self.batches(), range(first, last, self._processes), self._workers())
-        validation, losses, started = None, [], time.monotonic()
+        losses, begun = [], self._deadline.elapsed()
         shown = {"unit": "step", "mininterval": 2, "disable": True if self._rank else None}
+        if config.minutes and first < last:
+            self._save()  # it also tells how long a save takes
+            if self._share_of_the_minutes("save") >= 1:
+                return
         for batch in tqdm(batches, initial=self.step, total=config.steps, **shown):
+            begun = self._deadline.note("batch", begun)
+            if self._share_of_the_minutes("step", "save") >= 1:
+                self._save()
+                break
             losses.append(self.train_step(batch))
-            self._passed = self._share_of_the_minutes(time.monotonic() - started)
+            self._keep_pace()
+            begun = self._deadline.note("step", begun)
+            self._passed = self._share_of_the_minutes("batch", "step", "save", "validation")
             last = self.step == config.steps or self._passed >= 1
             if self.step % config.save_every == 0 or last:
+                self._save()
                 if self._rank == 0:
-                    self.save()
-                    validation = validation or [self.batches(True)[i] for i in range(_VALIDATION_BATCHES)]
-                    loss, seconds = torch.stack(losses).mean().item(), time.monotonic() - started
-                    entry = {"step": self.step, "loss": loss, "seconds": seconds}
-                    self._log(entry | validate(self.averaged(), validation))
-                losses = []
+                    entry = {"step": self.step, "loss": torch.stack(losses).mean().item()}
+                    self._log({**entry, "seconds": self._deadline.elapsed(), **self._validated()})
+                losses, begun = [], self._deadline.elapsed()
                 if self._processes > 1:
                     dist.barrier()
             if last:
                 break
+
+    def _keep_pace(self) -> None:
+        """Wait for a GPU's step before this one: what it has in its queue would hide how long steps take."""
+        if self._device.type == "cuda":
+            if self._computed:
+                self._computed.synchronize()
+            self._computed = torch.cuda.Event()
+            self._computed.record()
+
+    def _save(self) -> None:
+        if self._rank == 0:
+            begun = self._deadline.elapsed()
+            self.save()
+            self._deadline.note("save", begun)
+
+    def _validated(self) -> dict[str, float]:
+        """The measures, or none where the time is too short for them."""
+        begun = self._deadline.elapsed()
+        try:
+            return validate(self.averaged(), self._validation_batches())
+        except _NoTime:
+            return {}
+        finally:
+            self._deadline.note("validation", begun)
+
+    def _validation_batches(self) -> Iterator[Sequence]:
+        """Raises _NoTime instead of one that there is no time for."""
+        for number in range(_VALIDATION_BATCHES):
+            # The first one may take anything: it must not come last.
+            if self._deadline.share("validated batch") > (1 if self._validation else 0.5):
+                raise _NoTime
+            begun = self._deadline.elapsed()
+            if number == len(self._validation):
+                self._validation.append(self.batches(True)[number])
+            yield self._validation[number]
+            self._deadline.note("validated batch", begun)
 
     def averaged(self) -> Network:
         """The network with the exponential moving average of its weights, in evaluation mode."""
@@ -117,6 +177,8 @@ class Trainer:
             shape, seed = (config.size, config.frames, bins), config.seed + validation
             sequences = RecordedSequences(config.recordings, count, *shape, seed, config.response)
             return RecordedBatches(sequences, config.batch)
+        if config.sequences and not validation:
+            return DrawnBatches(KeptSequences(config, bins, self._device), config)
         simulator = BatchSimulator(config.size, config.frames, bins, self._device, config.variety)
         batch, reuse = config.batch, config.reuse
         if validation:
@@ -166,14 +228,14 @@ class Trainer:
         progress = max(progress, self._passed)
         return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1, progress)))
 
-    def _share_of_the_minutes(self, seconds: float) -> float:
-        """By the clock of the first process: all have one learning rate and end with one step."""
-        if not self._config.minutes:
-            return 0.0
-        share = torch.tensor(seconds / (60 * self._config.minutes), device=self._device)
-        if self._processes > 1:
-            dist.broadcast(share, 0)
-        return share.item()
+    def _share_of_the_minutes(self, *parts: str) -> float:
+        """As of Deadline.share, by the first process: all have one learning rate and end with one step."""
+        share = self._deadline.share(*parts)
+        if not self._config.minutes or self._processes == 1:
+            return share
+        shared = torch.tensor(share, device=self._device)
+        dist.broadcast(shared, 0)
+        return shared.item()
 
     def _log(self, entry: dict[str, float]) -> None:
         """A line in log.jsonl and the terminal; scalars for TensorBoard if installed (extra `train`)."""
@@ -197,9 +259,7 @@ class Trainer:
             "average": self._average,
             "optimizer": self.optimizer.state_dict(),
         }
-        with writing(self._folder / "state.tmp", RuntimeError):
-            torch.save(state, self._folder / "state.tmp")
-        (self._folder / "state.tmp").replace(self._folder / "state.pt")
+        checkpoint_files.write(self._folder / "state.pt", state, int(self._config.pieces * (1 << 20)))
         config = replace(self._config, network=self.network.config)
         recipe = {name: value for name, value in asdict(config).items() if name not in PLACES}
         notes = {"training": json.dumps({**recipe, "processes": self._processes, "step": self.step})}
@@ -207,8 +267,7 @@ class Trainer:
 
     def _resume(self) -> None:
         path = self._folder / "state.pt"
-        if path.is_file():
-            state = torch.load(path, map_location=self._device, weights_only=True)
+        if (state := checkpoint_files.read(path, self._device)) is not None:
             if state.get("processes", 1) != self._processes:
                 training = f"{path} is of a training by {state['processes']} processes"
                 raise InputError(f"{training}; go on with as many, or with --start")

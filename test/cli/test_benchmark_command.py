@@ -1,6 +1,7 @@
 import json
 
 import pytest
+import yaml
 
 from rehdr_ros.cli.benchmarks.node import simulated_stream
 from rehdr_ros.events import make_decoder
@@ -39,6 +40,25 @@ def test_network_stands_beside_eager_float32_and_the_roofline(rehdr):
     )
     assert row["share_of_roofline"] == pytest.approx(row["roofline_ms"] / row["ms"])
     assert row["ratio_to_float32"] > 0 and row["difference"] <= 1e-2
+
+
+def test_training_stands_beside_one_that_simulates_every_batch(rehdr, tmp_path):
+    network = {"base_channels": 4, "scales": 2, "residual_blocks": 1}
+    small = {"network": network, "batch": 2, "frames": 2, "size": 16, "reuse": 2}
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(small))
+    options = ("--config", tmp_path / "small.yaml", "--set", "frames=3", "--device", "cpu", "--repeat", "1")
+    outcome = rehdr("benchmark", "training", *options, "--json")
+    assert outcome.code == 0, outcome.err
+    figures = json.loads(outcome.out)["figures"]
+    kept = ["sequences kept in memory", "sequences kept in a folder"]
+    simulated = "each batch simulated"
+    assert list(figures) == [simulated, "each drawn 2 times", *kept, f"{simulated}, float32"]
+    assert figures[simulated]["ratio"] == 1
+    for row in figures.values():
+        ratio = row["frames_per_second"] / figures[simulated]["frames_per_second"]
+        assert row["ratio"] == pytest.approx(ratio) and row["step_ms"] > 0
+        whole = 1e3 * 2 * 3 / row["frames_per_second"]
+        assert row["simulation_share"] == pytest.approx(max(0, 1 - row["step_ms"] / whole))
 
 
 def test_the_stream_holds_the_rate_in_packets_of_a_millisecond():

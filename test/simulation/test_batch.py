@@ -76,11 +76,11 @@ def seen(monkeypatch):
             scenes.append(Seen(self, [], []))
 
         def luminance(self, seconds):
-            scenes[-1].looks.append(seconds)
+            scenes[-1].looks.extend(np.atleast_2d(seconds))
             return super().luminance(seconds)
 
         def render(self, seconds):
-            scenes[-1].renders.append(seconds)
+            scenes[-1].renders.extend(np.atleast_2d(seconds))
             return super().render(seconds)
 
     monkeypatch.setattr(batch, "BatchScene", Noting)
@@ -156,7 +156,8 @@ def test_the_truth_is_the_blurred_radiance_around_its_stamp_in_units_of_one_whit
 def test_a_batch_has_its_shapes_and_is_finite(backgrounds, bins, variety):
     result = simulate(backgrounds, variety, bins=bins)
     shapes = {"ldr": (3, 4, 3, SIZE, SIZE), "truth": (3, 4, 3, SIZE, SIZE), "gain": (3, 4)}
-    shapes |= {"voxel": (3, 4, bins, SIZE, SIZE), "seconds": (3, 4), "exposure": (3,), "refractory": (3,)}
+    shapes |= {"voxel": (3, 4, bins, SIZE, SIZE), "seconds": (3, 4), "exposure": (3,)}
+    shapes |= {"refractory": (3,), "levels": (3,)}
     for name in NAMES:
         value = getattr(result, name)
         assert (tuple(value.shape), value.dtype) == (shapes[name], torch.float32)
@@ -364,6 +365,18 @@ def test_pixels_start_on_their_way_to_an_event(backgrounds):
     assert not voxel[0] and voxel[1] > 0.5 * voxel[2:].mean() > 10
 
 
+def test_twins_see_one_scene_by_the_same_sensors_at_two_frame_rates(backgrounds):
+    usual = replace(Variety(), jitter=(0, 0), exposure=(0.002, 0.002), changes_exposure=0, distortion=(1, 1))
+    alone, twins = (simulate(backgrounds * 2, replace(usual, twins=x), seed=3) for x in (1e-9, 1))
+    rates = 1 / twins.seconds[:, 0]
+    assert torch.equal(twins.seconds, alone.seconds) and len(set(rates.tolist())) == 6
+    assert torch.equal(twins.refractory[1::2], twins.refractory[::2])
+    torch.testing.assert_close(twins.truth[1::2, 0], twins.truth[::2, 0], rtol=1e-3, atol=1e-4)
+    assert not torch.equal(twins.truth[1::2, 1], twins.truth[::2, 1])
+    different = (alone.truth[1::2, 0] - alone.truth[::2, 0]).abs().mean()
+    assert (twins.ldr[1::2, 0] - twins.ldr[::2, 0]).abs().mean() < 0.1 * different
+
+
 def test_walls_bound_the_light_of_frames_and_events_alike(backgrounds, just_fired):
     bright = replace(QUIET, clipped=(0.4, 0.4), things=0, contrast=(0.1, 0.1))
     lamps, walls = (simulate(backgrounds * 2, replace(bright, walls=x, wall=(1.5, 1.5))) for x in (0, 1))
@@ -451,7 +464,7 @@ def test_noise_grows_in_the_dark(just_fired):
     + [{"noise_rate": (0, 1)}, {"readout": (0, 9)}, {"wall": (0, 2)}]
     + [{"scatter": (-1, 0)}, {"strays": (-1, 0)}]
     + [{"vignetting": (0, 1.1)}, {"distortion": (-1, 1)}, {"latency": (0, float("inf"))}, {"skew": (0.1, 0)}]
-    + [{"walls": 1.1}, {"good": -0.1}, {"strange": 2}]
+    + [{"walls": 1.1}, {"good": -0.1}, {"strange": 2}, {"twins": -1}]
     + [{"speed": (-1, 1)}, {"exposure": (0, 0.1)}, {"contrast": (0, 0.1)}]
     + [{"dark": (0, 0.1)}, {"bandwidth": (0, 9)}]
     + [{"jitter": (0, 1.1)}, {"jitter": (-0.1, 0.1)}, {"clipped": (-0.1, 0.5)}, {"clipped": (0.5, 1.1)}]

@@ -191,3 +191,15 @@ def test_a_scene_is_a_function_of_its_generator():
     backgrounds = [directions(), coordinates()]
     first, again, other = (make(backgrounds, things=2, seed=s).render(np.ones(2)) for s in (5, 5, 6))
     assert torch.equal(first, again) and not torch.allclose(first, other)
+
+
+@pytest.mark.parametrize("things", [0, 2])
+def test_views_of_many_times_are_those_of_each(things):
+    scene = make([directions(), coordinates()], things=things)
+    scene.light = [Flicker(np.random.default_rng(seed), 0.5) for seed in range(2)]
+    times = np.array([[0.0, 0.3], [1.0, 5.0], [0.2, 0.1]])
+    scene.foresee(times[1:])
+    for look in (scene.render, scene.luminance):
+        views = look(times)
+        for view, t in zip(views, times, strict=True):
+            torch.testing.assert_close(view, look(t), rtol=1e-5, atol=1e-5)

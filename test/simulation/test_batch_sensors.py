@@ -73,8 +73,8 @@ def both(bandwidth=0.0, seed=0):
     views = torch.from_numpy(light)[:, :, None]
     spans = torch.tensor(SPANS_NS * 1e-9).float()
     batch.start(views[0])
-    sums, times = zip(*(batch.step(view, spans) for view in views[1:]), strict=True)
-    return (exact_sums, exact_times), tuple(torch.stack(x)[:, :, 0].numpy() for x in (sums, times))
+    parts = [batch.steps(part, spans) for part in (views[1:4], views[4:5], views[5:])]
+    return (exact_sums, exact_times), tuple(torch.cat(x)[:, :, 0].numpy() for x in zip(*parts, strict=True))
 
 
 @pytest.mark.parametrize("bandwidth", [0.0, 60.0])
@@ -255,7 +255,7 @@ def ramp(on, off, change, phases):
     views = torch.linspace(0, change, 201).exp()
     camera.start(views[0].expand(1, 1, 1, n), phases.view(1, 1, 1, n))
     span = torch.full((1,), 1e-3)
-    return torch.stack([camera.step(v.expand(1, 1, 1, n), span)[0][0, 0, 0] for v in views[1:]])
+    return torch.stack([camera.steps(v.expand(1, 1, 1, 1, n), span)[0].flatten() for v in views[1:]])
 
 
 @pytest.mark.parametrize("on, off", [(0.2, 0.2), (0.3, 0.1)])
@@ -283,7 +283,7 @@ def test_without_a_phase_all_have_just_fired():
     camera = BatchEventCamera(thresholds, torch.zeros(1), torch.full((1,), 1e-9), torch.zeros(1))
     camera.start(views[:1].view(1, 1, 1, 1))
     span = torch.full((1,), 1e-3)
-    plain = torch.stack([camera.step(v.view(1, 1, 1, 1), span)[0].flatten() for v in views[1:]])
+    plain = torch.stack([camera.steps(v.view(1, 1, 1, 1, 1), span)[0].flatten() for v in views[1:]])
     assert torch.equal(plain.expand(-1, 3), events) and plain.sum() == 3
 
 

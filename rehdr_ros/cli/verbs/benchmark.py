@@ -7,18 +7,24 @@ import platform
 
 import torch
 
-from rehdr_ros.cli.benchmarks import events, network, node
+from rehdr_ros.cli.benchmarks import events, network, node, training
 from rehdr_ros.reconstruction.reconstructor import pick_device
 
-_BY_NAME = {"events": events.events, "voxels": events.voxels, "network": network.network, "node": node.node}
+_BY_NAME = {
+    "events": events.events,
+    "voxels": events.voxels,
+    "network": network.network,
+    "node": node.node,
+    "training": training.training,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", choices=sorted(_BY_NAME))
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--repeat", type=int, default=7, help="measurements, of which the median counts")
-    parser.add_argument("--device", default="auto", help="for network and node: auto, cpu, cuda or cuda:N")
-    for benchmark in (events, network, node):
+    parser.add_argument("--device", default="auto", help="not for events, voxels: auto, cpu, cuda or cuda:N")
+    for benchmark in (events, network, node, training):
         benchmark.add_arguments(parser)
 
 

@@ -3,8 +3,7 @@
 import argparse
 import os
 
-import yaml
-
+from rehdr_ros.cli.arguments import key_value
 from rehdr_ros.cli.config_options import add_options
 from rehdr_ros.training.config import TrainConfig, read_config
 from rehdr_ros.training.loop import Trainer
@@ -25,21 +24,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("config", help="YAML file, e.g. config/train_rehdr_t.yaml")
     add("-o", "--output", required=True, help="folder for checkpoints and the log; resumed if it has any")
-    add_options(parser, TrainConfig, ("radiance", "recordings", "start", "device"))
+    add_options(
+        parser, TrainConfig, ("radiance", "simulated", "recordings", "start", "minutes", "pieces", "device")
+    )
     others = "any other key, e.g. steps=100 network.base_channels=16"
-    add("--set", metavar="KEY=VALUE", nargs="+", type=_setting, help=others)
+    add("--set", metavar="KEY=VALUE", nargs="+", type=key_value, help=others)
 
 
 def run(args: argparse.Namespace) -> None:
-    own = ("verb", "config", "output", "set")
+    own = ("verb", "config", "output", "set", "started")
     options = {name: value for name, value in vars(args).items() if name not in own}
-    Trainer(read_config(args.config, options, getattr(args, "set", ())), args.output).run()
+    config = read_config(args.config, options, getattr(args, "set", ()))
+    Trainer(config, args.output, started=args.started).run()
     if os.environ.get("RANK", "0") == "0":  # of torchrun's processes the first
         print(f"weights in {args.output}/weights.safetensors")
-
-
-def _setting(text: str) -> tuple[list[str], object]:
-    key, equals, value = text.partition("=")
-    if not (key and equals):
-        raise argparse.ArgumentTypeError(f"{text!r}: give KEY=VALUE")
-    return key.split("."), yaml.safe_load(value)

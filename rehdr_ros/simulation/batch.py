@@ -49,6 +49,12 @@ class Variety(Settings):
     readout: Range = _range(3.0, 300.0, f"most events a pixel; {_IN_HALF}", "Hz", above=0)
     noise_rate: Range = _range(0.003, 1.0, "random events of a pixel", "Hz", least=0)
     leak_rate: Range = _range(0.003, 0.2, "ON events of a pixel without a change", "Hz", least=0)
+    glare_rate: Range = _range(
+        20.0, 500.0, "ON events of the brightest pixels without a change", "Hz", least=0
+    )
+    glaring: Range = _range(
+        0.001, 0.05, "share of the pixels that glare fires, the brightest", above=0, most=1
+    )
     hot_pixels: Range = _range(0.0, 0.012, "share of hot pixels; mostly 0.001 at most", least=0, most=1)
     dark: Range = _range(5e-4, 5e-3, "luminance, white = 1, below which the sensor sees nothing", above=0)
     bandwidth: Range = _range(30.0, 3000.0, f"low pass of a pixel at white; {_IN_HALF}", "Hz", least=0)
@@ -66,6 +72,7 @@ class Variety(Settings):
     tells_exposure: float = _share(0.5, "whose exposure the network is told")
     walls: float = _share(0.35, "whose lights are no brighter than a white wall")
     good: float = _share(0.35, "without latency, vignetting, low pass, scatter, strays and readout")
+    glares: float = _share(0.15, "whose brightest pixels fire whatever they see, as lamps make them")
     strange: float = _share(0.09, "whose events are out of time, of another scene, or none")
 
     def __post_init__(self) -> None:
@@ -142,7 +149,8 @@ class BatchSimulator:
         scene.foresee(np.stack([seen[0], *times, *itertools.chain(*looks, *shutter)]))
         mono, loses = (rng.random(n) < share for share in (v.mono, v.loses_packets))
         bayer = (rng.random(n) < v.bayer) & ~mono
-        white = self._white(scene, stamps, draw(v.clipped), plane(mono) > 0)
+        clipped, glaring = draw(v.clipped), draw_log(v.glaring)
+        white, glare_from = self._levels(scene, stamps, clipped, glaring, plane(mono) > 0)
         ceiling = plane(draw_log(v.wall, v.walls, np.inf))
         shading = self._vignette(plane(draw(v.vignetting, 0.5 * bad)))
         distortion = plane(draw(v.distortion, 0.5, 1.0))
@@ -164,6 +172,8 @@ class BatchSimulator:
         hot = torch.rand(shape, generator=random, device=device) < plane(share)
         noise_rate, leak_rate = plane(draw_log(v.noise_rate)), plane(draw_log(v.leak_rate))
         lost = tensor(draw(v.lost) * loses)
+        glare = plane(draw_log(v.glare_rate, v.glares))
+        glare_from = below(ceiling, glare_from / white)
 
         def luminance(seconds: np.ndarray) -> Tensor:
             return below(ceiling, scene.luminance(seconds) / white)
@@ -181,7 +191,8 @@ class BatchSimulator:
                 self._add_events(grid, sensor, views, seconds, steps, lost, random)
                 grid = readout(grid, seconds, random)
                 darkness = 1 + 4 * (-views[-1] / _DARK).exp()
-                add_noise(grid, seconds, noise_rate * darkness, leak_rate, hot, random)
+                on = leak_rate + glare * (views[-1] > glare_from)
+                add_noise(grid, seconds, noise_rate * darkness, on, hot, random)
             radiance = sum(map(scene.render, shutter[k])) / (renders * white)
             radiance = torch.where(is_mono, luminance_of(radiance), radiance)
             y = luminance_of(radiance).clamp_min(1e-6)
@@ -230,17 +241,25 @@ class BatchSimulator:
         told = np.where(rng.random((n, 1)) < v.tells_exposure, np.exp(steps), 1)
         return np.exp(np.cumsum(steps, 1)), told
 
-    def _white(self, scene: BatchScene, stamps: np.ndarray, clipped: np.ndarray, mono: Tensor) -> Tensor:
-        """The radiance that must saturate for the wanted share of clipped pixels, (N, 1, 1, 1)."""
-        views = []
+    def _levels(
+        self, scene: BatchScene, stamps: np.ndarray, clipped: np.ndarray, glaring: np.ndarray, mono: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The radiance that must saturate for that share of clipped pixels, and the luminance that so many
+        exceed; (N, 1, 1, 1)."""
+        brightest, luminance = [], []
         for k in np.linspace(0, self.frames - 1, 4).astype(int):
-            view = scene.render(stamps[:, k])
-            view = torch.where(mono.view(-1, 1, 1, 1), luminance_of(view), view)
-            views.append(view.amax(1)[:, ::2, ::2].flatten(1))
-        views = torch.cat(views, 1).sort(1).values
-        index = ((1 - clipped) * (views.shape[1] - 1)).astype(int)
-        white = views[torch.arange(len(views)), torch.as_tensor(index)]
-        return white.clamp_min(1e-6).view(-1, 1, 1, 1)
+            view = scene.render(stamps[:, k])[:, :, ::2, ::2]
+            luminance.append(luminance_of(view))
+            brightest.append(torch.where(mono, luminance[-1], view.amax(1, keepdim=True)))
+        return _exceeded(brightest, clipped), _exceeded(luminance, glaring)
+
+
+def _exceeded(views: list[Tensor], shares: np.ndarray) -> Tensor:
+    """(N, 1, 1, 1): by those shares of the values of views (N, 1, H, W)."""
+    values = torch.cat([view.flatten(1) for view in views], 1).sort(1).values
+    index = ((1 - shares) * (values.shape[1] - 1)).astype(int)
+    level = values[torch.arange(len(values)), torch.as_tensor(index)]
+    return level.clamp_min(1e-6).view(-1, 1, 1, 1)
 
 
 def below(ceiling: Tensor, luminance: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,11 +12,26 @@ import numpy as np
 
 
 def _cache_folder() -> str:
-    """numba keeps a kernel until its own file changes, though kernels of other files are compiled into it."""
-    package = Path(__file__).parent
-    texts = (path.read_bytes() for path in sorted(package.rglob("*.py")))
-    sources = b"".join(text for text in texts if b"rehdr_ros.jit import" in text)
-    return str(package / "__pycache__" / f"kernels-{hashlib.sha256(sources).hexdigest()[:16]}")
+    """numba keeps a kernel until its own file changes, though others are compiled into it.
+
+    These are the kernels and constants of the modules that a file with kernels imports.
+    """
+    package, modules = Path(__file__).parent, {}
+    for path in sorted(package.rglob("*.py")):
+        name = ".".join((package.name, *path.relative_to(package).with_suffix("").parts))
+        modules[name] = path.read_text()
+    kernels = {name: text for name, text in modules.items() if "rehdr_ros.jit import" in text}
+    compiled_in = kernels.keys() | {name for text in kernels.values() for name in _imports(text)}
+    sources = "".join(modules[name] for name in modules if name in compiled_in)
+    return str(package / "__pycache__" / f"kernels-{hashlib.sha256(sources.encode()).hexdigest()[:16]}")
+
+
+def _imports(text: str) -> list[str]:
+    """The modules of the package that a source imports, or imports from."""
+    found = []
+    for module, names in re.findall(r"^from (rehdr_ros[\w.]*) import ([\w, ]+)", text, re.M):
+        found += [module, *(f"{module}.{name.strip()}" for name in names.split(","))]
+    return found
 
 
 _CACHE_FOLDER = _cache_folder()

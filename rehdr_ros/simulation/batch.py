@@ -50,6 +50,12 @@ class Variety(Settings):
     readout: Range = _range(3.0, 300.0, f"most events a pixel; {_IN_HALF}", "Hz", above=0)
     noise_rate: Range = _range(0.003, 1.0, "random events of a pixel", "Hz", least=0)
     leak_rate: Range = _range(0.003, 0.2, "ON events of a pixel without a change", "Hz", least=0)
+    glare_rate: Range = _range(
+        20.0, 500.0, "ON events of the brightest pixels without a change", "Hz", least=0
+    )
+    glaring: Range = _range(
+        0.001, 0.05, "share of the pixels that glare fires, the brightest", above=0, most=1
+    )
     hot_pixels: Range = _range(0.0, 0.012, "share of hot pixels; mostly 0.001 at most", least=0, most=1)
     dark: Range = _range(5e-4, 5e-3, "luminance, white = 1, below which the sensor sees nothing", above=0)
     bandwidth: Range = _range(30.0, 3000.0, f"low pass of a pixel at white; {_IN_HALF}", "Hz", least=0)
@@ -67,6 +73,7 @@ class Variety(Settings):
     tells_exposure: float = _share(0.5, "whose exposure the network is told")
     walls: float = _share(0.35, "whose lights are no brighter than a white wall")
     good: float = _share(0.35, "without latency, vignetting, low pass, scatter, strays and readout")
+    glares: float = _share(0.15, "whose brightest pixels fire whatever they see, as lamps make them")
     strange: float = _share(0.09, "whose events are out of time, of another scene, or none")
     twins: float = _share(0.0, "in pairs that see one scene by the same sensors, at two frame rates")
 
@@ -155,7 +162,9 @@ class BatchSimulator:
         scene.foresee(np.stack([seen[0], *times, *itertools.chain(*looks, *shutter)]))
         mono, loses, bayer = ((rng.random(n) < x)[like] for x in (v.mono, v.loses_packets, v.bayer))
         bayer &= ~mono
-        white = self._white(scene, stamps, draw(v.clipped), plane(mono) > 0)[alike]
+        clipped, glaring = draw(v.clipped), draw_log(v.glaring)
+        pair = self._levels(scene, stamps, clipped, glaring, plane(mono) > 0)
+        white, glare_from = (level[alike] for level in pair)
         ceiling = plane(draw_log(v.wall, v.walls, np.inf))
         shading = self._vignette(plane(draw(v.vignetting, 0.5 * bad)))
         distortion = plane(draw(v.distortion, 0.5, 1.0))
@@ -177,6 +186,8 @@ class BatchSimulator:
         hot = torch.rand(shape, generator=random, device=device)[alike] < plane(share)
         noise_rate, leak_rate = plane(draw_log(v.noise_rate)), plane(draw_log(v.leak_rate))
         lost = tensor(draw(v.lost) * loses)
+        glare = plane(draw_log(v.glare_rate, v.glares))
+        glare_from = below(ceiling, glare_from / white)
 
         def luminance(seconds: np.ndarray) -> Tensor:
             return below(ceiling, scene.luminance(seconds) / white)
@@ -194,7 +205,8 @@ class BatchSimulator:
                 self._add_events(grid, sensor, views, seconds, lost, random)
                 grid = readout(grid, seconds, random)
                 darkness = 1 + 4 * (-views[-1] / _DARK).exp()
-                add_noise(grid, seconds, noise_rate * darkness, leak_rate, hot, random)
+                on = leak_rate + glare * (views[-1] > glare_from)
+                add_noise(grid, seconds, noise_rate * darkness, on, hot, random)
             radiance = scene.render(shutter[k]).sum(0) / (renders * white)
             radiance = torch.where(is_mono, luminance_of(radiance), radiance)
             y = luminance_of(radiance).clamp_min(1e-6)
@@ -254,14 +266,23 @@ class BatchSimulator:
         told = np.where(rng.random((n, 1)) < v.tells_exposure, np.exp(steps), 1)
         return np.exp(np.cumsum(steps, 1)), told
 
-    def _white(self, scene: BatchScene, stamps: np.ndarray, clipped: np.ndarray, mono: Tensor) -> Tensor:
-        """The radiance that must saturate for the wanted share of clipped pixels, (N, 1, 1, 1)."""
-        views = scene.render(stamps.T[np.linspace(0, self.frames - 1, 4).astype(int)])
-        views = torch.where(mono.view(-1, 1, 1, 1), luminance_of(views), views).amax(2)[..., ::2, ::2]
-        views = views.transpose(0, 1).flatten(1).sort(1).values
-        index = ((1 - clipped) * (views.shape[1] - 1)).astype(int)
-        white = views[torch.arange(len(views)), torch.as_tensor(index)]
-        return white.clamp_min(1e-6).view(-1, 1, 1, 1)
+    def _levels(
+        self, scene: BatchScene, stamps: np.ndarray, clipped: np.ndarray, glaring: np.ndarray, mono: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The radiance that must saturate for that share of clipped pixels, and the luminance that so many
+        exceed; (N, 1, 1, 1)."""
+        views = scene.render(stamps.T[np.linspace(0, self.frames - 1, 4).astype(int)])[..., ::2, ::2]
+        luminance = luminance_of(views)
+        brightest = torch.where(mono, luminance, views.amax(2, keepdim=True))
+        return _exceeded(brightest, clipped), _exceeded(luminance, glaring)
+
+
+def _exceeded(views: Tensor, shares: np.ndarray) -> Tensor:
+    """(N, 1, 1, 1): by those shares of the values of views (T, N, 1, H, W)."""
+    values = views.transpose(0, 1).flatten(1).sort(1).values
+    index = ((1 - shares) * (values.shape[1] - 1)).astype(int)
+    level = values[torch.arange(len(values)), torch.as_tensor(index)]
+    return level.clamp_min(1e-6).view(-1, 1, 1, 1)
 
 
 def below(ceiling: Tensor, luminance: Tensor) -> Tensor:

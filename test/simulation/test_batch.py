@@ -35,6 +35,7 @@ QUIET = Variety(  # nothing that disturbs a sensor
     changes_exposure=0,
     walls=0,
     strange=0,
+    glares=0,
 )
 NAMES = [field.name for field in fields(Batch)]
 
@@ -286,6 +287,19 @@ def test_most_sequences_have_few_hot_pixels(just_fired):
     many = shares > 0.1
     assert 1 <= many.sum() <= 8
     assert shares[many].mean().item() == pytest.approx(0.2, abs=0.02) and shares[~many].mean() < 3e-3
+
+
+def test_glare_fires_the_brightest_pixels_whatever_they_see(backgrounds):
+    rates = {"glares": 1, "glare_rate": (400, 400), "glaring": (0.05, 0.05)}
+    insensitive = replace(QUIET, fps=(10, 10), jitter=(0, 0), contrast=(9, 9), **rates)
+    result = simulate(backgrounds * 4, insensitive, frames=4)
+    events = result.voxel.sum(2)[:, 1:]
+    fired = events > 10
+    assert events.min() > -3 and 0.02 < fired.float().mean() < 0.1
+    assert events[fired].mean().item() == pytest.approx(40, rel=0.05)
+    brightness = result.truth[:, 1:].mean(2)
+    for k, mask in enumerate(fired):
+        assert brightness[k][mask].mean() > brightness[k].flatten().quantile(0.75)
 
 
 def test_the_properties_of_the_event_camera_reach_it(backgrounds):

@@ -41,13 +41,11 @@ class OpenVinoEngine:
 
         self._compiled.clear()
         if self._parted:
-            size = _TRACED * self._network.multiple
+            multiple = self._network.multiple
+            size, frame = _TRACED * multiple, (padded(height, multiple), padded(width, multiple))
             if self._model is None:
                 self._model = cached(self._network, lambda: self._read(*self._examples(size, size)))
-            multiple = self._network.multiple
-            for part in self._sparse.parts(
-                *self._examples(padded(height, multiple), padded(width, multiple))
-            ):
+            for part in self._sparse.parts(*self._examples(*frame)):
                 self._compile(_shapes(*part))
         else:
             inputs, state = self._examples(height, width)

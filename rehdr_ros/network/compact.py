@@ -15,6 +15,16 @@ _CONDITIONS = 3
 _NEAR = 2  # blocks of `multiple` px around those that are needed, in which cells are updated
 
 
+class Halving(nn.Conv2d):
+    """Pixel unshuffle and a 1x1 convolution of its channels, as the strided 2x2 convolution that they are."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__(4 * inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight.view(self.out_channels, -1, 2, 2), self.bias, 2)
+
+
 class Block(nn.Module):
     """x + pointwise(relu(pointwise(depthwise 5x5(x))))."""
 
@@ -82,8 +92,8 @@ class Compact(nn.Module):
     def __init__(self, config, channels: int, outputs: int):
         super().__init__()
         half, quarter, eighth = (config.base_channels * n for n in (1, 2, 4))
-        self.image_head = nn.Conv2d(4 * channels, half, 1)
-        self.event_head = nn.Conv2d(4 * config.bins, half, 1)
+        self.image_head = Halving(channels, half)
+        self.event_head = Halving(config.bins, half)
         self.condition = nn.Linear(_CONDITIONS, half)
         self.image_block, self.event_block = Block(half), Block(half)
         self.attention = Attention(half)
@@ -115,8 +125,8 @@ class Compact(nn.Module):
     ) -> tuple[Tensor, State]:
         near = F.max_pool2d(needed, 2 * _NEAR + 1, 1, _NEAR)
         bias = self.condition(condition)[..., None, None]
-        x = self.image_block(F.relu(self.image_head(F.pixel_unshuffle(image, 2)) + bias))
-        events = self.event_block(F.relu(self.event_head(F.pixel_unshuffle(voxel, 2)) + bias))
+        x = self.image_block(F.relu(self.image_head(image) + bias))
+        events = self.event_block(F.relu(self.event_head(voxel) + bias))
         half = self.attention(x, events)
         x = self.down[0](half)
         first = self.cells[0](x, state["hidden_0"], seconds, F.interpolate(near, scale_factor=2.0))

@@ -96,10 +96,16 @@ class PartedNetwork(Network):
     """A network whose step has three parts, of which engines compute some otherwise; on padded frames.
 
     multiple: what height and width are padded to. cells: the state's tensors that `features` takes and gives.
+    outputs: channels of the features. halo: px around a block of multiple x multiple px whose features are
+    needed, on which these depend by more than a thousandth; None where whole frames are always computed. A
+    network with a halo has `needed` among its inputs, (N, 1, H / multiple, W / multiple), 1 for such blocks
+    and 0 for others, and its cells far from them (half a halo) become those that `idle` gives.
     """
 
     multiple: int
     cells: tuple[str, ...]
+    outputs: int
+    halo: int | None = None
 
     @abstractmethod
     def prepare(
@@ -113,6 +119,10 @@ class PartedNetwork(Network):
     @abstractmethod
     def features(self, inputs: tuple[Tensor, ...], cells: State) -> tuple[Tensor, State]:
         """Every convolution: (N, C, H, W), in the precision of the parameters, and the new cells."""
+
+    def idle(self, inputs: tuple[Tensor, ...], cells: State) -> State:
+        """The new cells where nothing near is needed."""
+        raise NotImplementedError
 
     @abstractmethod
     def compose(

@@ -27,7 +27,7 @@ class FullResolution(nn.Module):
 
     def __init__(self, config, channels: int, outputs: int):
         super().__init__()
-        self.multiple = 2**config.scales
+        self.multiple, self.halo = 2**config.scales, None
         widths = [config.base_channels * 2**i for i in range(config.scales + 1)]
         pairs = list(zip(widths, widths[1:], strict=False))
         self.image_head = ConvNorm(channels, widths[0], 3, config.norm)
@@ -48,7 +48,14 @@ class FullResolution(nn.Module):
         return state
 
     def forward(
-        self, image: Tensor, ldr: Tensor, voxel: Tensor, condition: Tensor, seconds: Tensor, state: State
+        self,
+        image: Tensor,
+        ldr: Tensor,
+        voxel: Tensor,
+        condition: Tensor,
+        seconds: Tensor,
+        needed: Tensor,
+        state: State,
     ) -> tuple[Tensor, State]:
         x = head = self.image_head(image)
         events = self.event_head(voxel)

@@ -1,8 +1,10 @@
 """REHDR: recurrent event-guided HDR video reconstruction (Guo et al.), one frame a call."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rehdr_ros.errors import InputError
@@ -13,16 +15,29 @@ from rehdr_ros.network.contract import Estimate, PartedNetwork, State, Stream, p
 from rehdr_ros.network.event_fit import EventFit, read
 from rehdr_ros.network.full import FullResolution
 from rehdr_ros.network.fusion import FUSION
-from rehdr_ros.network.head_start import Evidence, HeadStart, Inputs
+from rehdr_ros.network.head_start import Evidence, HeadStart
 from rehdr_ros.network.head_start.composition import OUTPUTS
 from rehdr_ros.network.head_start.reference import IMAGE_CHANNELS, initial_state, rescale
 from rehdr_ros.network.recurrent import RECURRENT
 from rehdr_ros.settings import Settings, setting
 
 # A body is the network's convolutions: Body(config, image channels, output channels), with `multiple`, what
-# height and width divide by; initial_state(n, height, width); forward(*Inputs, cells) -> (features, cells).
+# height and width divide by, and `halo`, as of PartedNetwork; initial_state(n, height, width);
+# forward(*BodyInputs, cells) -> (features, cells); with a halo idle(cells, seconds) -> cells.
 BODIES = {"full": FullResolution, "compact": Compact}
 NORMS = ("none", "batch", "instance", "group")
+
+
+class BodyInputs(NamedTuple):
+    """Those of the head start, or like them, and which blocks of the frame are needed."""
+
+    image: Tensor
+    ldr: Tensor
+    voxel: Tensor
+    condition: Tensor
+    seconds: Tensor
+    needed: Tensor  # as of PartedNetwork
+
 
 Known = tuple[HeadStart, Evidence] | None  # by `prepare`, for `compose`; None without a head start
 
@@ -82,9 +97,10 @@ class Rehdr(PartedNetwork):
         super().__init__()
         self.config = config = config or RehdrConfig()
         self._has_head_start = config.radiance == "ldr_white"
-        channels, outputs = (IMAGE_CHANNELS, OUTPUTS) if self._has_head_start else (3, 3)
-        self.body = BODIES[config.form](config, channels, outputs)
+        channels, self.outputs = (IMAGE_CHANNELS, OUTPUTS) if self._has_head_start else (3, 3)
+        self.body = BODIES[config.form](config, channels, self.outputs)
         self.multiple = self.body.multiple
+        self.halo = self.body.halo if self._has_head_start else None
         self.cells = tuple(self.body.initial_state(1, self.multiple, self.multiple))
         if self._has_head_start:
             # An untrained network then returns the head start, shrunk by what is known of its noise.
@@ -107,17 +123,22 @@ class Rehdr(PartedNetwork):
 
     def prepare(
         self, ldr: Tensor, voxel: Tensor, state: State, stream: Stream, compiled: bool = False
-    ) -> tuple[Inputs, State, Known]:
+    ) -> tuple[BodyInputs, State, Known]:
         if not self._has_head_start:
-            interval = stream.seconds.view(-1, 1, 1, 1)
-            return Inputs(ldr, ldr, voxel, torch.zeros(len(ldr), 3).to(ldr), interval), {}, None
+            interval, condition = stream.seconds.view(-1, 1, 1, 1), torch.zeros(len(ldr), 3).to(ldr)
+            needed = torch.ones_like(ldr[:, :1, :: self.multiple, :: self.multiple])
+            return BodyInputs(ldr, ldr, voxel, condition, interval, needed), {}, None
         inputs, new, evidence = head_start.prepare(ldr, voxel, _head_start(state), stream, compiled)
-        return inputs, new._asdict(), (new, evidence)
+        clipped = F.max_pool2d(inputs.image[:, -1:], self.multiple)
+        return BodyInputs(*inputs, (clipped > 0).float()), new._asdict(), (new, evidence)
 
-    def features(self, inputs: Inputs, cells: State) -> tuple[Tensor, State]:
-        *inputs, seconds = inputs
+    def features(self, inputs: BodyInputs, cells: State) -> tuple[Tensor, State]:
+        *inputs, seconds, needed = inputs
         precision = next(self.body.parameters()).dtype
-        return self.body(*(x.to(precision) for x in inputs), seconds, cells)
+        return self.body(*(x.to(precision) for x in inputs), seconds, needed, cells)
+
+    def idle(self, inputs: BodyInputs, cells: State) -> State:
+        return self.body.idle(cells, inputs.seconds)
 
     def compose(
         self, features: Tensor, ldr: Tensor, known: Known, stream: Stream, compiled: bool = False

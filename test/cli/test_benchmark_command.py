@@ -10,19 +10,20 @@ from rehdr_ros.network.cost import layers
 
 
 def test_node_tells_every_stage_beside_the_network(rehdr, tiny_weights):
-    options = ("--size", "46x34", "--rate", "0.2", "--seconds", "0.5")
+    options = ("--size", "46x34", "--rate", "0.2", "--seconds", "0.5", "--clipped", "0.3")
     network = ("--device", "cpu", "--weights", tiny_weights)
     outcome = rehdr("benchmark", "node", *options, *network, "--json")
     assert outcome.code == 0, outcome.err
     figures = {name.removeprefix("46x34 "): row for name, row in json.loads(outcome.out)["figures"].items()}
     stages = ["decode", "voxel", "network", "tonemap", "pack", "between"]
     jpeg = "JPEG, where somebody subscribes to it"
-    assert list(figures) == [*stages, "all but the network", jpeg, "events", "live"]
+    assert list(figures) == [*stages, "all but the network", jpeg, "events", "clipped", "live"]
     assert figures[jpeg]["ms"] > 0  # in no stage
     assert sum(figures[stage]["share"] for stage in stages) == pytest.approx(1)
     own = sum(figures[stage]["ms"] for stage in stages if stage != "network")
     assert figures["all but the network"]["ms"] == pytest.approx(own)
     assert figures["all but the network"]["ratio_to_network"] == pytest.approx(own / figures["network"]["ms"])
+    assert figures["clipped"]["share"] == pytest.approx(0.3, abs=0.05)
     assert figures["events"]["a_frame"] == pytest.approx(0.2e6 / 30, abs=2)
     live = figures["live"]
     assert live["offered_per_second"] == 30 and live["frames_per_second"] > 0
@@ -61,19 +62,23 @@ def test_training_stands_beside_one_that_simulates_every_batch(rehdr, tmp_path):
         assert row["simulation_share"] == pytest.approx(max(0, 1 - row["step_ms"] / whole))
 
 
-def test_the_stream_holds_the_rate_in_packets_of_a_millisecond():
+@pytest.mark.parametrize("clipped", [0.2, 0.0])
+def test_the_stream_holds_the_rate_in_packets_of_a_millisecond(clipped):
     decoder = make_decoder("evt3", 46, 34)
     previous = 0
-    for sample, packets in simulated_stream(46, 34, rate=0.5, fps=30.0, seconds=1.0):
+    for sample, packets in simulated_stream(46, 34, rate=0.5, fps=30.0, seconds=1.0, clipped=clipped):
         assert len(packets) <= 1000 / 30 + 1
+        assert clipped or sample.ldr.max() < 250
         times = [t for packet in packets for t in decoder.decode(packet).t.tolist()]
         assert times == sorted(times)
         assert len(times) == pytest.approx(0.5e-3 * (sample.stamp_ns - previous), abs=2)
         previous = sample.stamp_ns
 
 
-@pytest.mark.parametrize("name, value", [("size", "346"), ("size", "0x10"), ("rate", "-1"), ("rate", "fast")])
-def test_a_wrong_size_or_rate_is_said_in_one_line(rehdr, name, value):
+@pytest.mark.parametrize(
+    "name, value", [("size", "346"), ("size", "0x10"), ("rate", "-1"), ("rate", "fast"), ("clipped", "1")]
+)
+def test_a_wrong_size_rate_or_share_is_said_in_one_line(rehdr, name, value):
     outcome = rehdr("benchmark", "node", f"--{name}", value)
     assert outcome.code == 2
     assert f"--{name}" in outcome.err and len(outcome.err.splitlines()) == 1

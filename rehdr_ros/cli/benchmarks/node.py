@@ -6,6 +6,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,12 +21,14 @@ from rehdr_ros.node.complaints import Complaints
 from rehdr_ros.node.worker import Worker
 from rehdr_ros.products import NAMED
 from rehdr_ros.reconstruction import HdrFrame, HdrPipeline, PipelineConfig
+from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
 from rehdr_ros.simulation import SimulationConfig, simulate
 from rehdr_ros.simulation.simulator import Sample
 from rehdr_ros.wire.compressed_image import encode_jpeg
 from rehdr_ros.wire.image import pack_image
 
 _PACKET_NS = 1_000_000  # what a driver puts into one packet
+_LEAST_CLIPPED = 1e-6  # share, of the simulator
 _QUALITY = 95  # the node's jpeg_quality
 _IMAGES = NAMED["hdr"], NAMED["tonemapped"]
 
@@ -38,6 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--size", type=size, default="346x260", help="for node: of frames and events, WIDTHxHEIGHT")
     add("--rate", type=rate, default=5.0, help="for node: Mevents/s; below it noise is added")
     add("--fps", type=float, default=30.0, help="for node: frames a second")
+    share = number(least=0, most=0.9)
+    add("--clipped", type=share, default=0.2, help="for node: share of the pixels that clip")
     add("--seconds", type=float, default=1.0, help="for node: length of the stream")
 
 
@@ -51,7 +56,7 @@ def node(args: argparse.Namespace) -> Figures:
         weights = _weights(args.weights, Path(folder))
         pipeline = HdrPipeline(PipelineConfig(policy="all", weights=weights, device=args.device))
     pipeline.warm_up(args.size)
-    stream = list(simulated_stream(*args.size, args.rate, args.fps, args.seconds))
+    stream = list(simulated_stream(*args.size, args.rate, args.fps, args.seconds, args.clipped))
     name = f"{args.size[0]}x{args.size[1]}"
     medians, jpeg, events = _stages(pipeline, stream)
     whole = sum(medians.values())
@@ -60,6 +65,8 @@ def node(args: argparse.Namespace) -> Figures:
     figures[f"{name} all but the network"] = {"ms": own, "ratio_to_network": own / medians["network"]}
     figures[f"{name} JPEG, where somebody subscribes to it"] = {"ms": jpeg}
     figures[f"{name} events"] = {"a_frame": events}
+    clipped = [(sample.ldr >= CLIPPED_LEVEL).any(-1).mean() for sample, _ in stream]
+    figures[f"{name} clipped"] = {"share": float(np.mean(clipped))}
     pipeline.restart("benchmark")
     figures[f"{name} live"] = _live(pipeline, stream, args.fps)
     return figures
@@ -129,11 +136,15 @@ def _pack(frame: HdrFrame) -> None:
 
 
 def simulated_stream(
-    width: int, height: int, rate: float, fps: float, seconds: float
+    width: int, height: int, rate: float, fps: float, seconds: float, clipped: float = 0.2
 ) -> Iterator[tuple[Sample, list[Packet]]]:
-    """A simulated scene with noise up to the rate."""
+    """A simulated scene with noise up to the rate; clipped: a share of the pixels."""
+    share = max(clipped, _LEAST_CLIPPED)
+    config = SimulationConfig(width=width, height=height, seconds=seconds, fps=fps, clipped=share)
     encoder, rng, previous = make_encoder("evt3", width, height), np.random.default_rng(0), 0
-    for sample in simulate(SimulationConfig(width=width, height=height, seconds=seconds, fps=fps)):
+    for sample in simulate(config):
+        if not clipped:
+            sample = replace(sample, ldr=np.minimum(sample.ldr, CLIPPED_LEVEL - 1))
         wanted = round(rate * 1e-3 * (sample.stamp_ns - previous))
         events = _padded(sample.events, wanted, previous, sample.stamp_ns, width, height, rng)
         borders = np.searchsorted(events.t, np.arange(previous, sample.stamp_ns, _PACKET_NS)[1:])

@@ -5,13 +5,14 @@ import copy
 from torch import Tensor, nn
 
 from rehdr_ros.network.contract import USUAL_STREAM, Estimate, PartedNetwork, State, Stream
+from rehdr_ros.network.engines.sparse import SparseFeatures
 
 
 class CpuEngine:
-    """The parts around the convolutions `compiled`. For inference, one frame at a time."""
+    """Convolutions where they are needed, the parts around them `compiled`. One frame at a time."""
 
     def __init__(self, network: PartedNetwork):
-        self._network = network
+        self._network, self._features = network, SparseFeatures(network, network.features)
 
     def build(self, height: int, width: int) -> None:
         """Nothing is to be done for a frame size."""
@@ -19,7 +20,7 @@ class CpuEngine:
     def step(
         self, ldr: Tensor, voxel: Tensor, state: State | None = None, stream: Stream = USUAL_STREAM
     ) -> tuple[Estimate, State]:
-        return self._network.step(ldr, voxel, state, stream, compiled=True)
+        return self._network.step(ldr, voxel, state, stream, self._features, compiled=True)
 
 
 def for_inference(network: nn.Module) -> nn.Module:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rehdr_ros.network.contract import USUAL_STREAM, Estimate, Network, PartedNetwork, State, Stream, padded
+from rehdr_ros.network.engines.sparse import SparseFeatures
 
 _TRACED = 16  # px, times the network's multiple: the size at which its convolutions are read
 _PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
@@ -22,30 +23,39 @@ def is_installed() -> bool:
 class OpenVinoEngine:
     """The convolutions of a PartedNetwork, the parts around them `compiled`; of any other the whole step.
 
-    precision: "float32" or "bfloat16"; what comes in and out, the state above all, is float32 in both. A size
-    is compiled when it comes first, which takes about half a second; a whole step is also read anew for it.
+    precision: "float32" or "bfloat16"; what comes in and out, the state above all, is float32 in both. A
+    frame size, with all windows of it that may be needed, is compiled when it comes first, which takes one or
+    two seconds; a whole step is also read anew for it.
     """
 
     def __init__(self, network: Network, precision: str = "float32"):
         self._network, self._precision = network, _PRECISIONS[precision]
         self._parted = isinstance(network, PartedNetwork)
-        self._model = self._shapes = None  # what is compiled, for which inputs
+        self._sparse = SparseFeatures(network, self._features) if self._parted else None
+        self._model = self._size = None  # what is compiled, for which frames
+        self._compiled: dict[tuple, tuple] = {}  # by the inputs' shapes: a request, and its outputs' shapes
 
     def build(self, height: int, width: int) -> None:
         """Get ready for a frame size."""
         from rehdr_ros.network.engines.openvino_cache import cached
-        from rehdr_ros.network.engines.openvino_core import core
 
+        self._compiled.clear()
         if self._parted:
             multiple = self._network.multiple
-            size = _TRACED * multiple
+            size, frame = _TRACED * multiple, (padded(height, multiple), padded(width, multiple))
             if self._model is None:
                 self._model = cached(self._network, lambda: self._read(*self._examples(size, size)))
-            inputs, state = self._examples(padded(height, multiple), padded(width, multiple))
+            for part in self._sparse.parts(*self._examples(*frame)):
+                self._compile(_shapes(*part))
         else:
             inputs, state = self._examples(height, width)
             self._model = self._read(inputs, state)
-        shapes = _shapes(inputs, state)
+            self._compile(_shapes(inputs, state))
+        self._size = height, width
+
+    def _compile(self, shapes: tuple[tuple[int, ...], ...]) -> None:
+        from rehdr_ros.network.engines.openvino_core import core
+
         model = self._model.clone()
         model.reshape(dict(zip(model.inputs, shapes, strict=True)))
         options = {
@@ -55,15 +65,19 @@ class OpenVinoEngine:
             "ENABLE_CPU_PINNING": False,  # other nodes may run on the same cores
         }
         compiled = core().compile_model(model, "CPU", options)
-        self._request, self._shapes = compiled.create_infer_request(), shapes
-        self._outputs = [tuple(output.shape) for output in compiled.outputs]
+        outputs = [tuple(output.shape) for output in compiled.outputs]
+        request = compiled.create_infer_request()
+        request.infer()  # the first takes longer
+        self._compiled[shapes] = request, outputs
 
     def step(
         self, ldr: Tensor, voxel: Tensor, state: State | None = None, stream: Stream = USUAL_STREAM
     ) -> tuple[Estimate, State]:
-        if self._parted:
-            return self._network.step(ldr, voxel, state, stream, self._features, compiled=True)
         self._network.check(ldr, voxel)
+        if tuple(ldr.shape[-2:]) != self._size:
+            self.build(*ldr.shape[-2:])
+        if self._parted:
+            return self._network.step(ldr, voxel, state, stream, self._sparse, compiled=True)
         state = self._network.initial_state(1, *ldr.shape[-2:]) if state is None else state
         estimate, state = self._run((ldr, voxel, *_tensors(stream)), state)
         return Estimate(*estimate), state
@@ -75,16 +89,15 @@ class OpenVinoEngine:
     def _run(self, inputs: tuple[Tensor, ...], state: State) -> tuple[list[Tensor], State]:
         from rehdr_ros.network.engines.openvino_core import openvino
 
-        if _shapes(inputs, state) != self._shapes:
-            self.build(*inputs[0].shape[-2:])
+        request, shapes = self._compiled[_shapes(inputs, state)]
         tensors = [x.float().contiguous() for x in (*inputs, *state.values())]
         # New tensors each time, written in place: what was returned before stays as it is.
-        outputs = [torch.empty(shape) for shape in self._outputs]
+        outputs = [torch.empty(shape) for shape in shapes]
         for i, x in enumerate(tensors):
-            self._request.set_input_tensor(i, openvino.Tensor(x.numpy(), shared_memory=True))
+            request.set_input_tensor(i, openvino.Tensor(x.numpy(), shared_memory=True))
         for i, x in enumerate(outputs):
-            self._request.set_output_tensor(i, openvino.Tensor(x.numpy(), shared_memory=True))
-        self._request.infer()
+            request.set_output_tensor(i, openvino.Tensor(x.numpy(), shared_memory=True))
+        request.infer()
         count = len(outputs) - len(state)
         return outputs[:count], dict(zip(state, outputs[count:], strict=True))
 
@@ -127,8 +140,8 @@ class _OfTensors(nn.Module):
         return *outputs, *(new[name] for name in self._names)
 
 
-def _shapes(inputs: Iterable[Tensor], state: State) -> list[tuple[int, ...]]:
-    return [tuple(x.shape) for x in (*inputs, *state.values())]
+def _shapes(inputs: Iterable[Tensor], state: State) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(x.shape) for x in (*inputs, *state.values()))
 
 
 def _tensors(stream: Stream) -> Stream:

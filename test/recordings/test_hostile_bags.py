@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import resource
 import struct
 import subprocess
@@ -89,8 +90,7 @@ def attack(name: str, count: int, folder: Path) -> dict:
         told = [line for line in err.getvalue().splitlines() if line.startswith("rehdr info: ")]
         if code not in (0, 2) or len(told) != (code == 2):
             faults.append(f"{k}: {code} {err.getvalue()}")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"codes": codes, "faults": faults, "slowest": slowest, "bytes": peak}
+    return {"codes": codes, "faults": faults, "slowest": slowest, "bytes": peak_bytes()}
 
 
 def read(path: Path) -> None:
@@ -115,6 +115,12 @@ def check(name: str, count: int, folder: Path) -> None:
     assert sum(found["codes"].values()) == count and set(found["codes"]) <= {"0", "2"}
     assert found["codes"].get("0", 0) > count // 4  # what is whole is read
     assert found["slowest"] < SECONDS and found["bytes"] < BYTES
+
+
+def peak_bytes() -> int:
+    """Of this process; getrusage tells the parent's, where that was larger when it started this one."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(re.search(r"VmHWM:\s*(\d+)", status)[1])
 
 
 def with_chunk(folder: Path, compression: str, packed: bytes, size: int) -> Path:

@@ -59,9 +59,9 @@ def uninterrupted(tmp_path_factory):
 
 
 def test_the_loss_of_a_repeated_batch_falls(tmp_path, make_config, sequences):
-    trainer = Trainer(make_config(learning_rate=3e-3, steps=10), tmp_path)
+    trainer = Trainer(make_config(learning_rate=3e-3, steps=20), tmp_path)
     batch = collate(sequences)
-    losses = [trainer.train_step(batch) for _ in range(10)]
+    losses = [trainer.train_step(batch) for _ in range(20)]
     assert losses[-1] < 0.9 * losses[0]
 
 

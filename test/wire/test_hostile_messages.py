@@ -6,14 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import hostile
+import mutated_messages
 import pytest
 
 MOST_MB = 100  # a JPEG's decoder takes its room before it sees that the file ends
 
 
 def test_thousands_of_mutated_messages():
-    outcome = hostile.run(5000, seed=1)
+    outcome = mutated_messages.run(5000, seed=1)
     assert outcome.pop("memory_mb") < MOST_MB
     assert len(outcome) > 25 and min(outcome.values()) > 0  # of each kind some were read and some refused
 
@@ -22,7 +22,7 @@ def test_thousands_of_mutated_messages():
 @pytest.mark.parametrize("seed, checks_bounds", [(2, False), (3, False), (4, False), (5, True)])
 def test_a_quarter_of_a_million_mutated_messages(tmp_path, seed, checks_bounds):
     checked = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)} if checks_bounds else {}
-    command = [sys.executable, Path(hostile.__file__), "250000", str(seed)]
+    command = [sys.executable, Path(mutated_messages.__file__), "250000", str(seed)]
     done = subprocess.run(command, env={**os.environ, **checked}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     print(done.stdout)

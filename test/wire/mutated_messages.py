@@ -1,6 +1,6 @@
 """Mutated messages through every reader of serialized messages and the decoders behind them.
 
-    python test/wire/hostile.py COUNT SEED
+    python test/wire/mutated_messages.py COUNT SEED
 
 prints, as JSON, how many were read and refused by kind, by how many MB the peak of the memory grew above that
 of whole messages, and s. Whatever is raised but InputError ends it.

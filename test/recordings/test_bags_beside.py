@@ -6,7 +6,6 @@ import struct
 import numpy as np
 import pytest
 import yaml
-from backports import zstd
 from bag_files import (
     COUNT,
     EVENTS_TOPIC,
@@ -26,6 +25,7 @@ from rosbags.rosbag1 import Writer as Ros1Writer
 
 from rehdr_ros.recordings import BagRecording, RecordingError, open_recording
 from rehdr_ros.recordings.bag_types import DVS_EVENTS, EVENTS, IMAGE
+from rehdr_ros.recordings.zstd import zstd
 
 FOREIGN = "example_interfaces/action/Fibonacci_FeedbackMessage"
 DEFINITIONS = {

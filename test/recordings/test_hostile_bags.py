@@ -16,11 +16,11 @@ from pathlib import Path
 import lz4.frame
 import numpy as np
 import pytest
-from backports import zstd
 from bag_files import COUNT, assert_begins_as_recorded, recorded, write_mcap, write_ros1, write_sqlite
 
 from rehdr_ros.cli import main
 from rehdr_ros.recordings import BagRecording, RecordingError
+from rehdr_ros.recordings.zstd import zstd
 
 BYTES, SECONDS = 1_000_000_000, 30
 FORMATS = {

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import bz2
-import sys
 from pathlib import Path
 
 import lz4.frame
 
 from rehdr_ros.errors import one_line, writing
 from rehdr_ros.recordings.bags.file import LARGEST_UNPACKED
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd  # what rosbags brings
+from rehdr_ros.recordings.zstd import zstd
 
 _MOST_TIMES, _ALWAYS = 1000, 1 << 32  # how much larger an unpacked file may be; bytes that it may have
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"

@@ -10,14 +10,7 @@ import numpy as np
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.events.codecs import prophesee, stream
-from rehdr_ros.events.codecs.prophesee import (
-    HIGH,
-    LOCKED,
-    add_counts,
-    begin_packet,
-    end_packet,
-    take_high,
-)
+from rehdr_ros.events.codecs.prophesee import HIGH, LOCKED, add_counts, begin_packet, end_packet, take_high
 from rehdr_ros.events.packet import Events
 from rehdr_ros.jit import kernel, sealed
 

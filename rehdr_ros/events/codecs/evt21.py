@@ -10,14 +10,7 @@ import numpy as np
 
 from rehdr_ros.events.codecs import evt2, prophesee, stream
 from rehdr_ros.events.codecs.masks import bit_count, within
-from rehdr_ros.events.codecs.prophesee import (
-    HIGH,
-    LOCKED,
-    add_counts,
-    begin_packet,
-    end_packet,
-    take_high,
-)
+from rehdr_ros.events.codecs.prophesee import HIGH, LOCKED, add_counts, begin_packet, end_packet, take_high
 from rehdr_ros.jit import kernel
 
 RAW = prophesee.RawFormat("EVT21", "<u8", 60, 32, evt2.HIGH_BITS, evt2.LOW_BITS)

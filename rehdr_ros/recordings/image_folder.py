@@ -19,7 +19,7 @@ class ImageFolder:
     timestamps: a file for `read_timestamps`; by default the one text file (.txt, .csv) in the folder or
     beside it whose name contains "timestamp". fps: where there is no such file: the first frame at 0 s, the
     others 1/fps apart. `notes`: what was found, deduced or left out. `counters`: refused_frames, of the
-    reading that was begun last. Files are read when a frame is, and not kept.
+    reading that was begun last. `fps`: None where there is such a file. Files are read when a frame is.
     Raises RecordingError for no images, and for stamps that are missing, too many, too few or of no image.
     """
 
@@ -36,6 +36,7 @@ class ImageFolder:
         self.counters: Counter[str] = Counter()
         self._exposures: list[float] | None = None
         timestamps = timestamps or self._find_timestamps()
+        self.fps = None if timestamps else fps
         if timestamps:
             self._take(Path(timestamps), read_timestamps(timestamps, unit))
         elif fps is not None:

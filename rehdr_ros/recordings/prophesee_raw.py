@@ -35,7 +35,7 @@ class RawRecording(Uncalibrated):
         if not self.path.is_file():
             raise RecordingError(f"{self.path} is not a file")
         self.encoding, self.event_size, self._start, note = read_raw_header(self.path, event_size)
-        self._frames = frames
+        self._frames, self.fps = frames, frames.fps if frames else None
         self._of_events: dict[str, int] = {}
         self._notes = [each for each in (note, self._end()) if each]
 

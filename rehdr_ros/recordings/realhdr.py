@@ -44,7 +44,8 @@ class RealHdrRecording(Uncalibrated):
         self._folders = {kind: root / kind / name for kind in ("LDR", "event")}
         self._names = {kind: sequence_files(folder, kind) for kind, folder in self._folders.items()}
         require_pairs(self._folders, self._names)
-        self._stamps_ns = even_stamps(len(self._names["LDR"]), _FPS if fps is None else fps)
+        self.fps = _FPS if fps is None else fps
+        self._stamps_ns = even_stamps(len(self._names["LDR"]), self.fps)
         self.counters: Counter[str] = Counter()
         self.notes = [f"{self.path} tells no times: frames taken as {_FPS:g} a second"] if fps is None else []
 

@@ -20,12 +20,14 @@ class Recording(Protocol):
     there are grids instead, None where there are none. event_size: width and height of the event camera, None
     where every packet tells it or nothing does. counters: what the decoding that was begun last has lost or
     found odd so far, by cause, as far as events come decoded: for packets it is the pipeline that counts.
-    notes: lines to tell the user, as what was deduced and how.
+    notes: lines to tell the user, as what was deduced and how. fps: by which frames whose times nothing tells
+    were stamped, else None.
     """
 
     path: Path
     counters: dict[str, int]
     notes: list[str]
+    fps: float | None
 
     @property
     def encoding(self) -> str | None: ...
@@ -68,6 +70,8 @@ class Recording(Protocol):
 
 class Uncalibrated:
     """A base of recordings whose files hold no calibration of the cameras; their events come decoded."""
+
+    fps: float | None = None
 
     def messages(self, cameras: bool = False, event_time_offset: float = 0.0) -> Iterator[Events | Frame]:
         """See Recording. Raises RecordingError for cameras."""

@@ -51,6 +51,8 @@ class BagRecording:
     Raises RecordingError for a path that is no readable bag and for a named topic that is not there.
     """
 
+    fps = None
+
     def __init__(
         self, path: str | Path, events_topic: str | None = None, image_topic: str | None = None
     ) -> None:

@@ -375,7 +375,7 @@ def contents(folder) -> dict[str, bytes | list]:
 def interrupt(rehdr, simulated_bag, tiny_weights, tmp_path, monkeypatch):
     """A function that reconstructs, and interrupts that after some frames."""
 
-    def interrupt(frames, *options, signals=1):
+    def interrupt(frames, *options, signals=1, recording=simulated_bag):
         write = ResultWriter.write
 
         def write_and_stop(results, *frame):
@@ -389,7 +389,7 @@ def interrupt(rehdr, simulated_bag, tiny_weights, tmp_path, monkeypatch):
             patch.setattr(command, "SECONDS_BETWEEN_SNAPSHOTS", 0)
             folder = tmp_path / "out"
             network = ("--weights", tiny_weights, "--device", "cpu")
-            outcome = rehdr("reconstruct", simulated_bag, "-o", folder, *network, *options)
+            outcome = rehdr("reconstruct", recording, "-o", folder, *network, *options)
         assert outcome.code == 130 and "interrupted" in outcome.err
         return folder
 
@@ -422,6 +422,22 @@ def test_another_setting_starts_anew(simulated_bag, reconstruct, interrupt):
     shutil.rmtree(folder)
     interrupt(6)
     assert contents(reconstruct(simulated_bag, "--tonemap", "gamma")) == whole
+
+
+def test_another_frame_rate_starts_anew_where_it_stamps_the_frames(
+    simulated_bag, reconstruct, rehdr, interrupt, tmp_path
+):
+    noted = shutil.copytree(simulated_bag, tmp_path / "noted")
+    shutil.copy(next(noted.glob("*.mcap")), noted / "other.mcap")
+    picture = interrupt(6, recording=noted) / "hdr" / "000005.exr"
+    written = picture.stat().st_mtime_ns
+    assert json.loads((reconstruct(noted, "--fps", 20) / "summary.json").read_text())["notes"]
+    assert picture.stat().st_mtime_ns == written
+    assert rehdr("export", simulated_bag, "-o", tmp_path / "set").code == 0
+    sequence = tmp_path / "set" / "LDR" / "bag"
+    interrupt(6, "--fps", 10, recording=sequence)
+    folder = reconstruct(sequence, "--fps", 20)
+    assert [int(row["stamp_ns"]) for row in rows(folder)] == [k * 50_000_000 for k in range(10)]
 
 
 @pytest.mark.parametrize("damage", ["rows", "picture", "uncertainty", "weights"])

@@ -52,7 +52,7 @@ def test_natural_order_and_stamps_found_in_the_folder(tmp_path):
     (tmp_path / "notes.txt").write_text("of no use")
     folder = ImageFolder(tmp_path, fps=500)
     assert (stamps(folder), numbers(folder)) == ([10, 20, 30], [0, 1, 2])
-    assert "Timestamps.txt" in folder.notes[0] and "in ms" in folder.notes[1]
+    assert "Timestamps.txt" in folder.notes[0] and "in ms" in folder.notes[1] and folder.fps is None
 
 
 def test_stamps_found_beside_the_folder(tmp_path):
@@ -72,7 +72,7 @@ def test_the_names_in_the_timestamps_choose_the_frames(tmp_path):
 def test_a_frame_rate_instead_of_stamps(tmp_path):
     folder = ImageFolder(fill(tmp_path, "1.png", "2.png", "3.png"), fps=30)
     assert [frame.stamp_ns for frame in folder.frames()] == [0, 33_333_333, 66_666_667]
-    assert "30 a second" in folder.notes[0]
+    assert "30 a second" in folder.notes[0] and folder.fps == 30
 
 
 def test_what_is_wrong_is_said_in_one_line(tmp_path):

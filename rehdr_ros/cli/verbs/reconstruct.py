@@ -100,7 +100,7 @@ class _Run:
         self._settings = {
             **asdict(self._config),
             **{name: getattr(args, name) for name in _CHOICES},
-            "fps": args.fps if recording.notes else None,  # else it is the videos' alone
+            "fps": recording.fps,  # not args.fps, which may be the videos' alone
             **{name: identity(value, output) for name, value in self._paths().items()},
         }
         self._unfinished = output / _UNFINISHED

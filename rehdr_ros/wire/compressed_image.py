@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.wire.image import LARGEST_IMAGE, demosaic, payload
+from rehdr_ros.wire.image import demosaic, is_likely_size, payload
 
 _JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xd9"
 _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of a frame header, not of tables
@@ -17,6 +17,7 @@ _DEPTH = "compresseddepth"  # another plugin of image_transport
 _PNG = b"\x89PNG\r\n\x1a\n"
 # px a byte, of one colour: deflate packs 1032 bytes of 8 px into one; six blocks of 256 px need a bit each.
 _DENSEST_PNG, _DENSEST_JPEG = 1032 * 8, 1024
+_PNG_CHANNELS = {0: 1, 2: 3}  # by the type of its colours; else decoders give alpha
 _TO_RGB = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}
 
 
@@ -85,12 +86,12 @@ def _require_whole_file(format: str, octets: bytes) -> None:
 
 def _require_likely_size(octets: bytes) -> None:
     """Refuse what would unpack to more than the file can hold, or has no size where decoders look for it."""
-    densest = _DENSEST_PNG if octets.startswith(_PNG) else _DENSEST_JPEG
     if octets.startswith(_PNG):
-        width, height = (int.from_bytes(octets[at : at + 4], "big") for at in (16, 20))
+        width, height, bits, colours = struct.unpack(">IIBB", octets[16:26].ljust(10, b"\0"))
+        densest, pixel = _DENSEST_PNG, bits // 8 * _PNG_CHANNELS.get(colours, 4)
     else:
-        height, width = _jpeg_size(octets)
-    if not 0 < width * height <= min(LARGEST_IMAGE, densest * len(octets)):
+        (height, width), densest, pixel = _jpeg_size(octets), _DENSEST_JPEG, 3
+    if width * height > densest * len(octets) or not is_likely_size(width, height, pixel):
         raise InputError(f"compressed image of {width}x{height} pixels, {len(octets)} bytes: is it damaged?")
 
 

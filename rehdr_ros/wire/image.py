@@ -11,7 +11,8 @@ import numpy as np
 from rehdr_ros.errors import InputError
 from rehdr_ros.luminance import BT709
 
-LARGEST_IMAGE = 1 << 26  # px; no camera beside an event camera has more
+LARGEST_IMAGE = 1 << 28  # bytes; no camera beside an event camera has more
+_LEAST_PIXEL = 4  # bytes that any counts as: what grey or a mosaic becomes is larger
 
 
 class _Layout(NamedTuple):
@@ -98,7 +99,7 @@ def decode_image(
     if layout.channels == 2 and width % 2:
         needs = "needs an even width, as two pixels share their chroma"
         raise InputError(f"{encoding} {needs}, not {width}x{height}")
-    _require_likely_size(width, height)
+    _require_likely_size(width, height, pixel)
     dtype = np.dtype(layout.dtype).newbyteorder(">" if is_bigendian else "<")
     strides = (step, pixel, dtype.itemsize)
     image = np.ndarray((height, width, layout.channels), dtype, octets, strides=strides)
@@ -184,7 +185,7 @@ def _decode_planar(encoding: str, height: int, width: int, step: int, octets: np
             f"{encoding} of {width}x{height} needs even numbers of pixels, step >= {width} and "
             f"height * step * 3/2 = {rows * step} bytes, not step {step} and {len(octets)} bytes"
         )
-    _require_likely_size(width, height)
+    _require_likely_size(width, height, _LEAST_PIXEL)
     planes = octets.reshape(rows, pitch)
     if encoding in _CHROMA_PLANES:
         chroma = planes[height:].reshape(height, pitch // 2)[:, : width // 2].reshape(height // 2, width)
@@ -192,8 +193,13 @@ def _decode_planar(encoding: str, height: int, width: int, step: int, octets: np
     return cv2.cvtColor(np.ascontiguousarray(planes[:, :width]), _PLANAR[encoding])
 
 
-def _require_likely_size(width: int, height: int) -> None:
-    if height * width > LARGEST_IMAGE:
+def is_likely_size(width: int, height: int, pixel: int) -> bool:
+    """Whether an image may be so large. pixel: bytes of each."""
+    return 0 < height * width * max(pixel, _LEAST_PIXEL) <= LARGEST_IMAGE
+
+
+def _require_likely_size(width: int, height: int, pixel: int) -> None:
+    if not is_likely_size(width, height, pixel):
         raise InputError(f"an image of {width}x{height} pixels: is it damaged?")
 
 

@@ -35,7 +35,7 @@ from rehdr_ros.wire.camera import camera_from_bytes
 from rehdr_ros.wire.dvs import events_from_event_array
 from rehdr_ros.wire.exposure import exposure_from_bytes
 from rehdr_ros.wire.frame import frame_from_compressed, frame_from_image
-from rehdr_ros.wire.image import ENCODINGS, LARGEST_IMAGE
+from rehdr_ros.wire.image import ENCODINGS, is_likely_size
 from rehdr_ros.wire.packet import packet_from_bytes
 from rehdr_ros.wire.ros1 import events_from_ros1_event_array
 
@@ -68,7 +68,7 @@ def read_array(read: Callable, raw: bytes) -> None:
 
 def read_frame(read: Callable, raw: bytes) -> None:
     frame = read(raw)
-    assert 0 < frame.size[0] * frame.size[1] <= LARGEST_IMAGE
+    assert is_likely_size(*frame.size, frame.image.itemsize)
     int(frame.image.reshape(-1)[-1].astype(np.float64) * 0)  # its last byte is there
 
 

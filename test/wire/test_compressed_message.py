@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.wire.compressed_image import decode_compressed, encode_jpeg
+from rehdr_ros.wire.image import is_likely_size
 
 HEIGHT, WIDTH = 16, 24
 RANDOM = np.random.default_rng(0)
@@ -171,14 +172,16 @@ def test_a_png_with_damage_in_it():
         decode_compressed("png", damaged)
 
 
-def test_a_png_of_absurd_size():
+@pytest.mark.parametrize(("side", "bits", "colours"), [(2**31 - 1, 8, 0), (8192, 16, 2), (8192, 16, 6)])
+def test_a_png_of_absurd_size(side, bits, colours):
     def chunk(name, content):
         checksum = struct.pack(">I", zlib.crc32(name + content))
         return struct.pack(">I", len(content)) + name + content + checksum
 
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 2**31 - 1, 2**31 - 1, 8, 0, 0, 0, 0))
-    with pytest.raises(InputError, match="damaged"):
-        decode_compressed("png", PNG[:8] + header + chunk(b"IDAT", zlib.compress(b"0")) + chunk(b"IEND", b""))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, bits, colours, 0, 0, 0))
+    with pytest.raises(InputError, match=f"{side}x{side} pixels"):
+        decode_compressed("png", PNG[:8] + header + chunk(b"IDAT", bytes(10_000)) + chunk(b"IEND", b""))
+    assert is_likely_size(9344, 7000, 1), "the largest cameras, in grey"
 
 
 @pytest.mark.parametrize(

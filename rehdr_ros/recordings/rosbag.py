@@ -142,21 +142,18 @@ class BagRecording:
         topics = required | set(self.choice.exposures())
         return chain(calibrations, self._stream(topics, refusals, accept_triggers=False))
 
-    def events(self) -> Iterator[Packet | Events]:
-        """The events alone. Raises RecordingError where there is no events topic."""
-        return self._stream({self._require(EVENT_TYPES, self.events_topic)}, self._begin())
+    def events(self, topic: str | None = None) -> Iterator[Packet | Events]:
+        """The events of `topic`, by default of the chosen one. Raises RecordingError where it is missing."""
+        return self._of(EVENT_TYPES, topic or self.events_topic)
 
     def packets(self) -> Iterator[Packet]:
         """The packets alone. Raises RecordingError where there is no topic of packets."""
         are_packets = self.events_topic and self._kind(self.events_topic) == EVENTS
-        topic = self._require((EVENTS,), self.events_topic if are_packets else None)
-        return self._stream({topic}, self._begin())
+        return self._of((EVENTS,), self.events_topic if are_packets else None)
 
     def frames(self, topic: str | None = None) -> Iterator[Frame]:
         """The frames of `topic`, by default of the chosen one. Raises RecordingError where it is missing."""
-        topic = topic or self.image_topic
-        self._require_known(topic, IMAGE_TYPES)
-        return self._stream({self._require(IMAGE_TYPES, topic)}, self._begin())
+        return self._of(IMAGE_TYPES, topic or self.image_topic)
 
     def camera_info(self) -> Any | None:
         """The first readable CameraInfo beside the chosen images, as `read` gives it; None: there is none."""
@@ -186,6 +183,10 @@ class BagRecording:
                 raise self._has_no(f"{namespace(topic)}/camera_info of type {CAMERA_INFO}")
             found += [Calibration(of, camera) for camera in islice(self._stream({info}, refusals), 1)]
         return found
+
+    def _of(self, types: tuple[str, ...], topic: str | None) -> Iterator[Any]:
+        self._require_known(topic, types)
+        return self._stream({self._require(types, topic)}, self._begin())
 
     def _begin(self) -> Refusals:
         """Count anew."""

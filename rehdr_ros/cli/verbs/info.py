@@ -35,17 +35,14 @@ def run(args: argparse.Namespace) -> None:
     listed, sources = recording.inventory(), recording.sources()
     if isinstance(recording, BagRecording):
         topics = [args.events] if args.events else recording.events_topics
-        streams = {t: BagRecording(args.input, t) for t in topics}
-        events = {t: _events(streams[t], args, t, recording.topics[t].count) for t in topics}
+        events = {t: _events(recording, args, "dvs_msgs", t) for t in topics}
         frames = {t: _frames(recording, progress(recording.frames(), t)) for t in sources.used["frames"]}
     else:
-        streams = {}
         has_events = recording.encoding != "voxel_grid" and sources.used.get("events")
-        events = {"events": _events(recording, args, "events")} if has_events else {}
+        events = {"events": _events(recording, args, recording.encoding)} if has_events else {}
         has_frames = sources.used.get("frames")
         frames = {"frames": _frames(recording, progress(recording.frames(), "frames"))} if has_frames else {}
-    noted = (note for each in (*streams.values(), recording) for note in each.notes)
-    rates, notes = _rates(listed, events, frames), list(dict.fromkeys((*sources.ties, *noted)))
+    rates, notes = _rates(listed, events, frames), [*sources.ties, *recording.notes]
     if args.json:
         topics = [{**each._asdict(), "rate": rates.get(each.name)} for each in listed]
         named = {"recording": str(args.input), "notes": notes, "topics": topics}
@@ -73,13 +70,16 @@ def _rates(listed: list[Source], events: dict[str, Any], frames: dict[str, Any])
 
 
 def _events(
-    recording: Recording, args: argparse.Namespace, label: str, total: int | None = None
+    recording: Recording, args: argparse.Namespace, encoding: str, topic: str | None = None
 ) -> dict[str, Any]:
+    """encoding: of what is no Packet. topic: of a bag."""
+    total = recording.topics[topic].count if topic else None
     stream = EventStream(args.frame_clock, args.hot_pixel_threshold)
     error = None
     try:
-        for part in progress(recording.events(), label, total, "packet"):
-            stream.add(part, recording.event_size, recording.encoding or "none")
+        parts = recording.events(topic) if topic else recording.events()
+        for part in progress(parts, topic or "events", total, "packet"):
+            stream.add(part, recording.event_size, encoding)
     except InputError as unreadable:
         error = str(unreadable)
     stream.count_damage(recording.counters)

@@ -11,7 +11,7 @@ import numpy as np
 from rehdr_ros.errors import InputError
 from rehdr_ros.luminance import BT709
 
-LARGEST_IMAGE = 1 << 28  # bytes; no camera beside an event camera has more
+_LARGEST_IMAGE = 1 << 28  # bytes; no camera beside an event camera has more
 _LEAST_PIXEL = 4  # bytes that any counts as: what grey or a mosaic becomes is larger
 
 
@@ -195,7 +195,7 @@ def _decode_planar(encoding: str, height: int, width: int, step: int, octets: np
 
 def is_likely_size(width: int, height: int, pixel: int) -> bool:
     """Whether an image may be so large. pixel: bytes of each."""
-    return 0 < height * width * max(pixel, _LEAST_PIXEL) <= LARGEST_IMAGE
+    return 0 < height * width * max(pixel, _LEAST_PIXEL) <= _LARGEST_IMAGE
 
 
 def _require_likely_size(width: int, height: int, pixel: int) -> None:

@@ -85,7 +85,7 @@ def open_recording(
 
 
 def _kind(path: Path) -> str:
-    """ ".raw" or ".aedat4" by the first bytes, else the ending of a file's name; "" of a folder's."""
+    """ ".raw" or ".aedat4" by the first bytes, else by the name's ending; "" of bags and folders."""
     if path.is_dir():
         return ""
     if path.is_file():
@@ -94,6 +94,10 @@ def _kind(path: Path) -> str:
         for magic, kind in ((b"#!AER-DAT4", ".aedat4"), (b"% ", ".raw")):
             if head.startswith(magic):
                 return kind
+        from rehdr_ros.recordings.bags.folder import kind_of
+
+        if kind_of(path):
+            return ""
     return path.suffix.lower()
 
 

@@ -127,7 +127,8 @@ class BagStorage:
         if self.path.is_dir():
             files, notes = files_of(self.path)
             if not files:
-                raise RecordingError(f"{self.path} is not a bag: no .mcap, .db3 or .bag file in it")
+                why = "nothing in it begins as a .mcap, .db3 or .bag file"
+                raise RecordingError(f"{self.path} is not a bag: {why}")
             self.notes += notes
         opened, failures = [], []
         for file in files:

@@ -35,7 +35,7 @@ _BRINGS = {
     CAMERA_INFO: "camera_info",
 }
 
-_LOOKED_AT = 5  # messages: the first may be damaged
+_LOOKED_AT = 50  # messages: the first may be damaged, as those of a camera that is being configured
 
 
 class BagTopics:

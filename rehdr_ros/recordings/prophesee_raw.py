@@ -55,7 +55,7 @@ class RawRecording(Uncalibrated):
     def frames(self) -> Iterator[Frame]:
         """The frames. Raises RecordingError where there are none, and for an unreadable one."""
         if self._frames is None:
-            advice = "name the folder of its frames, and their timestamps"
+            advice = "name the folder of its frames (--frames), and their timestamps (--timestamps)"
             raise RecordingError(f"{self.path} holds events alone: {advice}")
         return self._frames.frames()
 

@@ -22,7 +22,7 @@ def select(
     start, stop: s after the first frame's stamp; the frames' stamps alone decide, whatever clock the events
     have. Events are left out up to the last frame before `start`, and behind the first frame that is more
     than 0.1 s later than `stop`, where the reading ends. Events between frames stay: they belong to the next
-    one that passes. Everything else passes.
+    one that passes. Everything else passes; without `start` frames stamped before the first, too.
     Raises InputError for no range or step, no frame in it, and a step over voxel grids: they can't be joined.
     """
     first, last = start or 0.0, math.inf if stop is None else stop
@@ -44,7 +44,7 @@ def _select(messages: Iterable[T], start_ns: float, stop_ns: float, every: int) 
                 break
             if at > stop_ns:
                 continue
-            if at >= start_ns:
+            if not start_ns or at >= start_ns:  # without a start those before the first pass, too
                 if every > 1 and message.grid is not None:
                     why = "voxel grids of several frames can't be joined into one"
                     raise InputError(f"every {every}th frame: {why}")

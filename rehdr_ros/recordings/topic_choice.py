@@ -28,6 +28,7 @@ _OTHER_THAN_A_CAMERA = {
     **dict.fromkeys(("depth", "disparity", "range", "pointcloud", "confidence", "costmap"), "depth"),
     **dict.fromkeys(("mask", "masks", "label", "labels", "segmentation", "semantic"), "labels"),
     **dict.fromkeys(("thermal", "infrared", "infra", "infra1", "infra2", "ir", "lwir", "nir"), "other light"),
+    **dict.fromkeys(("boson", "lepton"), "other light"),  # thermal cameras, by their drivers' topics
     **dict.fromkeys(("overlay", "annotated", "detections", "debug", "viz", "visualization"), "a drawing"),
     **dict.fromkeys(("flow", "heatmap", "reconstructed", "reconstruction"), "a result"),
 }

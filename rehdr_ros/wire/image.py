@@ -204,6 +204,8 @@ def _require_likely_size(width: int, height: int, pixel: int) -> None:
 
 
 def _layout(encoding: str) -> _Layout:
+    if not encoding:
+        raise InputError("an image without encoding: is it empty?")
     try:
         return _LAYOUTS[_KNOWN[encoding.casefold()]]
     except KeyError:

@@ -273,7 +273,16 @@ def test_an_unknown_encoding_is_said_beside_the_rest(rehdr, tmp_path):
     outcome = rehdr("info", tmp_path / "bag")
     assert outcome.code == 0
     assert "morse" in outcome.out and "64x48x1 uint8" in outcome.out
-    assert "truncated 1" in outcome.out
+    assert "damage      refused_packets 1, truncated 1\n" in outcome.out
+
+
+def test_frames_that_repeat_their_stamps(rehdr, tmp_path):
+    with BagWriter(tmp_path / "bag") as bag:
+        for k in range(10):
+            bag.write_image("/image", STAMP + k // 2 * 100 * MS, "", np.zeros((48, 64), np.uint8), "mono8")
+    outcome = rehdr("info", tmp_path / "bag")
+    assert "10 in 0.400 s, 10.00 frames/s; 0 gaps, 0 steps back" in outcome.out
+    assert "stamps      5 repeat that of the frame before" in outcome.out
 
 
 def test_a_bag_with_nothing_of_use(rehdr, tmp_path):

@@ -123,6 +123,19 @@ def test_a_ros1_chunk_whose_size_was_never_written(tmp_path, compression):
     assert assert_cut_off(path.with_suffix(".active")) == COUNT
 
 
+@pytest.mark.parametrize("compression", ["none", "zstd"])
+def test_a_damaged_chunk_of_an_mcap_file_without_index_is_told(tmp_path, compression):
+    path = write_mcap(tmp_path / "bag.mcap", recorded(), compression, index_types=IndexType.NONE)
+    data = bytearray(path.read_bytes())
+    at = len(data) // 3
+    data[at : at + 100] = bytes(100)
+    path.write_bytes(data[:-100])
+    recording = BagRecording(path)
+    assert COUNT // 2 < len(list(recording.packets())) < COUNT
+    (note,) = recording.notes
+    assert "is damaged" in note and recording.counters == {"unreadable_parts": 1}
+
+
 @pytest.mark.parametrize("share", SHARES)
 def test_a_database_cut_off(tmp_path, share):
     whole = write_sqlite(tmp_path / "bag.db3", recorded())
@@ -241,7 +254,10 @@ def test_a_damaged_index_is_done_without(tmp_path, write):
 def test_zeros_of_a_file_system_behind_the_end(tmp_path):
     path = cut(write_mcap(tmp_path / "bag.mcap", recorded()), 0.5)
     path.write_bytes(path.read_bytes()[:-2000] + bytes(1 << 20))
-    assert_cut_off(path)
+    recording = BagRecording(path)
+    assert_begins_as_recorded(recording)
+    early, damaged = recording.notes  # the zeros begin within a chunk
+    assert "ends early" in early and "is damaged" in damaged and recording.counters == {"unreadable_parts": 1}
 
 
 def test_a_bag_writer_that_was_interrupted(tmp_path):

@@ -126,6 +126,8 @@ def test_one_bad_message_is_left_out_counted_and_named(tmp_path, name, damage, a
     assert +recording.counters == ({counter: seen, "refused_messages": seen} if seen else {})
     assert len(recording.notes) == min(seen, 1)
     assert all(topic in note and "\n" not in note for note in recording.notes)
+    if damage is DAMAGE["empty image"][1]:
+        assert recording.notes[0].endswith("an image without encoding: is it empty?")
     if damage in ({"encoding": "bgr9"}, {"encoding": ""}):
         assert f"{STAMP // S}.{at * MS // 1000:06d} s: unknown" in recording.notes[0]
 

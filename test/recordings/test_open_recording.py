@@ -17,6 +17,14 @@ def test_a_bag_is_opened_with_its_topics(tmp_path):
     assert recording.image_topic == "/right/image_raw"
 
 
+@pytest.mark.parametrize("name", ["walk.raw", "walk.aedat4", "walk.bag", "walk"])
+def test_a_bag_is_told_by_its_first_bytes(tmp_path, name):
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.write_image("/image", 0, "", np.zeros((4, 4), np.uint8), "mono8")
+    (file,) = (tmp_path / "bag").glob("*.mcap")
+    assert isinstance(open_recording(file.rename(tmp_path / name)), BagRecording)
+
+
 def test_nothing_there(tmp_path):
     with pytest.raises(RecordingError, match="does not exist"):
         open_recording(tmp_path / "gone")

@@ -299,12 +299,13 @@ def test_the_encoding_and_what_lies_beside_choose_the_topic(tmp_path):
     assert recording.camera_info().width == 64
 
 
-def test_a_damaged_first_image_does_not_decide(tmp_path):
+def test_damaged_first_images_do_not_decide(tmp_path):
     with BagWriter(tmp_path / "bag") as bag:
         header = bag.types["std_msgs/msg/Header"](bag.types["builtin_interfaces/msg/Time"](1, 2), "")
         empty = bag.types[IMAGE](header, 0, 0, "", 0, 0, np.zeros(0, np.uint8))
-        bag.write("/z/image", IMAGE, empty, STAMP)
-        for k in range(2):
+        for k in range(20):
+            bag.write("/z/image", IMAGE, empty, STAMP + k)
+        for k in range(20, 22):
             bag.write_image("/a/image", STAMP + k, "", np.ones((48, 64), np.float32), "32FC1")
             bag.write_image("/z/image", STAMP + k, "", image(k), "bgr8")
     assert BagRecording(tmp_path / "bag").image_topic == "/z/image"

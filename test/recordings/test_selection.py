@@ -43,6 +43,14 @@ def test_everything():
     assert content(select(messages(), 0.0, 100.0)) == content(messages())
 
 
+@pytest.mark.parametrize("stop", [None, 0.2])
+def test_frames_stamped_before_the_first_where_a_clock_was_set_back(stop):
+    stream = [*messages(3), *messages(3)]
+    back = [Frame(m.stamp_ns - 10**12, IMAGE) if isinstance(m, Frame) else m for m in stream[15:]]
+    frames, _ = content(select([*stream[:15], *back], stop=stop))
+    assert frames == [0, 1, 2, -10000, -9999, -9998]
+
+
 def test_a_part_has_its_first_frame_s_interval_and_what_comes_late():
     frames, numbers = content(select(messages(), start=0.3, stop=0.5))
     assert frames == [3, 4, 5]

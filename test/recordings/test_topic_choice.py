@@ -36,6 +36,7 @@ def chosen(*candidates, events=EVENTS):
         camera("/a/semanticLabels", "mono8"),
         camera("/a/infra1/image_rect_raw", "mono8", camera_info=True),
         camera("/a/thermal/image_raw", "mono16", camera_info=True, size=(640, 480)),
+        camera("/boson/image_raw", "mono16", camera_info=True, size=(640, 480)),
         camera("/a/image_annotated", "bgr8"),
         camera("/hdr/image_raw", "32FC3", size=(640, 480)),
         camera("/tonemapped/image_raw", "rgb8", size=(640, 480)),

@@ -82,7 +82,8 @@ def _events(
             stream.add(part, recording.event_size, encoding)
     except InputError as unreadable:
         error = str(unreadable)
-    stream.count_damage(recording.counters)
+    causes = {cause: count for cause, count in recording.counters.items() if cause != "refused_messages"}
+    stream.count_damage(causes)
     return {**stream.figures(), "error": error}
 
 
@@ -100,7 +101,8 @@ def _frames(recording: Recording, frames: Iterator) -> dict[str, Any]:
     except InputError as unreadable:
         error = str(unreadable)
     intervals = np.diff(stamps) * 1e-9
-    usual = float(np.median(intervals)) if len(intervals) else 0.0
+    rising = intervals[intervals > 0]
+    usual = float(np.median(rising)) if len(rising) else 0.0
     return {
         "kinds": kinds,
         "frames": len(stamps),
@@ -109,6 +111,7 @@ def _frames(recording: Recording, frames: Iterator) -> dict[str, Any]:
         "rate": 1 / usual if usual > 0 else 0.0,
         "gaps": int((intervals > 1.5 * usual).sum()) if usual > 0 else 0,
         "steps_back": int((intervals < 0).sum()),
+        "repeated_stamps": int((intervals == 0).sum()),
         "damaged": {cause: count for cause, count in recording.counters.items() if "frames" in cause},
         "error": error,
     }
@@ -168,6 +171,9 @@ def _frame_lines(figures: dict[str, Any], events: dict[str, Any] | None) -> Iter
         return
     rest = f"{figures['rate']:.2f} frames/s; {figures['gaps']} gaps, {figures['steps_back']} steps back"
     yield "frames", f"{figures['frames']} in {figures['seconds']:.3f} s, {rest}"
+    if figures["repeated_stamps"]:
+        count = figures["repeated_stamps"]
+        yield "stamps", f"{count} repeat that of the frame before: does the driver fill header.stamp?"
     yield "starts at", f"{figures['start']:.6f} s"
     if events and events["events"]:
         late = figures["start"] - events["start"]

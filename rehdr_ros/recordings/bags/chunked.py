@@ -82,15 +82,18 @@ class ChunkedFile(ABC):
 
     def _add(self, file: BinaryIO, part: Part, index: dict[int, int] | None) -> None:
         """A part that the scan has found. index: how many messages of each id it has, None where unknown."""
+        unreadable = False
         if not index or not index.keys() <= self.connections.keys():
             times, index = [part.start_ns], Counter()
-            with suppress(Exception):  # told when the messages themselves are read
+            try:
                 for log_ns, of, _ in self._read_part(file, part):
                     times.append(log_ns)
                     index[of] += 1
+            except Exception:  # told when messages are read, whichever: those of any may be in it
+                unreadable = not self._is_cut(part)
             part = part._replace(start_ns=min(times))
         self.counts.update(index)
-        self.parts.append(part._replace(ids=frozenset(index)))
+        self.parts.append(part._replace(ids=None if unreadable else frozenset(index)))
 
     def _stream(
         self, file: BinaryIO, part: Part, ids: AbstractSet[int], damaged: Callable[[str], None]

@@ -66,7 +66,7 @@ def show(browser):
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.set_viewport_size({"width": width, "height": 800})
         page.emulate_media(color_scheme=scheme)
-        page.goto(path.as_uri())
+        page.goto(path.as_uri(), timeout=120_000)  # ms: a busy machine starts slowly
         page.wait_for_selector("body[data-shown]")
         return page
 

@@ -80,7 +80,7 @@ ENVIRONMENTS = {
         ("3.10", "3.11"),
         "constraints-humble-libraries.txt",
         (),
-        ("-e", ".", *_TESTS),
+        ("-e", ".", "dv_processing", *_TESTS),
     ),
 }
 

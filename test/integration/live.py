@@ -61,7 +61,7 @@ INPUTS = {
     "camera_info": CAMERA_INFO,
     "event_camera_info": EVENT_CAMERA_INFO,
 }
-PATIENCE = 60.0  # s, for a machine that is busy
+PATIENCE = 180.0  # s, for a machine that is busy, and has no kernel compiled yet
 
 
 def console(name: str) -> list[str]:

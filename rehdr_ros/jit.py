@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numba
 import numpy as np
 
 
-def _cache_folder() -> str:
-    """numba keeps a kernel until its own file changes, though others are compiled into it.
+def cache_folder(package: Path) -> Path:
+    """Where the compiled kernels of a package are kept: another place whenever one of them may have changed.
 
-    These are the kernels and constants of the modules that a file with kernels imports.
+    numba keeps a kernel until its own file changes, though kernels and constants of the modules that the file
+    imports are compiled into it.
     """
-    package, modules = Path(__file__).parent, {}
+    modules = {}
     for path in sorted(package.rglob("*.py")):
         name = ".".join((package.name, *path.relative_to(package).with_suffix("").parts))
         modules[name] = path.read_text()
-    kernels = {name: text for name, text in modules.items() if "rehdr_ros.jit import" in text}
+    kernels = {name: text for name, text in modules.items() if f"{package.name}.jit import" in text}
     compiled_in = kernels.keys() | {name for text in kernels.values() for name in _imports(text)}
-    sources = "".join(modules[name] for name in modules if name in compiled_in)
-    return str(package / "__pycache__" / f"kernels-{hashlib.sha256(sources.encode()).hexdigest()[:16]}")
+    sources = "".join(text for name, text in modules.items() if name in compiled_in)
+    return package / "__pycache__" / f"kernels-{hashlib.sha256(sources.encode()).hexdigest()[:16]}"
 
 
-def _imports(text: str) -> list[str]:
-    """The modules of the package that a source imports, or imports from."""
-    found = []
-    for module, names in re.findall(r"^from (rehdr_ros[\w.]*) import ([\w, ]+)", text, re.M):
-        found += [module, *(f"{module}.{name.strip()}" for name in names.split(","))]
-    return found
+def _imports(text: str) -> Iterator[str]:
+    """The modules that a source imports, or imports from."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{each.name}" for each in node.names)
 
 
-_CACHE_FOLDER = _cache_folder()
+_CACHE_FOLDER = str(cache_folder(Path(__file__).parent))
 
 
 def kernel(function: Callable, **options) -> Callable:

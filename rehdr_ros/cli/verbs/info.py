@@ -165,8 +165,8 @@ def _event_lines(figures: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _frame_lines(figures: dict[str, Any], events: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
-    if figures["damaged"]:
-        yield "damage", ", ".join(f"{cause} {count}" for cause, count in figures["damaged"].items())
+    if damage := [f"{cause} {count}" for cause, count in figures["damaged"].items() if count]:
+        yield "damage", ", ".join(damage)
     if not figures["frames"]:
         return
     rest = f"{figures['rate']:.2f} frames/s; {figures['gaps']} gaps, {figures['steps_back']} steps back"

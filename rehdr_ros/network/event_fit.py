@@ -1,8 +1,11 @@
 """How well a stream's events explain its frames: contrast thresholds, noise, the share of change explained.
 
-In pixels exposed in two successive frames the change of log radiance d = C_on n_on - C_off n_off + noise is
-known. Least squares, with outliers (blur, misalignment, stray events) weighted down, gives both contrast
-thresholds, the variance that an event adds, and R^2. The old fades by the second: the fit follows the light.
+In pixels that stay exposed the change of log radiance d = C_on n_on - C_off n_off + noise is known. Both
+sides are sums over the last third of a second or so, fading: from frame to frame half an event more or less
+and a few milliseconds of clock rule the residual, which don't add up, and make thresholds look smaller the
+higher the frame rate. Least squares, with outliers (blur, misalignment, stray events) weighted down, gives
+both contrast thresholds, the variance that an event adds, and R^2. The old fades by the second: the fit
+follows the light.
 """
 
 from typing import NamedTuple
@@ -13,7 +16,9 @@ from torch import Tensor
 PRIOR = (50.0, 50.0, 0.0, 12.5, -12.5, 2.0, 0.6, 30.0)
 """The sums before the first frame: thresholds 0.25 (usual for Prophesee and DAVIS), R^2 0.7, 0.02 nat^2."""
 MEMORY = 1.0  # s, after which a sum has faded to 1/e
-PLAUSIBLE = 40.0  # events of one polarity that a pixel fires between two usable frames; hot ones fire more
+BASELINE = 0.3  # s, after which a change and its events have
+LEAST = 0.3  # events of a pixel, faded, from which it tells anything
+PLAUSIBLE = 40.0  # events of one polarity, faded, that a pixel has; hot ones have more
 CALIBRATION_RANGE = (0.05, 0.9)  # linear: neither quantisation noise nor clipping
 THRESHOLDS = (0.03, 1.0)  # natural log units an event, at least and at most
 NOISES = (1e-4, 1.0)  # nat^2 an event, at least and at most
@@ -45,21 +50,35 @@ def read(sums: Tensor) -> EventFit:
     return EventFit(on, off, (rr / n).clamp(*NOISES), (1 - rr / dd).clamp(0.0, 1.0))
 
 
-def update(sums: Tensor, change: Tensor, on: Tensor, off: Tensor, usable: Tensor, seconds: Tensor) -> Tensor:
+def recent_changes(
+    recent: Tensor, change: Tensor, on: Tensor, off: Tensor, usable: Tensor, seconds: Tensor
+) -> Tensor:
+    """(N, 3, H, W): the change of log radiance and the events by polarity of about BASELINE seconds.
+
+    Since the frame before: change, on, off, (N, 1, H, W). usable: (N, 1, H, W) bool, pixels exposed in both
+    frames; in others it begins anew. seconds: (N, 1, 1, 1).
+    """
+    fade = (-seconds / BASELINE).exp()
+    return torch.where(usable, recent * fade + torch.cat((change, on, off), 1), 0.0)
+
+
+def update(sums: Tensor, recent: Tensor, seconds: Tensor) -> Tensor:
     """The sums after one more frame.
 
-    Since the frame before: change, (N, 1, H, W) of log radiance; on, off, (N, 1, H, W) events by polarity;
-    seconds, (N, 1, 1, 1). usable: (N, 1, H, W) bool, pixels exposed in both frames. The residual is that of
-    the fit before, which has not seen this frame.
+    recent: (N, 3, H, W), of `recent_changes`; seconds, (N, 1, 1, 1), since the frame before. The residual is
+    that of the fit before, which has not seen this frame.
     """
-    fit = read(sums)
+    fit, seconds = read(sums), seconds.view(-1, 1, 1, 1)
+    fade, recently = (-seconds / MEMORY).exp(), (-seconds / BASELINE).exp()
+    change, on, off = recent.split(1, 1)
     events = on + off
-    usable = usable & (events > 0) & (torch.maximum(on, off) <= PLAUSIBLE)
+    usable = (events > LEAST) & (torch.maximum(on, off) <= PLAUSIBLE)
     residual = change - fit.on * on + fit.off * off
-    expected = fit.noise * events + FRAME_VARIANCE
-    weight = usable / (1 + residual**2 / (OUTLIER * expected))
-    products = (on * on, off * off, on * off, on * change, off * change, change**2, residual**2, events)
-    fade = (-seconds.view(-1) / MEMORY).exp()
+    count = events / (1 + recently)  # a variance fades by the square, a steady stream's so to this share
+    weight = usable / (1 + residual**2 / (OUTLIER * (fit.noise * count + FRAME_VARIANCE)))
+    products = (on * on, off * off, on * off, on * change, off * change, change**2, residual**2, count)
+    fade, new = fade.view(-1), (1 - recently).view(-1)  # the rest of it was counted before
     # The prior as numbers: a tensor made of them here could not be recorded in a CUDA graph.
     columns = zip(PRIOR, sums.unbind(1), products, strict=True)
-    return torch.stack([p + (old - p) * fade + (weight * x).sum((1, 2, 3)) for p, old, x in columns], 1)
+    totals = [p + (old - p) * fade + new * (weight * x).sum((1, 2, 3)) for p, old, x in columns]
+    return torch.stack(totals, 1)

@@ -75,7 +75,8 @@ def shapes_of(state):
 
 
 PLANE = (1, 1, 24, 32)
-HEAD_START = {"log_radiance": (1, 3, 24, 32), "variance": PLANE, "age": PLANE, "fit": (1, 8)}
+HEAD_START = {name: (1, 3, 24, 32) for name in ("log_radiance", "recent")}
+HEAD_START |= {"variance": PLANE, "age": PLANE, "fit": (1, 8)}
 
 
 def test_the_state_is_named(make_network, stream, run):

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from rehdr_ros.network import event_fit
-from rehdr_ros.network.event_fit import initial_sums, read, update
+from rehdr_ros.network.event_fit import initial_sums, read, recent_changes, update
 
 PIXELS = 4000
 
@@ -14,15 +14,16 @@ def plane(x):
 
 @pytest.fixture
 def after():
-    """A function that updates the sums with frames (change, on, off) of one width and returns the fit."""
+    """A function that goes through frames (change, on, off) of one width; returns the fit, (recent, sums)."""
 
-    def through(frames, seconds=0.05, sums=None):
-        for change, on, off in frames:
-            sums = initial_sums(torch.zeros(1)) if sums is None else sums
-            usable = torch.ones(1, 1, 1, len(change), dtype=torch.bool)
-            elapsed = torch.full((1, 1, 1, 1), seconds)
-            sums = update(sums, plane(change), plane(on), plane(off), usable, elapsed)
-        return read(sums), sums
+    def through(frames, seconds=0.05, state=None):
+        recent, sums = state or (torch.zeros(1, 3, 1, len(frames[0][0])), initial_sums(torch.zeros(1)))
+        elapsed = torch.full((1, 1, 1, 1), seconds)
+        for frame in frames:
+            usable = torch.ones(1, 1, 1, len(frame[0]), dtype=torch.bool)
+            recent = recent_changes(recent, *map(plane, frame), usable, elapsed)
+            sums = update(sums, recent, elapsed)
+        return read(sums), (recent, sums)
 
     return through
 
@@ -55,19 +56,24 @@ def test_it_is_what_the_statement_in_numpy_says(after):
     rng = np.random.default_rng(0)
     frames = pairs(rng, 3, on=0.2, off=0.3, noise=0.02, pixels=200)
     frames[1][1][:5] = event_fit.PLAUSIBLE + 1
-    prior = np.array(event_fit.PRIOR)
-    sums, given = prior.copy(), None
-    for change, on, off in frames:
+    prior, recent = np.array(event_fit.PRIOR), np.zeros((3, 200))
+    sums, state = prior.copy(), None
+    for frame in frames:
         aa, bb, ab, ad, bd, _, rr, n = sums
         slopes = np.linalg.solve([[aa, -ab], [-ab, bb]], [ad, -bd])
+        recent = np.exp(-0.2 / event_fit.BASELINE) * recent + np.array(frame)
+        change, on, off = recent
         residual, count = change - slopes[0] * on + slopes[1] * off, on + off
-        weight = (count > 0) & (np.maximum(on, off) <= event_fit.PLAUSIBLE)
+        weight = (count > event_fit.LEAST) & (np.maximum(on, off) <= event_fit.PLAUSIBLE)
+        count /= 1 + np.exp(-0.2 / event_fit.BASELINE)
         expected = rr / n * count + event_fit.FRAME_VARIANCE
         weight = weight / (1 + residual**2 / (event_fit.OUTLIER * expected))
         products = [on * on, off * off, on * off, on * change, off * change, change**2, residual**2, count]
-        sums = prior + (sums - prior) * np.exp(-0.2 / event_fit.MEMORY) + (weight * np.array(products)).sum(1)
-        fit, given = after([(change, on, off)], 0.2, given)
-        np.testing.assert_allclose(given[0], sums, rtol=1e-4)
+        new = (1 - np.exp(-0.2 / event_fit.BASELINE)) * (weight * np.array(products)).sum(1)
+        sums = prior + (sums - prior) * np.exp(-0.2 / event_fit.MEMORY) + new
+        fit, state = after([frame], 0.2, state)
+        np.testing.assert_allclose(state[0][0, :, 0], recent, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(state[1][0], sums, rtol=1e-4)
     aa, bb, ab, ad, bd, dd, rr, n = sums
     slopes = np.linalg.solve([[aa, -ab], [-ab, bb]], [ad, -bd])
     np.testing.assert_allclose(values(fit), [*slopes, rr / n, 1 - rr / dd], rtol=1e-3)
@@ -116,8 +122,8 @@ def test_one_in_twenty_pixels_may_be_an_outlier(after, on, off):
 
 
 def test_one_polarity_alone_tells_its_threshold_and_nothing_of_the_other(after):
-    frames = pairs(np.random.default_rng(6), 40, on=0.4)
-    fit, _ = after([[x[down == 0] for x in (change, up, down)] for change, up, down in frames])
+    counts = np.random.default_rng(6).poisson(1.5, (40, PIXELS))
+    fit, _ = after([(0.4 * up, up, 0 * up) for up in counts])
     assert fit.on.item() == pytest.approx(0.4, rel=0.05)
     assert fit.off.item() == pytest.approx(0.25, rel=0.05)
 
@@ -131,12 +137,32 @@ def test_pixels_without_events_and_hot_ones_say_nothing(after):
     assert values(fit) == pytest.approx(values(expected), rel=1e-4)
 
 
-def test_what_is_not_usable_says_nothing_and_what_is_old_fades():
-    sums = initial_sums(torch.zeros(1)) * 9
-    nothing, events = torch.zeros(1, 1, 1, 30), torch.full((1, 1, 1, 30), 3.0)
-    after = update(sums, events, events, nothing, nothing > 0, torch.full((1, 1, 1, 1), event_fit.MEMORY))
+def test_what_is_old_fades():
+    sums, fade = initial_sums(torch.zeros(1)) * 9, torch.full((1, 1, 1, 1), event_fit.MEMORY)
+    after = update(sums, torch.zeros(1, 3, 1, 30), fade)
     prior = torch.tensor([event_fit.PRIOR])
     torch.testing.assert_close(after, prior + (sums - prior) / np.e)
+
+
+def test_pixels_that_are_not_exposed_begin_anew():
+    recent, usable = torch.full((1, 3, 1, 4), 2.0), torch.tensor([True, True, False, False]).view(1, 1, 1, 4)
+    nothing, seconds = torch.zeros(1, 1, 1, 4), torch.full((1, 1, 1, 1), event_fit.BASELINE)
+    after = recent_changes(recent, nothing, nothing + 1, nothing, usable, seconds)
+    faded = 2 / np.e
+    expected = torch.tensor([[faded, faded, 0, 0], [faded + 1, faded + 1, 0, 0], [faded, faded, 0, 0]])
+    torch.testing.assert_close(after, expected.view(1, 3, 1, 4).float())
+
+
+def test_what_does_not_add_up_is_no_noise_of_events(after):
+    """Frames that are each off by as much as one event, but not more in the end: half a quantum, a clock."""
+    rng, off_by = np.random.default_rng(9), np.zeros(PIXELS)
+    frames = []
+    for change, up, down in pairs(rng, 60, noise=0.001):
+        last, off_by = off_by, rng.normal(0, 0.2, PIXELS)
+        frames.append((change + off_by - last, up, down))
+    fit, _ = after(frames)
+    assert fit.on.item() == pytest.approx(0.25, rel=0.05) and fit.explained.item() > 0.8
+    assert fit.noise.item() < 0.25 * (0.001 + 2 * 0.2**2 / 1.65)  # which is what frame by frame it would be
 
 
 def test_it_fades_by_seconds_not_frames(after):

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from rehdr_ros.network import Rehdr, RehdrConfig
+from rehdr_ros.network.head_start.reference import DRIFT, EXPOSED
 
 SOFT = (245 / 255) ** 2.2  # from here on the output turns from the frame to the prediction
 
@@ -39,8 +40,8 @@ def test_an_untrained_network_returns_what_the_events_say_as_far_as_they_are_tru
     voxel = torch.zeros(2, 1, 5, 8, 8)
     voxel[1, 0, 2] = 6
     hdr, _ = run(network, torch.stack((before, after)), voxel)
-    excess, variance = 6 * 0.25 + math.log(0.5), 6 * 0.02 + 0.1 * 0.05
-    expected = 0.7 * 2 / (2 + variance) * excess
+    excess, variance = 6 * 0.25 + math.log(0.5), EXPOSED + 6 * 0.02 + DRIFT * 0.05
+    expected = 0.7 * 4 / (4 + variance) * excess
     torch.testing.assert_close(hdr[1].log(), torch.full((1, 3, 8, 8), expected), rtol=0, atol=1e-3)
 
 

@@ -14,6 +14,7 @@ from rehdr_ros.network import Rehdr, RehdrConfig, Stream
 from rehdr_ros.network.engines import onnx as onnx_export
 from rehdr_ros.network.engines.onnx import difference, export_onnx
 from rehdr_ros.network.event_fit import PRIOR
+from rehdr_ros.network.head_start.reference import UNKNOWN
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
@@ -92,7 +93,7 @@ def test_the_file_says_what_it_is(exported):
     assert all(shapes[name] == shapes[f"new_{name}"] for name in names)
     metadata = {each.key: each.value for each in model.metadata_props}
     assert RehdrConfig(**json.loads(metadata.pop("config"))) == network.config
-    unknown = {"variance": 10.0, "age": 10.0, "fit": pytest.approx(PRIOR)} if is_timed else {}
+    unknown = {"variance": UNKNOWN, "age": 10.0, "fit": pytest.approx(PRIOR)} if is_timed else {}
     assert json.loads(metadata.pop("initial_state")) == unknown
     assert metadata == {
         "rehdr_ros": rehdr_ros.__version__,

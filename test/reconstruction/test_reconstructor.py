@@ -98,7 +98,7 @@ def test_a_pixel_that_a_longer_exposure_clips_keeps_its_radiance(tmp_path, job):
     reconstructor = Reconstructor(str(tmp_path / "new.safetensors"), "cpu", "float32", 1.0)
     reconstructor.reconstruct(job(frame(100), Events.empty(), None, 0, 0.01))
     longer = reconstructor.reconstruct(job(frame(255), Events.empty(), 0, MS, 0.08)).radiance
-    torch.testing.assert_close(longer, torch.full_like(longer, (8 * 100 / 255) ** 0.7 / 8), rtol=1e-3, atol=0)
+    torch.testing.assert_close(longer, torch.full_like(longer, (8 * 100 / 255) ** 0.7 / 8), rtol=5e-3, atol=0)
 
 
 @pytest.mark.parametrize("exposure", [0.0, -1.0, float("nan")])

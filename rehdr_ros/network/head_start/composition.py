@@ -16,7 +16,7 @@ OUTPUTS = 5  # channels: the colour's correction, the share, the spread
 # nat, of usual cameras; the latter over luminance: shot, read and quantisation noise
 MEASURED_SIGMA = 0.01, 0.002
 
-_PRIOR_VARIANCE = 2.0  # nat^2, of what lies above white; against it the head start's excess is shrunk
+_PRIOR_VARIANCE = 4.0  # nat^2, of what lies above white; against it the head start's excess is shrunk
 _LEAST_BOUND, _VARIANCE_BOUND, _EXCESS_BOUND = 0.1, 0.7, 0.6  # of the correction, nat
 _LOG_SIGMA = (math.log(0.01), math.log(4.0))  # nat
 _CARRIED, _FILLED = 0.25, 0.1  # trust from which a pixel counts as such

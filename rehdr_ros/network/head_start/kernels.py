@@ -20,9 +20,12 @@ from rehdr_ros.network.head_start.reference import Evidence, HeadStart, Inputs, 
 _FLOOR, _LOG_LIMIT = np.float32(head_start.FLOOR), np.float32(head_start.LOG_LIMIT)
 _UNKNOWN, _NEVER = np.float32(head_start.UNKNOWN), np.float32(head_start.NEVER)
 _HALF_TRUSTED, _PARTLY = np.float32(head_start.HALF_TRUSTED), np.float32(head_start.PARTLY)
-_PASSED_ON, _AROUND = np.float32(head_start.PASSED_ON), head_start.AROUND
-_ISOLATED = np.float32(head_start.ISOLATED)
+_EXPOSED = np.float32(head_start.EXPOSED)
+_PASSED_ON, _LEAST_PASSED_ON = np.float32(head_start.PASSED_ON), np.float32(head_start.LEAST_PASSED_ON)
+_SPREAD, _ISOLATED = np.float32(head_start.SPREAD), np.float32(head_start.ISOLATED)
+_REFILLED = np.float32(head_start.REFILLED)
 _PRIOR = event_fit.PRIOR
+_FEWEST = np.float32(event_fit.LEAST)
 _LEAST, _MOST = event_fit.THRESHOLDS
 _LEAST_NOISE, _MOST_NOISE = event_fit.NOISES
 _SINGULAR = event_fit.SINGULAR
@@ -32,6 +35,7 @@ _OUTLIER, _FRAME_VARIANCE = np.float32(event_fit.OUTLIER), np.float32(event_fit.
 _SHARE, _MOST_MOVED = np.float32(head_start.LOG_SHARE), np.float32(head_start.MOST_MOVED)
 _0, _1 = np.float32(0), np.float32(1)
 _THIRD = np.float32(1 / 3)
+_NONE = np.zeros((4, 1, 1), np.float32)
 
 
 def prepare(
@@ -60,35 +64,36 @@ def _array(x: Tensor) -> np.ndarray:
 
 
 def _arrays(state: HeadStart) -> tuple[np.ndarray, ...]:
-    """log_radiance (3, H, W), variance and age (H, W), fit (8,)."""
-    log_radiance, variance, age, fit = state
-    return _array(log_radiance), _array(variance[0]), _array(age[0]), _array(fit)
+    """log_radiance (3, H, W), variance and age (H, W), recent (3, H, W), fit (8,)."""
+    log_radiance, variance, age, recent, fit = state
+    return _array(log_radiance), _array(variance[0]), _array(age[0]), _array(recent), _array(fit)
 
 
 def _advance(ldr, shown, voxel, old, clipped_from, seconds, new, moved, image, fit) -> None:
     """Everything but exp and log."""
     # Planes of the image that are written last hold what only this function needs: less memory to go through.
     events, own, trust, weight, mask = image[3:5], *image[6:10]
-    log_radiance, variance, age, sums = new
+    log_radiance, variance, age, recent, sums = new
     clipped = np.empty(len(own), np.bool_)
-    fade, drift = math.exp(-seconds / event_fit.MEMORY), np.float32(head_start.DRIFT * seconds)
-    known = old[0], old[2], old[3]
-    _observe(ldr, shown, voxel, *known, fade, clipped_from, clipped, events, weight, mask, sums)
+    fades = math.exp(-seconds / event_fit.MEMORY), math.exp(-seconds / event_fit.BASELINE)
+    known = old[0], old[2], old[3], old[4]
+    _observe(ldr, shown, voxel, *known, fades, clipped_from, clipped, events, weight, mask, recent, sums)
     fit[:] = _read(sums)
     _scale(voxel.ravel(), moved.ravel(), fit[0], fit[1])
+    drift, seconds = np.float32(head_start.DRIFT * seconds), np.float32(seconds)
     _carry(ldr, shown, clipped, events, old[0], old[1], fit, drift, clipped_from, log_radiance, weight, own)
+    coarse = _NONE
     if clipped.any():
-        coarse = fill(*_halve(log_radiance, weight), head_start.LEVELS - 1)
-        _settle(shown, clipped, coarse, weight, log_radiance)
-    _trust(clipped, weight, own, old[2], np.float32(seconds), trust, variance, age)
+        coarse = fill(*_halve(log_radiance, own, weight), head_start.LEVELS - 1)
+    _settle(shown, clipped, coarse, weight, own, old[2], seconds, log_radiance, trust, variance, age)
     np.multiply(log_radiance, _SHARE, out=image[3:6])
 
 
 def fill(values: np.ndarray, weight: np.ndarray, levels: int) -> np.ndarray:
-    """As of reference.py: values (3, H, W), weight (H, W)."""
+    """As of reference.py: values (4, H, W), the trust last, weight (H, W)."""
     if levels == 0 or min(weight.shape) < 2:
         return values
-    return _enlarge(fill(*_halve(values, weight), levels - 1), values, weight)
+    return _enlarge(fill(*_halve(values[:3], values[3], weight), levels - 1), values, weight)
 
 
 @kernel
@@ -102,15 +107,19 @@ def _smaller(a, b):
 
 
 @kernel
-def _observe(ldr, shown, voxel, before, age, old, fade, clipped_from, clipped, events, weight, mask, new):
-    """The events by polarity without isolated ones, the sums of event_fit.py after them, and what is clipped.
+def _observe(
+    ldr, shown, voxel, before, age, past, old, fades, clipped_from, clipped, events, weight, mask, recent, new
+):
+    """The events by polarity without isolated ones, event_fit.py's state after them, and what is clipped.
 
-    before: log radiance. clipped: rows with any. weight: 1 where a channel is. mask: of the brightest one.
+    before: log radiance. past: recent of before. fades: of the sums, of what is recent. clipped: rows with
+    any. weight: 1 where a channel is. mask: of the brightest one.
     """
+    fade, fading = fades[0], np.float32(fades[1])
     bins, height, width = voxel.shape
     on, off = np.full((3, width + 2), -_1), np.full((3, width + 2), -_1)  # a row and those around it
     brightest, per = np.empty(width, np.float32), _read(old)
-    sums = np.zeros(8)
+    sums, share = np.zeros(8), _1 / (_1 + fading)
     scale = _1 / (_1 - clipped_from)
     _count(voxel, 0, on[0], off[0])
     for y in range(height):
@@ -131,9 +140,10 @@ def _observe(ldr, shown, voxel, before, age, old, fade, clipped_from, clipped, e
         clipped[y], out = any_clipped, mask[y]
         for x in range(width):
             out[x] = _smaller(_larger((brightest[x] - clipped_from) * scale, _0), _1)
-        sums += _evidence(shown, before, y, age[y], weight[y], events[0, y], events[1, y], per)
+        _recall(shown, before, y, age[y], weight[y], events, past, fading, recent)
+        sums += _evidence(recent[0, y], recent[1, y], recent[2, y], share, per)
     for i in range(8):
-        new[i] = _PRIOR[i] + (old[i] - _PRIOR[i]) * fade + sums[i]
+        new[i] = _PRIOR[i] + (old[i] - _PRIOR[i]) * fade + (1 - fades[1]) * sums[i]
 
 
 @kernel
@@ -168,24 +178,37 @@ def _read(sums):
     return np.float32(on), np.float32(off), np.float32(noise), np.float32(explained)
 
 
-@reduction
-def _evidence(shown, log_radiance, y, age, clipped, on, off, fit):
-    """What a row adds to the sums of event_fit.py."""
-    per_on, per_off, noise, _ = fit
+@kernel
+def _recall(shown, log_radiance, y, age, clipped, events, past, fade, recent):
+    """Row y of what is recent, as of event_fit.py."""
+    on, off = events[0, y], events[1, y]
+    old_change, old_on, old_off = past[0, y], past[1, y], past[2, y]
+    change, risen, fallen = recent[0, y], recent[1, y], recent[2, y]
     now_red, now_green, now_blue = shown[0, y], shown[1, y], shown[2, y]
     red, green, blue = log_radiance[0, y], log_radiance[1, y], log_radiance[2, y]
-    aa, bb, ab, ad, bd, dd, rr, n = _0, _0, _0, _0, _0, _0, _0, _0
     for x in range(len(on)):
-        a, b = on[x], off[x]
         low = _smaller(_smaller(now_red[x], now_green[x]), _smaller(now_blue[x], red[x]))
         low = _smaller(low, _smaller(green[x], blue[x]))
         high = _larger(_larger(now_red[x], now_green[x]), _larger(now_blue[x], red[x]))
         high = _larger(high, _larger(green[x], blue[x]))
         usable = (clipped[x] == _0) & (age[x] == _0) & (low > _LOW) & (high < _HIGH)
-        usable &= (a + b > _0) & (_larger(a, b) <= _PLAUSIBLE)
         d = ((now_red[x] - red[x]) + (now_green[x] - green[x]) + (now_blue[x] - blue[x])) * _THIRD
+        change[x] = old_change[x] * fade + d if usable else _0
+        risen[x] = old_on[x] * fade + on[x] if usable else _0
+        fallen[x] = old_off[x] * fade + off[x] if usable else _0
+
+
+@reduction
+def _evidence(change, on, off, share, fit):
+    """What a row of recent changes adds to the sums of event_fit.py."""
+    per_on, per_off, noise, _ = fit
+    aa, bb, ab, ad, bd, dd, rr, n = _0, _0, _0, _0, _0, _0, _0, _0
+    for x in range(len(on)):
+        a, b, d = on[x], off[x], change[x]
+        usable = (a + b > _FEWEST) & (_larger(a, b) <= _PLAUSIBLE)
         residual = d - per_on * a + per_off * b
-        expected = _OUTLIER * (noise * (a + b) + _FRAME_VARIANCE)
+        count = (a + b) * share
+        expected = _OUTLIER * (noise * count + _FRAME_VARIANCE)
         weight = expected / (expected + residual * residual) if usable else _0
         aa += weight * a * a
         bb += weight * b * b
@@ -194,7 +217,7 @@ def _evidence(shown, log_radiance, y, age, clipped, on, off, fit):
         bd += weight * b * d
         dd += weight * d * d
         rr += weight * residual * residual
-        n += weight * (a + b)
+        n += weight * count
     return np.array((aa, bb, ab, ad, bd, dd, rr, n))
 
 
@@ -236,15 +259,15 @@ def _carry(ldr, shown, clipped, events, old, old_variance, fit, drift, clipped_f
             for c in range(3):
                 carried[c, y, x] = _smaller(_larger(old[c, y, x] + change, shown[c, y, x]), _LOG_LIMIT)
             own[y, x] = _HALF_TRUSTED / (_HALF_TRUSTED + variance)
-            weight[y, x] = own[y, x] * own[y, x]
+            weight[y, x] = own[y, x] ** 4
 
 
 @kernel
-def _halve(values, weight):
-    """Half the size, rounded up: weighted means, and their weight."""
+def _halve(values, trust, weight):
+    """Half the size, rounded up: weighted means, (4, ...) with the trust, and their weight."""
     height, width = weight.shape
     shape = (height + 1) // 2, (width + 1) // 2
-    means, weights = np.zeros((3, *shape), np.float32), np.zeros(shape, np.float32)
+    means, weights = np.zeros((4, *shape), np.float32), np.zeros(shape, np.float32)
     for y in range(shape[0]):
         top, bottom = 2 * y, min(2 * y + 1, height - 1)
         for x in range(shape[1]):
@@ -260,6 +283,9 @@ def _halve(values, weight):
                 above = a * values[i, top, left] + b * values[i, top, right]
                 below = c * values[i, bottom, left] + d * values[i, bottom, right]
                 means[i, y, x] = (above + below) / divisor
+            above = a * trust[top, left] + b * trust[top, right]
+            below = c * trust[bottom, left] + d * trust[bottom, right]
+            means[3, y, x] = (above + below) / divisor
     return means, weights
 
 
@@ -282,9 +308,9 @@ def _columns(coarse, fine):
 
 @kernel
 def _row(coarse, y, height, out):
-    """Row y of `coarse` at another height, (3, columns)."""
+    """Row y of `coarse` at another height, (4, columns)."""
     top, bottom, down = _between(y, coarse.shape[1], height)
-    for c in range(3):
+    for c in range(4):
         above, below, line = coarse[c, top], coarse[c, bottom], out[c]
         for x in range(len(line)):
             line[x] = above[x] + down * (below[x] - above[x])
@@ -293,70 +319,51 @@ def _row(coarse, y, height, out):
 @kernel
 def _enlarge(coarse, values, weight):
     """Bilinear, and the values where there is weight."""
-    result = np.empty_like(values)
     height, width = weight.shape
+    result = np.empty((4, height, width), np.float32)
     left, right, along = _columns(coarse.shape[2], width)
-    lines = np.empty((3, coarse.shape[2]), np.float32)
+    lines = np.empty((4, coarse.shape[2]), np.float32)
     for y in range(height):
         _row(coarse, y, height, lines)
-        for c in range(3):
-            line, own, share, out = lines[c], values[c, y], weight[y], result[c, y]
+        share = weight[y]
+        for c in range(4):
+            line, mine, out = lines[c], values[c, y], result[c, y]
             for x in range(width):
                 out[x] = line[left[x]] + along[x] * (line[right[x]] - line[left[x]])
+            if c == 3:
+                out *= _PASSED_ON
             for x in range(width):
-                out[x] += share[x] * (own[x] - out[x])
+                out[x] += share[x] * (mine[x] - out[x])
     return result
 
 
 @kernel
-def _settle(shown, clipped, coarse, weight, log_radiance):
-    """What lies around fills in clipped pixels, the less they are trusted the more."""
+def _settle(shown, clipped, coarse, weight, own, old_age, seconds, log_radiance, trust, variance, age):
+    """What lies around fills in clipped pixels what is known worse; trust, variance and age after it."""
     height, width = weight.shape
     left, right, along = _columns(coarse.shape[2], width)
-    lines = np.empty((3, coarse.shape[2]), np.float32)
+    lines, refilled = np.empty((4, coarse.shape[2]), np.float32), seconds / _REFILLED
     for y in range(height):
         if not clipped[y]:
+            trust[y], variance[y], age[y] = _1, _EXPOSED, _0
             continue
         _row(coarse, y, height, lines)
         for x in range(width):
             share = weight[y, x]
             if share == _0:
+                trust[y, x], variance[y, x], age[y, x] = _1, _EXPOSED, _0
                 continue
+            start = lines[3, left[x]]
+            passed_on = _PASSED_ON * (start + along[x] * (lines[3, right[x]] - start))
+            passed_on += share * (own[y, x] - passed_on)
+            before = _HALF_TRUSTED / own[y, x] - _HALF_TRUSTED
+            told = _HALF_TRUSTED / _larger(passed_on, _LEAST_PASSED_ON) - _HALF_TRUSTED + _SPREAD
+            after = _smaller(before, told)
+            kept = after / before * np.exp(-refilled * (after / told) ** 4)
             for c in range(3):
-                before, value = lines[c, left[x]], log_radiance[c, y, x]
-                around = before + along[x] * (lines[c, right[x]] - before)
-                around += share * (value - around)
-                around += share * (value - around)
-                log_radiance[c, y, x] = _larger(around, shown[c, y, x])
-
-
-@kernel
-def _trust(clipped, weight, own, old_age, seconds, trust, variance, age):
-    """Trust, with that of what lies around, the variance by it, and the age."""
-    height, width = weight.shape
-    columns, pixels = np.zeros(width + 2 * _AROUND, np.float32), np.zeros(width, np.float32)
-    for x in range(width):
-        pixels[x] = min(x + _AROUND + 1, width) - max(x - _AROUND, 0)
-    for y in range(height):
-        if not clipped[y]:
-            trust[y], variance[y], age[y] = _1, _0, _0
-            continue
-        first, end = max(y - _AROUND, 0), min(y + _AROUND + 1, height)
-        inside = columns[_AROUND : _AROUND + width]
-        inside[:] = _0
-        for row in range(first, end):
-            line = weight[row]
-            for x in range(width):
-                inside[x] += line[x]
-        rows, out, mine = np.float32(end - first), trust[y], own[y]
-        for x in range(width):
-            total = columns[x]
-            for i in range(1, 2 * _AROUND + 1):
-                total += columns[x + i]
-            out[x] = _larger(mine[x], _PASSED_ON * math.sqrt(total / (rows * pixels[x])))
-        row, values = weight[y], variance[y]
-        for x in range(width):
-            values[x] = _HALF_TRUSTED / out[x] - _HALF_TRUSTED if row[x] > _0 else _0
-        before, values = old_age[y], age[y]
-        for x in range(width):
-            values[x] = _smaller(before[x] + seconds, _NEVER) if row[x] > _0 else _0
+                start, value = lines[c, left[x]], log_radiance[c, y, x]
+                filled = start + along[x] * (lines[c, right[x]] - start)
+                filled += share * (value - filled)
+                log_radiance[c, y, x] = _larger(filled + kept * (value - filled), shown[c, y, x])
+            trust[y, x] = _HALF_TRUSTED / (_HALF_TRUSTED + after)
+            variance[y, x], age[y, x] = after, _smaller(old_age[y, x] + seconds, _NEVER)

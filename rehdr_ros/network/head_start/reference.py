@@ -2,9 +2,11 @@
 
 A pixel remembers its log radiance, colour included, and the variance of its log luminance. While it is
 exposed the LDR tells both; while it is clipped events move the radiance and add variance, as much as the
-stream's own fit says (event_fit.py), time adds some, and channels that don't clip correct it. The less it is
-trusted, the more it takes from trusted clipped ones around, over a pyramid (push-pull, Gortler et al. 1996).
-What was filled is carried on: a lamp's never exposed inside gets its level from the rim that events measured.
+stream's own fit says (event_fit.py), time adds some, and channels that don't clip correct it. Trusted clipped
+pixels around fill what is known worse than they tell it, over a pyramid (push-pull, Gortler et al. 1996): a
+pixel of which nothing is known takes their light whole, one that events carry keeps its own. What was filled
+is carried on by events, too, and follows its surroundings: a lamp's never exposed inside gets its level from
+the rim that events measure.
 """
 
 import math
@@ -15,18 +17,28 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rehdr_ros.network.contract import Stream
-from rehdr_ros.network.event_fit import CALIBRATION_RANGE, EventFit, initial_sums, read, update
+from rehdr_ros.network.event_fit import (
+    CALIBRATION_RANGE,
+    EventFit,
+    initial_sums,
+    read,
+    recent_changes,
+    update,
+)
 from rehdr_ros.network.integrator import CLIPPED, log_gain
 
 FLOOR = 2.0**-10
 LOG_LIMIT = 10.0
-UNKNOWN = 10.0  # nat^2, of a pixel that nothing is known of
+UNKNOWN = 100.0  # nat^2, of a pixel that nothing is known of
 NEVER = 10.0  # s since it was exposed, of a pixel that never was
-HALF_TRUSTED = 0.1  # nat^2
-DRIFT = 0.1  # nat^2 a second: changes that no event tells
+HALF_TRUSTED = 0.25  # nat^2
+EXPOSED = 0.01  # nat^2, of what a frame shows: its noise, and the instant that its events begin with
+DRIFT = 0.02  # nat^2 a second: changes that no event tells
 PARTLY = 0.25  # nat^2, of a pixel that shows a channel which isn't clipped
-PASSED_ON = 0.5  # trust that a filled pixel gets of its neighbours'
-AROUND = 4  # px on each side, whose trust is passed on
+PASSED_ON = 0.9  # share of the trust around that each level of the pyramid passes on
+LEAST_PASSED_ON = 0.02  # trust
+SPREAD = 1.0  # nat^2, of what clips about what lies around it
+REFILLED = 0.1  # s, in which a pixel that knows no more than what lies around takes its light
 LEVELS = 6
 ISOLATED = 2.0  # events by which a pixel may surpass all its neighbours; hot pixels do by more
 
@@ -42,6 +54,7 @@ class HeadStart(NamedTuple):
     log_radiance: Tensor  # (N, 3, H, W), natural log, white = 0
     variance: Tensor  # (N, 1, H, W), of log luminance, nat^2
     age: Tensor  # (N, 1, H, W), s since the pixel was exposed, 10 at most
+    recent: Tensor  # (N, 3, H, W), of event_fit.py
     fit: Tensor  # (N, 8), sums of event_fit.py
 
 
@@ -92,8 +105,8 @@ def clip_mask(ldr: Tensor, clipped_from: float | Tensor) -> Tensor:
 def initial_state(ldr: Tensor) -> HeadStart:
     """State before the first frame (N, 3, H, W): nothing is known."""
     zeros = torch.zeros_like(ldr, dtype=torch.float32)
-    plane = zeros[:, :1]
-    return HeadStart(zeros, torch.full_like(plane, UNKNOWN), torch.full_like(plane, NEVER), initial_sums(ldr))
+    unknown, never = (torch.full_like(zeros[:, :1], value) for value in (UNKNOWN, NEVER))
+    return HeadStart(zeros, unknown, never, zeros.clone(), initial_sums(ldr))
 
 
 @torch.no_grad()
@@ -116,7 +129,8 @@ def advance(
     usable = exposed & (state.age == 0)
     for x in (shown, state.log_radiance):
         usable &= (x.amin(1, keepdim=True) > low) & (x.amax(1, keepdim=True) < high)
-    sums = update(state.fit, change, on, off, usable, seconds)
+    recent = recent_changes(state.recent, change, on, off, usable, seconds)
+    sums = update(state.fit, recent, seconds)
     fit = read(sums)
 
     known = ~clipped & (ldr > FLOOR)
@@ -128,15 +142,17 @@ def advance(
     variance = torch.where(count > 0, variance.clamp_max(PARTLY), variance)
 
     own = HALF_TRUSTED / (HALF_TRUSTED + variance)
-    weight = torch.where(exposed, 0.0, own**2)
-    filled = torch.lerp(fill(carried, weight), carried, weight)
+    around = fill(torch.cat((carried, own), 1), torch.where(exposed, 0.0, own**4))
+    passed_on = around[:, 3:].clamp_min(LEAST_PASSED_ON)
+    told = HALF_TRUSTED / passed_on - HALF_TRUSTED + SPREAD
+    after = torch.minimum(variance, told)
+    keep = after / variance * (-(seconds / REFILLED) * (after / told) ** 4).exp()
+    filled = torch.lerp(around[:, :3], carried, keep)
     log_radiance = torch.where(exposed, shown, torch.maximum(filled, shown))
-    around = F.avg_pool2d(weight, 2 * AROUND + 1, 1, AROUND, count_include_pad=False).sqrt()
-    own = torch.where(exposed, 1.0, own)
-    trust = torch.maximum(own, PASSED_ON * around)
-    variance = torch.where(exposed, 0.0, HALF_TRUSTED / trust - HALF_TRUSTED)
+    own, trust = (torch.where(exposed, 1.0, x) for x in (own, HALF_TRUSTED / (HALF_TRUSTED + after)))
+    variance = torch.where(exposed, EXPOSED, after)
     age = torch.where(exposed, 0.0, (state.age + seconds).clamp_max(NEVER))
-    return HeadStart(log_radiance, variance, age, sums), Evidence(fit, shown, own, trust)
+    return HeadStart(log_radiance, variance, age, recent, sums), Evidence(fit, shown, own, trust)
 
 
 def rescale(state: HeadStart, gain: float | Tensor) -> HeadStart:
@@ -159,12 +175,14 @@ def without_isolated(events: Tensor) -> Tensor:
 def fill(values: Tensor, weight: Tensor, levels: int = LEVELS) -> Tensor:
     """Values (N, C, H, W) where weight (N, 1, H, W) is 1, else what lies around, coarser the less there is.
 
-    Where no weight lies within 2**levels px: zero, which is white.
+    The last channel is the trust in the others, of which each level passes on a share. Where no weight lies
+    within 2**levels px: zero, which is white, and no trust.
     """
     if levels == 0 or min(values.shape[-2:]) < 2:
         return values
     total = F.avg_pool2d(weight, 2, ceil_mode=True)
     mean = F.avg_pool2d(weight * values, 2, ceil_mode=True) / total.clamp_min(1e-9)
     coarse = fill(mean, (4 * total).clamp_max(1), levels - 1)
+    coarse = torch.cat((coarse[:, :-1], PASSED_ON * coarse[:, -1:]), 1)
     around = F.interpolate(coarse, size=values.shape[-2:], mode="bilinear", align_corners=False)
     return torch.lerp(around, values, weight)

@@ -19,7 +19,8 @@ from rehdr_ros.training.config import TrainConfig
 ROOT = Path(__file__).resolve().parent.parent
 LAUNCH_FILES = ("rehdr", "davis", "metavision")
 # In this order.
-_GROUPS = ("network", "pictures", "registration", "time", "load", "inputs", "diagnostics", "lifecycle")
+_GROUPS = ("network", "pictures", "registration", "time", "between frames")
+_GROUPS += ("load", "inputs", "diagnostics", "lifecycle")
 _WIDTH = 110
 
 _YAML_HEAD = """\

@@ -7,7 +7,7 @@ from rehdr_ros.cli.config_options import add_options, option_values
 from rehdr_ros.reconstruction import PipelineConfig
 
 # Offline frames wait for their events, and every one counts; which pictures there are is the verb's business.
-_LIVE_ONLY = ("event_timeout", "policy", "event_image")
+_LIVE_ONLY = ("event_timeout", "output_timeout", "policy", "event_image")
 
 # What decides which events belong to a frame, and where.
 ALIGNMENT = ("registration", "event_roi", "homography", "hot_pixel_threshold", "response", "white_level")

@@ -88,6 +88,20 @@ class PipelineConfig(VoxelConfig):
     max_frame_gap: float = setting(
         1.0, "longest interruption between two frames that keeps the hidden state", **_DURATION
     )
+    output_rate: float = setting(
+        0.0,
+        "outputs at regular stamps, carried on by events from the last frame; 0: one output a frame",
+        unit="Hz",
+        least=0,
+        most=1000,
+        fixed=True,
+        group="between frames",
+    )
+    output_timeout: float = setting(
+        0.01,
+        "longest wait of an output between frames for its events and for a frame that is being reconstructed",
+        **_DURATION,
+    )
     policy: str = setting(
         "latest",
         "latest: skip frames under load, their events join the next frame's; all: keep every frame (up to 64 "

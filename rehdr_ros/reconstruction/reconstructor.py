@@ -4,6 +4,7 @@ import math
 import time
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,12 +14,16 @@ from rehdr_ros.errors import InputError
 from rehdr_ros.network import Stream, load_checkpoint
 from rehdr_ros.network.contract import USUAL_SECONDS, Estimate, State
 from rehdr_ros.network.engines.choice import PRECISIONS, choose
-from rehdr_ros.network.event_fit import EventFit
+from rehdr_ros.network.event_fit import EventFit, initial_sums, read
 from rehdr_ros.products import CAUSES
 from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
+from rehdr_ros.reconstruction.keyframe import Keyframe
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.synchronizer import Job
 from rehdr_ros.reconstruction.voxel_input import VoxelConfig, VoxelInput
+
+if TYPE_CHECKING:
+    from rehdr_ros.reconstruction.pipeline import FrameInfo
 
 
 class Fault(Enum):
@@ -110,6 +115,40 @@ class Reconstructor:
     def event_fit(self) -> EventFit | None:
         """How well the events explain the frames so far, by the hidden state; None where it doesn't tell."""
         return None if self._state is None else self._engine.event_fit(self._state)
+
+    @torch.inference_mode()
+    def keyframe(self, job: Job, result: Reconstruction, info: "FrameInfo") -> Keyframe:
+        """What outputs until the next frame need of this one, which was the last; on the host."""
+        radiance, planes = result.radiance, result.planes
+        fit = self.event_fit
+        return Keyframe(
+            job.frame,
+            self.white(job.frame.image.dtype),
+            job.exposed,
+            job.latency_ns,
+            job.passed_ns,
+            _on_host(radiance[0]),
+            *(_on_host(planes[name][0, 0]) if name in planes else None for name in ("sigma", "cause")),
+            self._correction(radiance, planes.get("cause")),
+            read(initial_sums(torch.zeros(1))) if fit is None else fit,
+            self.voxels.registration,
+            info,
+        )
+
+    def _correction(self, radiance: Tensor, cause: Tensor | None) -> np.ndarray | None:
+        """As of Keyframe: mean over the channels, in clipped pixels."""
+        carried = None if self._state is None else self._engine.carried(self._state)
+        if carried is None or cause is None:
+            return None
+        height, width = radiance.shape[-2:]
+        log = (radiance / self._gain).clamp_min(torch.finfo(torch.float32).tiny).log()
+        correction = (log - carried[..., :height, :width]).mean(1, keepdim=True)
+        return _on_host(torch.where(cause > 0, correction, torch.zeros_like(correction))[0, 0])
+
+    @property
+    def _gain(self) -> float:
+        """Factor that brings the last frame to the first's scale."""
+        return self._first_exposure / self._last_exposure if self._last_exposure else 1.0
 
     def white(self, dtype: np.dtype) -> float:
         """The value of images of this type that means white."""
@@ -219,13 +258,18 @@ class Reconstructor:
     def _rescale(self, exposure: float | None) -> float:
         """Factor that brings this frame to the first's scale; tells the state what changed since the last."""
         if not exposure or not exposure > 0:
-            return self._first_exposure / self._last_exposure if self._last_exposure else 1.0
+            return self._gain
         if self._first_exposure is None:
             self._first_exposure = exposure
         elif exposure != self._last_exposure and self._state is not None:
             self._state = self._engine.rescale(self._state, exposure / self._last_exposure)
         self._last_exposure = exposure
-        return self._first_exposure / exposure
+        return self._gain
+
+
+def _on_host(x: Tensor) -> np.ndarray:
+    """A copy, rows after rows: the network may use its memory again for the next frame."""
+    return x.float().cpu().clone(memory_format=torch.contiguous_format).numpy()
 
 
 def pick_device(name: str) -> torch.device:

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from rehdr_ros.events import Events
+from rehdr_ros.reconstruction import propagation
 from rehdr_ros.reconstruction.event_latency import EventLatency
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.synchronizer import Exposed
@@ -22,3 +23,4 @@ def warm_up() -> None:
     for start in (0, 1):
         latency.add(Exposed(start, start), np.full((1, 1), 100, np.uint8), Response(), event, (1, 1), None)
     latency.finish()
+    propagation.warm_up()

@@ -1,6 +1,6 @@
 """A simulated recording: LDR frames, events and the true HDR radiance, by one clock."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -51,10 +51,7 @@ class Sample:
 
 def simulate(config: SimulationConfig, radiance: np.ndarray | None = None) -> Iterator[Sample]:
     """The recording, frame by frame, in constant memory. `radiance`, if given, replaces config.scene's."""
-    if radiance is None:
-        radiance = load_radiance(config.scene, config.height, config.width, config.seed)
-    motion = np.random.default_rng([config.seed, 1])
-    scene = make_scene(radiance, config.height, config.width, config.speed, motion)
+    scene = _scene(config, radiance)
     rng = np.random.default_rng([config.seed, 2])
     camera = FrameCamera(white=_white(scene, config))
     sensor = EventCamera(config.height, config.width, config.events, rng)
@@ -72,6 +69,20 @@ def simulate(config: SimulationConfig, radiance: np.ndarray | None = None) -> It
         tail = advance(stamp, stamp + _TAIL_NS) if stamp == stamps[-1] else Events.empty()
         yield Sample(stamp, ldr, truth, events, tail)
         previous = stamp
+
+
+def truth_at(config: SimulationConfig, radiance: np.ndarray | None = None) -> Callable[[float], np.ndarray]:
+    """What the scene of `simulate` is at any s from 0, without blur: as of Sample.truth."""
+    scene = _scene(config, radiance)
+    white = np.float32(_white(scene, config))
+    return lambda seconds: scene.render(seconds) / white
+
+
+def _scene(config: SimulationConfig, radiance: np.ndarray | None) -> Scene:
+    if radiance is None:
+        radiance = load_radiance(config.scene, config.height, config.width, config.seed)
+    motion = np.random.default_rng([config.seed, 1])
+    return make_scene(radiance, config.height, config.width, config.speed, motion)
 
 
 def _stamps(config: SimulationConfig, rng: np.random.Generator) -> list[int]:

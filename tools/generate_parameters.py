@@ -40,7 +40,8 @@ _HEAD = """\
 Copy [config/rehdr.yaml](../config/rehdr.yaml) and name the copy by `params_file:=FILE`, or give single ones
 by `parameters:='policy: all, event_timeout: 0.2'`. Those marked C change only while the node is unconfigured
 (`autostart` never), all others between two frames, while it runs. Those marked O are options of
-`rehdr reconstruct` and `rehdr demo`, too, spelt `--event-time-offset`. What to turn when:
+`rehdr reconstruct` and, but for `output_rate`, `rehdr demo`, too, spelt `--event-time-offset`. What to turn
+when:
 [tuning.md](tuning.md#settings).
 """
 _TRAINING = """

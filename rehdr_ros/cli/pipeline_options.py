@@ -14,9 +14,11 @@ ALIGNMENT = ("registration", "event_roi", "homography", "hot_pixel_threshold", "
 ALIGNMENT += ("frame_clock", "event_time_offset", "stamp_is", "max_frame_gap")
 
 
-def add_pipeline_options(parser: argparse.ArgumentParser, only: Collection[str] | None = None) -> None:
-    """Of all settings, or only of these."""
-    add_options(parser.add_argument_group("pipeline"), PipelineConfig, only, _LIVE_ONLY)
+def add_pipeline_options(
+    parser: argparse.ArgumentParser, only: Collection[str] | None = None, without: Collection[str] = ()
+) -> None:
+    """Of all settings but those `without`, or only of these."""
+    add_options(parser.add_argument_group("pipeline"), PipelineConfig, only, {*_LIVE_ONLY, *without})
 
 
 def pipeline_config(args: argparse.Namespace) -> PipelineConfig:

@@ -138,6 +138,7 @@ class OutputSchedule:
             since = Events.concatenate(self._since)
             since = since[since.t > keyframe.time_ns]
             self._since, self._last = [since], keyframe
+            events = since if keyframe.starts else events
         self._number += 1
         return OutputJob(stamp_ns, instant_ns, keyframe, is_first, events, since, ready_at)
 

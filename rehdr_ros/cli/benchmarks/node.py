@@ -30,6 +30,7 @@ from rehdr_ros.wire.image import pack_image
 _PACKET_NS = 1_000_000  # what a driver puts into one packet
 _LEAST_CLIPPED = 1e-6  # share, of the simulator
 _QUALITY = 95  # the node's jpeg_quality
+_IN_TIME = 0.02  # s
 _IMAGES = NAMED["hdr"], NAMED["tonemapped"]
 
 Stream = list[tuple[Sample, list[Packet]]]  # by frame: it, and the packets that go before it
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     share = number(least=0, most=0.9)
     add("--clipped", type=share, default=0.2, help="for node: share of the pixels that clip")
     add("--seconds", type=float, default=1.0, help="for node: length of the stream")
+    add("--output-rate", type=rate, default=0.0, help="for node: outputs between the frames too, Hz")
 
 
 def node(args: argparse.Namespace) -> Figures:
@@ -51,6 +53,8 @@ def node(args: argparse.Namespace) -> Figures:
 
     First one frame after the other, ms by stage; then live, at the frame rate asked for, packing beside the
     network as in the node: the frames a second that came out, and their latency from the last message needed.
+    With an output rate then the outputs at that rate, live, and how many came within 20 ms of their last
+    event.
     """
     with TemporaryDirectory() as folder:
         weights = _weights(args.weights, Path(folder))
@@ -68,8 +72,31 @@ def node(args: argparse.Namespace) -> Figures:
     clipped = [(sample.ldr >= CLIPPED_LEVEL).any(-1).mean() for sample, _ in stream]
     figures[f"{name} clipped"] = {"share": float(np.mean(clipped))}
     pipeline.restart("benchmark")
-    figures[f"{name} live"] = _live(pipeline, stream, args.fps)
+    times, latencies = _live(pipeline, stream, args.fps)
+    figures[f"{name} live"] = {
+        "offered_per_second": args.fps,
+        "frames_per_second": (len(times) - 1) / (times[-1] - times[0]),
+        **_percentiles(latencies),
+    }
+    if args.output_rate:
+        figures |= _between(pipeline.config, args, stream)
     return figures
+
+
+def _between(config: PipelineConfig, args: argparse.Namespace, stream: Stream) -> Figures:
+    """Live outputs at a rate, by the node's policy."""
+    pipeline = HdrPipeline(replace(config, policy="latest", output_rate=args.output_rate))
+    pipeline.warm_up(args.size)
+    times, latencies = _live(pipeline, stream, args.fps)
+    counters, seconds = pipeline.counters, (stream[-1][0].stamp_ns - stream[0][0].stamp_ns) * 1e-9
+    return {
+        f"{args.size[0]}x{args.size[1]} live, {args.output_rate:g} Hz": {
+            "share_in_time": float(np.sum(np.array(latencies) <= _IN_TIME)) / (args.output_rate * seconds),
+            "outputs_per_second": (len(times) - 1) / (times[-1] - times[0]),
+            **_percentiles(latencies),
+            **{name: counters[name] for name in ("skipped_outputs", "skipped_frames", "dropped_events")},
+        }
+    }
 
 
 def _weights(name: str, folder: Path) -> str:
@@ -101,8 +128,12 @@ def _stages(pipeline: HdrPipeline, stream: Stream) -> tuple[dict[str, float], fl
     return medians, 1e3 * statistics.median(jpegs[1:]), statistics.median(events[1:])
 
 
-def _live(pipeline: HdrPipeline, stream: Stream, fps: float) -> dict[str, float]:
+def _live(pipeline: HdrPipeline, stream: Stream, fps: float) -> tuple[list[float], list[float]]:
+    """When each came out, monotonic s, and how late."""
     latencies, times = [], []
+    expected = len(stream) - 1
+    if pipeline.config.output_rate:  # the last ones have no events behind them
+        expected = int((len(stream) - 2) / fps * pipeline.config.output_rate) - 1
 
     def publish(frame: HdrFrame) -> None:
         _pack(frame)
@@ -119,12 +150,16 @@ def _live(pipeline: HdrPipeline, stream: Stream, fps: float) -> dict[str, float]
             worker.wake()
         pipeline.add_frame(sample.stamp_ns, sample.ldr)
         worker.wake()
-    while len(times) < len(stream) - 1 and time.monotonic() - started < 60 + 10 * len(stream) / fps:
+    left = 2.0 if pipeline.config.output_rate else 60 + 10 * len(stream) / fps
+    ended = time.monotonic()
+    while len(times) < expected and time.monotonic() - ended < left:
         time.sleep(0.01)  # the last frame has no events behind it, and goes when they are overdue
     worker.stop()
+    return times, latencies
+
+
+def _percentiles(latencies: list[float]) -> dict[str, float]:
     return {
-        "offered_per_second": fps,
-        "frames_per_second": (len(times) - 1) / (times[-1] - times[0]),
         "latency_ms": 1e3 * statistics.median(latencies),
         "latency_p99_ms": 1e3 * float(np.percentile(latencies, 99)),
     }

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, SimulationConfig, ("seconds", "fps", "seed"))
     parser.set_defaults(seconds=4.0, fps=10.0, seed=7)
     parser.add_argument("--uncertainty", action="store_true", help=UNCERTAINTY_HELP)
-    add_pipeline_options(parser)
+    add_pipeline_options(parser, without=("output_rate",))  # its results are frame against frame
 
 
 def run(args: argparse.Namespace) -> None:

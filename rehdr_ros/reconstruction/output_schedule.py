@@ -46,7 +46,8 @@ class OutputSchedule:
     An output is due when the event stream has passed it, or by the clock of the frames' waiting
     output_timeout s after it should have. It rests on the last frame that had been exposed, and had come, by
     then. Live, where that frame is still being reconstructed output_timeout s later, it rests on the one
-    before. skipped: outputs left out because the machine is too slow; those go before any frame.
+    before. skipped: with policy "latest", outputs left out because the machine is too slow; those go before
+    any frame.
     """
 
     def __init__(self, config: PipelineConfig) -> None:
@@ -59,6 +60,7 @@ class OutputSchedule:
     def configure(self, config: PipelineConfig) -> None:
         """Go on with other settings, those of a pipeline that are not fixed."""
         self._timeout, self._gap_ns = config.output_timeout, int(config.max_frame_gap * 1e9)
+        self._skips = config.policy == "latest"
 
     def clear(self) -> None:
         """Expect a new stream."""
@@ -120,7 +122,7 @@ class OutputSchedule:
             expected = synchronizer.expects(instant_ns) or _expects(running, instant_ns)
             if expected and (now is None or waited < self._timeout):
                 return None
-            if now is not None:
+            if now is not None and self._skips:
                 late = waited > 2 * self._timeout and self._is_passed(1, synchronizer.passed_ns)
                 behind = running is not None and synchronizer.crowded and keyframe is self._last
                 if late or behind:

@@ -12,6 +12,7 @@ import numpy as np
 from rehdr_ros.errors import InputError
 from rehdr_ros.products import NAMED, written
 from rehdr_ros.recordings.results.folder import frame_files, read_picture
+from rehdr_ros.report.clip import Clip, clip
 from rehdr_ros.report.table import Table, read_table
 from rehdr_ros.report.timeline import Timeline, timeline
 
@@ -39,7 +40,10 @@ class Instant:
 
 @dataclass(frozen=True)
 class Report:
-    """name: of the folder; demo: what report.json holds; notes: what is missing or changed, in sentences."""
+    """name: of the folder; demo: what report.json holds; notes: what is missing or changed, in sentences.
+
+    clip: of outputs between the frames, where there are such.
+    """
 
     name: str
     instants: list[Instant]
@@ -48,6 +52,7 @@ class Report:
     summary: dict[str, Any]
     demo: dict[str, Any]
     notes: list[str]
+    clip: Clip | None = None
 
 
 def gather(folder: str | Path, instants: int = INSTANTS) -> Report:
@@ -85,7 +90,8 @@ def gather(folder: str | Path, instants: int = INSTANTS) -> Report:
         notes.append(f"Left out, for a picture can't be read: frame {', '.join(map(str, damaged))}.")
     notes += list(_reductions(shown))
     course = None if table is None else timeline(table)
-    return Report(folder.resolve().name, shown, table, course, summary, demo, notes)
+    between = clip(folder, numbers, table)
+    return Report(folder.resolve().name, shown, table, course, summary, demo, notes, between)
 
 
 def _numbers(folder: Path) -> tuple[list[int], set[str]]:

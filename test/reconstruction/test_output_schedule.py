@@ -18,6 +18,7 @@ MS = 1_000_000
 START = 10**18
 IMAGE = np.zeros((4, 6, 3), np.uint8)
 CONFIG = PipelineConfig(output_rate=100.0, policy="all")
+LATEST = replace(CONFIG, policy="latest")
 
 
 def keyframe_of(job) -> Keyframe:
@@ -91,7 +92,7 @@ def test_a_rate_needs_no_whole_nanoseconds(rate):
 def test_every_event_is_in_one_output_and_those_since_the_frame_come_again_with_it():
     stream = Stream().add(frame(0), *steadily(0, 45), frame(43), *steadily(45, 75))
     times = [((o.events.t - START) // MS).tolist() for o in stream.outputs]
-    assert sum(times, []) == list(range(71))
+    assert sum(times, []) == list(range(1, 71))
     assert times[1] == list(range(1, 11))
     assert ((stream.outputs[5].since.t - START) // MS).tolist() == list(range(44, 51))
 
@@ -181,7 +182,7 @@ def test_live_without_events_outputs_go_by_the_clock():
 
 
 def test_live_overload_skips_outputs_but_the_last_and_counts_them():
-    stream = Stream(replace(CONFIG, output_timeout=0.01)).add(frame(0), *steadily(0, 5))
+    stream = Stream(LATEST).add(frame(0), *steadily(0, 5))
     long_ago = time.monotonic() - 1
     for packet in steadily(5, 65):
         stream.front_end.add(packet, arrived=long_ago)
@@ -189,12 +190,23 @@ def test_live_overload_skips_outputs_but_the_last_and_counts_them():
     assert stream.front_end.counters["skipped_outputs"] == 5
 
 
-def test_live_outputs_make_way_for_frames_that_wait():
+def test_live_policy_all_skips_no_output():
     stream = Stream().add(frame(0), *steadily(0, 5))
+    long_ago = time.monotonic() - 1
+    for packet in steadily(5, 65):
+        stream.front_end.add(packet, arrived=long_ago)
+    outputs = iter(lambda: live(stream), None)
+    assert [(o.stamp_ns - START) // MS for o in outputs] == [10, 20, 30, 40, 50, 60]
+
+
+def test_live_outputs_make_way_for_frames_that_wait():
+    stream = Stream(LATEST).add(frame(0), *steadily(0, 5))
     now = time.monotonic()
-    for message in (*steadily(5, 12), frame(11), *steadily(12, 14), frame(13), *steadily(14, 25)):
+    for message in (*steadily(5, 12), frame(11), *steadily(12, 13)):
         stream.front_end.add(message, arrived=now)
     running = stream.front_end.next()
+    for message in (frame(13), *steadily(13, 25)):
+        stream.front_end.add(message, arrived=now)
     time.sleep(2 * CONFIG.output_timeout)
     assert live(stream, running) is None and stream.front_end.counters["skipped_outputs"] == 2
     stream.front_end.add_keyframe(keyframe_of(running))

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from results_folder import (
+    FRAMES,
     HEIGHT,
     PACKETS_LOST_AT,
     WIDTH,
@@ -320,3 +321,39 @@ def test_views_that_the_folder_has_nothing_for(show, write_results):
     assert page.locator("#ldr, #compare .handle").count() == 0
     assert page.locator(".notes li").count() == 2
     assert np.abs(canvas(page, "#hdr") - screen(radiance_of(0), 0)).max() < 1.5
+
+
+# Outputs between the frames
+
+
+@pytest.fixture(scope="module")
+def between(write_results):
+    """Of outputs of which four rest on one frame each."""
+    folder = write_results("between")
+    rows = [row_of(k) | {"source": "between", "frame_age": 0.05 * (k % 4) + 0.01} for k in range(FRAMES)]
+    write_rows(folder, rows)
+    return write_report(folder)
+
+
+def test_outputs_between_the_frames_can_be_scrubbed(show, between):
+    page = show(between)
+    page.focus("#moment")
+    for _ in range(6):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_selector("#clip[data-shown='6']")
+    assert page.inner_text("#moment-text") == "300 ms · output 6"
+    assert page.inner_text("#age") == "110 ms after the camera's last frame"
+    np.testing.assert_allclose(canvas(page, "#clip .output"), tonemapped_of(6), atol=6)
+    np.testing.assert_allclose(canvas(page, "#clip .camera"), ldr_of(radiance_of(4)), atol=40)
+
+
+def test_outputs_between_the_frames_play(show, between):
+    page = show(between)
+    page.click("#play")
+    page.wait_for_selector("#clip[data-shown='3']")
+    page.click("#play")
+    assert page.inner_text("#play") == "Play"
+
+
+def test_frames_are_no_clip(show, whole):
+    assert show(whole).is_hidden("#clip")

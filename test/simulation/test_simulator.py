@@ -5,7 +5,7 @@ import pytest
 
 from rehdr_ros.events import Events
 from rehdr_ros.luminance import BT709
-from rehdr_ros.simulation import EventCameraConfig, SimulationConfig, simulate
+from rehdr_ros.simulation import EventCameraConfig, SimulationConfig, simulate, truth_at
 from rehdr_ros.simulation.procedural import procedural_canvas
 
 QUIET = EventCameraConfig(mismatch=0.0, refractory_us=0.0, noise_rate=0.0, leak_rate=0.0)
@@ -136,3 +136,11 @@ def test_a_recording_that_cannot_be_is_refused_by_name(wrong):
 def test_a_very_short_recording_has_one_frame(run):
     (sample,) = run(seconds=0.01)
     assert isinstance(sample.events, Events) and len(sample.events) == 0
+
+
+def test_the_truth_is_known_at_any_moment():
+    config = SimulationConfig(width=32, height=24, seconds=0.3, fps=10, exposure=1e-6)
+    truth = truth_at(config)
+    for sample in simulate(config):
+        np.testing.assert_allclose(truth(sample.stamp_ns * 1e-9), sample.truth, rtol=1e-3, atol=1e-4)
+    assert not np.allclose(truth(0.05), truth(0.06), rtol=1e-2)

@@ -484,11 +484,12 @@ class HdrPipeline:
         if result.reset_reason:
             self._state_since_ns = job.frame.stamp_ns
         info = self._info(job, result, {"decode": decode_seconds, **result.durations}, 0.0)
+        learning = self._beside.submit(self._learn, job)
         keyframe = self._reconstructor.keyframe(job, result, info)
         with self._lock:
             self._front_end.add_keyframe(keyframe)
             self._running = None
-        self._learn(job)
+        learning.result()
 
     def _propagate(self, job: OutputJob) -> HdrFrame:
         """An output between the frames."""

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rehdr_ros.events import Events, voxel_grid
+from rehdr_ros.jit import sealed
 from rehdr_ros.network.head_start.reference import ISOLATED, LOG_LIMIT
 from rehdr_ros.products import CAUSES
 from rehdr_ros.reconstruction import propagation_kernels as kernels
@@ -100,9 +101,8 @@ class _Path:
     def __init__(self, keyframe: Keyframe) -> None:
         self.keyframe, self.shape = keyframe, keyframe.radiance.shape
         size = self.shape[1:]
-        self._events = np.zeros((2, *(n + 2 for n in size)), np.float32)  # ON and OFF, in a border of none
-        self._new = np.empty((1, *size), np.float32)
-        self._changed = np.zeros(self._events.shape[1:], np.bool_)  # pixels with new events, and around
+        self._events = np.zeros((2, *(n + 2 for n in size)), np.float32)  # OFF and ON, in a border of none
+        self._changed = np.zeros(size[0] + 2, np.bool_)  # rows with new events
         self.gain, self.radiance = np.ones(size, np.float32), keyframe.radiance.copy()
         correction = keyframe.correction
         self._correction = np.zeros(size, np.float32) if correction is None else correction
@@ -110,21 +110,24 @@ class _Path:
 
     def add(self, events: Events, until_ns: int) -> bool:
         """Events up to a time; those before the keyframe's are left out. Whether there are any."""
+        after_ns, registration = self.keyframe.time_ns, self.keyframe.registration
+        if registration is None:
+            columns = (sealed(column) for column in (events.t, events.x, events.y, events.p))
+            kernels.count(*columns, after_ns, until_ns, self._events, self._changed)
+            return len(events) > 0
         height, width = self.shape[1:]
-        for polarity, plane in zip((1, 0), self._events, strict=True):
+        for polarity, plane in enumerate(self._events):
             chosen = events[events.p == polarity]
-            if len(chosen):
-                interval = self.keyframe.time_ns, until_ns
-                voxel_grid(chosen, *interval, 1, height, width, self._new, self.keyframe.registration)
-                kernels.add(np.abs(self._new[0], out=self._new[0]), plane, self._changed)
+            grid = voxel_grid(chosen, after_ns, until_ns, 1, height, width, registration=registration)
+            kernels.add(np.abs(grid[0]), plane, self._changed)
         return len(events) > 0
 
     def update(self) -> None:
         """Gain and radiance, where events have come since."""
         on, off, noise = self._numbers
         kernels.update(
-            self._events[0], self._events[1], self._changed, on, off, np.float32(noise / HALF_CORRECTED),
-            np.float32(ISOLATED), _MOST, self._correction, self.keyframe.radiance, self.gain, self.radiance,
+            self._events, self._changed, on, off, np.float32(noise / HALF_CORRECTED), np.float32(ISOLATED),
+            _MOST, self._correction, self.keyframe.radiance, self.gain, self.radiance,
         )  # fmt: skip
 
     @property
@@ -157,9 +160,9 @@ def cause(keyframe: Keyframe, events: np.ndarray) -> np.ndarray:
 
 def warm_up() -> None:
     """Compile the kernels, or load them from the cache."""
-    plane = np.zeros((3, 3), np.float32)
-    changed = np.ones((3, 3), np.bool_)
-    kernels.add(np.ones((1, 1), np.float32), plane, changed)
-    radiance, one = np.ones((3, 1, 1), np.float32), np.float32(1)
-    pixel = np.ones((1, 1), np.float32)
-    kernels.update(plane, plane, changed, *[one] * 5, pixel, radiance, pixel.copy(), radiance.copy())
+    events, changed = np.zeros((2, 3, 3), np.float32), np.ones(3, np.bool_)
+    plane, radiance, one = np.ones((1, 1), np.float32), np.ones((3, 1, 1), np.float32), np.float32(1)
+    columns = (sealed(np.ones(1, dtype)) for dtype in (np.int64, np.uint16, np.uint16, np.uint8))
+    kernels.count(*columns, 0, 1, events, changed)
+    kernels.add(plane, events[0], changed)
+    kernels.update(events, changed, *[one] * 5, plane, radiance, plane.copy(), radiance.copy())

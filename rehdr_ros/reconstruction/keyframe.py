@@ -22,8 +22,8 @@ class Keyframe:
     frame: as it came, its white at `white`; exposed, latency_ns, passed_ns: as of its Job. sigma, cause: as
     of Estimate, None where the network gives none. correction: by how much the network moved the log
     luminance of what it carries, nat, 0 where the frame shows it; None where it carries none. fit: of the
-    events so far. registration: of the events to the frame, None where the pixels are the same. info: of the
-    frame, which isn't published itself.
+    events so far. registration: of the events to the frame, None where the pixels are the same; registered:
+    whether they can be brought there. info: of the frame, which isn't published itself.
     """
 
     frame: Frame
@@ -37,6 +37,7 @@ class Keyframe:
     correction: np.ndarray | None
     fit: EventFit
     registration: Registration | None
+    registered: bool
     info: FrameInfo
 
     @property

@@ -64,7 +64,8 @@ class Propagation:
     def grid(self, job: OutputJob) -> np.ndarray:
         """The signed events since the output before, (1, H, W) float32; of the last output of all."""
         height, width = self._path.shape[1:]
-        keyframe, events = job.keyframe, job.events
+        keyframe = job.keyframe
+        events = job.events if keyframe.registered else Events.empty()
         begin = int(events.t[0]) - 1 if len(events) else job.instant_ns
         return voxel_grid(events, begin, job.instant_ns, 1, height, width, registration=keyframe.registration)
 
@@ -110,6 +111,8 @@ class _Path:
 
     def add(self, events: Events, until_ns: int) -> bool:
         """Events up to a time; those before the keyframe's are left out. Whether there are any."""
+        if not self.keyframe.registered:
+            return False
         after_ns, registration = self.keyframe.time_ns, self.keyframe.registration
         if registration is None:
             columns = (sealed(column) for column in (events.t, events.x, events.y, events.p))

@@ -132,6 +132,7 @@ class Reconstructor:
             self._correction(radiance, planes.get("cause")),
             read(initial_sums(torch.zeros(1))) if fit is None else fit,
             self.voxels.registration,
+            not self.voxels.problem,
             info,
         )
 

@@ -27,7 +27,7 @@ def keyframe_of(job) -> Keyframe:
     info = FrameInfo(0, **counted, **figures, reset_reason=job.reset_reason, radiance="", ready_at=0.0)
     radiance, fit = np.ones((3, 4, 6), np.float32), read(initial_sums(torch.zeros(1)))
     exposed, planes = (job.exposed, job.latency_ns, job.passed_ns), (None, None, None)
-    return Keyframe(job.frame, 255.0, *exposed, radiance, *planes, fit, None, info)
+    return Keyframe(job.frame, 255.0, *exposed, radiance, *planes, fit, None, True, info)
 
 
 def events(*ms: float) -> Events:

@@ -22,14 +22,16 @@ ON, OFF, NOISE = 0.2, 0.3, 0.02
 FIT = EventFit(*(torch.full((1, 1, 1, 1), x) for x in (ON, OFF, NOISE, 0.9)))
 
 
-def keyframe(time_ns=0, radiance=1.0, correction=0.0, registration=None, reset_reason="") -> Keyframe:
+def keyframe(
+    time_ns=0, radiance=1.0, correction=0.0, registration=None, registered=True, reset_reason=""
+) -> Keyframe:
     counted = dict.fromkeys(("events", "dropped_events", "late_events", "lost_packets", "skipped_frames"), 0)
     figures = {"clipped_fraction": 0.0, "tonemapped_clipped_fraction": 0.0, "state_age": 0.0}
     info = FrameInfo(0, **counted, **figures, reset_reason=reset_reason, radiance="", ready_at=0.0)
     planes = [np.full(SIZE, value, np.float32) for value in (0.1, 0.0, correction)]
     frame, exposed = Frame(time_ns, np.zeros((*SIZE, 3), np.uint8)), Exposed(time_ns, time_ns)
     whole = np.full((3, *SIZE), radiance, np.float32)
-    return Keyframe(frame, 255.0, exposed, 0, None, whole, *planes, FIT, registration, info)
+    return Keyframe(frame, 255.0, exposed, 0, None, whole, *planes, FIT, registration, registered, info)
 
 
 def events(*rows) -> Events:
@@ -95,6 +97,13 @@ def test_events_go_where_the_registration_says():
     key, new = keyframe(registration=wide), events((5, 4, 2, 1), (5, 5, 2, 1), (5, 4, 3, 1), (5, 5, 3, 1))
     radiance = Propagation()(output(key, 10, new, new)).radiance[0]
     assert radiance[1, 2] == pytest.approx(math.exp(ON)) and (radiance != 1).sum() == 1
+
+
+def test_events_that_cannot_be_registered_move_nothing():
+    new = events((5, 2, 1, 1))
+    propagation, key = Propagation(), keyframe(registered=False)
+    job = output(key, 10, new, new)
+    assert (propagation(job).radiance == 1).all() and not propagation.grid(job).any()
 
 
 def test_uncertainty_grows_with_the_events():

@@ -84,19 +84,21 @@ def node(args: argparse.Namespace) -> Figures:
 
 
 def _between(config: PipelineConfig, args: argparse.Namespace, stream: Stream) -> Figures:
-    """Live outputs at a rate, by the node's policy."""
-    pipeline = HdrPipeline(replace(config, policy="latest", output_rate=args.output_rate))
-    pipeline.warm_up(args.size)
-    times, latencies = _live(pipeline, stream, args.fps)
-    counters, seconds = pipeline.counters, (stream[-1][0].stamp_ns - stream[0][0].stamp_ns) * 1e-9
-    return {
-        f"{args.size[0]}x{args.size[1]} live, {args.output_rate:g} Hz": {
-            "share_in_time": float(np.sum(np.array(latencies) <= _IN_TIME)) / (args.output_rate * seconds),
-            "outputs_per_second": (len(times) - 1) / (times[-1] - times[0]),
-            **_percentiles(latencies),
-            **{name: counters[name] for name in ("skipped_outputs", "skipped_frames", "dropped_events")},
-        }
-    }
+    """Live by the node's policy, without outputs between the frames and with them."""
+    name, figures = f"{args.size[0]}x{args.size[1]} live, latest", {}
+    seconds = (stream[-1][0].stamp_ns - stream[0][0].stamp_ns) * 1e-9
+    for rate in (0.0, args.output_rate):
+        pipeline = HdrPipeline(replace(config, policy="latest", output_rate=rate))
+        pipeline.warm_up(args.size)
+        times, latencies = _live(pipeline, stream, args.fps)
+        values = {**_percentiles(latencies), "skipped_frames": pipeline.counters["skipped_frames"]}
+        if rate:
+            in_time = float(np.sum(np.array(latencies) <= _IN_TIME)) / (rate * seconds)
+            values = {"share_in_time": in_time, **values}
+            values["skipped_outputs"] = pipeline.counters["skipped_outputs"]
+        figures[f"{name}, {rate:g} Hz" if rate else name] = values
+        pipeline.close()
+    return figures
 
 
 def _weights(name: str, folder: Path) -> str:
@@ -150,7 +152,7 @@ def _live(pipeline: HdrPipeline, stream: Stream, fps: float) -> tuple[list[float
             worker.wake()
         pipeline.add_frame(sample.stamp_ns, sample.ldr)
         worker.wake()
-    left = 2.0 if pipeline.config.output_rate else 60 + 10 * len(stream) / fps
+    left = 2.0 if pipeline.config.policy == "latest" else 60 + 10 * len(stream) / fps
     ended = time.monotonic()
     while len(times) < expected and time.monotonic() - ended < left:
         time.sleep(0.01)  # the last frame has no events behind it, and goes when they are overdue

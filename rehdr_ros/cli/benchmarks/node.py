@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from rehdr_ros.network import save_checkpoint
 from rehdr_ros.node.complaints import Complaints
 from rehdr_ros.node.worker import Worker
 from rehdr_ros.products import NAMED
-from rehdr_ros.reconstruction import HdrFrame, HdrPipeline, PipelineConfig
+from rehdr_ros.reconstruction import FrameInfo, HdrFrame, HdrPipeline, PipelineConfig
 from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
 from rehdr_ros.simulation import SimulationConfig, simulate
 from rehdr_ros.simulation.simulator import Sample
@@ -72,11 +73,11 @@ def node(args: argparse.Namespace) -> Figures:
     clipped = [(sample.ldr >= CLIPPED_LEVEL).any(-1).mean() for sample, _ in stream]
     figures[f"{name} clipped"] = {"share": float(np.mean(clipped))}
     pipeline.restart("benchmark")
-    times, latencies = _live(pipeline, stream, args.fps)
+    published = _live(pipeline, stream, args.fps)
     figures[f"{name} live"] = {
         "offered_per_second": args.fps,
-        "frames_per_second": (len(times) - 1) / (times[-1] - times[0]),
-        **_percentiles(latencies),
+        "frames_per_second": (len(published) - 1) / (published[-1].at - published[0].at),
+        **_percentiles(published),
     }
     if args.output_rate:
         figures |= _between(pipeline.config, args, stream)
@@ -90,12 +91,15 @@ def _between(config: PipelineConfig, args: argparse.Namespace, stream: Stream) -
     for rate in (0.0, args.output_rate):
         pipeline = HdrPipeline(replace(config, policy="latest", output_rate=rate))
         pipeline.warm_up(args.size)
-        times, latencies = _live(pipeline, stream, args.fps)
-        values = {**_percentiles(latencies), "skipped_frames": pipeline.counters["skipped_frames"]}
+        published = _live(pipeline, stream, args.fps)
+        values = {**_percentiles(published), "skipped_frames": pipeline.counters["skipped_frames"]}
         if rate:
-            in_time = float(np.sum(np.array(latencies) <= _IN_TIME)) / (rate * seconds)
+            in_time = sum(each.latency <= _IN_TIME for each in published) / (rate * seconds)
             values = {"share_in_time": in_time, **values}
             values["skipped_outputs"] = pipeline.counters["skipped_outputs"]
+            for stage in ("propagation", "tonemap"):
+                durations = [each.info.durations[stage] for each in published]
+                values[f"{stage}_ms"] = 1e3 * statistics.median(durations)
         figures[f"{name}, {rate:g} Hz" if rate else name] = values
         pipeline.close()
     return figures
@@ -130,17 +134,26 @@ def _stages(pipeline: HdrPipeline, stream: Stream) -> tuple[dict[str, float], fl
     return medians, 1e3 * statistics.median(jpegs[1:]), statistics.median(events[1:])
 
 
-def _live(pipeline: HdrPipeline, stream: Stream, fps: float) -> tuple[list[float], list[float]]:
-    """When each came out, monotonic s, and how late."""
-    latencies, times = [], []
+class _Published(NamedTuple):
+    """at: monotonic s."""
+
+    at: float
+    info: FrameInfo
+
+    @property
+    def latency(self) -> float:
+        return self.at - self.info.ready_at
+
+
+def _live(pipeline: HdrPipeline, stream: Stream, fps: float) -> list[_Published]:
+    published = []
     expected = len(stream) - 1
     if pipeline.config.output_rate:  # the last ones have no events behind them
         expected = int((len(stream) - 2) / fps * pipeline.config.output_rate) - 1
 
     def publish(frame: HdrFrame) -> None:
         _pack(frame)
-        times.append(time.monotonic())
-        latencies.append(times[-1] - frame.info.ready_at)
+        published.append(_Published(time.monotonic(), frame.info))
 
     complaints = Complaints(logging.getLogger("rehdr benchmark"))
     worker = Worker(pipeline, publish, lambda: None, Counter(), complaints)
@@ -154,13 +167,14 @@ def _live(pipeline: HdrPipeline, stream: Stream, fps: float) -> tuple[list[float
         worker.wake()
     left = 2.0 if pipeline.config.policy == "latest" else 60 + 10 * len(stream) / fps
     ended = time.monotonic()
-    while len(times) < expected and time.monotonic() - ended < left:
+    while len(published) < expected and time.monotonic() - ended < left:
         time.sleep(0.01)  # the last frame has no events behind it, and goes when they are overdue
     worker.stop()
-    return times, latencies
+    return published
 
 
-def _percentiles(latencies: list[float]) -> dict[str, float]:
+def _percentiles(published: list[_Published]) -> dict[str, float]:
+    latencies = [each.latency for each in published]
     return {
         "latency_ms": 1e3 * statistics.median(latencies),
         "latency_p99_ms": 1e3 * float(np.percentile(latencies, 99)),

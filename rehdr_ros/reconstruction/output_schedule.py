@@ -95,7 +95,7 @@ class OutputSchedule:
         """A frame that has been reconstructed."""
         if self._keyframes and keyframe.time_ns < self._keyframes[-1].time_ns:
             self._keyframes.clear()
-            self._last, self._number = None, None
+            self._last, self._number, self._since = None, None, []
         self._keyframes.append(keyframe)
 
     def next(
@@ -175,10 +175,13 @@ class OutputSchedule:
         return passed_ns is not None and passed_ns >= instant_ns
 
     def _ready_at(self, instant_ns: int) -> float:
-        """When the stream passed it, as far as known; else now."""
+        """When the stream passed it; where it hasn't, when it should have by the last frame's arrival."""
         while self._marks and self._marks[0][0] < instant_ns:
             self._marks.popleft()
-        return self._marks[0][1] if self._marks else time.monotonic()
+        if self._marks:
+            return self._marks[0][1]
+        came_ns, _, arrived = self._frame_came
+        return min(arrived + (instant_ns - came_ns) * 1e-9, time.monotonic())
 
     def _first_from(self, keyframe: Keyframe) -> int:
         """The number of the first output that rests on it, and follows those before."""

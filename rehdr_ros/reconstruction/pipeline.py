@@ -227,8 +227,11 @@ class HdrPipeline:
         """Go on with an interrupted stream, in a new pipeline of the same settings, to the same results.
 
         Its messages have to come again from the start. The frames that the snapshot had seen pass quickly,
-        without the network, and `take` doesn't yield them. Raises ValueError where results would differ here.
+        without the network, and `take` doesn't yield them. Raises ValueError where results would differ here,
+        and for outputs between the frames.
         """
+        if self.config.output_rate:
+            raise InputError("outputs between the frames need all of the stream")
         before, now = f"{snapshot.precision} on {snapshot.device}", f"{self.precision} on {self.device}"
         if before != now or snapshot.fallbacks:
             raise InputError(f"the network ran in {before}, now it runs in {now}")
@@ -349,6 +352,7 @@ class HdrPipeline:
     def restart(self, reason: str) -> None:
         """Expect a new stream: forget the hidden state, what waits and the sensor's clock."""
         with self._lock:
+            self._running = None
             self._front_end.restart(reason)
             self._event_model.forget()
             self._use_latency()
@@ -487,7 +491,8 @@ class HdrPipeline:
         learning = self._beside.submit(self._learn, job)
         keyframe = self._reconstructor.keyframe(job, result, info)
         with self._lock:
-            self._front_end.add_keyframe(keyframe)
+            if self._running is job:  # else another stream began meanwhile
+                self._front_end.add_keyframe(keyframe)
             self._running = None
         learning.result()
 

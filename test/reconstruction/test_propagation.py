@@ -171,3 +171,15 @@ def test_a_pipeline_is_of_one_rate(make_pipeline):
 def test_a_wrong_rate_is_refused(rate):
     with pytest.raises(ValueError, match="output_rate"):
         PipelineConfig(output_rate=rate)
+
+
+def test_a_new_stream_leaves_nothing_of_the_one_before(make_pipeline, samples):
+    pipeline = make_pipeline(output_rate=50.0)
+    expected = outputs(pipeline, samples)
+    pipeline.activate()
+    again = outputs(pipeline, samples)
+    assert [f.info.reset_reason for f in again][:2] == ["activation", ""]
+    for frame, other in zip(again, expected, strict=True):
+        assert (frame.stamp_ns, frame.info.index) == (other.stamp_ns, other.info.index)
+        np.testing.assert_array_equal(frame.radiance, other.radiance)
+        np.testing.assert_array_equal(frame.tonemapped, other.tonemapped)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from rehdr_ros.events import Events, voxel_grid
@@ -152,8 +153,14 @@ class LatePlane:
 
 
 def sigma(keyframe: Keyframe, events: np.ndarray) -> np.ndarray:
-    """That of the keyframe with the variance that events (H, W) add."""
-    return np.sqrt(keyframe.sigma**2 + np.float32(float(keyframe.fit.noise)) * events)
+    """That of the keyframe with the variance that events (H, W) add.
+
+    Where something moves, a pixel without an event may have changed by less than its threshold.
+    """
+    on, off, noise = (float(x) for x in keyframe.fit[:3])
+    unseen = np.float32((on * on + off * off) / 2 / 6)  # variance of the difference of two uniform phases
+    moves = cv2.dilate(np.minimum(events, 1), np.ones((3, 3), np.uint8))
+    return np.sqrt(keyframe.sigma**2 + np.maximum(np.float32(noise) * events, unseen * moves))
 
 
 def cause(keyframe: Keyframe, events: np.ndarray) -> np.ndarray:

@@ -106,11 +106,13 @@ def test_events_that_cannot_be_registered_move_nothing():
     assert (propagation(job).radiance == 1).all() and not propagation.grid(job).any()
 
 
-def test_uncertainty_grows_with_the_events():
+def test_uncertainty_grows_with_the_events_and_beside_them():
     count = np.zeros(SIZE, np.float32)
     count[1, 2] = 3
     spread, why = sigma(keyframe(), count), cause(keyframe(), count)
-    assert spread[1, 2] == pytest.approx(math.sqrt(0.01 + 3 * NOISE)) and spread[0, 0] == pytest.approx(0.1)
+    assert spread[1, 2] == pytest.approx(math.sqrt(0.01 + 3 * NOISE)) and spread[4, 6] == pytest.approx(0.1)
+    beside = math.sqrt(0.01 + (ON**2 + OFF**2) / 12)  # less than a threshold, unseen
+    assert spread[2, 3] == spread[0, 1] == pytest.approx(beside)
     assert why[1, 2] == 1 and why.sum() == 1
 
 

@@ -51,10 +51,11 @@ class Sample:
 
 def simulate(config: SimulationConfig, radiance: np.ndarray | None = None) -> Iterator[Sample]:
     """The recording, frame by frame, in constant memory. `radiance`, if given, replaces config.scene's."""
-    if radiance is None:
-        radiance = load_radiance(config.scene, config.height, config.width, config.seed)
-    motion = np.random.default_rng([config.seed, 1])
-    scene = make_scene(radiance, config.height, config.width, config.speed, motion)
+    return simulate_scene(_scene(config, radiance), config)
+
+
+def simulate_scene(scene: Scene, config: SimulationConfig) -> Iterator[Sample]:
+    """The recording of a scene with a motion of its own, whatever config.scene and config.speed are."""
     rng = np.random.default_rng([config.seed, 2])
     camera = FrameCamera(white=_white(scene, config))
     sensor = EventCamera(config.height, config.width, config.events, rng)
@@ -72,6 +73,13 @@ def simulate(config: SimulationConfig, radiance: np.ndarray | None = None) -> It
         tail = advance(stamp, stamp + _TAIL_NS) if stamp == stamps[-1] else Events.empty()
         yield Sample(stamp, ldr, truth, events, tail)
         previous = stamp
+
+
+def _scene(config: SimulationConfig, radiance: np.ndarray | None) -> Scene:
+    if radiance is None:
+        radiance = load_radiance(config.scene, config.height, config.width, config.seed)
+    motion = np.random.default_rng([config.seed, 1])
+    return make_scene(radiance, config.height, config.width, config.speed, motion)
 
 
 def _stamps(config: SimulationConfig, rng: np.random.Generator) -> list[int]:

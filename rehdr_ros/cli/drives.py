@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from rehdr_ros.cli.arguments import number
+from rehdr_ros.cli.arguments import number, size
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.errors import InputError
 from rehdr_ros.reconstruction.tonemap import ToneMapper
@@ -26,12 +26,14 @@ def add_drives(parser: argparse.ArgumentParser) -> None:
     add("--drives", type=count, metavar="N", help="how many; 30 and 20 if not given")
     often = "how often each drive of --odometry, with other noise of the sensors"
     add("--seeds", type=count, default=5, metavar="N", help=often)
+    pixels = "of the drives' frames"
+    add("--drive-size", type=size, default=(346, 260), metavar="WxH", help=pixels)
     add("--tonemap", nargs="+", choices=ToneMapper.OPERATORS, default=list(TONEMAPS), help="to compare")
 
 
 def odometry_report(args: argparse.Namespace) -> dict:
     """What --odometry asks for, printed: the summary and every run."""
-    benchmark = OdometryBenchmark(_weights(args), args.tonemap, args.seeds)
+    benchmark = OdometryBenchmark(_weights(args), args.tonemap, args.seeds, args.drive_size)
     runs: list[Run] = []
     drives = args.drives or 30
     for of_drive in progress(_by_drive(benchmark, drives), "driving", drives, "drive"):
@@ -43,7 +45,7 @@ def odometry_report(args: argparse.Namespace) -> dict:
 
 def tunnel_report(args: argparse.Namespace) -> dict:
     """What --tunnel asks for, printed: the summary and every run."""
-    benchmark, drives = TunnelBenchmark(_weights(args), args.tonemap), args.drives or 20
+    benchmark, drives = TunnelBenchmark(_weights(args), args.tonemap, args.drive_size), args.drives or 20
     runs = list(progress(map(benchmark.run, range(drives)), "driving", drives, "drive"))
     report = tunnel_results.summary(runs)
     print(tunnel_results.table(report))

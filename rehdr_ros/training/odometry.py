@@ -49,7 +49,7 @@ class OdometryBenchmark:
     pycolmap or evo is not installed.
     """
 
-    def __init__(self, weights: str, tonemaps: Sequence[str], seeds: int, size: tuple[int, int] = (346, 260)):
+    def __init__(self, weights: str, tonemaps: Sequence[str], seeds: int, size: tuple[int, int]):
         require_pycolmap()
         require_evo()
         self._tonemaps, self._size = tonemaps, size

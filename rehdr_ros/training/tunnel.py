@@ -47,7 +47,7 @@ class TunnelBenchmark:
     that can't be had.
     """
 
-    def __init__(self, weights: str, tonemaps: Sequence[str], size: tuple[int, int] = (346, 260)):
+    def __init__(self, weights: str, tonemaps: Sequence[str], size: tuple[int, int]):
         self._tonemaps, self._size = tonemaps, size
         Views(tonemaps)
         config = PipelineConfig(weights=weights, policy="all")

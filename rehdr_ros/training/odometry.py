@@ -13,8 +13,9 @@ from rehdr_ros.training.structure_from_motion import camera_poses, require_pycol
 from rehdr_ros.training.trajectory import require_evo, trajectory_error
 from rehdr_ros.training.views import Views
 
+NOTHING = "nothing clipped"
 # By kind of drive: the share of all pixels that the exposure lets clip.
-KINDS = {"nothing clipped": 0.001, "70 % clipped": 0.7, "85 % clipped": 0.85}
+KINDS = {NOTHING: 0.001, "70 % clipped": 0.7, "85 % clipped": 0.85}
 LOST = 0.8  # a trajectory with fewer of the poses
 _SECONDS, _FPS, _SPEED = 2.5, 20.0, 130.0
 _STEP = 3  # frames from one that is localised to the next
@@ -60,7 +61,7 @@ class OdometryBenchmark:
     def runs(self, number: int) -> Iterator[Run]:
         """Every seed and variant of one drive."""
         (width, height), kind = self._size, list(KINDS)[number % len(KINDS)]
-        even, speed = kind == "nothing clipped", _SPEED * width / 346
+        even, speed = kind == NOTHING, _SPEED * width / 346
         drive = Drive(_SEED + number, height, width, _SECONDS, speed, even)
         config = SimulationConfig(width=width, height=height, seconds=_SECONDS, fps=_FPS, renders=_RENDERS)
         config = replace(config, clipped=KINDS[kind], seed=_SEED + _MOST_SEEDS * number)

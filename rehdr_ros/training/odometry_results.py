@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rehdr_ros.training.odometry import KINDS, LOST, Run
+from rehdr_ros.training.odometry import KINDS, LOST, NOTHING, Run
 from rehdr_ros.training.views import LDR
 
 _RESAMPLED, _BOUNDS = 2000, (2.5, 97.5)  # percentiles: a 95 % interval
@@ -12,15 +12,16 @@ _COLUMNS = "lost", "median error, % of the way", "error / LDR's, neither lost (9
 
 
 def summary(runs: Sequence[Run]) -> dict[str, dict[str, dict[str, object]]]:
-    """By kind and variant: runs, lost, median_error, and the latter's ratio to the LDR's, with an interval.
+    """By kind of drive, and for all clipped ones, by variant.
 
     lost: share of the runs with fewer than 0.8 of the poses; median_error: over all, those that are lost
     infinitely wrong; error_over_ldr: medians' ratio over the runs in which neither is lost, with the interval
     of drives drawn anew, since runs of one drive are alike. NaN where there are none.
     """
     report: dict[str, dict[str, dict[str, object]]] = {}
-    for kind in KINDS:
-        of_kind = [run for run in runs if run.kind == kind]
+    clipped = [kind for kind in KINDS if kind != NOTHING]
+    for kind, kinds in {**{kind: [kind] for kind in KINDS}, "all clipped": clipped}.items():
+        of_kind = [run for run in runs if run.kind in kinds]
         by_variant = {
             variant: {(run.drive, run.seed): run for run in of_kind if run.variant == variant}
             for variant in dict.fromkeys(run.variant for run in of_kind)

@@ -25,7 +25,8 @@ def test_medians_shares_and_ratios():
     ]
     ours = runs("HDR, local", [0.02, 0.025, 0.03, 0.025])
     report = summary([*ldr, *ours])
-    assert list(report) == [CLIPPED] and list(report[CLIPPED]) == ["LDR", "HDR, local"]
+    assert report["all clipped"] == report[CLIPPED]
+    assert list(report) == [CLIPPED, "all clipped"] and list(report[CLIPPED]) == ["LDR", "HDR, local"]
     mine, theirs = report[CLIPPED]["HDR, local"], report[CLIPPED]["LDR"]
     assert (theirs["drives"], theirs["runs"], theirs["lost"], mine["lost"]) == (4, 8, 0.125, 0)
     assert theirs["median_error"] == pytest.approx((0.05 + 0.051) / 2), "the lost one is the worst"

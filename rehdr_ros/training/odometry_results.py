@@ -37,7 +37,7 @@ def table(report: dict[str, dict[str, dict[str, object]]]) -> str:
     parts = []
     for kind, variants in report.items():
         drives, runs = (next(iter(variants.values()))[name] for name in ("drives", "runs"))
-        heading = f"{kind}: {drives} drives, {runs} runs; lost: fewer than {LOST:.0%} of the poses"
+        heading = f"{kind}: {drives} drives, {runs} runs; lost: fewer than {100 * LOST:.0f} % of the poses"
         lines = [heading, "", _line("", *_COLUMNS), _line(*["---"] * (len(_COLUMNS) + 1))]
         for variant, scores in variants.items():
             low, high = scores["interval"]

@@ -1,12 +1,13 @@
 """A simulated recording: LDR frames, events and the true HDR radiance, by one clock."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from rehdr_ros.events import Events
 from rehdr_ros.settings import Settings, setting
+from rehdr_ros.simulation.auto_exposure import AutoExposure
 from rehdr_ros.simulation.scene import Scene, load_radiance, make_scene
 from rehdr_ros.simulation.sensors import EventCamera, EventCameraConfig, FrameCamera
 
@@ -23,6 +24,7 @@ class SimulationConfig(Settings):
     seed: int = setting(0, "the same seed gives the same recording", least=0)
     clipped: float = setting(0.2, "share of all pixels that the exposure lets clip", above=0, below=1)
     exposure: float = setting(0.004, "exposure time, motion blur included", unit="s", above=0)
+    auto_exposure: bool = setting(False, "exposure that follows the light from frame to frame; told")
     speed: float = setting(60.0, "how fast the image moves, about", unit="px/s", above=0)
     renders: float = setting(400.0, "renderings, between which events are interpolated", unit="Hz", above=0)
     jitter: float = setting(0.0, "irregularity of the frame intervals, 0 to 1", least=0, below=1)
@@ -38,7 +40,8 @@ _TAIL_NS = 10_000_000
 
 @dataclass(frozen=True)
 class Sample:
-    """One frame. ldr: (H, W, 3) uint8; truth: (H, W, 3) float32 radiance, 1.0 = the level that saturates ldr;
+    """One frame. ldr: (H, W, 3) uint8; truth: (H, W, 3) float32 radiance, 1.0 = the level that saturates the
+    first ldr; exposure: s, time x gain, of which config.exposure is the time;
     events: all since the previous frame; tail: those of the first 10 ms after the recording's last frame, by
     which a reader sees that it is complete, empty before; stamp_ns: start of the exposure, from 0."""
 
@@ -47,13 +50,19 @@ class Sample:
     truth: np.ndarray
     events: Events
     tail: Events
+    exposure: float
 
 
 def simulate(config: SimulationConfig, radiance: np.ndarray | None = None) -> Iterator[Sample]:
     """The recording, frame by frame, in constant memory. `radiance`, if given, replaces config.scene's."""
-    scene = _scene(config, radiance)
+    return simulate_scene(_scene(config, radiance), config)
+
+
+def simulate_scene(scene: Scene, config: SimulationConfig) -> Iterator[Sample]:
+    """The recording of a scene with a motion of its own, whatever config.scene and config.speed are."""
     rng = np.random.default_rng([config.seed, 2])
-    camera = FrameCamera(white=_white(scene, config))
+    control = AutoExposure(scene.render(0.0)) if config.auto_exposure else None
+    camera = FrameCamera(white=control.white if control else _white(scene, config))
     sensor = EventCamera(config.height, config.width, config.events, rng)
 
     def advance(start: int, end: int) -> Events:
@@ -65,19 +74,17 @@ def simulate(config: SimulationConfig, radiance: np.ndarray | None = None) -> It
     for stamp in stamps:
         events = advance(previous, stamp)
         truth = _blurred(scene, stamp, config.exposure) / camera.white
-        ldr = camera.expose(truth * camera.white, rng)
+        white = control.white if control else camera.white
+        ldr = replace(camera, white=white).expose(truth * camera.white, rng)
         tail = advance(stamp, stamp + _TAIL_NS) if stamp == stamps[-1] else Events.empty()
-        yield Sample(stamp, ldr, truth, events, tail)
+        yield Sample(stamp, ldr, truth, events, tail, config.exposure * camera.white / white)
+        if control:
+            control.follow(ldr, 1 / config.fps)
         previous = stamp
 
 
-def truth_at(config: SimulationConfig, radiance: np.ndarray | None = None) -> Callable[[float], np.ndarray]:
-    """What the scene of `simulate` is at any s from 0, without blur: as of Sample.truth."""
-    scene = _scene(config, radiance)
-    white = np.float32(_white(scene, config))
-    return lambda seconds: scene.render(seconds) / white
-
-
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 def _scene(config: SimulationConfig, radiance: np.ndarray | None) -> Scene:
     if radiance is None:
         radiance = load_radiance(config.scene, config.height, config.width, config.seed)

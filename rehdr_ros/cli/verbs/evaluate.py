@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rehdr_ros.cli.arguments import number
+from rehdr_ros.cli.drives import CONSUMERS, add_drives
 from rehdr_ros.cli.pictures import write_pictures
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.real_recordings import add_real_recordings, compared_statistics, reclipped_recordings
@@ -27,7 +28,8 @@ _EPILOG = """\
 One of three: --predicted and --truth; --benchmark, for networks on simulated sequences; --recordings, for
 networks on recordings with truth or, with --reclip, on any recordings; \
 with --statistics it is not for networks,
-but for any recordings beside the simulations of a training.
+but for any recordings beside the simulations of a training. \
+Or --odometry or --tunnel, for what a consumer of the images gets.
 """
 
 
@@ -52,12 +54,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--pictures", metavar="DIR", help="write a picture, a video and EXR frames of every sequence")
     add("-o", "--output", help="JSON file for the measures; DIR/metrics.json if there is a DIR")
     add_real_recordings(parser)
+    add_drives(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    modes = [name for name in ("predicted", "benchmark", "recordings") if getattr(args, name)]
+    modes = [name for name in ("predicted", "benchmark", "recordings", *CONSUMERS) if getattr(args, name)]
     if len(modes) != 1 or bool(args.truth) != bool(args.predicted):
-        raise InputError("give --predicted with --truth, or --benchmark, or --recordings")
+        others = "".join(f", or --{name}" for name in CONSUMERS)
+        raise InputError(f"give --predicted with --truth, or --benchmark, or --recordings{others}")
     if (args.reclip or args.statistics) and not args.recordings or args.wrong_events and not args.reclip:
         raise InputError("--reclip and --statistics go with --recordings, and --wrong-events with --reclip")
     if args.reclip and args.statistics:
@@ -71,6 +75,9 @@ def run(args: argparse.Namespace) -> None:
         scores = evaluation.evaluate_folder(args.predicted, args.truth)
         _write(args.output or Path(args.predicted) / "metrics.json", scores)
         print(evaluation.table(scores))
+        return
+    if modes[0] in CONSUMERS:
+        _write(args.output, CONSUMERS[modes[0]](args))
         return
     networks = {Path(w).stem if Path(w).is_file() else w: load_checkpoint(w) for w in args.weights}
     reserved = [*BASELINES, CONSTANT_LIFT]

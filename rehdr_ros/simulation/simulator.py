@@ -83,8 +83,13 @@ def simulate_scene(scene: Scene, config: SimulationConfig) -> Iterator[Sample]:
         previous = stamp
 
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+def truth_at(config: SimulationConfig, radiance: np.ndarray | None = None) -> Callable[[float], np.ndarray]:
+    """What the scene of `simulate` is at any s from 0, without blur: as of Sample.truth."""
+    scene = _scene(config, radiance)
+    white = np.float32(_white(scene, config))
+    return lambda seconds: scene.render(seconds) / white
+
+
 def _scene(config: SimulationConfig, radiance: np.ndarray | None) -> Scene:
     if radiance is None:
         radiance = load_radiance(config.scene, config.height, config.width, config.seed)

@@ -98,7 +98,7 @@ class PipelineConfig(VoxelConfig):
         group="between frames",
     )
     output_timeout: float = setting(
-        0.01,
+        0.005,
         "longest wait of an output between frames for its events and for a frame that is being reconstructed",
         **_DURATION,
     )

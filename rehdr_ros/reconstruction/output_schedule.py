@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _RESTART_NS = 1_000_000_000  # events that step back further start a new stream
 _KEYFRAMES = 4  # an output never rests on one before these
+_WAITING = 2  # outputs that are due besides the next one, with which that is left out
 _MARK_NS, _MARKS = 1_000_000, 4000  # how finely, and how far back, it is known when events came
 
 
@@ -123,7 +124,7 @@ class OutputSchedule:
             if expected and (now is None or waited < self._timeout):
                 return None
             if now is not None and self._skips:
-                late = waited > 2 * self._timeout and self._is_passed(1, synchronizer.passed_ns)
+                late = waited > self._timeout and self._is_passed(_WAITING, synchronizer.passed_ns)
                 behind = running is not None and synchronizer.crowded and keyframe is self._last
                 if late or behind:
                     self._number += 1

@@ -242,12 +242,18 @@ def test_where_the_publication_is_slow_outputs_are_skipped_and_no_frame(run_betw
     assert steps.sum() + 1 - len(published) <= counters["skipped_outputs"]
 
 
-def test_outputs_that_nobody_can_publish_do_not_hold_the_end(run_between):
-    release = threading.Event()
-    worker, pipeline = run_between(lambda frame: release.wait(SECONDS))
+def test_an_output_that_takes_too_long_to_publish_is_told_at_the_end(run_between):
+    release, begun = threading.Event(), []
+
+    def publish(frame):
+        begun.append(frame)
+        release.wait(SECONDS)
+
+    worker, pipeline = run_between(publish)
     for message in between_messages():
         pipeline.add(message)
-    worker.wake()
+        worker.wake()
+    assert until(lambda: begun)
     assert not worker.stop(0.2)
     release.set()
     assert worker.stop(SECONDS)

@@ -123,7 +123,7 @@ class HdrPipeline:
     def __init__(self, config: PipelineConfig | None = None):
         self.config = config = config or PipelineConfig()
         network = config.weights, config.device, config.precision
-        others = config.white_level, config.fallback, config.engine
+        others = config.white_level, config.fallback, config.engine, config.deblur
         self._reconstructor = Reconstructor(*network, config.response, config, *others)
         self._tonemapper = ToneMapper(config.tonemap)
         self._event_model = EventModel(config.fixed_latency)
@@ -181,6 +181,8 @@ class HdrPipeline:
             response = Response(config.response, config.white_level)
             changes.append(partial(reconstructor.set_response, response))
             changes.append(lambda: self._front_end.synchronizer.reset("response"))
+        if "deblur" in new:
+            changes.append(partial(reconstructor.set_deblur, config.deblur))
         if new & {f.name for f in fields(VoxelConfig)}:
             changes.append(partial(reconstructor.set_voxels, config))
         if "tonemap" in new:

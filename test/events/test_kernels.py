@@ -77,7 +77,9 @@ def test_kernels_are_kept_where_the_user_says(monkeypatch, tmp_path):
 def test_a_change_of_any_source_leaves_all_kept_kernels_behind(monkeypatch, tmp_path):
     monkeypatch.setattr(numba.config, "CACHE_DIR", "")
     package = shutil.copytree(
-        Path(jit.__file__).parent, tmp_path / "copy" / "rehdr_ros", ignore=shutil.ignore_patterns("__pycache__")
+        Path(jit.__file__).parent,
+        tmp_path / "copy" / "rehdr_ros",
+        ignore=shutil.ignore_patterns("__pycache__"),
     )
 
     def folder():

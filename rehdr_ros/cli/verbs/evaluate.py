@@ -14,6 +14,7 @@ from rehdr_ros.simulation.sensors import RESPONSE
 from rehdr_ros.training import evaluation
 from rehdr_ros.training.baselines import BASELINES
 from rehdr_ros.training.benchmark import DISTURBANCES, cases
+from rehdr_ros.training.blur import blur_cases
 from rehdr_ros.training.reclipped import CONSTANT_LIFT
 from rehdr_ros.training.recorded import find_recordings
 from rehdr_ros.training.sequence import Sequence
@@ -47,6 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--size", type=number(int, least=16), default=192, help="of the benchmark's square frames, px")
     disturbed = "the benchmark also with hot pixels, lost packets, other thresholds"
     add("--disturbed", action="store_true", help=disturbed)
+    blurred = (
+        "the benchmark with exposures of 40 to 100 ms instead, in which the image moves by 10 to 30 px, "
+    )
+    add("--blur", action="store_true", help=blurred + "and the truth of their middle")
     add("--pictures", metavar="DIR", help="write a picture, a video and EXR frames of every sequence")
     add("-o", "--output", help="JSON file for the measures; DIR/metrics.json if there is a DIR")
     add_real_recordings(parser)
@@ -60,6 +65,8 @@ def run(args: argparse.Namespace) -> None:
         raise InputError("--reclip and --statistics go with --recordings, and --wrong-events with --reclip")
     if args.reclip and args.statistics:
         raise InputError("give --reclip or --statistics, not both")
+    if args.blur and (not args.benchmark or args.disturbed):
+        raise InputError("--blur goes with --benchmark, and without --disturbed")
     if args.statistics:
         _write(args.output, compared_statistics(args))
         return
@@ -93,6 +100,11 @@ def _evaluate_reclipped(args: argparse.Namespace, networks: dict[str, Network]) 
 def _evaluate_benchmark(args: argparse.Namespace, networks: dict[str, Network]) -> dict:
     folder = None if args.benchmark == "procedural" else args.benchmark
     bins = _bins(networks)
+    if args.blur:
+        weights = dict(zip(networks, args.weights, strict=True))
+        blurred = list(blur_cases(folder, args.size))
+        comparisons = ((case.name, case.compare(weights)) for case in blurred)
+        return _evaluate(comparisons, args.pictures, "sequence", len(blurred))
     report = {}
     for name, disturbance in DISTURBANCES.items() if args.disturbed else [("none", None)]:
         if args.disturbed:

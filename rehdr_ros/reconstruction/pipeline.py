@@ -241,8 +241,9 @@ class HdrPipeline:
             self._reconstructor.compile(*size)
         image = np.zeros((*(size or (64, 64))[::-1], 3), np.uint8)
         image[: len(image) // 2] = 255  # what is clipped goes through other kernels
-        for before in (None, Exposed(0, 0)):
-            job = Job(Frame(1, image), Exposed(1, 1), before)
+        # Frames are deblurred from the third on.
+        for before in (None, Exposed(0, 2), Exposed(0, 2)):
+            job = Job(Frame(1, image), Exposed(1, 3), before)
             self._tonemapper(_view(self._reconstructor.reconstruct(job).radiance), 0)
         self._reconstructor.reset()
         self._reconstructor.voxels.forget()

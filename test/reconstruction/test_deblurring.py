@@ -127,3 +127,61 @@ def test_it_can_be_switched_while_frames_come(samples):
     assert "deblur" not in next(frames).info.durations
     pipeline.configure(replace(pipeline.config, deblur=True))
     assert "deblur" in next(frames).info.durations
+
+
+def test_an_interrupted_stream_goes_on_to_the_same_frames(samples):
+    def pipeline():
+        return HdrPipeline(
+            PipelineConfig(
+                policy="all", engine="pytorch", precision="float32", event_latency=0.0, deblur=True
+            )
+        )
+
+    def fed(pipeline):
+        for sample in samples:
+            pipeline.add_events(sample.events)
+            pipeline.add(Frame(sample.stamp_ns, sample.ldr, exposure_time_s=CONFIG.exposure))
+            pipeline.add_events(sample.tail)
+        return pipeline.take(flush=True)
+
+    whole = pipeline()
+    frames, snapshot = [], None
+    for frame in fed(whole):
+        frames.append(frame)
+        if len(frames) == 4:
+            snapshot = whole.snapshot
+    resumed = pipeline()
+    resumed.resume(snapshot)
+    rest = list(fed(resumed))
+    assert len(rest) == len(frames) - 4
+    for before, after in zip(frames[4:], rest, strict=True):
+        assert np.array_equal(before.radiance, after.radiance)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (128, 128)])
+def test_events_of_another_resolution_fall_into_the_frames_pixels(samples, size):
+    """Every event pixel's events twice as far apart, or each four times, one in each of the pixels around."""
+    width = size[0]
+    pipeline = HdrPipeline(PipelineConfig(policy="all", engine="pytorch", event_latency=0.0, deblur=True))
+    for sample in samples:
+        events = sample.events
+        if width > SIZE:
+            parts = [
+                Events(events.t, events.x * 2 + dx, events.y * 2 + dy, events.p)
+                for dy in (0, 1)
+                for dx in (0, 1)
+            ]
+            together = Events.concatenate(parts)
+            order = np.argsort(together.t, kind="stable")
+            events = Events(*(x[order] for x in (together.t, together.x, together.y, together.p)))
+        else:
+            kept = (events.x % 2 == 0) & (events.y % 2 == 0)
+            events = Events(events.t[kept], events.x[kept] // 2, events.y[kept] // 2, events.p[kept])
+        pipeline.add_events(events, size)
+        pipeline.add(Frame(sample.stamp_ns, sample.ldr, exposure_time_s=CONFIG.exposure))
+    *_, sharp, _ = pipeline.take(flush=True)
+    *_, blurred, _ = reconstructed(samples, False)
+    exposed = (samples[-2].ldr < 250).all(-1)
+    truth = samples[-2].truth[exposed]
+    errors = [np.abs(np.log((x.radiance[exposed] + 0.01) / (truth + 0.01))).mean() for x in (sharp, blurred)]
+    assert errors[0] < 0.9 * errors[1]

@@ -62,6 +62,10 @@ class PipelineConfig(VoxelConfig):
         "(clips at white)",
         choices=ToneMapper.OPERATORS,
     )
+    deblur: bool = setting(
+        False,
+        "show the middle of each frame's exposure, without its motion blur, where the events explain it",
+    )
     event_image: bool = setting(
         False,
         "picture of each frame's events over the frame, to check their alignment: event_image/image_raw",

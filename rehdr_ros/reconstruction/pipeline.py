@@ -129,7 +129,7 @@ class HdrPipeline:
     def __init__(self, config: PipelineConfig | None = None):
         self.config = config = config or PipelineConfig()
         network = config.weights, config.device, config.precision
-        others = config.white_level, config.fallback, config.engine
+        others = config.white_level, config.fallback, config.engine, config.deblur
         self._reconstructor = Reconstructor(*network, config.response, config, *others)
         self._tonemapper = ToneMapper(config.tonemap)
         self._event_model = EventModel(config.fixed_latency)
@@ -189,6 +189,8 @@ class HdrPipeline:
             response = Response(config.response, config.white_level)
             changes.append(partial(reconstructor.set_response, response))
             changes.append(lambda: self._front_end.synchronizer.reset("response"))
+        if "deblur" in new:
+            changes.append(partial(reconstructor.set_deblur, config.deblur))
         if new & {f.name for f in fields(VoxelConfig)}:
             changes.append(partial(reconstructor.set_voxels, config))
         if "tonemap" in new:
@@ -250,8 +252,9 @@ class HdrPipeline:
             self._reconstructor.compile(*size)
         image = np.zeros((*(size or (64, 64))[::-1], 3), np.uint8)
         image[: len(image) // 2] = 255  # what is clipped goes through other kernels
-        for before in (None, Exposed(0, 0)):
-            job = Job(Frame(1, image), Exposed(1, 1), before)
+        # Frames are deblurred from the third on.
+        for before in (None, Exposed(0, 2), Exposed(0, 2)):
+            job = Job(Frame(1, image), Exposed(1, 3), before)
             self._tonemapper(_view(self._reconstructor.reconstruct(job).radiance), 0)
         self._reconstructor.reset()
         self._reconstructor.voxels.forget()

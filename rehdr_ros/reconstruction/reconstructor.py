@@ -17,6 +17,7 @@ from rehdr_ros.network.engines.choice import PRECISIONS, choose
 from rehdr_ros.network.event_fit import EventFit, initial_sums, read
 from rehdr_ros.products import CAUSES
 from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
+from rehdr_ros.reconstruction.deblurring import Deblurring
 from rehdr_ros.reconstruction.keyframe import Keyframe
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.synchronizer import Job
@@ -24,6 +25,8 @@ from rehdr_ros.reconstruction.voxel_input import VoxelConfig, VoxelInput
 
 if TYPE_CHECKING:
     from rehdr_ros.reconstruction.pipeline import FrameInfo
+
+_DEBLURRED = "deblurred"  # beside the network's own in a saved state
 
 
 class Fault(Enum):
@@ -57,7 +60,8 @@ class Reconstructor:
     device: auto, cpu, cuda or cuda:N; precision: auto, float32, bfloat16 or float16. white_level: of 16-bit
     images, 0 for their full scale. fallback: "auto", when the device has no memory left for a frame it goes
     on in 16 bits, then on the CPU; "none", the error is raised. voxels: how event pixels relate to frame
-    pixels. fallbacks: how often the device was out of memory; not_finite: frames of NaN or infinity.
+    pixels. deblur: show the middle of each exposure, see Deblurring. fallbacks: how often the device was out
+    of memory; not_finite: frames of NaN or infinity.
     Raises CheckpointError for the weights, ValueError for the device, the precision or the response.
     """
 
@@ -71,7 +75,9 @@ class Reconstructor:
         white_level: int = 0,
         fallback: str = "auto",
         engine: str = "auto",
+        deblur: bool = False,
     ):
+        self.set_deblur(deblur)
         self._weights, self._fallback, self._choice = weights, fallback, engine
         self._voxel_config = voxels or VoxelConfig()
         self.fallbacks = self.not_finite = 0
@@ -160,10 +166,16 @@ class Reconstructor:
         self._voxel_config = config
         self.voxels.configure(config)
 
+    def set_deblur(self, deblur: bool) -> None:
+        """Whether to take the blur out of frames from the next one on."""
+        self._deblurring = Deblurring() if deblur else None
+
     def reset(self) -> None:
         """Forget the hidden state, and the exposure that 1.0 refers to."""
         self._state: State | None = None
         self._first_exposure = self._last_exposure = None
+        if self._deblurring:
+            self._deblurring.reset()
 
     @torch.inference_mode()
     def reconstruct(self, job: Job, wait: bool = True) -> Reconstruction:
@@ -195,6 +207,8 @@ class Reconstructor:
     def saved(self) -> tuple[str | None, State]:
         """The engine that runs, once decided, and the hidden state, empty after a reset; on the CPU."""
         state = {name: x.to("cpu", copy=True) for name, x in (self._state or {}).items()}
+        if self._deblurring and self._deblurring.radiance is not None:
+            state[_DEBLURRED] = self._deblurring.radiance
         return self._engine.decided, state
 
     def require_engine(self, name: str | None) -> None:
@@ -204,23 +218,33 @@ class Reconstructor:
 
     def restore(self, state: State) -> None:
         """Go on from a hidden state that `saved` gave."""
-        self._state = {name: x.to(self.device) for name, x in state.items()} or None
+        if self._deblurring:
+            self._deblurring.radiance = state.get(_DEBLURRED)
+        of_network = {name: x.to(self.device) for name, x in state.items() if name != _DEBLURRED}
+        self._state = of_network or None
 
     def _inputs(self, job: Job, watch: "_Stopwatch"):
-        frame = job.frame
+        frame, deblurring, instant = job.frame, self._deblurring, None
         if frame.grid is None:
-            times = *job.interval_ns, frame.size, job.exposures_ns
+            exposures = deblurring.exposures_ns(job) if deblurring else job.exposures_ns
+            times = *job.interval_ns, frame.size, exposures
             grid = self.voxels.build(job.events, job.event_size, *times)
         else:
             grid = self.voxels.from_grid(frame.grid, frame.size)
         watch.lap("voxel")
         ldr, clipped = self._response.linearise(frame.image, self.device)
-        gain = self._rescale(frame.effective_time_s)
-        return grid, ldr, self.voxels.in_units(grid), clipped, gain
+        gain, voxel = self._rescale(frame.effective_time_s), grid
+        if deblurring and not self.voxels.problem:
+            instant = deblurring(job, ldr, self.voxels.registration, self._clipped_from, gain)
+            if instant:
+                instant = instant.to(self.device)
+                ldr, voxel = instant.ldr, instant.weighted(grid)
+            watch.lap("deblur")
+        return grid, ldr, self.voxels.in_units(voxel), clipped, gain, instant
 
     def _step(self, job: Job) -> Reconstruction:
         watch, fault = _Stopwatch(self.device), None
-        grid, ldr, voxel, clipped, gain = self._inputs(job, watch)
+        grid, ldr, voxel, clipped, gain, instant = self._inputs(job, watch)
         t0_ns, t1_ns = job.interval_ns
         seconds = USUAL_SECONDS if job.before is None else max(t1_ns - t0_ns, 0) * 1e-9
         stream = Stream(self._clipped_from, seconds)
@@ -231,10 +255,14 @@ class Reconstructor:
             estimate, self._state = self._engine.step(ldr, voxel, None, stream)
             if not _is_finite(estimate.radiance):  # no state is to blame
                 estimate, self._state = _where_finite(estimate, ldr), None
+        if instant and self.config.radiance == "ldr_white":
+            estimate = instant.complete(estimate)
         planes = {name: part for name, part in estimate._asdict().items() if part is not None}
         radiance = planes.pop("radiance")
         if gain != 1.0:
             radiance = radiance * gain  # of which sigma, a share, knows nothing
+        if self._deblurring:
+            self._deblurring.radiance = radiance.to("cpu", copy=True)
         watch.lap("network")
         reason = fault.value if fault else ""
         return Reconstruction(radiance, planes, grid, clipped, watch.durations, fault, reason)

@@ -1,5 +1,6 @@
 """A simulated recording: LDR frames, events and the true HDR radiance, by one clock."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -25,6 +26,7 @@ class SimulationConfig(Settings):
     clipped: float = setting(0.2, "share of all pixels that the exposure lets clip", above=0, below=1)
     exposure: float = setting(0.004, "exposure time, motion blur included", unit="s", above=0)
     auto_exposure: bool = setting(False, "exposure that follows the light from frame to frame; told")
+    sharp_truth: bool = setting(False, "truth at the exposure's middle, without its blur")
     speed: float = setting(60.0, "how fast the image moves, about", unit="px/s", above=0)
     renders: float = setting(400.0, "renderings, between which events are interpolated", unit="Hz", above=0)
     jitter: float = setting(0.0, "irregularity of the frame intervals, 0 to 1", least=0, below=1)
@@ -35,15 +37,17 @@ class SimulationConfig(Settings):
         return max(1, round(self.seconds * self.fps))
 
 
-_TAIL_NS = 10_000_000
+_TAIL_NS, _TAIL_EXPOSURES = 10_000_000, 1.2
+_LEAST_VIEWS, _VIEWS_PER_PIXEL = 3, 2  # rendered of an exposure, over the px that the image moves by
 
 
 @dataclass(frozen=True)
 class Sample:
     """One frame. ldr: (H, W, 3) uint8; truth: (H, W, 3) float32 radiance, 1.0 = the level that saturates the
-    first ldr; exposure: s, time x gain, of which config.exposure is the time;
-    events: all since the previous frame; tail: those of the first 10 ms after the recording's last frame, by
-    which a reader sees that it is complete, empty before; stamp_ns: start of the exposure, from 0."""
+    first ldr, the mean over the exposure or, with sharp_truth, at its middle; exposure: s, time x gain, of
+    which config.exposure is the time; events: all since the previous frame; tail: those of the recording's
+    last exposure and a little more, 10 ms at least, by which a reader sees that it is complete, empty before;
+    stamp_ns: start of the exposure, from 0."""
 
     stamp_ns: int
     ldr: np.ndarray
@@ -69,14 +73,17 @@ def simulate_scene(scene: Scene, config: SimulationConfig) -> Iterator[Sample]:
         times = np.linspace(start, end, 1 + max(1, round((end - start) * 1e-9 * config.renders)))[1:]
         return Events.concatenate(sensor.step(int(t), scene.render(t * 1e-9) / camera.white) for t in times)
 
+    tail_ns = max(_TAIL_NS, round(_TAIL_EXPOSURES * config.exposure * 1e9))
     stamps = _stamps(config, rng)
     previous = stamps[0]
     for stamp in stamps:
         events = advance(previous, stamp)
-        truth = _blurred(scene, stamp, config.exposure) / camera.white
+        truth = _blurred(scene, stamp, config) / camera.white
         white = control.white if control else camera.white
         ldr = replace(camera, white=white).expose(truth * camera.white, rng)
-        tail = advance(stamp, stamp + _TAIL_NS) if stamp == stamps[-1] else Events.empty()
+        if config.sharp_truth:
+            truth = scene.render(stamp * 1e-9 + config.exposure / 2) / camera.white
+        tail = advance(stamp, stamp + tail_ns) if stamp == stamps[-1] else Events.empty()
         yield Sample(stamp, ldr, truth, events, tail, config.exposure * camera.white / white)
         if control:
             control.follow(ldr, 1 / config.fps)
@@ -104,9 +111,10 @@ def _stamps(config: SimulationConfig, rng: np.random.Generator) -> list[int]:
     return [int(round((i + s) / config.fps * 1e9)) for i, s in enumerate(shift)]
 
 
-def _blurred(scene: Scene, stamp_ns: int, exposure: float, renders: int = 3) -> np.ndarray:
+def _blurred(scene: Scene, stamp_ns: int, config: SimulationConfig) -> np.ndarray:
     """Mean radiance over the exposure."""
-    offsets = (np.arange(renders) + 0.5) / renders * exposure
+    renders = max(_LEAST_VIEWS, math.ceil(_VIEWS_PER_PIXEL * config.speed * config.exposure))
+    offsets = (np.arange(renders) + 0.5) / renders * config.exposure
     return np.mean([scene.render(stamp_ns * 1e-9 + o) for o in offsets], 0, dtype=np.float32)
 
 

@@ -144,3 +144,21 @@ def test_the_truth_is_known_at_any_moment():
     for sample in simulate(config):
         np.testing.assert_allclose(truth(sample.stamp_ns * 1e-9), sample.truth, rtol=1e-3, atol=1e-4)
     assert not np.allclose(truth(0.05), truth(0.06), rtol=1e-2)
+
+
+def test_sharp_truth_is_that_of_the_exposures_middle():
+    blurred = SimulationConfig(width=32, height=32, seconds=0.1, exposure=0.05, speed=200, renders=400)
+    (mean, *_), (middle, *_) = (
+        list(simulate(replace(blurred, sharp_truth=sharp))) for sharp in (False, True)
+    )
+    (shorter, *_) = simulate(replace(blurred, exposure=0.0001))
+    assert np.array_equal(mean.ldr, middle.ldr)
+    assert np.abs(np.diff(middle.truth, axis=1)).mean() > 1.2 * np.abs(np.diff(mean.truth, axis=1)).mean()
+    # the middle is not the start, at which a short exposure is
+    assert np.abs(middle.truth - shorter.truth).mean() > 0.05 * shorter.truth.mean()
+
+
+def test_events_of_the_last_exposure_come_with_the_recording():
+    config = SimulationConfig(width=32, height=32, seconds=0.1, exposure=0.08, speed=200, renders=400)
+    last = list(simulate(config))[-1]
+    assert last.tail.t[-1] > last.stamp_ns + 0.95 * config.exposure * 1e9

@@ -15,6 +15,7 @@ from rehdr_ros.simulation.sensors import RESPONSE
 from rehdr_ros.training import between, evaluation
 from rehdr_ros.training.baselines import BASELINES
 from rehdr_ros.training.benchmark import DISTURBANCES, cases
+from rehdr_ros.training.blur import blur_cases
 from rehdr_ros.training.reclipped import CONSTANT_LIFT
 from rehdr_ros.training.recorded import find_recordings
 from rehdr_ros.training.sequence import Sequence
@@ -51,6 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--disturbed", action="store_true", help=disturbed)
     moments = "the benchmark at 10 Hz: errors of outputs at so many moments between two frames"
     add("--between", type=number(int, least=1), metavar="N", help=moments)
+    blurred = (
+        "the benchmark with exposures of 40 to 100 ms instead, in which the image moves by 10 to 30 px, "
+    )
+    add("--blur", action="store_true", help=blurred + "and the truth of their middle")
     add("--pictures", metavar="DIR", help="write a picture, a video and EXR frames of every sequence")
     add("-o", "--output", help="JSON file for the measures; DIR/metrics.json if there is a DIR")
     add_real_recordings(parser)
@@ -68,6 +73,8 @@ def run(args: argparse.Namespace) -> None:
         raise InputError("give --reclip or --statistics, not both")
     if args.between and (not args.benchmark or args.disturbed or args.pictures):
         raise InputError("--between goes with --benchmark, without --disturbed and --pictures")
+    if args.blur and (not args.benchmark or args.disturbed or args.between):
+        raise InputError("--blur goes with --benchmark, without --disturbed and --between")
     if args.statistics:
         _write(args.output, compared_statistics(args))
         return
@@ -105,6 +112,11 @@ def _evaluate_reclipped(args: argparse.Namespace, networks: dict[str, Network]) 
 
 def _evaluate_benchmark(args: argparse.Namespace, networks: dict[str, Network]) -> dict:
     bins = _bins(networks)
+    if args.blur:
+        weights = dict(zip(networks, args.weights, strict=True))
+        blurred = list(blur_cases(_folder(args), args.size))
+        comparisons = ((case.name, case.compare(weights)) for case in blurred)
+        return _evaluate(comparisons, args.pictures, "sequence", len(blurred))
     report = {}
     for name, disturbance in DISTURBANCES.items() if args.disturbed else [("none", None)]:
         if args.disturbed:

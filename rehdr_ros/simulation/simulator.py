@@ -7,6 +7,7 @@ import numpy as np
 
 from rehdr_ros.events import Events
 from rehdr_ros.settings import Settings, setting
+from rehdr_ros.simulation.hall import HallScene
 from rehdr_ros.simulation.scene import Scene, load_radiance, make_scene
 from rehdr_ros.simulation.sensors import EventCamera, EventCameraConfig, FrameCamera
 
@@ -15,13 +16,14 @@ from rehdr_ros.simulation.sensors import EventCamera, EventCameraConfig, FrameCa
 class SimulationConfig(Settings):
     """What to simulate. The same configuration gives the same recording."""
 
-    scene: str = setting("procedural", "procedural, or a .hdr panorama or .exr photograph")
+    scene: str = setting("procedural", "procedural, hall, or a .hdr panorama or .exr photograph")
     width: int = setting(346, "of frames and events", unit="px", above=0)
     height: int = setting(260, "of frames and events", unit="px", above=0)
     seconds: float = setting(3.0, "length", unit="s", above=0)
     fps: float = setting(20.0, "frame rate", unit="Hz", above=0)
     seed: int = setting(0, "the same seed gives the same recording", least=0)
     clipped: float = setting(0.2, "share of all pixels that the exposure lets clip", above=0, below=1)
+    white: float = setting(0.0, "radiance that the exposure lets saturate; 0: as clipped says", least=0)
     exposure: float = setting(0.004, "exposure time, motion blur included", unit="s", above=0)
     speed: float = setting(60.0, "how fast the image moves, about", unit="px/s", above=0)
     renders: float = setting(400.0, "renderings, between which events are interpolated", unit="Hz", above=0)
@@ -51,12 +53,9 @@ class Sample:
 
 def simulate(config: SimulationConfig, radiance: np.ndarray | None = None) -> Iterator[Sample]:
     """The recording, frame by frame, in constant memory. `radiance`, if given, replaces config.scene's."""
-    if radiance is None:
-        radiance = load_radiance(config.scene, config.height, config.width, config.seed)
-    motion = np.random.default_rng([config.seed, 1])
-    scene = make_scene(radiance, config.height, config.width, config.speed, motion)
+    scene = _scene(config, radiance)
     rng = np.random.default_rng([config.seed, 2])
-    camera = FrameCamera(white=_white(scene, config))
+    camera = FrameCamera(white=config.white or _white(scene, config))
     sensor = EventCamera(config.height, config.width, config.events, rng)
 
     def advance(start: int, end: int) -> Events:
@@ -72,6 +71,16 @@ def simulate(config: SimulationConfig, radiance: np.ndarray | None = None) -> It
         tail = advance(stamp, stamp + _TAIL_NS) if stamp == stamps[-1] else Events.empty()
         yield Sample(stamp, ldr, truth, events, tail)
         previous = stamp
+
+
+def _scene(config: SimulationConfig, radiance: np.ndarray | None) -> Scene:
+    motion = np.random.default_rng([config.seed, 1])
+    view = config.height, config.width, config.speed, motion
+    if radiance is None and config.scene == "hall":
+        return HallScene(*view)
+    if radiance is None:
+        radiance = load_radiance(config.scene, config.height, config.width, config.seed)
+    return make_scene(radiance, *view)
 
 
 def _stamps(config: SimulationConfig, rng: np.random.Generator) -> list[int]:

@@ -9,6 +9,7 @@ import numpy as np
 from rehdr_ros.events import Events
 from rehdr_ros.settings import Settings, setting
 from rehdr_ros.simulation.auto_exposure import AutoExposure
+from rehdr_ros.simulation.hall import HallScene
 from rehdr_ros.simulation.scene import Scene, load_radiance, make_scene
 from rehdr_ros.simulation.sensors import EventCamera, EventCameraConfig, FrameCamera
 
@@ -17,13 +18,14 @@ from rehdr_ros.simulation.sensors import EventCamera, EventCameraConfig, FrameCa
 class SimulationConfig(Settings):
     """What to simulate. The same configuration gives the same recording."""
 
-    scene: str = setting("procedural", "procedural, or a .hdr panorama or .exr photograph")
+    scene: str = setting("procedural", "procedural, hall, or a .hdr panorama or .exr photograph")
     width: int = setting(346, "of frames and events", unit="px", above=0)
     height: int = setting(260, "of frames and events", unit="px", above=0)
     seconds: float = setting(3.0, "length", unit="s", above=0)
     fps: float = setting(20.0, "frame rate", unit="Hz", above=0)
     seed: int = setting(0, "the same seed gives the same recording", least=0)
     clipped: float = setting(0.2, "share of all pixels that the exposure lets clip", above=0, below=1)
+    white: float = setting(0.0, "radiance that the exposure lets saturate; 0: as clipped says", least=0)
     exposure: float = setting(0.004, "exposure time, motion blur included", unit="s", above=0)
     auto_exposure: bool = setting(False, "exposure that follows the light from frame to frame; told")
     sharp_truth: bool = setting(False, "truth at the exposure's middle, without its blur")
@@ -98,10 +100,13 @@ def truth_at(config: SimulationConfig, radiance: np.ndarray | None = None) -> Ca
 
 
 def _scene(config: SimulationConfig, radiance: np.ndarray | None) -> Scene:
+    motion = np.random.default_rng([config.seed, 1])
+    view = config.height, config.width, config.speed, motion
+    if radiance is None and config.scene == "hall":
+        return HallScene(*view)
     if radiance is None:
         radiance = load_radiance(config.scene, config.height, config.width, config.seed)
-    motion = np.random.default_rng([config.seed, 1])
-    return make_scene(radiance, config.height, config.width, config.speed, motion)
+    return make_scene(radiance, *view)
 
 
 def _stamps(config: SimulationConfig, rng: np.random.Generator) -> list[int]:
@@ -119,6 +124,8 @@ def _blurred(scene: Scene, stamp_ns: int, config: SimulationConfig) -> np.ndarra
 
 
 def _white(scene: Scene, config: SimulationConfig) -> float:
-    """The radiance that must saturate for the wanted share of clipped pixels."""
+    """The radiance that must saturate for the wanted share of clipped pixels, where none is set."""
+    if config.white:
+        return config.white
     views = [scene.render(t).max(-1)[::2, ::2] for t in np.linspace(0, config.seconds, 12)]
     return float(max(np.quantile(views, 1 - config.clipped), 1e-6))

@@ -58,8 +58,9 @@ class PipelineConfig(VoxelConfig):
     )
     tonemap: str = setting(
         "reinhard",
-        "reinhard (steady exposure), local (detail everywhere, for SLAM), mulaw (the paper's), gamma "
-        "(clips at white)",
+        "reinhard (steady exposure), highlights (the frame as the camera shows it, with detail where it "
+        "clips: for SLAM and detectors), local (detail everywhere), mulaw (the paper's), gamma (clips at "
+        "white)",
         choices=ToneMapper.OPERATORS,
     )
     deblur: bool = setting(

@@ -26,7 +26,7 @@ from rehdr_ros.reconstruction.reconstructor import Fault, Reconstruction, Recons
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.snapshot import Snapshot
 from rehdr_ros.reconstruction.synchronizer import Exposed, Job
-from rehdr_ros.reconstruction.tonemap import ToneMapper
+from rehdr_ros.reconstruction.tonemap import ToneMapped, ToneMapper
 from rehdr_ros.reconstruction.tonemap_kernels import interleaved
 from rehdr_ros.reconstruction.voxel_input import VoxelConfig
 from rehdr_ros.reconstruction.warm_up import warm_up as warm_up_kernels
@@ -255,7 +255,7 @@ class HdrPipeline:
         # Frames are deblurred from the third on.
         for before in (None, Exposed(0, 2), Exposed(0, 2)):
             job = Job(Frame(1, image), Exposed(1, 3), before)
-            self._tonemapper(_view(self._reconstructor.reconstruct(job).radiance), 0)
+            self._tonemap(self._reconstructor.reconstruct(job), 0)
         self._reconstructor.reset()
         self._reconstructor.voxels.forget()
         self._tonemapper.reset()
@@ -440,6 +440,11 @@ class HdrPipeline:
             self._tonemapper.exposure = self._passing.exposure
             self._passing = None
 
+    def _tonemap(self, result: Reconstruction, stamp_ns: int) -> ToneMapped:
+        sigma = result.planes.get("sigma")
+        sigma = None if sigma is None else sigma[0, 0]
+        return self._tonemapper(_view(result.radiance), stamp_ns, sigma, result.white)
+
     def _process(self, job: Job, decode_seconds: float, wait: bool) -> HdrFrame:
         frame = job.frame
         result = self._reconstructor.reconstruct(job, wait)
@@ -448,7 +453,7 @@ class HdrPipeline:
         started = time.perf_counter()
         learning = self._beside.submit(self._learn, job)
         radiance = _pixels(result.radiance)
-        tonemapped, tonemapped_clipped = self._tonemapper(_view(result.radiance), frame.stamp_ns)
+        tonemapped, tonemapped_clipped = self._tonemap(result, frame.stamp_ns)
         download = Download(radiance)
         late = {name: LateDownload(part) for name, part in result.planes.items()}
         shown = time.perf_counter()

@@ -40,6 +40,7 @@ class Fault(Enum):
 class Reconstruction:
     """radiance: (1, 3, H, W) float32 on the device; clipped_fraction: of the LDR; durations: stage -> s.
 
+    white: the radiance at which this frame clips, as far as its exposure is known.
     planes: what else network.contract.Estimate has, by its names. grid: the frame's signed events,
     (1, bins, H, W) float32 on the device. Both hold until the next frame. fault, reset_reason: why the hidden
     state was forgotten on the way, and in words; else None and empty.
@@ -49,6 +50,7 @@ class Reconstruction:
     planes: dict[str, Tensor]
     grid: Tensor
     clipped_fraction: float
+    white: float = 1.0
     durations: dict[str, float] = field(default_factory=dict)
     fault: Fault | None = None
     reset_reason: str = ""
@@ -265,7 +267,7 @@ class Reconstructor:
             self._deblurring.radiance = radiance.to("cpu", copy=True)
         watch.lap("network")
         reason = fault.value if fault else ""
-        return Reconstruction(radiance, planes, grid, clipped, watch.durations, fault, reason)
+        return Reconstruction(radiance, planes, grid, clipped, gain, watch.durations, fault, reason)
 
     def _fall_back(self) -> bool:
         """To 16 bits on this device, else to the CPU; False where that isn't allowed, or nothing is left."""

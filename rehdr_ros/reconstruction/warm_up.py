@@ -17,7 +17,8 @@ def warm_up() -> None:
     for dtype in (np.uint8, np.uint16, np.float32):
         Response().linearise(np.zeros((1, 1), dtype), torch.device("cpu"))
     for operator in ToneMapper.OPERATORS:
-        ToneMapper(operator)(torch.zeros(1, 1, 3), 0)
+        for sigma in (None, torch.zeros(1, 1)):
+            ToneMapper(operator)(torch.zeros(1, 1, 3), 0, sigma)
     interleaved(np.zeros((3, 1, 1), np.float32))
     latency, event = EventLatency(), Events([1], [0], [0], [1])
     for start in (0, 1):

@@ -4,7 +4,8 @@ Each place has a curve of its own on the logarithm of the brightness, that leave
 white as it is. Above, the display's two stops are shared out by what there is around: the slope goes with the
 square root of the local histogram, but is nowhere above 1, so that where nothing is above white nothing
 changes. It rises everywhere, so that no halo comes of it. Of fine detail, what the curve takes is given back,
-and a little more, less where the radiance is uncertain. (Histogram adjustment of Ward et al. 1997, whose
+and a little more, less where the radiance is uncertain: inside of a lamp's rim that overshoots by up to half
+a stop. (Histogram adjustment of Ward et al. 1997, whose
 slopes by a power of the histogram are those of Mai et al. 2011, on overlapping windows.)
 """
 

@@ -23,7 +23,8 @@ class Keyframe:
     of Estimate, None where the network gives none. correction: by how much the network moved the log
     luminance of what it carries, nat, 0 where the frame shows it; None where it carries none. fit: of the
     events so far. registration: of the events to the frame, None where the pixels are the same; registered:
-    whether they can be brought there. info: of the frame, which isn't published itself.
+    whether they can be brought there. info: of the frame, which isn't published itself. clips_at: the
+    radiance at which it clips, as far as its exposure is known.
     """
 
     frame: Frame
@@ -39,6 +40,7 @@ class Keyframe:
     registration: Registration | None
     registered: bool
     info: FrameInfo
+    clips_at: float = 1.0
 
     @property
     def starts(self) -> bool:

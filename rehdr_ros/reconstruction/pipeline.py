@@ -514,7 +514,11 @@ class HdrPipeline:
         radiance, events = self._propagation(job)
         download = Download(torch.from_numpy(interleaved(radiance)))
         propagated = time.perf_counter()
-        tonemapped, clipped = self._tonemapper(_view(torch.from_numpy(radiance)[None]), stamp_ns)
+        spread = None
+        if keyframe.sigma is not None and self._tonemapper.takes_sigma:
+            spread = torch.from_numpy(sigma(keyframe, events))
+        view = _view(torch.from_numpy(radiance)[None])
+        tonemapped, clipped = self._tonemapper(view, stamp_ns, spread, keyframe.clips_at)
         tone_mapped = time.perf_counter()
         made = keyframe.info.durations if job.is_first else dict.fromkeys(keyframe.info.durations, 0.0)
         durations = {**made, "propagation": propagated - started, "tonemap": tone_mapped - propagated}

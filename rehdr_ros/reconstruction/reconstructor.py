@@ -142,6 +142,7 @@ class Reconstructor:
             self.voxels.registration,
             not self.voxels.problem,
             info,
+            result.white,
         )
 
     def _correction(self, radiance: Tensor, cause: Tensor | None) -> np.ndarray | None:

@@ -61,6 +61,11 @@ class ToneMapper:
         self.operator = operator
         self.reset()
 
+    @property
+    def takes_sigma(self) -> bool:
+        """Whether what is uncertain is shown otherwise."""
+        return self.operator == "highlights"
+
     def reset(self) -> None:
         """Forget the exposure; the next frame sets it at once."""
         self._levels: tuple[float, float] | None = None

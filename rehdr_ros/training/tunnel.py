@@ -60,7 +60,8 @@ class TunnelBenchmark:
         samples = list(simulate_scene(scene, replace(config, auto_exposure=True, seed=seed)))
         first, false_alarms, drift = {}, {}, {}
         for name, pipeline in self._pipelines.items():
-            views, recorder, scales = Views(self._tonemaps), Recorder(pipeline, name == TOLD), []
+            told, scales = name == TOLD, []
+            views, recorder = Views(self._tonemaps, told), Recorder(pipeline, told)
             frames = [pair for sample in samples for pair in recorder.add(sample)]
             for sample, frame in (*frames, *recorder.finish()):
                 views.add(sample, frame)

@@ -6,7 +6,7 @@
   if (!("ldr" in data.frames[0].pictures)) canvases[1].closest("figure").remove();
   if (!("truth" in data.frames[0].pictures)) canvases[2].closest("figure").remove();
   stops.value = data.opening.stops;
-  const pointed = [...document.querySelectorAll(".picture canvas")]; // those of the planes, too
+  const pointed = [...document.querySelectorAll(".picture canvas:has(+ .probe)")]; // those of the planes, too
 
   const linear = (byte) => frame.linear[1] * (byte / 255) ** frame.linear[0];
 

@@ -1,4 +1,4 @@
-"""What HDR brings a feature matcher: ORB and AKAZE matches between frames of clipped scenes, LDR beside HDR.
+"""What HDR brings a feature matcher: ORB, SIFT and AKAZE matches on clipped scenes, LDR beside HDR.
 
 Simulates a camera that moves over scenes whose lamps and windows clip, reconstructs them as the node does,
 matches frames a quarter of a second apart, and counts the matches that lie where the simulated camera says
@@ -35,9 +35,10 @@ DETECTORS = {
     "ORB": lambda: cv2.ORB_create(FEATURES),
     # What ORB-SLAM falls back to.
     "ORB, FAST threshold 7": lambda: cv2.ORB_create(FEATURES, fastThreshold=7),
+    "SIFT": lambda: cv2.SIFT_create(FEATURES),
     "AKAZE": lambda: cv2.AKAZE_create(max_points=FEATURES),
 }
-MATCHER = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True)
+NORMS = {"SIFT": cv2.NORM_L2}  # of descriptors; else the Hamming distance
 PLACES = "all", "in clipped pixels", "in fully clipped pixels", "elsewhere"
 LINES = 20  # drawn in the picture, about: all would hide it
 BLACK, RED, GREEN, ORANGE = (0, 0, 0), (220, 40, 40), (40, 170, 40), (255, 140, 0)
@@ -68,10 +69,11 @@ def detect(detector: str, images: list[np.ndarray]) -> list:
     return [find.detectAndCompute(image, None) for image in images]
 
 
-def match(sequence: Sequence, features: list, i: int, j: int) -> Matches:
-    """Cross-checked nearest neighbours by Hamming distance. features: as from `detect`, by frame."""
+def match(sequence: Sequence, features: list, i: int, j: int, norm: int = cv2.NORM_HAMMING) -> Matches:
+    """Cross-checked nearest neighbours. features: as from `detect`, by frame."""
     (start_points, start_words), (end_points, end_words) = features[i], features[j]
-    found = () if start_words is None or end_words is None else MATCHER.match(start_words, end_words)
+    matcher = cv2.BFMatcher(norm, crossCheck=True)
+    found = () if start_words is None or end_words is None else matcher.match(start_words, end_words)
     start = np.array([start_points[m.queryIdx].pt for m in found]).reshape(-1, 2)
     end = np.array([end_points[m.trainIdx].pt for m in found]).reshape(-1, 2)
     true = np.insert(start, 2, 1, axis=1) @ sequence.motion(i, j).T
@@ -114,7 +116,8 @@ class Results:
             self._steadiness[variant].append(steadiness(sequence, images))
             for detector in DETECTORS:
                 features = detect(detector, images)
-                counts = [match(sequence, features, *pair).counts() for pair in pairs(sequence)]
+                norm = NORMS.get(detector, cv2.NORM_HAMMING)
+                counts = [match(sequence, features, *pair, norm).counts() for pair in pairs(sequence)]
                 self._counts[detector, variant].append(np.array(counts))
 
     def mean(self, detector: str, variant: str) -> np.ndarray:
@@ -234,7 +237,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--seconds", type=float, default=2.0, help="length of each scene, 20 frames a second")
     add("--clipped", type=float, default=0.2, help="share of the pixels that clip")
     add("--weights", default="rehdr_s", help="a shipped name or a checkpoint's file")
-    operators = ["reinhard", "mulaw", "local"]
+    operators = ["reinhard", "mulaw", "local", "highlights"]
     help_text = "to compare; the last one is shown in the picture, and has the truth beside it"
     add("--tonemap", nargs="+", choices=ToneMapper.OPERATORS, default=operators, help=help_text)
     return parser

@@ -17,11 +17,13 @@ _CLAHE = cv2.createCLAHE(3.0, (8, 8))  # as the ROS nodes of ORB-SLAM3 and VINS-
 
 @dataclass(frozen=True)
 class Sequence:
-    """ldr: (H, W, 3) uint8; radiance, truth: (H, W, 3) float32; poses: 3x3, pixel to world, up to scale."""
+    """ldr: (H, W, 3) uint8; radiance, truth: (H, W, 3) float32; sigma: (H, W) float32, nat, of the radiance;
+    poses: 3x3, pixel to world, up to scale."""
 
     stamps: list[int]
     ldr: list[np.ndarray]
     radiance: list[np.ndarray]
+    sigma: list[np.ndarray | None]
     truth: list[np.ndarray]
     poses: list[np.ndarray]
 
@@ -38,9 +40,12 @@ class Sequence:
         equalised = rest[-1:] == ["CLAHE"]
         images = self.ldr
         if source != "LDR":
-            tonemapper, radiance = ToneMapper(rest[0]), self.radiance if source == "HDR" else self.truth
-            pairs = zip(radiance, self.stamps, strict=True)
-            images = [tonemapper(torch.from_numpy(image), stamp).pixels for image, stamp in pairs]
+            tonemapper, certain = ToneMapper(rest[0]), [None] * len(self)
+            planes = (self.radiance, self.sigma) if source == "HDR" else (self.truth, certain)
+            images = []
+            for image, sigma, stamp in zip(*planes, self.stamps, strict=True):
+                unsure = None if sigma is None else torch.from_numpy(sigma)
+                images.append(tonemapper(torch.from_numpy(image), stamp, unsure).pixels)
         return [_CLAHE.apply(mono8(image)) if equalised else mono8(image) for image in images]
 
 
@@ -63,6 +68,7 @@ def record(config: SimulationConfig, weights: str) -> Sequence:
         [sample.stamp_ns for sample in samples],
         [sample.ldr for sample in samples],
         [frame.radiance for frame in frames],
+        [frame.picture("sigma") for frame in frames],
         [sample.truth for sample in samples],
         _camera_poses(config, [sample.stamp_ns * 1e-9 + config.exposure / 2 for sample in samples]),
     )

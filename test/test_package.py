@@ -71,6 +71,8 @@ def test_messages_have_their_fields():
         "contrast_off": "float",
         "event_noise": "float",
         "explained": "float",
+        "source": "string",
+        "frame_age": "float",
     }
     assert messages.Exposure.get_fields_and_field_types() == {
         "header": "std_msgs/Header",

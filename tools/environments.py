@@ -64,7 +64,7 @@ ENVIRONMENTS = {
         ("3.11", "3.12", "3.13"),
         "constraints.txt",
         (*_ROS_WHEELS, "ros-ament-cmake-ros-core"),
-        ("-e", ".[cluster,onnx,openvino,train,test]"),
+        ("-e", ".[cluster,odometry,onnx,openvino,train,test]"),
     ),
     # With Ubuntu 24.04's Python and libraries, where they can be had.
     "jazzy": Environment(

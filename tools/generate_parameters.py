@@ -19,7 +19,8 @@ from rehdr_ros.training.config import TrainConfig
 ROOT = Path(__file__).resolve().parent.parent
 LAUNCH_FILES = ("rehdr", "davis", "metavision")
 # In this order.
-_GROUPS = ("network", "pictures", "registration", "time", "load", "inputs", "diagnostics", "lifecycle")
+_GROUPS = ("network", "pictures", "registration", "time", "between frames")
+_GROUPS += ("load", "inputs", "diagnostics", "lifecycle")
 _WIDTH = 110
 
 _YAML_HEAD = """\
@@ -39,7 +40,8 @@ _HEAD = """\
 Copy [config/rehdr.yaml](../config/rehdr.yaml) and name the copy by `params_file:=FILE`, or give single ones
 by `parameters:='policy: all, event_timeout: 0.2'`. Those marked C change only while the node is unconfigured
 (`autostart` never), all others between two frames, while it runs. Those marked O are options of
-`rehdr reconstruct` and `rehdr demo`, too, spelt `--event-time-offset`. What to turn when:
+`rehdr reconstruct` and, but for `output_rate`, `rehdr demo`, too, spelt `--event-time-offset`. What to turn
+when:
 [tuning.md](tuning.md#settings).
 """
 _TRAINING = """

@@ -75,6 +75,10 @@ class Network(nn.Module, ABC):
         """How well the events explain the frames so far; None for networks that don't tell."""
         return None
 
+    def carried(self, state: State) -> Tensor | None:
+        """The log radiance that the state carries on, uncorrected, (N, 3, H, W) or padded; None: none."""
+        return None
+
     def forward(
         self, ldr: Tensor, voxel: Tensor, state: State | None = None, stream: Stream = USUAL_STREAM
     ) -> tuple[Tensor, State]:

@@ -121,6 +121,9 @@ class Rehdr(PartedNetwork):
     def event_fit(self, state: State) -> EventFit | None:
         return read(state["fit"].cpu()) if self._has_head_start else None
 
+    def carried(self, state: State) -> Tensor | None:
+        return state["log_radiance"] if self._has_head_start else None
+
     def prepare(
         self, ldr: Tensor, voxel: Tensor, state: State, stream: Stream, compiled: bool = False
     ) -> tuple[BodyInputs, State, Known]:

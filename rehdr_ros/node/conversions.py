@@ -1,9 +1,11 @@
 """ROS messages <-> what the core works with, without needless copies."""
 
+from copy import copy
+
 import numpy as np
 from builtin_interfaces.msg import Time
 from rclpy.serialization import deserialize_message
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from rehdr_ros.wire.compressed_image import encode_jpeg
@@ -14,6 +16,15 @@ _NS = 1_000_000_000
 
 def ns_to_stamp(stamp_ns: int) -> Time:
     return Time(sec=stamp_ns // _NS, nanosec=stamp_ns % _NS)
+
+
+def stamped(camera_info: CameraInfo | None, stamp_ns: int) -> CameraInfo | None:
+    """The same with another stamp."""
+    if camera_info is None:
+        return None
+    camera_info = copy(camera_info)
+    camera_info.header = Header(stamp=ns_to_stamp(stamp_ns), frame_id=camera_info.header.frame_id)
+    return camera_info
 
 
 def image_to_message(image: np.ndarray, encoding: str, header: Header) -> Image:

@@ -111,6 +111,12 @@ class Diagnostics:
             if window.change(cause):
                 level = ERROR
                 said.append(f"{window.change(cause)} {cause.replace('_', ' ')}")
+        if settings.output_rate:
+            skipped, share = health.counters["skipped_outputs"], window.share("skipped_outputs", "published")
+            values["skipped outputs"] = str(skipped)
+            if share >= settings.loss_warn and window.change("skipped_outputs"):
+                level = max(level, WARN)
+                said.append(f"{100 * share:.0f} % of the outputs between frames skipped")
         if infos:
             last, latencies = infos[-1], [info.latency for info in infos]
             stages = zip(last.stages, last.stage_durations, strict=True)
@@ -173,8 +179,9 @@ class _Window:
         return self.change(name) / self._seconds if self._seconds else 0.0
 
     def share(self, lost: str, arrived: str) -> float:
-        """Of what should have been there: what was lost on the way never arrived."""
-        came = self.change(arrived) + (self.change(lost) if "lost" in lost else 0)
+        """Of what should have been there: what was lost on the way, or not made, never arrived."""
+        never = "lost" in lost or arrived == "published"
+        came = self.change(arrived) + (self.change(lost) if never else 0)
         return self.change(lost) / max(came, self.change(lost), 1)
 
 

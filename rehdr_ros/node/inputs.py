@@ -38,7 +38,8 @@ class Inputs:
     All come serialized: the middleware would drop a damaged message without a word. What can't be used is
     left out, see Refusals. tally counts, since it was made: packets, frames, what Refusals counts,
     transport_lost_packets and transport_lost_frames.
-    `camera_infos`: of the frames, by stamp. `subscriptions`: by the name before remapping; none while closed.
+    `camera_infos`: of the frames, by stamp; `last_camera_info`: the one that came last.
+    `subscriptions`: by the name before remapping; none while closed.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Inputs:
         self._complaints, self._wake, self._now = complaints, wake, now
         self._refusals = Refusals(tally, self._complain)
         self.camera_infos: Recent[CameraInfo] = Recent()
+        self.last_camera_info: CameraInfo | None = None
         self.events_topic = node.resolve_topic_name("events")
         self.image_topic = image_topic(node, settings)
         self.subscriptions: dict[str, Subscription] = {}
@@ -146,6 +148,7 @@ class Inputs:
         with self._refusing("camera_info", "camera_infos", raw):
             message = deserialize_message(raw, CameraInfo)
             self.camera_infos.put(stamp_to_ns(message.header.stamp), message)
+            self.last_camera_info = message
             self._calibrate("frames", raw)
 
     def _on_event_camera_info(self, raw: bytes) -> None:

@@ -11,6 +11,7 @@ from std_srvs.srv import Trigger
 
 from rehdr_ros.errors import one_line
 from rehdr_ros.node.complaints import Complaints
+from rehdr_ros.node.conversions import stamped
 from rehdr_ros.node.diagnostics import Diagnostics, Health
 from rehdr_ros.node.inputs import Inputs, event_array_class
 from rehdr_ros.node.outputs import Outputs
@@ -23,12 +24,14 @@ from rehdr_ros.reconstruction.losses import losses
 
 _LAZY_SECONDS = 0.2  # between looks for subscribers
 _SILENT_FRAMES = 30  # without events, after which something is probably wrong
+_SILENT_SECONDS = 2.0  # as many outputs between the frames
 
 
 class RehdrNode(LifecycleNode):
     """Events and LDR frames in, HDR and tonemapped frames out.
 
     Callbacks decode and queue; one thread runs the network, another publishes: no callback waits for either.
+    With output_rate a third makes the outputs between the frames.
     """
 
     def __init__(self):
@@ -215,7 +218,10 @@ class RehdrNode(LifecycleNode):
     # The thread that publishes
 
     def _publish(self, frame: HdrFrame) -> None:
-        camera_info = self._inputs.camera_infos.take(frame.stamp_ns)
+        if frame.info.source == "frame":
+            camera_info = self._inputs.camera_infos.take(frame.stamp_ns)
+        else:
+            camera_info = stamped(self._inputs.last_camera_info, frame.stamp_ns)
         info = self._outputs.publish(frame, self._settings, camera_info, self._tally)
         self._latencies += info.latency
         self._diagnostics.note(info)
@@ -239,7 +245,7 @@ class RehdrNode(LifecycleNode):
         if problem := self._pipeline.registration_problem:
             complaints.warn("registration", f"frames go without events: {problem}")
         self._eventless = 0 if info.events or reason else self._eventless + 1
-        if self._eventless >= _SILENT_FRAMES:
+        if self._eventless >= max(_SILENT_FRAMES, _SILENT_SECONDS * self._settings.output_rate):
             topic = self.resolve_topic_name("events")
             text = f"no events for {self._eventless} frames: is {topic} the right topic, "
             text += "and are frames and events stamped by one clock (frame_clock, event_time_offset)?"

@@ -1,15 +1,17 @@
-"""A thread that runs the network and one that publishes: no callback waits for either."""
+"""Threads that run the network, make outputs between the frames and publish: no callback waits for them."""
 
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from queue import Queue
 
 from rehdr_ros.node.complaints import Complaints
 from rehdr_ros.reconstruction import HdrFrame, HdrPipeline
 
 _POLL_SECONDS = 0.02  # how often it looks for frames whose events are overdue
+_OUTPUT_POLL_SECONDS = 0.005  # and for outputs between the frames
+_OUTPUT_REST_SECONDS = 0.001  # between two looks, however many packets come
 _WAITING = 1  # frames between the two threads; more would only grow old
 
 
@@ -18,6 +20,7 @@ class Worker:
 
     `publish` runs beside the network's next frame. Where it is the slower one the network waits for it, so
     frames are skipped in the pipeline, by its policy, and none grows old on the way out.
+    With output_rate a third thread makes the outputs between the frames, beside the network.
     now: the time for the event timeout, s, or None for the monotonic clock's. tally counts lost_frames: those
     whose reconstruction or publication failed.
     """
@@ -33,12 +36,15 @@ class Worker:
         self._pipeline, self._publish, self._now = pipeline, publish, now
         self._tally, self._complaints = tally, complaints
         self._tally_lock = threading.Lock()  # both threads lose frames
-        self._wake = threading.Event()
+        self._wakes: list[threading.Event] = []
         self._running = True
         self._done: Queue[HdrFrame | None] = Queue(_WAITING)  # None: no more
+        targets = {"network": self._reconstruct_all, "publisher": self._publish_all}
+        if pipeline.config.output_rate:
+            targets |= {"network": self._update_all, "outputs": self._output_all}
         self._threads = [
             threading.Thread(target=target, name=f"rehdr {name}", daemon=True)
-            for name, target in (("network", self._reconstruct_all), ("publisher", self._publish_all))
+            for name, target in targets.items()
         ]
         try:
             for thread in self._threads:
@@ -49,12 +55,13 @@ class Worker:
 
     def wake(self) -> None:
         """Something arrived."""
-        self._wake.set()
+        for wake in self._wakes:
+            wake.set()
 
     def stop(self, seconds: float | None = None) -> bool:
         """End after the frame in progress is published; False where that takes longer than `seconds`."""
         self._running = False
-        self._wake.set()
+        self.wake()
         deadline = None if seconds is None else time.monotonic() + seconds
         for thread in self._threads:
             thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
@@ -62,25 +69,48 @@ class Worker:
 
     def _reconstruct_all(self) -> None:
         try:
-            while self._running:
-                self._wake.wait(_POLL_SECONDS)
-                self._wake.clear()
-                now = self._now()
-                self._reconstruct(time.monotonic() if now is None else now)
+            self._repeat(self._take, _POLL_SECONDS)
         finally:
             self._done.put(None)
 
-    def _reconstruct(self, now: float) -> None:
-        """All frames that may go."""
+    def _update_all(self) -> None:
+        self._repeat(self._pipeline.update, _POLL_SECONDS)
+
+    def _output_all(self) -> None:
         try:
-            for frame in self._pipeline.take(now=now):
-                self._done.put(frame)
-                if not self._running:
-                    return
-        except Exception as error:  # the stream goes on, whatever one frame did
-            lost = self._lose_frame()
-            self._complaints.error("reconstruction", f"lost a frame ({lost} so far): {error!r}")
-            self._pipeline.reset("error")
+            self._repeat(self._take_outputs, _OUTPUT_POLL_SECONDS, _OUTPUT_REST_SECONDS)
+        finally:
+            self._done.put(None)
+
+    def _repeat(self, work: Callable[[float], None], poll: float, rest: float = 0.0) -> None:
+        """Whenever something arrived, and every `poll` s."""
+        wake = threading.Event()
+        self._wakes.append(wake)
+        while self._running:
+            wake.wait(poll)
+            wake.clear()
+            now = self._now()
+            try:
+                work(time.monotonic() if now is None else now)
+            except Exception as error:  # the stream goes on, whatever one frame did
+                lost = self._lose_frame()
+                self._complaints.error("reconstruction", f"lost a frame ({lost} so far): {error!r}")
+                self._pipeline.reset("error")
+            if rest:
+                time.sleep(rest)
+
+    def _take(self, now: float) -> None:
+        """All frames that may go."""
+        self._put(self._pipeline.take(now=now))
+
+    def _take_outputs(self, now: float) -> None:
+        self._put(self._pipeline.take_outputs(now))
+
+    def _put(self, frames: Iterable[HdrFrame]) -> None:
+        for frame in frames:
+            self._done.put(frame)
+            if not self._running:
+                return
 
     def _publish_all(self) -> None:
         while (frame := self._done.get()) is not None:

@@ -58,9 +58,14 @@ class PipelineConfig(VoxelConfig):
     )
     tonemap: str = setting(
         "reinhard",
-        "reinhard (steady exposure), local (detail everywhere, for SLAM), mulaw (the paper's), gamma "
-        "(clips at white)",
+        "reinhard (steady exposure), highlights (the frame as the camera shows it, with detail where it "
+        "clips: for SLAM and detectors), local (detail everywhere), mulaw (the paper's), gamma (clips at "
+        "white)",
         choices=ToneMapper.OPERATORS,
+    )
+    deblur: bool = setting(
+        False,
+        "show the middle of each frame's exposure, without its motion blur, where the events explain it",
     )
     event_image: bool = setting(
         False,
@@ -87,6 +92,20 @@ class PipelineConfig(VoxelConfig):
     event_timeout: float = setting(0.1, "longest wait of a frame for its events", **_DURATION)
     max_frame_gap: float = setting(
         1.0, "longest interruption between two frames that keeps the hidden state", **_DURATION
+    )
+    output_rate: float = setting(
+        0.0,
+        "outputs at regular stamps, carried on by events from the last frame; 0: one output a frame",
+        unit="Hz",
+        least=0,
+        most=1000,
+        fixed=True,
+        group="between frames",
+    )
+    output_timeout: float = setting(
+        0.005,
+        "longest wait of an output between frames for its events and for a frame that is being reconstructed",
+        **_DURATION,
     )
     policy: str = setting(
         "latest",

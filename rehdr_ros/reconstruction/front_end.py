@@ -8,6 +8,8 @@ from functools import partial
 
 from rehdr_ros.events import Events, Exposure, Frame, Packet, Receiver, Run
 from rehdr_ros.reconstruction.config import PipelineConfig
+from rehdr_ros.reconstruction.keyframe import Keyframe
+from rehdr_ros.reconstruction.output_schedule import OutputJob, OutputSchedule
 from rehdr_ros.reconstruction.synchronizer import Job, Synchronizer
 
 Message = Packet | Events | Frame | Exposure
@@ -23,6 +25,7 @@ class FrontEnd:
     def __init__(self, config: PipelineConfig) -> None:
         self._receiver = Receiver(config.frame_clock, _offset_ns(config))
         self.synchronizer = Synchronizer(config)
+        self._schedule = OutputSchedule(config) if config.output_rate else None
         self._run = Run()
         self.events, self.decode_seconds = 0, 0.0
 
@@ -30,13 +33,16 @@ class FrontEnd:
     def counters(self) -> dict[str, int]:
         """Since construction, by cause: what was lost or odd on the way."""
         self.decode()
-        return {**self._receiver.counters, **self.synchronizer.counters}
+        skipped = {"skipped_outputs": self._schedule.skipped} if self._schedule else {}
+        return {**self._receiver.counters, **self.synchronizer.counters, **skipped}
 
     def configure(self, config: PipelineConfig) -> None:
         """Go on with other settings, those of a pipeline that are not fixed."""
         self.decode()
         self._receiver.clock.set_offset(_offset_ns(config))
         self.synchronizer.configure(config)
+        if self._schedule:
+            self._schedule.configure(config)
 
     def restart(self, reason: str) -> None:
         """Forget what waits and the sensor's clock; the next frame starts anew and says why."""
@@ -44,6 +50,8 @@ class FrontEnd:
         self._receiver.restart()
         self.synchronizer.clear()
         self.synchronizer.reset(reason)
+        if self._schedule:
+            self._schedule.clear()
 
     def add(
         self,
@@ -62,6 +70,8 @@ class FrontEnd:
         self.decode()
         if isinstance(message, Frame):
             self.synchronizer.add_frame(message, arrived, since)
+            if self._schedule:
+                self._schedule.add_frame(message.stamp_ns, arrived, since)
         elif isinstance(message, Exposure):
             self.synchronizer.add_exposure(message)
         else:
@@ -69,12 +79,25 @@ class FrontEnd:
             events = receiver.receive(message, event_size)
             self.events += len(events)
             self.synchronizer.add_events(events, arrived, receiver.restarted, receiver.size)
+            if self._schedule:
+                self._schedule.add_events(events, [len(events)], [arrived])
 
     def next(self, now: float | None = None, flush: bool = False) -> Job | None:
         """As of Synchronizer."""
         if self.synchronizer.waits:
             self.decode()
         return self.synchronizer.next(now, flush)
+
+    def add_keyframe(self, keyframe: Keyframe) -> None:
+        """A frame that has been reconstructed, where there are outputs between the frames."""
+        self._schedule.add_keyframe(keyframe)
+
+    def next_output(
+        self, running: Job | None = None, now: float | None = None, flush: bool = False
+    ) -> OutputJob | None:
+        """As of OutputSchedule."""
+        self.decode()
+        return self._schedule.next(self.synchronizer, running, now, flush)
 
     def decode(self) -> None:
         """Decode the packets that wait."""
@@ -85,6 +108,8 @@ class FrontEnd:
         decoded = receiver.receive_run(run.packets)
         self.events += len(decoded.events)
         self.synchronizer.add_run(decoded, run.arrived, receiver.restarted, receiver.size)
+        if self._schedule:
+            self._schedule.add_events(decoded.events, decoded.ends.tolist(), run.arrived)
         self.decode_seconds += time.perf_counter() - started
 
     def jobs(self, messages: Iterable[Message], event_size: tuple[int, int] | None = None) -> Iterator[Job]:

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 
 import numpy as np
@@ -20,11 +20,13 @@ from rehdr_ros.reconstruction.config import PipelineConfig
 from rehdr_ros.reconstruction.event_image import event_image
 from rehdr_ros.reconstruction.event_model import EventModel, Fit
 from rehdr_ros.reconstruction.front_end import FrontEnd
-from rehdr_ros.reconstruction.reconstructor import Fault, Reconstructor
+from rehdr_ros.reconstruction.output_schedule import OutputJob
+from rehdr_ros.reconstruction.propagation import LatePlane, Propagation, cause, sigma
+from rehdr_ros.reconstruction.reconstructor import Fault, Reconstruction, Reconstructor
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.snapshot import Snapshot
 from rehdr_ros.reconstruction.synchronizer import Exposed, Job
-from rehdr_ros.reconstruction.tonemap import ToneMapper
+from rehdr_ros.reconstruction.tonemap import ToneMapped, ToneMapper
 from rehdr_ros.reconstruction.tonemap_kernels import interleaved
 from rehdr_ros.reconstruction.voxel_input import VoxelConfig
 from rehdr_ros.reconstruction.warm_up import warm_up as warm_up_kernels
@@ -40,7 +42,8 @@ class FrameInfo:
     clipped_fraction: of the LDR, tonemapped_clipped_fraction: of what became of it. state_age: s of the
     stream that the hidden state has seen. event_latency: s, taken off the events' time; event_fit: as of the
     last whole second of the state. fault: why the network was the cause of a reset. durations: stage -> s.
-    ready_at: monotonic s at which the last message that the frame needed had arrived.
+    ready_at: monotonic s at which the last message that the frame needed had arrived. source: "frame", or
+    "between" at a regular stamp, carried on by events from the frame that is frame_age s older.
     """
 
     index: int
@@ -59,12 +62,15 @@ class FrameInfo:
     event_fit: Fit = Fit()
     fault: Fault | None = None
     durations: dict[str, float] = field(default_factory=dict)
+    source: str = "frame"
+    frame_age: float = 0.0
 
 
 @dataclass(frozen=True)
 class HdrFrame:
     """radiance: (H, W, 3) float32 linear RGB; tonemapped: (H, W, 3) uint8 RGB; stamp and frame_id as the LDR.
 
+    With output_rate the stamp is a regular one, the LDR that of the last frame before.
     image: the LDR as it came; white: its value that means white. event_image: its events over it, (H, W, 3)
     uint8 RGB, where configured. planes: what else the network estimated, from the device when asked for.
     """
@@ -77,7 +83,7 @@ class HdrFrame:
     tonemapped: np.ndarray
     info: FrameInfo
     event_image: np.ndarray | None = None
-    planes: dict[str, LateDownload] = field(default_factory=dict)
+    planes: dict[str, LateDownload | LatePlane] = field(default_factory=dict)
 
     @property
     def radiance(self) -> np.ndarray:
@@ -123,7 +129,7 @@ class HdrPipeline:
     def __init__(self, config: PipelineConfig | None = None):
         self.config = config = config or PipelineConfig()
         network = config.weights, config.device, config.precision
-        others = config.white_level, config.fallback, config.engine
+        others = config.white_level, config.fallback, config.engine, config.deblur
         self._reconstructor = Reconstructor(*network, config.response, config, *others)
         self._tonemapper = ToneMapper(config.tonemap)
         self._event_model = EventModel(config.fixed_latency)
@@ -133,6 +139,8 @@ class HdrPipeline:
         self._changes: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._index = self._state_since_ns = 0
+        self._propagation = Propagation()
+        self._running: Job | None = None  # what the network works on
         self._passing: Snapshot | None = None  # until its frames have passed
 
     @property
@@ -181,6 +189,8 @@ class HdrPipeline:
             response = Response(config.response, config.white_level)
             changes.append(partial(reconstructor.set_response, response))
             changes.append(lambda: self._front_end.synchronizer.reset("response"))
+        if "deblur" in new:
+            changes.append(partial(reconstructor.set_deblur, config.deblur))
         if new & {f.name for f in fields(VoxelConfig)}:
             changes.append(partial(reconstructor.set_voxels, config))
         if "tonemap" in new:
@@ -219,8 +229,11 @@ class HdrPipeline:
         """Go on with an interrupted stream, in a new pipeline of the same settings, to the same results.
 
         Its messages have to come again from the start. The frames that the snapshot had seen pass quickly,
-        without the network, and `take` doesn't yield them. Raises ValueError where results would differ here.
+        without the network, and `take` doesn't yield them. Raises ValueError where results would differ here,
+        and for outputs between the frames.
         """
+        if self.config.output_rate:
+            raise InputError("outputs between the frames need all of the stream")
         before, now = f"{snapshot.precision} on {snapshot.device}", f"{self.precision} on {self.device}"
         if before != now or snapshot.fallbacks:
             raise InputError(f"the network ran in {before}, now it runs in {now}")
@@ -239,9 +252,10 @@ class HdrPipeline:
             self._reconstructor.compile(*size)
         image = np.zeros((*(size or (64, 64))[::-1], 3), np.uint8)
         image[: len(image) // 2] = 255  # what is clipped goes through other kernels
-        for before in (None, Exposed(0, 0)):
-            job = Job(Frame(1, image), Exposed(1, 1), before)
-            self._tonemapper(_view(self._reconstructor.reconstruct(job).radiance), 0)
+        # Frames are deblurred from the third on.
+        for before in (None, Exposed(0, 2), Exposed(0, 2)):
+            job = Job(Frame(1, image), Exposed(1, 3), before)
+            self._tonemap(self._reconstructor.reconstruct(job), 0)
         self._reconstructor.reset()
         self._reconstructor.voxels.forget()
         self._tonemapper.reset()
@@ -341,6 +355,7 @@ class HdrPipeline:
     def restart(self, reason: str) -> None:
         """Expect a new stream: forget the hidden state, what waits and the sensor's clock."""
         with self._lock:
+            self._running = None
             self._front_end.restart(reason)
             self._event_model.forget()
             self._use_latency()
@@ -350,32 +365,59 @@ class HdrPipeline:
         with self._lock:
             self._front_end = FrontEnd(self.config)
             self._index = self._reconstructor.not_finite = self._reconstructor.fallbacks = 0
+            self._propagation.reset()
         self.restart("activation")
 
     def take(self, now: float | None = None, flush: bool = False) -> Iterator[HdrFrame]:
         """The frames that may go, in order, each computed as it is asked for.
 
-        now: s for the event timeout, live, by the monotonic clock or that of `add`; None: frames wait
-        for their events for ever, unless `flush`, at the end of a recording.
+        With output_rate the outputs at regular stamps that are due, instead. now: s for the event timeout,
+        live, by the monotonic clock or that of `add`; None: frames wait for their events for ever, unless
+        `flush`, at the end of a recording.
         """
+        for job, decode in self._jobs(now, flush):
+            if self._passing:
+                self._pass_over(job)
+            elif not self.config.output_rate:
+                yield self._process(job, decode, wait=now is None)
+            else:
+                self._update(job, decode, wait=now is None)
+                yield from self.take_outputs(now, flush)
+        if self.config.output_rate:
+            yield from self.take_outputs(now, flush)
+
+    def update(self, now: float) -> None:
+        """With output_rate: reconstruct the frames that may go, while another thread takes the outputs."""
+        for job, decode in self._jobs(now, flush=False):
+            self._update(job, decode, wait=False)
+
+    def take_outputs(self, now: float | None = None, flush: bool = False) -> Iterator[HdrFrame]:
+        """With output_rate: the outputs that are due, from frames reconstructed so far; else as `take`."""
+        while True:
+            with self._lock:
+                job = self._front_end.next_output(self._running, now, flush)
+            if job is None:
+                return
+            yield self._propagate(job)
+
+    def _jobs(self, now: float | None, flush: bool) -> Iterator[tuple[Job, float]]:
+        """The frames that may go, and the s that it took to decode their events."""
         while True:
             with self._lock:
                 while self._changes:
                     self._changes.pop(0)()
-                job = self._front_end.next(now, flush)
+                self._running = job = self._front_end.next(now, flush)
                 if job is None:
                     return
                 decode, self._front_end.decode_seconds = self._front_end.decode_seconds, 0.0
             self._begin(job)
-            if self._passing:
-                self._pass_over(job)
-            else:
-                yield self._process(job, decode, wait=now is None)
+            yield job, decode
 
     def _begin(self, job: Job) -> None:
         if job.reset_reason:
             self._reconstructor.reset()
-            self._tonemapper.reset()
+            if not self.config.output_rate:
+                self._tonemapper.reset()
             self._state_since_ns = job.frame.stamp_ns
 
     def _learn(self, job: Job) -> None:
@@ -398,16 +440,20 @@ class HdrPipeline:
             self._tonemapper.exposure = self._passing.exposure
             self._passing = None
 
+    def _tonemap(self, result: Reconstruction, stamp_ns: int) -> ToneMapped:
+        sigma = result.planes.get("sigma")
+        sigma = None if sigma is None else sigma[0, 0]
+        return self._tonemapper(_view(result.radiance), stamp_ns, sigma, result.white)
+
     def _process(self, job: Job, decode_seconds: float, wait: bool) -> HdrFrame:
         frame = job.frame
         result = self._reconstructor.reconstruct(job, wait)
-        reset_reason = job.reset_reason or result.reset_reason
         if result.reset_reason:
             self._state_since_ns = frame.stamp_ns
         started = time.perf_counter()
         learning = self._beside.submit(self._learn, job)
         radiance = _pixels(result.radiance)
-        tonemapped, tonemapped_clipped = self._tonemapper(_view(result.radiance), frame.stamp_ns)
+        tonemapped, tonemapped_clipped = self._tonemap(result, frame.stamp_ns)
         download = Download(radiance)
         late = {name: LateDownload(part) for name, part in result.planes.items()}
         shown = time.perf_counter()
@@ -419,15 +465,23 @@ class HdrPipeline:
             started = time.perf_counter()
             picture = event_image(result.grid[0].cpu().numpy(), frame.image, white)
             durations["event_image"] = time.perf_counter() - started
+        info = self._info(job, result, durations, tonemapped_clipped)
+        self._index += 1
+        ldr = frame.stamp_ns, frame.frame_id, frame.image, white
+        return HdrFrame(*ldr, download, tonemapped, info, picture, late)
+
+    def _info(
+        self, job: Job, result: Reconstruction, durations: dict[str, float], tonemapped_clipped: float
+    ) -> FrameInfo:
         counters = Counter(self.counters)
-        info = FrameInfo(
+        return FrameInfo(
             index=self._index,
             events=len(job.taken) if job.before else 0,
             **{name: counters[name] for name in _COUNTED},
             clipped_fraction=result.clipped_fraction,
             tonemapped_clipped_fraction=tonemapped_clipped,
-            state_age=(frame.stamp_ns - self._state_since_ns) * 1e-9,
-            reset_reason=reset_reason,
+            state_age=(job.frame.stamp_ns - self._state_since_ns) * 1e-9,
+            reset_reason=job.reset_reason or result.reset_reason,
             radiance=self.radiance,
             ready_at=job.ready_at,
             event_latency=job.latency_ns * 1e-9,
@@ -435,9 +489,66 @@ class HdrPipeline:
             fault=result.fault,
             durations=durations,
         )
+
+    def _update(self, job: Job, decode_seconds: float, wait: bool) -> None:
+        """Reconstruct a frame for the outputs that rest on it."""
+        result = self._reconstructor.reconstruct(job, wait)
+        if result.reset_reason:
+            self._state_since_ns = job.frame.stamp_ns
+        info = self._info(job, result, {"decode": decode_seconds, **result.durations}, 0.0)
+        learning = self._beside.submit(self._learn, job)
+        keyframe = self._reconstructor.keyframe(job, result, info)
+        with self._lock:
+            if self._running is job:  # else another stream began meanwhile
+                self._front_end.add_keyframe(keyframe)
+            self._running = None
+        learning.result()
+
+    def _propagate(self, job: OutputJob) -> HdrFrame:
+        """An output between the frames."""
+        started = time.perf_counter()
+        keyframe, stamp_ns = job.keyframe, job.stamp_ns
+        if job.is_first and keyframe.starts:
+            self._propagation.reset()
+            self._tonemapper.reset()
+        radiance, events = self._propagation(job)
+        download = Download(torch.from_numpy(interleaved(radiance)))
+        propagated = time.perf_counter()
+        spread = None
+        if keyframe.sigma is not None and self._tonemapper.takes_sigma:
+            spread = torch.from_numpy(sigma(keyframe, events))
+        view = _view(torch.from_numpy(radiance)[None])
+        tonemapped, clipped = self._tonemapper(view, stamp_ns, spread, keyframe.clips_at)
+        tone_mapped = time.perf_counter()
+        made = keyframe.info.durations if job.is_first else dict.fromkeys(keyframe.info.durations, 0.0)
+        durations = {**made, "propagation": propagated - started, "tonemap": tone_mapped - propagated}
+        picture, frame = None, keyframe.frame
+        if self.config.event_image:
+            picture = event_image(self._propagation.grid(job), frame.image, keyframe.white)
+            durations["event_image"] = time.perf_counter() - tone_mapped
+        counters = Counter(self.counters)
+        info = replace(
+            keyframe.info,
+            index=self._index,
+            events=len(job.events),
+            **{name: counters[name] for name in _COUNTED},
+            tonemapped_clipped_fraction=clipped,
+            state_age=keyframe.info.state_age + (stamp_ns - frame.stamp_ns) * 1e-9,
+            reset_reason=keyframe.info.reset_reason if job.is_first else "",
+            fault=keyframe.info.fault if job.is_first else None,
+            ready_at=job.ready_at,
+            durations=durations,
+            source="between",
+            frame_age=(job.instant_ns - keyframe.time_ns) * 1e-9,
+        )
         self._index += 1
-        ldr = frame.stamp_ns, frame.frame_id, frame.image, white
-        return HdrFrame(*ldr, download, tonemapped, info, picture, late)
+        planes = (
+            {}
+            if keyframe.sigma is None
+            else {"sigma": LatePlane(sigma, keyframe, events), "cause": LatePlane(cause, keyframe, events)}
+        )
+        ldr = stamp_ns, frame.frame_id, frame.image, keyframe.white
+        return HdrFrame(*ldr, download, tonemapped, info, picture, planes)
 
 
 _COUNTED = "dropped_events", "late_events", "lost_packets", "skipped_frames"  # in FrameInfo

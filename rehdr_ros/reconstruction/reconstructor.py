@@ -4,6 +4,7 @@ import math
 import time
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,12 +14,19 @@ from rehdr_ros.errors import InputError
 from rehdr_ros.network import Stream, load_checkpoint
 from rehdr_ros.network.contract import USUAL_SECONDS, Estimate, State
 from rehdr_ros.network.engines.choice import PRECISIONS, choose
-from rehdr_ros.network.event_fit import EventFit
+from rehdr_ros.network.event_fit import EventFit, initial_sums, read
 from rehdr_ros.products import CAUSES
 from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
+from rehdr_ros.reconstruction.deblurring import Deblurring
+from rehdr_ros.reconstruction.keyframe import Keyframe
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.synchronizer import Job
 from rehdr_ros.reconstruction.voxel_input import VoxelConfig, VoxelInput
+
+if TYPE_CHECKING:
+    from rehdr_ros.reconstruction.pipeline import FrameInfo
+
+_DEBLURRED = "deblurred"  # beside the network's own in a saved state
 
 
 class Fault(Enum):
@@ -32,6 +40,7 @@ class Fault(Enum):
 class Reconstruction:
     """radiance: (1, 3, H, W) float32 on the device; clipped_fraction: of the LDR; durations: stage -> s.
 
+    white: the radiance at which this frame clips, as far as its exposure is known.
     planes: what else network.contract.Estimate has, by its names. grid: the frame's signed events,
     (1, bins, H, W) float32 on the device. Both hold until the next frame. fault, reset_reason: why the hidden
     state was forgotten on the way, and in words; else None and empty.
@@ -41,6 +50,7 @@ class Reconstruction:
     planes: dict[str, Tensor]
     grid: Tensor
     clipped_fraction: float
+    white: float = 1.0
     durations: dict[str, float] = field(default_factory=dict)
     fault: Fault | None = None
     reset_reason: str = ""
@@ -52,7 +62,8 @@ class Reconstructor:
     device: auto, cpu, cuda or cuda:N; precision: auto, float32, bfloat16 or float16. white_level: of 16-bit
     images, 0 for their full scale. fallback: "auto", when the device has no memory left for a frame it goes
     on in 16 bits, then on the CPU; "none", the error is raised. voxels: how event pixels relate to frame
-    pixels. fallbacks: how often the device was out of memory; not_finite: frames of NaN or infinity.
+    pixels. deblur: show the middle of each exposure, see Deblurring. fallbacks: how often the device was out
+    of memory; not_finite: frames of NaN or infinity.
     Raises CheckpointError for the weights, ValueError for the device, the precision or the response.
     """
 
@@ -66,7 +77,9 @@ class Reconstructor:
         white_level: int = 0,
         fallback: str = "auto",
         engine: str = "auto",
+        deblur: bool = False,
     ):
+        self.set_deblur(deblur)
         self._weights, self._fallback, self._choice = weights, fallback, engine
         self._voxel_config = voxels or VoxelConfig()
         self.fallbacks = self.not_finite = 0
@@ -111,6 +124,42 @@ class Reconstructor:
         """How well the events explain the frames so far, by the hidden state; None where it doesn't tell."""
         return None if self._state is None else self._engine.event_fit(self._state)
 
+    @torch.inference_mode()
+    def keyframe(self, job: Job, result: Reconstruction, info: "FrameInfo") -> Keyframe:
+        """What outputs until the next frame need of this one, which was the last; on the host."""
+        radiance, planes = result.radiance, result.planes
+        fit = self.event_fit
+        return Keyframe(
+            job.frame,
+            self.white(job.frame.image.dtype),
+            job.exposed,
+            job.latency_ns,
+            job.passed_ns,
+            _on_host(radiance[0]),
+            *(_on_host(planes[name][0, 0]) if name in planes else None for name in ("sigma", "cause")),
+            self._correction(radiance, planes.get("cause")),
+            read(initial_sums(torch.zeros(1))) if fit is None else fit,
+            self.voxels.registration,
+            not self.voxels.problem,
+            info,
+            result.white,
+        )
+
+    def _correction(self, radiance: Tensor, cause: Tensor | None) -> np.ndarray | None:
+        """As of Keyframe: mean over the channels, in clipped pixels."""
+        carried = None if self._state is None else self._engine.carried(self._state)
+        if carried is None or cause is None:
+            return None
+        height, width = radiance.shape[-2:]
+        log = (radiance / self._gain).clamp_min(torch.finfo(torch.float32).tiny).log()
+        correction = (log - carried[..., :height, :width]).mean(1, keepdim=True)
+        return _on_host(torch.where(cause > 0, correction, torch.zeros_like(correction))[0, 0])
+
+    @property
+    def _gain(self) -> float:
+        """Factor that brings the last frame to the first's scale."""
+        return self._first_exposure / self._last_exposure if self._last_exposure else 1.0
+
     def white(self, dtype: np.dtype) -> float:
         """The value of images of this type that means white."""
         return self._response.white(dtype)
@@ -120,10 +169,16 @@ class Reconstructor:
         self._voxel_config = config
         self.voxels.configure(config)
 
+    def set_deblur(self, deblur: bool) -> None:
+        """Whether to take the blur out of frames from the next one on."""
+        self._deblurring = Deblurring() if deblur else None
+
     def reset(self) -> None:
         """Forget the hidden state, and the exposure that 1.0 refers to."""
         self._state: State | None = None
         self._first_exposure = self._last_exposure = None
+        if self._deblurring:
+            self._deblurring.reset()
 
     @torch.inference_mode()
     def reconstruct(self, job: Job, wait: bool = True) -> Reconstruction:
@@ -155,6 +210,8 @@ class Reconstructor:
     def saved(self) -> tuple[str | None, State]:
         """The engine that runs, once decided, and the hidden state, empty after a reset; on the CPU."""
         state = {name: x.to("cpu", copy=True) for name, x in (self._state or {}).items()}
+        if self._deblurring and self._deblurring.radiance is not None:
+            state[_DEBLURRED] = self._deblurring.radiance
         return self._engine.decided, state
 
     def require_engine(self, name: str | None) -> None:
@@ -164,23 +221,33 @@ class Reconstructor:
 
     def restore(self, state: State) -> None:
         """Go on from a hidden state that `saved` gave."""
-        self._state = {name: x.to(self.device) for name, x in state.items()} or None
+        if self._deblurring:
+            self._deblurring.radiance = state.get(_DEBLURRED)
+        of_network = {name: x.to(self.device) for name, x in state.items() if name != _DEBLURRED}
+        self._state = of_network or None
 
     def _inputs(self, job: Job, watch: "_Stopwatch"):
-        frame = job.frame
+        frame, deblurring, instant = job.frame, self._deblurring, None
         if frame.grid is None:
-            times = *job.interval_ns, frame.size, job.exposures_ns
+            exposures = deblurring.exposures_ns(job) if deblurring else job.exposures_ns
+            times = *job.interval_ns, frame.size, exposures
             grid = self.voxels.build(job.events, job.event_size, *times)
         else:
             grid = self.voxels.from_grid(frame.grid, frame.size)
         watch.lap("voxel")
         ldr, clipped = self._response.linearise(frame.image, self.device)
-        gain = self._rescale(frame.effective_time_s)
-        return grid, ldr, self.voxels.in_units(grid), clipped, gain
+        gain, voxel = self._rescale(frame.effective_time_s), grid
+        if deblurring and not self.voxels.problem:
+            instant = deblurring(job, ldr, self.voxels.registration, self._clipped_from, gain)
+            if instant:
+                instant = instant.to(self.device)
+                ldr, voxel = instant.ldr, instant.weighted(grid)
+            watch.lap("deblur")
+        return grid, ldr, self.voxels.in_units(voxel), clipped, gain, instant
 
     def _step(self, job: Job) -> Reconstruction:
         watch, fault = _Stopwatch(self.device), None
-        grid, ldr, voxel, clipped, gain = self._inputs(job, watch)
+        grid, ldr, voxel, clipped, gain, instant = self._inputs(job, watch)
         t0_ns, t1_ns = job.interval_ns
         seconds = USUAL_SECONDS if job.before is None else max(t1_ns - t0_ns, 0) * 1e-9
         stream = Stream(self._clipped_from, seconds)
@@ -191,13 +258,17 @@ class Reconstructor:
             estimate, self._state = self._engine.step(ldr, voxel, None, stream)
             if not _is_finite(estimate.radiance):  # no state is to blame
                 estimate, self._state = _where_finite(estimate, ldr), None
+        if instant and self.config.radiance == "ldr_white":
+            estimate = instant.complete(estimate)
         planes = {name: part for name, part in estimate._asdict().items() if part is not None}
         radiance = planes.pop("radiance")
         if gain != 1.0:
             radiance = radiance * gain  # of which sigma, a share, knows nothing
+        if self._deblurring:
+            self._deblurring.radiance = radiance.to("cpu", copy=True)
         watch.lap("network")
         reason = fault.value if fault else ""
-        return Reconstruction(radiance, planes, grid, clipped, watch.durations, fault, reason)
+        return Reconstruction(radiance, planes, grid, clipped, gain, watch.durations, fault, reason)
 
     def _fall_back(self) -> bool:
         """To 16 bits on this device, else to the CPU; False where that isn't allowed, or nothing is left."""
@@ -219,13 +290,18 @@ class Reconstructor:
     def _rescale(self, exposure: float | None) -> float:
         """Factor that brings this frame to the first's scale; tells the state what changed since the last."""
         if not exposure or not exposure > 0:
-            return self._first_exposure / self._last_exposure if self._last_exposure else 1.0
+            return self._gain
         if self._first_exposure is None:
             self._first_exposure = exposure
         elif exposure != self._last_exposure and self._state is not None:
             self._state = self._engine.rescale(self._state, exposure / self._last_exposure)
         self._last_exposure = exposure
-        return self._first_exposure / exposure
+        return self._gain
+
+
+def _on_host(x: Tensor) -> np.ndarray:
+    """A copy, rows after rows: the network may use its memory again for the next frame."""
+    return x.float().cpu().clone(memory_format=torch.contiguous_format).numpy()
 
 
 def pick_device(name: str) -> torch.device:

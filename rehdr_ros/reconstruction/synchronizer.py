@@ -48,13 +48,15 @@ class Exposed(NamedTuple):
 class _Waiting:
     """A frame that waits. arrived: monotonic s; since: s, by the clock of the timeout, None: the same.
 
-    exposed: when, with the events' latency then, latency_ns. complete: monotonic s at which its last event
-    had arrived too; None while some may be missing.
+    passed_ns: where the event stream was then, None where there was none. exposed: when, with the events'
+    latency then, latency_ns. complete: monotonic s at which its last event had arrived too; None while some
+    may be missing.
     """
 
     frame: Frame
     arrived: float
     since: float | None
+    passed_ns: int | None = None
     exposed: Exposed = Exposed(0, 0)
     latency_ns: int = 0
     complete: float | None = None
@@ -69,6 +71,7 @@ class Job:
     after a reset. taken: those that no job before had, without what came too late. event_size: width and
     height of their camera, None where unknown. reset_reason: why the hidden state must be forgotten before
     this frame, else empty. ready_at: monotonic s at which the last message that it needed had arrived.
+    passed_ns: where the event stream was when the frame came, None where there was none.
     """
 
     frame: Frame
@@ -80,6 +83,7 @@ class Job:
     reset_reason: str = ""
     ready_at: float = 0.0
     latency_ns: int = 0
+    passed_ns: int | None = None
 
     @property
     def interval_ns(self) -> tuple[int, int]:
@@ -90,6 +94,15 @@ class Job:
     def exposures_ns(self) -> tuple[int, int]:
         """How long both were exposed around these times, see voxel_grid."""
         return self.before.length if self.before else 0, self.exposed.length
+
+
+def precedes(exposed: Exposed, passed_ns: int | None, instant_ns: int) -> bool:
+    """Whether an output for that time, by the events' stamps, rests on a frame exposed so or a later one.
+
+    passed_ns: where the event stream was when the frame came. The order of the messages decides alone, not
+    how long a frame takes: results are those of a replay.
+    """
+    return exposed.end <= instant_ns and (passed_ns is None or passed_ns < instant_ns)
 
 
 class Synchronizer:
@@ -161,6 +174,20 @@ class Synchronizer:
     def waits(self) -> bool:
         """Whether frames do."""
         return bool(self._waiting)
+
+    @property
+    def passed_ns(self) -> int | None:
+        """Where the event stream is; None before it begins."""
+        return self._passed_ns
+
+    @property
+    def crowded(self) -> bool:
+        """Whether a frame that has all its events waits for another one that is being reconstructed."""
+        return any(waiting.complete is not None for waiting in self._waiting)
+
+    def expects(self, instant_ns: int) -> bool:
+        """Whether a frame waits that an output between the frames would rest on, see `precedes`."""
+        return any(precedes(w.exposed, w.passed_ns, instant_ns) for w in self._waiting)
 
     def reset(self, reason: str) -> None:
         """The next frame starts anew and says why; what waits goes on waiting."""
@@ -238,7 +265,10 @@ class Synchronizer:
         if len(self._waiting) >= CROWDED:
             self._skip()
         exposure = self._exposures.take(frame.stamp_ns)
-        waiting = _Waiting(frame.exposed_as(exposure) if exposure else frame, arrived, since)
+        frame = frame.exposed_as(exposure) if exposure else frame
+        passed = self._passed_ns
+        another_stream = passed is not None and passed > frame.stamp_ns + _RESTART_NS
+        waiting = _Waiting(frame, arrived, since, None if another_stream else passed)
         self._expose(waiting)
         self._waiting.append(waiting)
 
@@ -345,4 +375,5 @@ class Synchronizer:
             before, events = None, Events.empty()
         ready_at, latency_ns = waiting.complete or waiting.arrived, waiting.latency_ns
         size = self._event_size
-        return Job(waiting.frame, exposed, before, events, taken, size, reason, ready_at, latency_ns)
+        came = waiting.passed_ns
+        return Job(waiting.frame, exposed, before, events, taken, size, reason, ready_at, latency_ns, came)

@@ -11,7 +11,7 @@ from torch.nn.functional import adaptive_avg_pool2d, interpolate, pad
 from rehdr_ros.errors import InputError
 from rehdr_ros.jit import sealed
 from rehdr_ros.luminance import BT709
-from rehdr_ros.reconstruction import tonemap_kernels
+from rehdr_ros.reconstruction import highlights, tonemap_kernels
 from rehdr_ros.reconstruction.clipping import clipped_fraction
 from rehdr_ros.reconstruction.levels import make_levels
 
@@ -47,17 +47,24 @@ class ToneMapper:
     - `local`: local operator of Reinhard et al. 2002 with surroundings of one size: luminance /
       (1 + 3 surroundings), a Gaussian mean of the log luminance over an eighth of the image. Detail keeps its
       contrast wherever it is, for feature detectors; dark halos around what is bright are the price.
+    - `highlights`: the frame as the camera shows it, with the contrast of what is above its white brought
+      into the display's range; see highlights.py. The camera's white is followed with that time constant.
 
     Raises ValueError for another name.
     """
 
-    OPERATORS = ("reinhard", "mulaw", "gamma", "local")
+    OPERATORS = ("reinhard", "mulaw", "gamma", "local", "highlights")
 
     def __init__(self, operator: str = "reinhard"):
         if operator not in self.OPERATORS:
             raise InputError(f"tonemap {operator!r}: use one of {', '.join(self.OPERATORS)}")
         self.operator = operator
         self.reset()
+
+    @property
+    def takes_sigma(self) -> bool:
+        """Whether what is uncertain is shown otherwise."""
+        return self.operator == "highlights"
 
     def reset(self) -> None:
         """Forget the exposure; the next frame sets it at once."""
@@ -66,7 +73,10 @@ class ToneMapper:
 
     @property
     def exposure(self) -> tuple[float, float, int] | None:
-        """Middle grey, white and the stamp that they are of; None before the first frame. May be set."""
+        """Middle grey, white and the stamp that they are of; None before the first frame. May be set.
+
+        Of `highlights` both are the camera's white.
+        """
         return None if self._levels is None else (*self._levels, self._stamp_ns)
 
     @exposure.setter
@@ -74,18 +84,27 @@ class ToneMapper:
         self._levels, self._stamp_ns = (None, 0) if exposure is None else (exposure[:2], exposure[2])
 
     @torch.inference_mode()
-    def __call__(self, radiance: Tensor, stamp_ns: int) -> ToneMapped:
+    def __call__(
+        self, radiance: Tensor, stamp_ns: int, sigma: Tensor | None = None, white: float = 1.0
+    ) -> ToneMapped:
         """radiance: (H, W, 3) float32 >= 0 at the time stamp_ns, on any device, best a view of (3, H, W).
 
-        Compiled code on the CPU.
+        For `highlights` alone: sigma, (H, W) float32 on the same device, of log radiance, nat, where it is
+        known; white: the radiance at which the frame clipped. Compiled code on the CPU.
         """
-        return (self._by_kernels if radiance.device.type == "cpu" else self.by_torch)(radiance, stamp_ns)
+        run = self._by_kernels if radiance.device.type == "cpu" else self.by_torch
+        return run(radiance, stamp_ns, sigma, white)
 
-    def _by_kernels(self, radiance: Tensor, stamp_ns: int) -> ToneMapped:
+    def _by_kernels(self, radiance: Tensor, stamp_ns: int, sigma: Tensor | None, white: float) -> ToneMapped:
         planes = sealed(radiance.permute(2, 0, 1).contiguous().numpy()).reshape(3, -1)
         out = np.empty((planes.shape[1], 3), np.uint8)
         if self.operator == "gamma":
             clipped = tonemap_kernels.scale(planes, np.float32(1), _GAMMA_LEVELS, out)
+        elif self.operator == "highlights":
+            white, _ = self._follow((white, white), stamp_ns)
+            sigma = None if sigma is None else sealed(sigma.contiguous().numpy()).reshape(-1)
+            shown = highlights.apply(planes, tuple(radiance.shape[:2]), sigma, white)
+            clipped = tonemap_kernels.scale(shown, np.float32(1), _GAMMA_LEVELS, out)
         else:
             middle, white = self._follow(_measure(planes), stamp_ns)
             if self.operator == "mulaw":
@@ -98,10 +117,15 @@ class ToneMapper:
                 clipped = tonemap_kernels.reinhard(planes, key, peak, _GAMMA_LEVELS, out)
         return ToneMapped(out.reshape(radiance.shape), clipped / len(out))
 
-    def by_torch(self, radiance: Tensor, stamp_ns: int) -> ToneMapped:
+    def by_torch(
+        self, radiance: Tensor, stamp_ns: int, sigma: Tensor | None = None, white: float = 1.0
+    ) -> ToneMapped:
         """What a call does, on any device; on a CPU there are quicker kernels."""
         if self.operator == "gamma":
             display = radiance.clamp(0, 1) ** (1 / _GAMMA)
+        elif self.operator == "highlights":
+            white, _ = self._follow((white, white), stamp_ns)
+            display = highlights.by_torch(radiance, sigma, white).clamp(0, 1) ** (1 / _GAMMA)
         else:
             y = _luminance(radiance)
             middle, white = self._follow(_measure_by_torch(y), stamp_ns)

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from rehdr_ros.events import Events
+from rehdr_ros.reconstruction import propagation
 from rehdr_ros.reconstruction.event_latency import EventLatency
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.synchronizer import Exposed
@@ -16,9 +17,11 @@ def warm_up() -> None:
     for dtype in (np.uint8, np.uint16, np.float32):
         Response().linearise(np.zeros((1, 1), dtype), torch.device("cpu"))
     for operator in ToneMapper.OPERATORS:
-        ToneMapper(operator)(torch.zeros(1, 1, 3), 0)
+        for sigma in (None, torch.zeros(1, 1)):
+            ToneMapper(operator)(torch.zeros(1, 1, 3), 0, sigma)
     interleaved(np.zeros((3, 1, 1), np.float32))
     latency, event = EventLatency(), Events([1], [0], [0], [1])
     for start in (0, 1):
         latency.add(Exposed(start, start), np.full((1, 1), 100, np.uint8), Response(), event, (1, 1), None)
     latency.finish()
+    propagation.warm_up()

@@ -12,11 +12,14 @@ import numpy as np
 from rehdr_ros.errors import InputError
 from rehdr_ros.products import NAMED, written
 from rehdr_ros.recordings.results.folder import frame_files, read_picture
+from rehdr_ros.report.clip import Clip, clip
+from rehdr_ros.report.opening import Opening, opening
 from rehdr_ros.report.table import Table, read_table
 from rehdr_ros.report.timeline import Timeline, timeline
+from rehdr_ros.report.truth import read_truth
 
 INSTANTS = 8
-# With all views some 10 bytes of the page each, and never more than 15.
+# With all views some 10 bytes of the page each, and never more than 15; the truth adds up to 9.
 _PIXELS = 1_000_000
 _HALF_MAX = 65504.0
 _NEEDED = {"hdr", "tonemapped"}
@@ -27,7 +30,8 @@ class Instant:
     """One frame, its pictures reduced to (h, w).
 
     number: in the folder, from 0; size: width, height of the recording. pictures: by product, hdr, tonemapped
-    and others that the folder has: RGB (h, w, 3) or a plane (h, w); float16 of OpenEXR, else uint8.
+    and others that the folder has, and kinds of the truth: RGB (h, w, 3) or a plane (h, w); float16 of
+    OpenEXR, else uint8.
     linear: (exponent, scale) so that scale * (ldr / 255) ** exponent is in units of the radiance.
     """
 
@@ -39,15 +43,18 @@ class Instant:
 
 @dataclass(frozen=True)
 class Report:
-    """name: of the folder; demo: what report.json holds; notes: what is missing or changed, in sentences."""
+    """name: of the folder; opening: what the page shows first; demo: what report.json holds; notes: what is
+    missing or changed, in sentences; clip: of outputs between the frames, where there are such."""
 
     name: str
     instants: list[Instant]
+    opening: Opening
     table: Table | None
     timeline: Timeline | None
     summary: dict[str, Any]
     demo: dict[str, Any]
     notes: list[str]
+    clip: Clip | None = None
 
 
 def gather(folder: str | Path, instants: int = INSTANTS) -> Report:
@@ -85,7 +92,9 @@ def gather(folder: str | Path, instants: int = INSTANTS) -> Report:
         notes.append(f"Left out, for a picture can't be read: frame {', '.join(map(str, damaged))}.")
     notes += list(_reductions(shown))
     course = None if table is None else timeline(table)
-    return Report(folder.resolve().name, shown, table, course, summary, demo, notes)
+    between = clip(folder, numbers, table)
+    first = opening([instant.pictures for instant in shown])
+    return Report(folder.resolve().name, shown, first, table, course, summary, demo, notes, between)
 
 
 def _numbers(folder: Path) -> tuple[list[int], set[str]]:
@@ -104,6 +113,7 @@ def _spread(numbers: list[int], count: int) -> list[int]:
 
 def _instant(folder: Path, number: int, kinds: set[str], pixels: int) -> Instant:
     whole = {kind: read_picture(folder, product, number) for kind, product in NAMED.items() if kind in kinds}
+    whole |= read_truth(folder, number)
     height, width = whole["hdr"].shape[:2]
     whole = {kind: _fit(_finite(picture), width, height, kind) for kind, picture in whole.items()}
     linear = _linearisation(whole["ldr"], whole["hdr"]) if "ldr" in whole else (1.0, 1.0)
@@ -117,7 +127,7 @@ def _fit(image: np.ndarray, width: int, height: int, kind: str) -> np.ndarray:
     """Averaged down to the size; of levels, which have no mean, one is taken."""
     if image.shape[1::-1] == (width, height):
         return image
-    plane = NAMED[kind].plane
+    plane = NAMED[kind].plane if kind in NAMED else None
     how = cv2.INTER_NEAREST if plane and plane.levels else cv2.INTER_AREA
     return cv2.resize(image, (width, height), interpolation=how)
 

@@ -1,7 +1,9 @@
 """The figures of summary.json and report.json as HTML tables."""
 
+import math
 from collections.abc import Iterable
 from html import escape
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,10 @@ _METHODS = {
     "constant_fill": "clipped pixels at one constant",
 }
 _MEASURES = {
-    "mu_psnr": "mu-law PSNR, dB",
-    "mu_psnr_clipped": "in clipped pixels, dB",
-    "mu_psnr_well_exposed": "in well-exposed pixels, dB",
-    "clipped_log2_rmse": "error in clipped pixels, stops",
+    "mu_psnr": ("mu-law PSNR", "dB"),
+    "mu_psnr_clipped": ("in clipped pixels", "dB"),
+    "mu_psnr_well_exposed": ("in well-exposed pixels", "dB"),
+    "clipped_log2_rmse": ("error in clipped pixels", "stops"),
 }
 
 
@@ -48,23 +50,29 @@ def _demo(demo: dict[str, Any]) -> Iterable[str]:
     quality = demo.get("quality", {})
     if quality:
         rows = [
-            [words, *(quality[method].get(measure) for measure in _MEASURES)]
+            [words, *((quality[method].get(measure), unit) for measure, (_, unit) in _MEASURES.items())]
             for method, words in _METHODS.items()
             if method in quality
         ]
-        yield _table("Against the truth", ["", *_MEASURES.values()], rows)
+        title = "Against the truth; of PSNR more is better, of error less"
+        yield _table(title, ["", *(name for name, _ in _MEASURES.values())], rows)
+    tags = demo.get("tags", {})
+    if tags:
+        rows = [[name, tags[name]["clipped"], tags[name]["exposed"]] for name in tags]
+        columns = ["", "where the camera clips", "where it is exposed"]
+        yield _table("AprilTags found, all frames; more is better", columns, rows)
     if demo:
         frames, latency = demo.get("frames", {}), demo.get("latency_ms", {})
         rows = [
             ["frames in", frames.get("in")],
             ["frames out", frames.get("out")],
             ["events", demo.get("events")],
-            ["frames/s", demo.get("frames_per_second")],
-            ["latency, median, ms", latency.get("median")],
-            ["latency, 99th percentile, ms", latency.get("p99")],
+            ["rate", demo.get("frames_per_second"), "frames/s"],
+            ["latency, median", latency.get("median"), "ms"],
+            ["latency, 99th percentile", latency.get("p99"), "ms"],
             ["live against offline, relative difference", demo.get("offline_difference")],
         ]
-        yield _table("Live", [], [row for row in rows if row[1] is not None])
+        yield _table("Live", [], [[name, tuple(value)] for name, *value in rows if value[0] is not None])
 
 
 def _run(summary: dict[str, Any]) -> Iterable[str]:
@@ -101,16 +109,24 @@ def _table(title: str, columns: list[str], rows: list[list[Any]]) -> str:
     if not rows:
         return ""
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
-    cells = [(escape(str(name)), "".join(map(_cell, values))) for name, *values in rows]
-    body = "".join(f'<tr><th scope="row">{name}</th>{values}</tr>' for name, values in cells)
+    body = "".join(
+        f'<tr><th scope="row">{escape(str(name))}</th>{_cells(v, columns)}</tr>' for name, *v in rows
+    )
     head = f"<thead><tr>{head}</tr></thead>" if head else ""
     kind = "scroll wide" if len(columns) > 4 else "scroll"
     head = f"<caption>{escape(title)}</caption>{head}"
     return f'<div class="{kind}"><table>{head}<tbody>{body}</tbody></table></div>'
 
 
-def _cell(value: Any) -> str:
-    return f"<td{' class=text' * isinstance(value, str)}>{_text(value)}</td>"
+def _cells(values: list[Any], columns: list[str]) -> str:
+    """Values, or pairs of a value and its unit; with their columns' names, for a list on phones."""
+    cells = []
+    for value, label in zip_longest(values, columns[1:]):
+        value, *unit = value if isinstance(value, tuple) else (value,)
+        text = "\u00a0".join([_text(value), *(unit if value is not None else ())])
+        named = f' data-label="{escape(label)}"' if label else ""
+        cells.append(f"<td{' class=text' * isinstance(value, str)}{named}>{text}</td>")
+    return "".join(cells)
 
 
 def _words(key: str) -> str:
@@ -118,11 +134,16 @@ def _words(key: str) -> str:
 
 
 def _text(value: Any) -> str:
-    """Numbers with thin spaces between thousands, or 3 decimals at most; anything else escaped."""
+    """Numbers with thin spaces between thousands, of floats three digits, at least; anything else escaped."""
     if value is None:
         return "–"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return escape(str(value))
     if isinstance(value, int):
         return f"{value:,}".replace(",", "\u2009")
-    return f"{value:.1e}" if 0 < abs(value) < 0.001 else f"{value:,.3f}".replace(",", "\u2009")
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    if abs(value) < 0.001:
+        return f"{value:.1e}"
+    decimals = max(2 - math.floor(math.log10(abs(value))), 0)
+    return f"{value:,.{decimals}f}".replace(",", "\u2009")

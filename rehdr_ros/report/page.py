@@ -13,12 +13,24 @@ import cv2
 import numpy as np
 
 from rehdr_ros.products import NAMED, Product
+from rehdr_ros.report.clip import Clip
 from rehdr_ros.report.gather import Instant, Report
 from rehdr_ros.report.numbers import headline, number_tables
+from rehdr_ros.report.summary import findings, lead
 from rehdr_ros.report.timeline import Series, Timeline
 
 _ASSETS = Path(__file__).parent / "assets"
-_SCRIPTS = ("page.js", "compare.js", "planes.js", "exposure.js", "events.js", "timeline.js")
+_SCRIPTS = (
+    "page.js",
+    "triple.js",
+    "compare.js",
+    "planes.js",
+    "exposure.js",
+    "events.js",
+    "clip.js",
+    "timeline.js",
+)
+_LOSSLESS, _CLIP_QUALITY = 101, 80  # of WebP, which is lossless above 100
 _WHITE = {
     "ldr_white": "1.0 is the level at which the first frame after a reset saturates (radiance: ldr_white).",
     "relative": "Values are relative: the network puts them in 0..1, without a fixed scale "
@@ -34,6 +46,8 @@ def html_page(report: Report) -> str:
         title=escape(f"HDR report: {report.name}"),
         name=escape(report.name),
         headline=escape(headline(report)),
+        lead=lead(report),
+        findings=findings(report),
         white=escape(_WHITE.get(told.get("radiance"), "The folder does not tell what radiance 1.0 means.")),
         notes="".join(f"<li>{escape(note)}</li>" for note in report.notes),
         numbers=number_tables(report),
@@ -47,9 +61,23 @@ def html_page(report: Report) -> str:
 def _data(report: Report) -> dict[str, Any]:
     return {
         "frames": [_frame(instant, report) for instant in report.instants],
-        "planes": [_plane(NAMED[name]) for name in report.instants[0].pictures if NAMED[name].plane],
+        "opening": report.opening._asdict(),
+        "planes": [_plane(product) for product in _shown(report) if product.plane],
         "timeline": report.timeline and _timeline(report.timeline),
+        "clip": report.clip and _clip(report.clip),
     }
+
+
+def _clip(clip: Clip) -> dict[str, Any]:
+    numbers = {name: _list(np.array(getattr(clip, name))) for name in ("seconds", "ages")}
+    pictures = {
+        name: [_data_url(x, _CLIP_QUALITY) for x in getattr(clip, name)] for name in ("pictures", "frames")
+    }
+    return {"numbers": clip.numbers, "frame_of": clip.frame_of, **numbers, **pictures}
+
+
+def _shown(report: Report) -> list[Product]:
+    return [product for name, product in NAMED.items() if name in report.instants[0].pictures]
 
 
 def _plane(product: Product) -> dict[str, Any]:
@@ -95,10 +123,10 @@ def _events_alone(picture: np.ndarray) -> np.ndarray:
     return np.rint(np.concatenate([colour, alpha], axis=2)).astype(np.uint8)
 
 
-def _data_url(image: np.ndarray) -> str:
-    """RGB or RGBA, losslessly."""
+def _data_url(image: np.ndarray, quality: int = _LOSSLESS) -> str:
+    """RGB or RGBA."""
     code = cv2.COLOR_RGBA2BGRA if image.shape[2] == 4 else cv2.COLOR_RGB2BGR
-    how = [cv2.IMWRITE_WEBP_QUALITY, 101]  # above 100: lossless
+    how = [cv2.IMWRITE_WEBP_QUALITY, quality]
     _, webp = cv2.imencode(".webp", cv2.cvtColor(image, code), how)
     return "data:image/webp;base64," + base64.b64encode(webp).decode()
 

@@ -13,6 +13,7 @@ from rehdr_ros.simulation.simulator import Sample, SimulationConfig, simulate
 
 IMAGE_TOPIC = "/camera/image_raw"
 EVENTS_TOPIC = "/event_camera/events"
+EXPOSURE_TOPIC = "/camera/exposure"
 TRUTH_TOPIC = "/ground_truth/hdr/image_raw"
 
 _START_NS = 1_000_000_000_000  # ROS time of the first frame; the sensor's clock starts at 0
@@ -29,6 +30,9 @@ def write_bag(config: SimulationConfig, path: str | Path, encoding: str = "evt3"
             _write_events(bag, encoder, sample.events)
             stamp = _START_NS + sample.stamp_ns
             bag.write_image(IMAGE_TOPIC, stamp, "camera", sample.ldr, "rgb8")
+            if config.auto_exposure:
+                gain = sample.exposure / config.exposure
+                bag.write_exposure(EXPOSURE_TOPIC, stamp, "camera", config.exposure, gain)
             bag.write_image(TRUTH_TOPIC, stamp, "camera", sample.truth, "32FC3")
             _write_events(bag, encoder, sample.tail)
             yield sample

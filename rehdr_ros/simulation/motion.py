@@ -32,13 +32,7 @@ class LookingAround:
     def __call__(self, seconds: np.ndarray | float) -> np.ndarray:
         """Camera to world, (..., 3, 3)."""
         yaw = self._start + self._turn * seconds + self._yaw(seconds)
-        angles = yaw, self._pitch(seconds), self._roll(seconds)
-        cy, sy, cp, sp, cr, sr = (f(a) for a in angles for f in (np.cos, np.sin))
-        zero, one = np.zeros_like(cy), np.ones_like(cy)
-        about_y = _matrices([[cy, zero, sy], [zero, one, zero], [-sy, zero, cy]])
-        about_x = _matrices([[one, zero, zero], [zero, cp, -sp], [zero, sp, cp]])
-        about_z = _matrices([[cr, -sr, zero], [sr, cr, zero], [zero, zero, one]])
-        return about_y @ about_x @ about_z
+        return rotation(yaw, self._pitch(seconds), self._roll(seconds))
 
 
 class Sliding:
@@ -70,6 +64,16 @@ class Sliding:
         to_y = self._texture[1] + self._y(seconds) - s * x - c * y
         zero, one = np.zeros_like(c), np.ones_like(c)
         return _matrices([[c, -s, to_x], [s, c, to_y], [zero, zero, one]])
+
+
+def rotation(yaw: np.ndarray | float, pitch: np.ndarray | float, roll: np.ndarray | float) -> np.ndarray:
+    """About y, then x, then z, each in rad; camera to world, (..., 3, 3)."""
+    cy, sy, cp, sp, cr, sr = (f(a) for a in (yaw, pitch, roll) for f in (np.cos, np.sin))
+    zero, one = np.zeros_like(cy), np.ones_like(cy)
+    about_y = _matrices([[cy, zero, sy], [zero, one, zero], [-sy, zero, cy]])
+    about_x = _matrices([[one, zero, zero], [zero, cp, -sp], [zero, sp, cp]])
+    about_z = _matrices([[cr, -sr, zero], [sr, cr, zero], [zero, zero, one]])
+    return about_y @ about_x @ about_z
 
 
 def _matrices(rows: list[list[np.ndarray]]) -> np.ndarray:

@@ -4,17 +4,20 @@ import cv2
 import numpy as np
 
 
-def procedural_canvas(seed: int | np.random.SeedSequence, height: int = 900, width: int = 1200) -> np.ndarray:
+def procedural_canvas(
+    seed: int | np.random.SeedSequence, height: int = 900, width: int = 1200, emitters: bool = True
+) -> np.ndarray:
     """Radiance canvas (height, width, 3) float32, linear RGB, 1.0 = a white surface in the mean light.
 
-    Emitters (windows, lamps, tubes) lie one to seven stops above that, each with a texture of its own.
+    Emitters (windows, lamps, tubes), if any, lie one to seven stops above that, each with a texture of its
+    own.
     """
     rng = np.random.default_rng(seed)
     reflectance = _surfaces(rng, height, width)
     light = np.exp2(_noise(rng, height, width, 3, 1.2))[..., None]
     radiance = reflectance * light * _tint(rng, 0.15)
     covered, wanted = 0, rng.uniform(0.08, 0.3) * height * width
-    while covered < wanted:
+    while emitters and covered < wanted:
         covered += _add_emitter(rng, radiance)
     return radiance.astype(np.float32)
 

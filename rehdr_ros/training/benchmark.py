@@ -14,7 +14,7 @@ from rehdr_ros.training.simulated import simulated_sequence
 CLIPPED = (0.1, 0.2, 0.4)  # shares of the pixels
 PROCEDURAL = 4  # scenes
 FRAMES, FPS = 20, 20.0
-_SEED = 20_260_000  # procedural scenes that no training draws
+_SEED = 20_260_000
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,20 @@ def cases(folder: str | Path | None = None, size: int = 192) -> Iterator[Case]:
     The scenes are procedural, or the `.hdr`/`.exr` files of `folder`: only those of VALIDATION_SCENES where
     it has any, because trainings use the others. Raises InputError for a folder without any.
     """
-    for number, (name, scene) in enumerate(_scenes(folder)):
+    for number, (name, scene) in enumerate(scenes(folder)):
         for clipped in CLIPPED:
             config = SimulationConfig(scene=scene, width=size, height=size, seconds=FRAMES / FPS, fps=FPS)
-            config = replace(config, seed=_SEED + number, clipped=clipped)
+            config = replace(config, seed=procedural_seed(number), clipped=clipped)
             yield Case(f"{name} {clipped:.0%}", config)
 
 
-def _scenes(folder: str | Path | None) -> list[tuple[str, str]]:
+def procedural_seed(number: int) -> int:
+    """Of a scene that no training draws."""
+    return _SEED + number
+
+
+def scenes(folder: str | Path | None) -> list[tuple[str, str]]:
+    """Names and scenes, as of SimulationConfig; see `cases`."""
     if folder is None:
         return [(f"procedural {i}", "procedural") for i in range(PROCEDURAL)]
     if not Path(folder).is_dir():

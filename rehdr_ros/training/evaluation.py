@@ -133,6 +133,8 @@ def json_text(report: dict) -> str:
     def strict(value):
         if isinstance(value, dict):
             return {name: strict(v) for name, v in value.items()}
+        if isinstance(value, list | tuple):
+            return [strict(v) for v in value]
         return None if isinstance(value, float) and not math.isfinite(value) else value
 
     return json.dumps(strict(report), indent=2, allow_nan=False) + "\n"

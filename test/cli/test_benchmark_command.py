@@ -30,6 +30,16 @@ def test_node_tells_every_stage_beside_the_network(rehdr, tiny_weights):
     assert 0 < live["latency_ms"] <= live["latency_p99_ms"]
 
 
+def test_node_tells_outputs_between_the_frames(rehdr, tiny_weights):
+    options = ("--size", "46x34", "--rate", "0.2", "--seconds", "0.5", "--output-rate", "100")
+    outcome = rehdr("benchmark", "node", *options, "--device", "cpu", "--weights", tiny_weights, "--json")
+    assert outcome.code == 0, outcome.err
+    figures = json.loads(outcome.out)["figures"]
+    without, between = (figures[f"46x34 live, latest{end}"] for end in ("", ", 100 Hz"))
+    assert 0 <= between["share_in_time"] <= 1.1 and between["skipped_outputs"] >= 0
+    assert without["skipped_frames"] >= 0 and between["skipped_frames"] >= 0
+
+
 def test_network_stands_beside_eager_float32_and_the_roofline(rehdr):
     options = ("--networks", "rehdr_t", "--sizes", "46x34", "--device", "cpu", "--repeat", "1", "--json")
     outcome = rehdr("benchmark", "network", *options)

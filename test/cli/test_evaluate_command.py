@@ -283,3 +283,8 @@ def test_recordings_of_other_bins_or_few_frames_are_refused(
         if not path.stem.endswith(("0", "1", "2")):
             path.unlink()
     assert_one_line(rehdr("evaluate", "--recordings", root, "--weights", tiny_weights), root, "3 frames")
+
+
+def test_blur_goes_with_the_benchmark_alone(rehdr):
+    for options in (["--recordings", "somewhere"], ["--benchmark", "procedural", "--disturbed"]):
+        assert_one_line(rehdr("evaluate", *options, "--blur"), "--blur goes with --benchmark")

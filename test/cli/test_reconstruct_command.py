@@ -406,6 +406,14 @@ def test_an_interrupted_run_goes_on_to_the_same_files(signals, simulated_bag, re
     assert contents(reconstruct(simulated_bag, *PRODUCTS)) == whole
 
 
+def test_outputs_between_the_frames_start_anew_to_the_same_files(simulated_bag, reconstruct, interrupt):
+    folder = reconstruct(simulated_bag, "--output-rate", 30)
+    whole = contents(folder)
+    shutil.rmtree(folder)
+    interrupt(6, "--output-rate", 30)
+    assert contents(reconstruct(simulated_bag, "--output-rate", 30)) == whole
+
+
 def test_what_was_done_is_not_done_again(simulated_bag, reconstruct, interrupt, monkeypatch):
     folder = interrupt(6)
     written = (folder / "hdr" / "000005.exr").stat().st_mtime_ns

@@ -76,8 +76,11 @@ def test_kernels_are_kept_where_the_user_says(monkeypatch, tmp_path):
 
 def test_a_change_of_any_source_leaves_all_kept_kernels_behind(monkeypatch, tmp_path):
     monkeypatch.setattr(numba.config, "CACHE_DIR", "")
-    package, ignored = tmp_path / "copy" / "rehdr_ros", shutil.ignore_patterns("__pycache__")
-    shutil.copytree(Path(jit.__file__).parent, package, ignore=ignored)
+    package = shutil.copytree(
+        Path(jit.__file__).parent,
+        tmp_path / "copy" / "rehdr_ros",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
 
     def folder():
         spec = importlib.util.spec_from_file_location("copied_jit", package / "jit.py")

@@ -1,4 +1,4 @@
-"""The node's two threads, with a real pipeline and without ROS."""
+"""The node's threads, with a real pipeline and without ROS."""
 
 import logging
 import threading
@@ -8,6 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from rehdr_ros.events import Events, Frame
 from rehdr_ros.node.complaints import Complaints
 from rehdr_ros.node.worker import Worker
 from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
@@ -52,6 +53,23 @@ def run(tiny_weights):
         complaints = Complaints(logging.getLogger("rehdr test"))
         workers.append(Worker(pipeline, publish, lambda: None, tally, complaints))
         return workers[-1], pipeline, tally
+
+    yield run
+    for worker in workers:
+        assert worker.stop(SECONDS)
+
+
+@pytest.fixture
+def run_between(tiny_weights):
+    """As `run`, with outputs at 100 Hz that wait as long as it takes."""
+    workers = []
+
+    def run(publish, **config):
+        settings = {"weights": str(tiny_weights), "device": "cpu", "policy": "all", "output_rate": 100.0}
+        pipeline = HdrPipeline(PipelineConfig(**{**settings, "output_timeout": SECONDS, **config}))
+        complaints = Complaints(logging.getLogger("rehdr test"))
+        workers.append(Worker(pipeline, publish, lambda: None, Counter(), complaints))
+        return workers[-1], pipeline
 
     yield run
     for worker in workers:
@@ -165,3 +183,77 @@ def test_a_frame_that_can_not_be_reconstructed_is_counted_and_the_next_starts_an
 def test_an_idle_worker_ends_at_once(run):
     worker, _, _ = run(lambda frame: None)
     assert worker.stop(5)
+
+
+# Outputs between the frames
+
+
+MS = 1_000_000
+
+
+def between_messages():
+    """Events of three quarters of a second at random pixels, one packet a ms, and a frame every 40 ms."""
+    rng = np.random.default_rng(0)
+    for ms in range(1, 750):
+        x, y, p = (rng.integers(0, n, 20) for n in (32, 24, 2))
+        yield Events(np.full(20, ms * MS), x, y, p)
+        if ms % 40 == 12:  # 12 ms late
+            yield Frame((ms - 12) * MS + MS, rng.integers(0, 256, (24, 32, 3), np.uint8))
+
+
+def test_outputs_between_the_frames_are_those_of_a_replay(run_between, tiny_weights):
+    published = []
+    worker, pipeline = run_between(published.append)
+    for message in between_messages():
+        pipeline.add(message)
+        worker.wake()
+    offline = HdrPipeline(pipeline.config)
+    expected = []
+    for message in between_messages():
+        offline.add(message)
+        expected += offline.take()
+    assert until(lambda: len(published) >= len(expected))
+    assert [frame.stamp_ns for frame in published] == [frame.stamp_ns for frame in expected]
+    assert [frame.stamp_ns for frame in published] == [k * 10 * MS for k in range(2, 75)]
+    for live, replayed in zip(published, expected, strict=True):
+        assert live.info.frame_age == replayed.info.frame_age
+        np.testing.assert_array_equal(live.radiance, replayed.radiance)
+        np.testing.assert_array_equal(live.tonemapped, replayed.tonemapped)
+    assert pipeline.counters["skipped_frames"] == pipeline.counters["skipped_outputs"] == 0
+
+
+def test_where_the_publication_is_slow_outputs_are_skipped_and_no_frame(run_between):
+    published = []
+
+    def publish(frame):
+        time.sleep(0.05)
+        published.append(frame.stamp_ns)
+
+    worker, pipeline = run_between(publish, policy="latest", output_timeout=0.01)
+    for message in between_messages():
+        pipeline.add(message)
+        worker.wake()
+        time.sleep(0.002)
+    assert until(lambda: published and published[-1] >= 740 * MS) and worker.stop(SECONDS)
+    counters = pipeline.counters
+    assert counters["skipped_outputs"] > 10 and counters["skipped_frames"] == 0
+    steps = np.diff(published) // (10 * MS)
+    assert (steps >= 1).all() and published[0] % (10 * MS) == 0
+    assert steps.sum() + 1 - len(published) <= counters["skipped_outputs"]
+
+
+def test_an_output_that_takes_too_long_to_publish_is_told_at_the_end(run_between):
+    release, begun = threading.Event(), []
+
+    def publish(frame):
+        begun.append(frame)
+        release.wait(SECONDS)
+
+    worker, pipeline = run_between(publish)
+    for message in between_messages():
+        pipeline.add(message)
+        worker.wake()
+    assert until(lambda: begun)
+    assert not worker.stop(0.2)
+    release.set()
+    assert worker.stop(SECONDS)

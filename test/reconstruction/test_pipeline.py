@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from rehdr_ros.events import Calibration, Camera, Events, Exposure, Frame
 from rehdr_ros.network import CheckpointError
+from rehdr_ros.reconstruction.tonemap import ToneMapper
 from rehdr_ros.simulation import SimulationConfig, simulate
 
 S = 1_000_000_000
@@ -423,6 +425,17 @@ def test_settings_change_from_the_next_frame_on(make_pipeline, recording):
         np.testing.assert_array_equal(frame.radiance, expected[k].radiance)
         wanted = (other if k >= changes_at else expected)[k]
         np.testing.assert_array_equal(frame.tonemapped, wanted.tonemapped)
+
+
+def test_highlights_know_the_uncertainty_and_the_cameras_white(make_pipeline, recording):
+    pipeline, mapper = make_pipeline(tonemap="highlights"), ToneMapper("highlights")
+    for k, (stamp, image, events) in enumerate(recording):
+        pipeline.add_events(events)
+        pipeline.add_frame(stamp, image, exposure=0.01 if k < 4 else 0.005)
+    for k, frame in enumerate(pipeline.take(flush=True)):
+        radiance, sigma = torch.from_numpy(frame.radiance), torch.from_numpy(frame.picture("sigma"))
+        wanted = mapper(radiance, frame.stamp_ns, sigma, 1.0 if k < 4 else 2.0).pixels
+        np.testing.assert_array_equal(frame.tonemapped, wanted)
 
 
 @pytest.mark.parametrize("change", [{"response": 1.0}, {"white_level": 4095}])

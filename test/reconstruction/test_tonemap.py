@@ -10,7 +10,7 @@ from rehdr_ros.reconstruction.levels import make_levels
 from rehdr_ros.reconstruction.tonemap import ToneMapper
 
 GLOBAL = ["reinhard", "mulaw", "gamma"]
-OPERATORS = [*GLOBAL, "local"]
+OPERATORS = [*GLOBAL, "local", "highlights"]
 S = 1_000_000_000
 
 
@@ -209,6 +209,74 @@ def test_local_maps_images_of_every_size(shape):
     assert (display == round(255 * (0.36 / (1 + 3 * 0.36)) ** (1 / 2.2))).all()
 
 
+def lamp(level=8.0, height=120, width=160):
+    """A dark wall with a grain of a tenth and, on it, a striped lamp of that level; and where the lamp is."""
+    radiance = torch.full((height, width, 3), 0.1)
+    radiance[::2, ::2] *= 1.1
+    inside = torch.zeros(height, width, dtype=torch.bool)
+    inside[40:80, 60:100] = True
+    radiance[inside] = level
+    radiance[:, 60:100:8][40:80] *= 0.6
+    radiance[:, 61:100:8][40:80] *= 0.6
+    return radiance, inside.numpy()
+
+
+def highlights(radiance, *others):
+    return ToneMapper("highlights")(radiance, 0, *others).pixels.astype(int)
+
+
+def test_highlights_leave_a_frame_in_which_nothing_clips_as_it_is():
+    radiance = torch.rand(100, 130, 3, generator=torch.Generator().manual_seed(0))
+    np.testing.assert_array_equal(highlights(radiance), ToneMapper("gamma")(radiance, 0).pixels)
+
+
+@pytest.mark.parametrize("level", [2.0, 8.0, 60.0])
+def test_highlights_show_what_is_above_white_and_leave_the_wall_beside_it(level):
+    radiance, inside = lamp(level)
+    display, camera = highlights(radiance), ToneMapper("gamma")(radiance, 0).pixels
+    np.testing.assert_array_equal(display[~inside], camera[~inside])
+    assert np.ptp(camera[inside]) == 0
+    assert display[60, 80, 0] - display[60, 77, 0] > 20  # a stripe away from the rim
+    assert display[inside].min() > camera[~inside].max()
+
+
+def test_highlights_of_bright_colours_are_told_apart_too():
+    radiance, inside = lamp()
+    radiance[torch.from_numpy(inside)] *= torch.tensor([1.0, 0.6, 0.3])
+    display = highlights(radiance)[60, 64]
+    assert display[0] > display[1] > display[2]
+
+
+def test_highlights_of_what_is_uncertain_are_flat():
+    radiance, inside = lamp()
+
+    def contrast(sigma):
+        display = highlights(radiance, torch.full(radiance.shape[:2], sigma))[60, 60:100, 0]
+        return display.max() - display.min()
+
+    certain, doubtful, unknown = map(contrast, (0.0, 0.35, math.inf))
+    assert certain > 1.2 * doubtful > 1.2 * unknown
+
+
+def test_highlights_follow_the_cameras_white_smoothly():
+    radiance, _ = lamp()
+    np.testing.assert_array_equal(highlights(8 * radiance, None, 8.0), highlights(radiance))
+    mapper = ToneMapper("highlights")
+    before = mapper(radiance, 0).pixels[5, 5, 0]
+    levels = [int(mapper(radiance, S // 20 * k, None, 4.0).pixels[5, 5, 0]) for k in range(1, 60)]
+    assert before > levels[0] > levels[10] > levels[-1]
+    assert np.abs(np.diff([before, *levels])).max() < 10
+    assert levels[-1] == pytest.approx(255 * (0.1 / 4) ** (1 / 2.2), abs=1)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (33, 2), (65, 70), (129, 64), (260, 347)])
+def test_highlights_by_torch_at_every_size(shape):
+    radiance, sigma = torch.exp(2 * torch.randn(*shape, 3)), torch.rand(shape)
+    by_torch = ToneMapper("highlights").by_torch(radiance, 0, sigma, 1.5).pixels
+    difference = np.abs(highlights(radiance, sigma, 1.5) - by_torch)
+    assert difference.max() <= 1 and (difference > 0).mean() < 1e-3
+
+
 @pytest.mark.parametrize("operator, most", [("reinhard", 6), ("local", 3)])
 def test_a_lamp_that_enters_hardly_moves_the_rest(operator, most):
     """Levels a frame at 20 Hz, away from a lamp that goes on and off over a quarter of the picture."""
@@ -223,6 +291,12 @@ def test_a_lamp_that_enters_hardly_moves_the_rest(operator, most):
     assert np.ptp(levels) > 2  # it does adapt
 
 
+def test_a_lamp_that_enters_moves_nothing_of_the_rest_with_highlights():
+    mapper = ToneMapper("highlights")
+    away = mapper(0.2 * lamp(0.1)[0], 0).pixels[:, :50]
+    np.testing.assert_array_equal(mapper(0.2 * lamp(500.0)[0], S // 20).pixels[:, :50], away)
+
+
 def test_a_large_image_is_mapped_by_a_sample():
     display = ToneMapper()(ramp(count=1000).repeat(300, 1, 1), 0).pixels
     exact = ToneMapper()(ramp(count=1000), 0).pixels
@@ -230,7 +304,7 @@ def test_a_large_image_is_mapped_by_a_sample():
 
 
 def test_an_unknown_operator_is_refused():
-    with pytest.raises(ValueError, match="'filmic'.*reinhard, mulaw, gamma, local"):
+    with pytest.raises(ValueError, match="'filmic'.*reinhard, mulaw, gamma, local, highlights"):
         ToneMapper("filmic")
 
 

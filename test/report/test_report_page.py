@@ -1,11 +1,13 @@
 """The page in a real browser, from a file, without a network."""
 
 import base64
+import json
 import shutil
 
 import numpy as np
 import pytest
 from results_folder import (
+    FRAMES,
     HEIGHT,
     PACKETS_LOST_AT,
     WIDTH,
@@ -19,8 +21,9 @@ from results_folder import (
 )
 
 from rehdr_ros.products import NAMED, Plane, Product
-from rehdr_ros.recordings import read_exr, write_exr
+from rehdr_ros.recordings import read_exr, write_exr, write_png
 from rehdr_ros.report import write_report
+from rehdr_ros.report.truth import write_truth
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
 FLAGS += ["--disable-background-networking", "--disable-component-update"]
@@ -162,6 +165,7 @@ def test_each_frame_is_its_own(show, whole):
     page = show(whole)
     for index in (0, 7):
         frame = choose(page, index)
+        set_stops(page, 0)
         assert np.abs(canvas(page, "#hdr") - screen(radiance_of(frame), 0)).max() < 1.5
         assert page.text_content("#frame-name") == f"{frame} · {frame / 20:.2f} s"
         assert "1\u2009000 events" in page.text_content("#frame-facts")
@@ -172,6 +176,7 @@ def test_each_frame_is_its_own(show, whole):
 
 def test_frame_that_arrives_late_does_not_replace_a_later_choice(show, whole):
     page = show(whole)
+    set_stops(page, 0)
     page.evaluate(
         """async () => {
             const pixels = await pixelsOf(data.frames[0]);
@@ -320,3 +325,110 @@ def test_views_that_the_folder_has_nothing_for(show, write_results):
     assert page.locator("#ldr, #compare .handle").count() == 0
     assert page.locator(".notes li").count() == 2
     assert np.abs(canvas(page, "#hdr") - screen(radiance_of(0), 0)).max() < 1.5
+
+
+# Outputs between the frames
+
+
+@pytest.fixture(scope="module")
+def between(write_results):
+    """Of outputs of which four rest on one frame each."""
+    folder = write_results("between")
+    rows = [row_of(k) | {"source": "between", "frame_age": 0.05 * (k % 4) + 0.01} for k in range(FRAMES)]
+    write_rows(folder, rows)
+    return write_report(folder)
+
+
+def test_outputs_between_the_frames_can_be_scrubbed(show, between):
+    page = show(between)
+    page.focus("#moment")
+    for _ in range(6):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_selector("#clip[data-shown='6']")
+    assert page.inner_text("#moment-text") == "300 ms · output 6"
+    assert page.inner_text("#age") == "110 ms after the camera's last frame"
+    np.testing.assert_allclose(canvas(page, "#clip .output"), tonemapped_of(6), atol=6)
+    np.testing.assert_allclose(canvas(page, "#clip .camera"), ldr_of(radiance_of(4)), atol=40)
+
+
+def test_outputs_between_the_frames_play(show, between):
+    page = show(between)
+    page.click("#play")
+    page.wait_for_selector("#clip[data-shown='3']")
+    page.click("#play")
+    assert page.inner_text("#play") == "Play"
+
+
+def test_frames_are_no_clip(show, whole):
+    assert show(whole).is_hidden("#clip")
+
+
+@pytest.fixture(scope="module")
+def demo(write_results):
+    """A folder of a simulation, whose truth is known; frame 13 has detail where the camera clips."""
+    folder = write_results("demo")
+    for frame in range(FRAMES):
+        write_truth(folder, frame, 1.25 * radiance_of(frame), np.full((HEIGHT, WIDTH, 3), 77, np.uint8))
+    detail = tonemapped_of(13)
+    detail[:, ::2] = 200
+    write_png(folder / "tonemapped" / "000013.png", detail)
+    counts = {"clipped": 3, "exposed": 4, "false": 0}
+    quality = {name: {"mu_psnr": 30.0, "clipped_log2_rmse": 1.0} for name in ("ours", "ldr")}
+    told = {
+        "about": "What is shown; closer is better.",
+        "tags": {"camera": counts, "ours": counts, "truth": counts},
+    }
+    (folder / "report.json").write_text(json.dumps({**told, "quality": quality}))
+    return write_report(folder)
+
+
+@pytest.mark.parametrize("width", [360, 390, 700, 1280, 1920])
+def test_nothing_is_cut_off(show, demo, width):
+    page = show(demo, width)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll("body *")].filter((e) => {
+            const apart = e.closest("svg, thead, .handle, [hidden], script, style");
+            if (apart || !e.getClientRects().length) return false;
+            const box = e.getBoundingClientRect(), inner = e.clientWidth;
+            return box.left < -1 || box.right > innerWidth + 1 || inner && e.scrollWidth > inner + 1;
+        }).map((e) => `${e.tagName} ${e.id} ${e.className}`)"""
+    )
+    assert cut == []
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_first_view_shows_the_camera_beside_what_it_lacks(show, demo, width):
+    page = show(demo, width)
+    assert page.text_content(".lead") == "What is shown; closer is better."
+    assert page.text_content("#frame-name").startswith("13 ")
+    boxes = [
+        page.locator(f"#triple img.{name}").bounding_box()
+        for name in ("ldr", "tonemapped", "truth_tonemapped")
+    ]
+    assert boxes[1]["y"] < 800, "camera and result are in the first view"
+    assert (boxes[2]["y"] == boxes[0]["y"]) == (width > 1000)
+    camera, ours, truth = (
+        read_png(page.locator(f"#triple img.{name}").screenshot())[20:-20, -40:-20].astype(int)
+        for name in ("ldr", "tonemapped", "truth_tonemapped")
+    )
+    assert camera.min() > 250, "clipped"
+    assert np.ptp(ours) > 100 and abs(ours.mean() - camera.mean()) > 50
+    assert abs(truth - 77).max() < 4
+
+
+def test_the_page_opens_at_an_exposure_that_shows_what_clips(show, demo):
+    page = show(demo)
+    shown = {name: canvas(page, f"#{name}").astype(int) for name in ("ldr", "hdr", "truth")}
+    clipped = ldr_of(radiance_of(13)).max(2) >= 250
+    assert np.ptp(shown["ldr"][clipped][:, 0]) < 12 < 100 < np.ptp(shown["hdr"][clipped][:, 0])
+    stops = float(page.input_value("#stops"))
+    assert np.abs(shown["truth"] - screen(1.25 * radiance_of(13), stops)).max() < 1.5
+    page.locator("#hdr").hover()
+    assert " · truth " in page.text_content("#probe-text")
+
+
+def test_without_truth_the_views_of_it_are_left_out(show, whole):
+    page = show(whole)
+    assert page.locator("#triple").is_hidden() and page.locator("#truth, .findings").count() == 0
+    assert "white or black" in page.text_content(".lead")

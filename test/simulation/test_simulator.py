@@ -5,7 +5,7 @@ import pytest
 
 from rehdr_ros.events import Events
 from rehdr_ros.luminance import BT709
-from rehdr_ros.simulation import EventCameraConfig, SimulationConfig, simulate
+from rehdr_ros.simulation import EventCameraConfig, SimulationConfig, simulate, truth_at
 from rehdr_ros.simulation.procedural import procedural_canvas
 
 QUIET = EventCameraConfig(mismatch=0.0, refractory_us=0.0, noise_rate=0.0, leak_rate=0.0)
@@ -136,3 +136,29 @@ def test_a_recording_that_cannot_be_is_refused_by_name(wrong):
 def test_a_very_short_recording_has_one_frame(run):
     (sample,) = run(seconds=0.01)
     assert isinstance(sample.events, Events) and len(sample.events) == 0
+
+
+def test_the_truth_is_known_at_any_moment():
+    config = SimulationConfig(width=32, height=24, seconds=0.3, fps=10, exposure=1e-6)
+    truth = truth_at(config)
+    for sample in simulate(config):
+        np.testing.assert_allclose(truth(sample.stamp_ns * 1e-9), sample.truth, rtol=1e-3, atol=1e-4)
+    assert not np.allclose(truth(0.05), truth(0.06), rtol=1e-2)
+
+
+def test_sharp_truth_is_that_of_the_exposures_middle():
+    blurred = SimulationConfig(width=32, height=32, seconds=0.1, exposure=0.05, speed=200, renders=400)
+    (mean, *_), (middle, *_) = (
+        list(simulate(replace(blurred, sharp_truth=sharp))) for sharp in (False, True)
+    )
+    (shorter, *_) = simulate(replace(blurred, exposure=0.0001))
+    assert np.array_equal(mean.ldr, middle.ldr)
+    assert np.abs(np.diff(middle.truth, axis=1)).mean() > 1.2 * np.abs(np.diff(mean.truth, axis=1)).mean()
+    # the middle is not the start, at which a short exposure is
+    assert np.abs(middle.truth - shorter.truth).mean() > 0.05 * shorter.truth.mean()
+
+
+def test_events_of_the_last_exposure_come_with_the_recording():
+    config = SimulationConfig(width=32, height=32, seconds=0.1, exposure=0.08, speed=200, renders=400)
+    last = list(simulate(config))[-1]
+    assert last.tail.t[-1] > last.stamp_ns + 0.95 * config.exposure * 1e9

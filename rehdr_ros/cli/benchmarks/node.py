@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from rehdr_ros.network import save_checkpoint
 from rehdr_ros.node.complaints import Complaints
 from rehdr_ros.node.worker import Worker
 from rehdr_ros.products import NAMED
-from rehdr_ros.reconstruction import HdrFrame, HdrPipeline, PipelineConfig
+from rehdr_ros.reconstruction import FrameInfo, HdrFrame, HdrPipeline, PipelineConfig
 from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
 from rehdr_ros.simulation import SimulationConfig, simulate
 from rehdr_ros.simulation.simulator import Sample
@@ -30,6 +31,7 @@ from rehdr_ros.wire.image import pack_image
 _PACKET_NS = 1_000_000  # what a driver puts into one packet
 _LEAST_CLIPPED = 1e-6  # share, of the simulator
 _QUALITY = 95  # the node's jpeg_quality
+_IN_TIME = 0.02  # s
 _IMAGES = NAMED["hdr"], NAMED["tonemapped"]
 
 Stream = list[tuple[Sample, list[Packet]]]  # by frame: it, and the packets that go before it
@@ -44,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     share = number(least=0, most=0.9)
     add("--clipped", type=share, default=0.2, help="for node: share of the pixels that clip")
     add("--seconds", type=float, default=1.0, help="for node: length of the stream")
+    add("--output-rate", type=rate, default=0.0, help="for node: outputs between the frames too, Hz")
 
 
 def node(args: argparse.Namespace) -> Figures:
@@ -51,6 +54,8 @@ def node(args: argparse.Namespace) -> Figures:
 
     First one frame after the other, ms by stage; then live, at the frame rate asked for, packing beside the
     network as in the node: the frames a second that came out, and their latency from the last message needed.
+    With an output rate then the outputs at that rate, live, and how many came within 20 ms of their last
+    event.
     """
     with TemporaryDirectory() as folder:
         weights = _weights(args.weights, Path(folder))
@@ -68,7 +73,35 @@ def node(args: argparse.Namespace) -> Figures:
     clipped = [(sample.ldr >= CLIPPED_LEVEL).any(-1).mean() for sample, _ in stream]
     figures[f"{name} clipped"] = {"share": float(np.mean(clipped))}
     pipeline.restart("benchmark")
-    figures[f"{name} live"] = _live(pipeline, stream, args.fps)
+    published = _live(pipeline, stream, args.fps)
+    figures[f"{name} live"] = {
+        "offered_per_second": args.fps,
+        "frames_per_second": (len(published) - 1) / (published[-1].at - published[0].at),
+        **_percentiles(published),
+    }
+    if args.output_rate:
+        figures |= _between(pipeline.config, args, stream)
+    return figures
+
+
+def _between(config: PipelineConfig, args: argparse.Namespace, stream: Stream) -> Figures:
+    """Live by the node's policy, without outputs between the frames and with them."""
+    name, figures = f"{args.size[0]}x{args.size[1]} live, latest", {}
+    seconds = (stream[-1][0].stamp_ns - stream[0][0].stamp_ns) * 1e-9
+    for rate in (0.0, args.output_rate):
+        pipeline = HdrPipeline(replace(config, policy="latest", output_rate=rate))
+        pipeline.warm_up(args.size)
+        published = _live(pipeline, stream, args.fps)
+        values = {**_percentiles(published), "skipped_frames": pipeline.counters["skipped_frames"]}
+        if rate:
+            in_time = sum(each.latency <= _IN_TIME for each in published) / (rate * seconds)
+            values = {"share_in_time": in_time, **values}
+            values["skipped_outputs"] = pipeline.counters["skipped_outputs"]
+            for stage in ("propagation", "tonemap"):
+                durations = [each.info.durations[stage] for each in published]
+                values[f"{stage}_ms"] = 1e3 * statistics.median(durations)
+        figures[f"{name}, {rate:g} Hz" if rate else name] = values
+        pipeline.close()
     return figures
 
 
@@ -101,13 +134,26 @@ def _stages(pipeline: HdrPipeline, stream: Stream) -> tuple[dict[str, float], fl
     return medians, 1e3 * statistics.median(jpegs[1:]), statistics.median(events[1:])
 
 
-def _live(pipeline: HdrPipeline, stream: Stream, fps: float) -> dict[str, float]:
-    latencies, times = [], []
+class _Published(NamedTuple):
+    """at: monotonic s."""
+
+    at: float
+    info: FrameInfo
+
+    @property
+    def latency(self) -> float:
+        return self.at - self.info.ready_at
+
+
+def _live(pipeline: HdrPipeline, stream: Stream, fps: float) -> list[_Published]:
+    published = []
+    expected = len(stream) - 1
+    if pipeline.config.output_rate:  # the last ones have no events behind them
+        expected = int((len(stream) - 2) / fps * pipeline.config.output_rate) - 1
 
     def publish(frame: HdrFrame) -> None:
         _pack(frame)
-        times.append(time.monotonic())
-        latencies.append(times[-1] - frame.info.ready_at)
+        published.append(_Published(time.monotonic(), frame.info))
 
     complaints = Complaints(logging.getLogger("rehdr benchmark"))
     worker = Worker(pipeline, publish, lambda: None, Counter(), complaints)
@@ -119,12 +165,17 @@ def _live(pipeline: HdrPipeline, stream: Stream, fps: float) -> dict[str, float]
             worker.wake()
         pipeline.add_frame(sample.stamp_ns, sample.ldr)
         worker.wake()
-    while len(times) < len(stream) - 1 and time.monotonic() - started < 60 + 10 * len(stream) / fps:
+    left = 2.0 if pipeline.config.policy == "latest" else 60 + 10 * len(stream) / fps
+    ended = time.monotonic()
+    while len(published) < expected and time.monotonic() - ended < left:
         time.sleep(0.01)  # the last frame has no events behind it, and goes when they are overdue
     worker.stop()
+    return published
+
+
+def _percentiles(published: list[_Published]) -> dict[str, float]:
+    latencies = [each.latency for each in published]
     return {
-        "offered_per_second": fps,
-        "frames_per_second": (len(times) - 1) / (times[-1] - times[0]),
         "latency_ms": 1e3 * statistics.median(latencies),
         "latency_p99_ms": 1e3 * float(np.percentile(latencies, 99)),
     }

@@ -8,13 +8,14 @@ import numpy as np
 
 from rehdr_ros.cli.comparison import comparison_picture
 from rehdr_ros.cli.config_options import add_options, option_values
+from rehdr_ros.cli.demo_pictures import CLIP, DemoPictures
 from rehdr_ros.cli.frame_results import UNCERTAINTY_HELP, require_products
 from rehdr_ros.cli.live_results import INFO_TOPIC, write_live_results
 from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.verbs.reconstruct import reconstruct
 from rehdr_ros.errors import Failure, InputError, require_ros, writing
-from rehdr_ros.products import NAMED, written
+from rehdr_ros.products import NAMED, Product, written
 from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
 from rehdr_ros.recordings import BagRecording, Frame, write_png
 from rehdr_ros.recordings.results.folder import write_summary
@@ -23,6 +24,10 @@ from rehdr_ros.simulation import SimulationConfig
 from rehdr_ros.simulation.bag import TRUTH_TOPIC, write_bag
 from rehdr_ros.training.evaluation import json_text, score_with_baselines, table
 
+_ABOUT = (
+    "A camera turns in a dim hall to a gate that stands open on a sunlit yard, and gives white there; the "
+    "closer ours comes to the truth, the better."
+)
 _HDR_TOPIC = f"/{NAMED['hdr'].topic}"
 _METHODS = ("ours", "ours_without_events", "ldr", "constant_fill")
 _MEASURES = ("mu_psnr", "mu_psnr_clipped", "mu_psnr_well_exposed", "clipped_log2_rmse")
@@ -32,20 +37,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     replaced = "folder for the results; replaced if it is there"
     parser.add_argument("-o", "--output", default="demo", help=replaced)
     add_options(parser, SimulationConfig, ("seconds", "fps", "seed"))
-    parser.set_defaults(seconds=4.0, fps=10.0, seed=7)
-    parser.add_argument("--uncertainty", action="store_true", help=UNCERTAINTY_HELP)
-    add_pipeline_options(parser)
+    about = f"{UNCERTAINTY_HELP}; the default where the weights tell it"
+    parser.add_argument("--uncertainty", action=argparse.BooleanOptionalAction, help=about)
+    add_pipeline_options(parser, without=("output_rate",))  # its results are frame against frame
+    parser.set_defaults(seconds=4.0, fps=10.0, seed=7, tonemap="local")
 
 
 def run(args: argparse.Namespace) -> None:
     require_ros()
     output = Path(args.output)
-    config, products = pipeline_config(args), written(args.uncertainty)
-    if args.uncertainty:
-        require_products(products, HdrPipeline(config))
+    config = pipeline_config(args)
+    products = _products(args.uncertainty, config)
     make_folder(output)
-    print("1/4 simulating a scene whose lamps and windows clip", flush=True)
-    simulation = SimulationConfig(**option_values(args, SimulationConfig))
+    print("1/4 simulating a camera that turns in a hall to an open gate", flush=True)
+    options = option_values(args, SimulationConfig)
+    simulation = SimulationConfig(scene="hall", white=1.0, speed=75.0, **options)
     samples = progress(write_bag(simulation, output / "input"), "simulating", simulation.frames)
     events = sum(len(sample.events) for sample in samples)
 
@@ -65,6 +71,7 @@ def run(args: argparse.Namespace) -> None:
     scores = score_with_baselines({"ours": ours, "ours_without_events": blind}, output / "input")
     differences = [np.linalg.norm(ours[s] - offline[s]) / np.linalg.norm(offline[s]) for s in ours]
     report = {
+        "about": _ABOUT,
         "frames": {"in": simulation.frames, "out": live.frames},
         "events": events,
         **_live_figures(output / "output", live.arrivals),
@@ -73,14 +80,17 @@ def run(args: argparse.Namespace) -> None:
         "offline_difference": float(max(differences)),
         "quality": {m: {name: scores[m][name] for name in _MEASURES} for m in _METHODS},
     }
-    with writing(output / "report.json"):
-        (output / "report.json").write_text(json_text(report))
-
     print("4/4 drawing", flush=True)
     results = write_live_results(output / "input", output / "output", output)
     for _ in progress(results, "writing", live.frames):
         pass
     write_summary(output, _summary(output, report, pipeline))
+    pictures = DemoPictures(output, output / "input", config.tonemap, simulation.fps)
+    for _ in progress(pictures.write(), "drawing", live.frames):
+        pass
+    report["tags"] = pictures.tags
+    with writing(output / "report.json"):
+        (output / "report.json").write_text(json_text(report))
     _draw(output)
     page = write_report(output)
     _summarise(output, report, page)
@@ -95,6 +105,18 @@ def make_folder(output: Path) -> None:
         raise InputError(f"{output} exists and is no demo; choose another folder with -o")
     output.mkdir(parents=True, exist_ok=True)
     marker.touch()
+
+
+def _products(uncertainty: bool | None, config: PipelineConfig) -> tuple[Product, ...]:
+    """uncertainty: whether to write it; None: if the weights tell it."""
+    if uncertainty is False:
+        return written(uncertainty=False)
+    pipeline = HdrPipeline(config)
+    if uncertainty is None:
+        return written(pipeline.radiance != "relative")
+    products = written(uncertainty=True)
+    require_products(products, pipeline)
+    return products
 
 
 def _live_figures(bag_path: Path, arrivals: list[float]) -> dict:
@@ -148,8 +170,11 @@ def _summarise(output: Path, report: dict, page: Path) -> None:
         f"live and offline differ by {report['offline_difference']:.1e}"
     )
     print(table(report["quality"]))
+    if tags := report["tags"]:
+        counts = (f"{name} {found['clipped']}" for name, found in tags.items())
+        print(f"AprilTags found where the camera clips, over all frames: {', '.join(counts)}")
     print(
-        f"\nfigures in {output}/report.json, pictures in {output}/comparison.png "
+        f"\nfigures in {output}/report.json, a clip in {output}/{CLIP}, pictures in {output}/comparison.png "
         f"and {output}/hdr/, tonemapped/, ...,\nthe bags in {output}/input and output; "
         f"open this in a browser: {page}"
     )

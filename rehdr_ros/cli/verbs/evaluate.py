@@ -5,15 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rehdr_ros.cli.arguments import number
+from rehdr_ros.cli.drives import CONSUMERS, add_drives
 from rehdr_ros.cli.pictures import write_pictures
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.real_recordings import add_real_recordings, compared_statistics, reclipped_recordings
 from rehdr_ros.errors import InputError, writing
 from rehdr_ros.network import Network, load_checkpoint
 from rehdr_ros.simulation.sensors import RESPONSE
-from rehdr_ros.training import evaluation
+from rehdr_ros.training import between, evaluation
 from rehdr_ros.training.baselines import BASELINES
 from rehdr_ros.training.benchmark import DISTURBANCES, cases
+from rehdr_ros.training.blur import blur_cases
 from rehdr_ros.training.reclipped import CONSTANT_LIFT
 from rehdr_ros.training.recorded import find_recordings
 from rehdr_ros.training.sequence import Sequence
@@ -27,7 +29,8 @@ _EPILOG = """\
 One of three: --predicted and --truth; --benchmark, for networks on simulated sequences; --recordings, for
 networks on recordings with truth or, with --reclip, on any recordings; \
 with --statistics it is not for networks,
-but for any recordings beside the simulations of a training.
+but for any recordings beside the simulations of a training. \
+Or --odometry or --tunnel, for what a consumer of the images gets.
 """
 
 
@@ -47,19 +50,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--size", type=number(int, least=16), default=192, help="of the benchmark's square frames, px")
     disturbed = "the benchmark also with hot pixels, lost packets, other thresholds"
     add("--disturbed", action="store_true", help=disturbed)
+    moments = "the benchmark at 10 Hz: errors of outputs at so many moments between two frames"
+    add("--between", type=number(int, least=1), metavar="N", help=moments)
+    blurred = (
+        "the benchmark with exposures of 40 to 100 ms instead, in which the image moves by 10 to 30 px, "
+    )
+    add("--blur", action="store_true", help=blurred + "and the truth of their middle")
     add("--pictures", metavar="DIR", help="write a picture, a video and EXR frames of every sequence")
     add("-o", "--output", help="JSON file for the measures; DIR/metrics.json if there is a DIR")
     add_real_recordings(parser)
+    add_drives(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    modes = [name for name in ("predicted", "benchmark", "recordings") if getattr(args, name)]
+    modes = [name for name in ("predicted", "benchmark", "recordings", *CONSUMERS) if getattr(args, name)]
     if len(modes) != 1 or bool(args.truth) != bool(args.predicted):
-        raise InputError("give --predicted with --truth, or --benchmark, or --recordings")
+        others = "".join(f", or --{name}" for name in CONSUMERS)
+        raise InputError(f"give --predicted with --truth, or --benchmark, or --recordings{others}")
     if (args.reclip or args.statistics) and not args.recordings or args.wrong_events and not args.reclip:
         raise InputError("--reclip and --statistics go with --recordings, and --wrong-events with --reclip")
     if args.reclip and args.statistics:
         raise InputError("give --reclip or --statistics, not both")
+    if args.between and (not args.benchmark or args.disturbed or args.pictures):
+        raise InputError("--between goes with --benchmark, without --disturbed and --pictures")
+    if args.blur and (not args.benchmark or args.disturbed or args.between):
+        raise InputError("--blur goes with --benchmark, without --disturbed and --between")
     if args.statistics:
         _write(args.output, compared_statistics(args))
         return
@@ -68,6 +83,9 @@ def run(args: argparse.Namespace) -> None:
         _write(args.output or Path(args.predicted) / "metrics.json", scores)
         print(evaluation.table(scores))
         return
+    if modes[0] in CONSUMERS:
+        _write(args.output, CONSUMERS[modes[0]](args))
+        return
     networks = {Path(w).stem if Path(w).is_file() else w: load_checkpoint(w) for w in args.weights}
     reserved = [*BASELINES, CONSTANT_LIFT]
     if len(networks) < len(args.weights) or networks.keys() & reserved:
@@ -75,6 +93,8 @@ def run(args: argparse.Namespace) -> None:
         raise InputError(f"--weights: every network needs a name of its own, not one of {others} either")
     if args.reclip:
         _write(args.output, _evaluate_reclipped(args, networks))
+    elif args.between:
+        _write(args.output, _evaluate_between(args, dict(zip(networks, args.weights, strict=True))))
     elif args.recordings:
         compared = _compared(_recorded(args.recordings, networks, args.response or RESPONSE), networks)
         _write(args.output, _evaluate(compared, args.pictures, "recording"))
@@ -91,18 +111,37 @@ def _evaluate_reclipped(args: argparse.Namespace, networks: dict[str, Network]) 
 
 
 def _evaluate_benchmark(args: argparse.Namespace, networks: dict[str, Network]) -> dict:
-    folder = None if args.benchmark == "procedural" else args.benchmark
     bins = _bins(networks)
+    if args.blur:
+        weights = dict(zip(networks, args.weights, strict=True))
+        blurred = list(blur_cases(_folder(args), args.size))
+        comparisons = ((case.name, case.compare(weights)) for case in blurred)
+        return _evaluate(comparisons, args.pictures, "sequence", len(blurred))
     report = {}
     for name, disturbance in DISTURBANCES.items() if args.disturbed else [("none", None)]:
         if args.disturbed:
             print(f"\ndisturbed by: {name}", flush=True)
-        chosen = list(cases(folder, args.size))
+        chosen = list(cases(_folder(args), args.size))
         sequences = ((case.name, case.sequence(bins, disturbance)) for case in chosen)
         part = name.replace(" ", "_") if args.disturbed else ""
         pictures = args.pictures and str(Path(args.pictures, part))
         report[name] = _evaluate(_compared(sequences, networks), pictures, "sequence", len(chosen))
     return report if args.disturbed else report["none"]
+
+
+def _evaluate_between(args: argparse.Namespace, weights: dict[str, str]) -> dict:
+    chosen = list(cases(_folder(args), args.size))
+    compared = ((case.name, between.compare(between.moments(case, args.between), weights)) for case in chosen)
+    sequences = dict(progress(compared, "evaluating", len(chosen), "sequence"))
+    mean = evaluation.mean_of(list(sequences.values()))
+    shares = {k: v for name in weights for k, v in between.shares(mean, name).items()}
+    print(evaluation.table(mean))
+    print(f"\n{evaluation.table(shares)}", flush=True)
+    return {"mean": mean, "shares": shares, "sequences": sequences}
+
+
+def _folder(args: argparse.Namespace) -> str | None:
+    return None if args.benchmark == "procedural" else args.benchmark
 
 
 def _compared(sequences: _Sequences, networks: dict[str, Network]) -> _Comparisons:

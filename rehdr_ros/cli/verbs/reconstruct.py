@@ -34,7 +34,7 @@ _PATIENCE = 60  # s that the process of a node that has died may still hold a fo
 _CHOICES = ("events", "image", "timestamps_unit", "start", "stop", "every", "half", "uncertainty")
 _EPILOG = """\
 Interrupted (Ctrl-C, SIGTERM, or killed) and started again, a run goes on where it was, \
-and ends with the same files.
+and ends with the same files; with --output-rate it starts anew.
 """
 _GOES_ON = "the same command goes on there"
 _ABOUT_RADIANCE = {
@@ -50,6 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("-o", "--output", required=True, help="folder for the results")
     add("--half", action="store_true", help="write 16-bit EXR files")
     add("--fps", type=positive, help="of the videos, and of frames without stamps; the recording's, or 25")
+    slower = "how many times slower than it was the videos show it, as 8 with --output-rate 240"
+    add("--slow-motion", type=positive, metavar="FACTOR", help=slower)
     add("--hdr-video", action="store_true", help=f"write {folder.HDR_VIDEO} too: HDR10 (HEVC, BT.2020, PQ)")
     add("--hdr-white", type=positive, default=203.0, metavar="CD", help="cd/m2 of radiance 1.0 in there")
     add("--uncertainty", action="store_true", help=UNCERTAINTY_HELP)
@@ -60,6 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    if args.slow_motion and args.fps:
+        raise InputError("give --fps or --slow-motion, not both")
     require_encoders(hdr=args.hdr_video)
     if len(args.input) > 1 or args.workers or args.cluster:
         reconstruct_all(args, partial(_reconstruct, once=True))
@@ -131,10 +135,12 @@ class _Run:
                 stops = self._interruption.requested
                 if stops or time.monotonic() - saved > SECONDS_BETWEEN_SNAPSHOTS:
                     results.flush()
-                    self._save(pipeline.snapshot)
+                    if not self._config.output_rate:  # else a snapshot is not all that there is
+                        self._save(pipeline.snapshot)
                     saved = time.monotonic()
                 if stops:
-                    raise KeyboardInterrupt(f"interrupted after {results.count} frames; {_GOES_ON}")
+                    goes_on = "the same command starts anew" if self._config.output_rate else _GOES_ON
+                    raise KeyboardInterrupt(f"interrupted after {results.count} frames; {goes_on}")
             self.frames = results.count
         summary = self._summary(pipeline)
         if not summary["events"] and summary["encoding"] != "voxel_grid":
@@ -156,7 +162,7 @@ class _Run:
     def make_videos_and_bag(self) -> list[str]:
         """Write those that are asked for; returns what is in the folder."""
         args, output = self._args, self._output
-        fps = args.fps or _frame_rate(output)
+        fps = args.fps or min(max(_frame_rate(output) / (args.slow_motion or 1.0), 1.0), 240.0)
         documents = {folder.VIDEO: write_video(output, fps)}
         if args.hdr_video:
             documents[folder.HDR_VIDEO] = write_hdr_video(output, fps, args.hdr_white)
@@ -188,7 +194,8 @@ class _Run:
 
     def _finished(self) -> dict:
         """The settings of the frames, and of what is made of them; as JSON gives them back."""
-        documents = {name: getattr(self._args, name) for name in ("fps", "hdr_video", "hdr_white", "bag")}
+        names = ("fps", "slow_motion", "hdr_video", "hdr_white", "bag")
+        documents = {name: getattr(self._args, name) for name in names}
         return json.loads(json.dumps({"version": __version__, **self._settings, **documents}))
 
     def _pipeline(self, snapshot: Snapshot | None) -> tuple[HdrPipeline, int]:
@@ -295,4 +302,4 @@ def _frame_rate(output: Path) -> float:
     stamps = [int(row["stamp_ns"]) for row, _ in zip(folder.read_rows(output), range(20), strict=False)]
     if len(stamps) < 2 or stamps[-1] <= stamps[0]:
         return 25.0
-    return min(max((len(stamps) - 1) / ((stamps[-1] - stamps[0]) * 1e-9), 1.0), 240.0)
+    return (len(stamps) - 1) / ((stamps[-1] - stamps[0]) * 1e-9)

@@ -60,6 +60,7 @@ class Engine:
         self, network: Network, device: torch.device, plain: Network | Runner, candidates: list[Candidate]
     ):
         self.config, self.rescale, self.event_fit = network.config, network.rescale, network.event_fit
+        self.carried = network.carried
         self._device, self._plain, self._candidates = device, plain, candidates
         self._required: str | None = None
         self._fast: Runner | None = None

@@ -1,6 +1,7 @@
 """The estimate: what the head start has above the LDR, taken by a share and corrected.
 
-The share and the correction, which is no larger than what is unknown, are the network's.
+The share and the correction, which is no larger than what is unknown, are the network's. Colour is the head
+start's: events don't tell it, and what a network guesses of it is worse on scenes that it hasn't seen.
 """
 
 import math
@@ -12,7 +13,7 @@ from rehdr_ros.network.contract import Estimate
 from rehdr_ros.network.head_start.reference import FLOOR, Evidence, HeadStart, clip_mask
 from rehdr_ros.network.integrator import luminance
 
-OUTPUTS = 5  # channels: the colour's correction, the share, the spread
+OUTPUTS = 3  # channels: the correction, the share, the spread
 # nat, of usual cameras; the latter over luminance: shot, read and quantisation noise
 MEASURED_SIGMA = 0.01, 0.002
 
@@ -27,12 +28,12 @@ def compose(
 ) -> Estimate:
     """As of the package."""
     fit, shown, own, trust = evidence
-    colour, share, spread = features.float().split((3, 1, 1), 1)
+    correction, share, spread = features.float().split(1, 1)
     excess = state.log_radiance - shown
     usual = (fit.explained * _PRIOR_VARIANCE / (_PRIOR_VARIANCE + state.variance)).clamp(0.02, 0.98)
     unknown = state.variance.clamp_max(1.0).sqrt()
     bound = _LEAST_BOUND + _VARIANCE_BOUND * unknown + _EXCESS_BOUND * excess
-    above = torch.sigmoid(share + torch.logit(usual)) * excess + bound * torch.tanh(colour)
+    above = torch.sigmoid(share + torch.logit(usual)) * excess + bound * torch.tanh(correction)
     clipped = clip_mask(ldr, clipped_from)
     radiance = ldr + clipped * ((shown + above.clamp(0, 12)).exp() - ldr).clamp_min(0)
     return Estimate(radiance, _sigma(spread, unknown, ldr, clipped), _cause(own, trust, clipped))

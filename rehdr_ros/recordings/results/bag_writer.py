@@ -12,7 +12,7 @@ from rosbags.typesys import get_types_from_msg
 
 from rehdr_ros.errors import writing
 from rehdr_ros.events import Packet
-from rehdr_ros.recordings.bag_types import CAMERA_INFO, EVENTS, IMAGE, typestore
+from rehdr_ros.recordings.bag_types import CAMERA_INFO, EVENTS, EXPOSURE, IMAGE, typestore
 from rehdr_ros.recordings.errors import RecordingError
 from rehdr_ros.wire.image import encode_image
 
@@ -69,6 +69,14 @@ class BagWriter:
             data=data,
         )
         self.write(topic, IMAGE, message, stamp_ns)
+
+    def write_exposure(
+        self, topic: str, stamp_ns: int, frame_id: str, exposure_time: float, gain: float
+    ) -> None:
+        """Write an Exposure, s and linear, of the frame with that stamp."""
+        header = self._header(stamp_ns, frame_id)
+        message = self.types[EXPOSURE](header=header, exposure_time=exposure_time, gain=gain)
+        self.write(topic, EXPOSURE, message, stamp_ns)
 
     def write_camera_info(self, topic: str, stamp_ns: int, frame_id: str, camera_info: Any) -> None:
         """Write a copy of a CameraInfo, as BagRecording.camera_info gives it, with another header."""

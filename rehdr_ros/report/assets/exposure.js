@@ -1,10 +1,12 @@
 // Radiance on a canvas: 255 * sRGB(radiance * 2^stops), and the same of the linearised frame of the camera.
 {
   const stops = find("#stops");
-  const canvases = [find("#hdr"), find("#ldr")];
+  const canvases = [find("#hdr"), find("#ldr"), find("#truth")];
   let frame, pixels, probe = null;
   if (!("ldr" in data.frames[0].pictures)) canvases[1].closest("figure").remove();
-  const pointed = [...document.querySelectorAll(".picture canvas")]; // those of the planes, too
+  if (!("truth" in data.frames[0].pictures)) canvases[2].closest("figure").remove();
+  stops.value = data.opening.stops;
+  const pointed = [...document.querySelectorAll(".picture canvas:has(+ .probe)")]; // those of the planes, too
 
   const linear = (byte) => frame.linear[1] * (byte / 255) ** frame.linear[0];
 
@@ -21,20 +23,23 @@
     find("#stops-text").textContent = said;
     stops.setAttribute("aria-valuetext", said);
     if (!frame) return;
-    const { hdr, ldr } = pixels, radiance = developed(HALF.length, (bits) => HALF[bits]), level = developed(256, linear);
+    const { hdr, ldr, truth } = pixels, radiance = developed(HALF.length, (bits) => HALF[bits]), level = developed(256, linear);
     paint(canvases[0], frame, (i, c) => radiance[hdr[3 * i + c]]);
+    if (truth) paint(canvases[2], frame, (i, c) => radiance[truth[3 * i + c]]);
     if (ldr) paint(canvases[1], frame, (i, c) => level[ldr[4 * i + c]]);
   };
 
   const read = () => {
     if (!probe) return;
     const [x, y] = probe, at = y * frame.width + x;
-    const rgb = [0, 1, 2].map((c) => HALF[pixels.hdr[3 * at + c]]);
+    const colour = (codes) => [0, 1, 2].map((c) => HALF[codes[3 * at + c]]);
+    const rgb = colour(pixels.hdr);
     const light = 0.2126 * rgb[0] + 0.7152 * rgb[1] + 0.0722 * rgb[2];
     const above = light > 0 ? `${Math.abs(Math.log2(light)).toFixed(1)} stops ${light < 1 ? "below" : "above"} 1.0` : "black";
     const place = [x * frame.size[0] / frame.width, y * frame.size[1] / frame.height].map(Math.floor);
     let text = `x ${place[0]}, y ${place[1]} · radiance R ${number(rgb[0])} G ${number(rgb[1])} B ${number(rgb[2])} · ${above}`;
     if (pixels.ldr) text += ` · camera ${[...pixels.ldr.slice(4 * at, 4 * at + 3)].join(" ")}`;
+    if (pixels.truth) text += ` · truth ${colour(pixels.truth).map((value) => number(value)).join(" ")}`;
     for (const { name, unit, half, levels } of data.planes) {
       const code = pixels[name][at];
       text += ` · ${name} ${levels[code] ?? `${number(half ? HALF[code] : code, 2)} ${unit}`.trim()}`;

@@ -36,10 +36,11 @@ async function bytesOf(url, width, height) {
   return context.getImageData(0, 0, width, height).data;
 }
 
-// By name: half floats (RGB) of the radiance, half floats or bytes of the planes and, where the folder has it,
+// By name: half floats (RGB) of the radiance and, where the folder has it, of the truth, half floats or bytes of the planes and, where the folder has it,
 // bytes (RGBA) of the camera's frame.
 async function decoded({ pictures, width, height }) {
   const pixels = { hdr: await inflate(pictures.hdr, Uint16Array) };
+  if (pictures.truth) pixels.truth = await inflate(pictures.truth, Uint16Array);
   if (pictures.ldr) pixels.ldr = await bytesOf(pictures.ldr, width, height);
   for (const { name, half } of data.planes) {
     pixels[name] = await inflate(pictures[name], half ? Uint16Array : Uint8Array);
@@ -88,5 +89,5 @@ addEventListener("DOMContentLoaded", () => {
   slider.max = data.frames.length - 1;
   slider.addEventListener("input", () => choose(Number(slider.value)));
   for (const form of document.forms) form.addEventListener("submit", (event) => event.preventDefault());
-  choose(Math.floor(data.frames.length / 2));
+  choose(data.opening.frame);
 });

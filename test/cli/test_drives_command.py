@@ -1,0 +1,51 @@
+"""rehdr evaluate --odometry and --tunnel, on one small drive each."""
+
+import json
+import sys
+
+import pytest
+
+SMALL = "--drives", 1, "--drive-size", "96x72", "--tonemap", "local"
+
+
+def test_the_ways_of_drives_are_compared(rehdr, tiny_weights, tmp_path):
+    pytest.importorskip("pycolmap", reason="pycolmap is not installed")
+    pytest.importorskip("evo", reason="evo is not installed")
+    report = tmp_path / "report.json"
+    options = [*SMALL, "--seeds", 2, "--weights", tiny_weights, "-o", report]
+    outcome = rehdr("evaluate", "--odometry", *options)
+    assert outcome.code == 0, outcome.err
+    result = json.loads(report.read_text())
+    variants = ["LDR", "LDR, CLAHE", "HDR, local", "truth, local"]
+    assert [row.split(" | ")[0] for row in outcome.out.splitlines()[4:]] == [f"| {name}" for name in variants]
+    assert list(result["summary"]) == ["nothing clipped"]
+    assert [(run["seed"], run["variant"]) for run in result["runs"]] == [
+        (s, v) for s in (0, 1) for v in variants
+    ]
+
+
+def test_drives_out_of_a_tunnel_are_compared(rehdr, tiny_weights, tmp_path):
+    report = tmp_path / "report.json"
+    outcome = rehdr("evaluate", "--tunnel", *SMALL, "--weights", tiny_weights, "-o", report)
+    assert outcome.code == 0, outcome.err
+    (run,) = json.loads(report.read_text())["runs"]
+    assert run["exposure_range"] > 2
+    assert run["drift"]["exposure told"] < 0.1 < 2 < run["drift"]["exposure not told"]
+    first = run["first"]
+    assert first["truth, local"] <= first["LDR"] < run["frames"]
+    told = {name for name in first if name.startswith("HDR")}
+    assert told == {"HDR, local, exposure told", "HDR, local, exposure not told"}
+    assert "frames earlier than the LDR" in outcome.out
+
+
+def test_what_cannot_be(rehdr, tiny_weights, monkeypatch):
+    def refused(*options):
+        outcome = rehdr("evaluate", *options)
+        assert outcome.code == 2
+        (line,) = outcome.err.splitlines()
+        return line
+
+    assert "or --odometry" in refused("--odometry", "--tunnel")
+    assert "one network" in refused("--tunnel", "--weights", tiny_weights, "rehdr_t")
+    monkeypatch.setitem(sys.modules, "pycolmap", None)
+    assert "pip install 'rehdr_ros[odometry]'" in refused("--odometry", *SMALL, "--weights", tiny_weights)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import torch
 
-from rehdr_ros.cli.april_tags import outlined, tag_finder
 from rehdr_ros.cli.comparison import grid_picture
 from rehdr_ros.products import NAMED
 from rehdr_ros.reconstruction.tonemap import ToneMapper
@@ -13,6 +12,7 @@ from rehdr_ros.recordings import BagRecording
 from rehdr_ros.recordings.results.animation import AnimationWriter
 from rehdr_ros.recordings.results.folder import read_picture
 from rehdr_ros.report.truth import write_truth
+from rehdr_ros.simulation.april_tags import HAS_TAGS, outlined, tag_finder
 from rehdr_ros.simulation.bag import TRUTH_TOPIC
 from rehdr_ros.simulation.hall import TAGS, TAGS_IN_THE_YARD
 from rehdr_ros.transfer import upload
@@ -25,12 +25,12 @@ class DemoPictures:
     """Of a folder that has a live run's results of the hall.
 
     tags: after `write`, by picture: how often tags were found where the camera clips ("clipped") and where it
-    doesn't ("exposed"), and how often there was none ("false"); empty where OpenCV has no detector.
+    doesn't ("exposed"), and how often there was none ("false"); empty where OpenCV knows none.
     """
 
     def __init__(self, folder: Path, bag: Path, operator: str, fps: float):
         self._folder, self._bag, self._fps = folder, bag, fps
-        self._tonemapper, self._find = ToneMapper(operator), tag_finder()
+        self._tonemapper, self._find = ToneMapper(operator), tag_finder() if HAS_TAGS else None
         self.tags: dict[str, dict[str, int]] = {}
 
     def write(self) -> Iterator[None]:

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from rehdr_ros.simulation import april_tags
+
 SMALL = "--drives", 1, "--drive-size", "96x72", "--tonemap", "local"
 
 
@@ -24,6 +26,7 @@ def test_the_ways_of_drives_are_compared(rehdr, tiny_weights, tmp_path):
     ]
 
 
+@pytest.mark.skipif(not april_tags.HAS_TAGS, reason="this OpenCV knows no AprilTags; 4.7 does")
 def test_drives_out_of_a_tunnel_are_compared(rehdr, tiny_weights, tmp_path):
     report = tmp_path / "report.json"
     outcome = rehdr("evaluate", "--tunnel", *SMALL, "--weights", tiny_weights, "-o", report)
@@ -47,5 +50,7 @@ def test_what_cannot_be(rehdr, tiny_weights, monkeypatch):
 
     assert "or --odometry" in refused("--odometry", "--tunnel")
     assert "one network" in refused("--tunnel", "--weights", tiny_weights, "rehdr_t")
+    monkeypatch.setattr(april_tags, "HAS_TAGS", False)
+    assert "OpenCV 4.7 or later" in refused("--tunnel", *SMALL, "--weights", tiny_weights)
     monkeypatch.setitem(sys.modules, "pycolmap", None)
     assert "pip install 'rehdr_ros[odometry]'" in refused("--odometry", *SMALL, "--weights", tiny_weights)

@@ -1,0 +1,53 @@
+"""AprilTags (36h11) by OpenCV: drawn, and found in pictures for the display."""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from rehdr_ros.errors import InputError
+
+Corners = dict[int, np.ndarray]
+"""By a tag's number its corners (4, 2), px."""
+
+
+HAS_TAGS = hasattr(cv2, "aruco") and hasattr(cv2.aruco, "ArucoDetector")
+"""Whether OpenCV knows them: from 4.7 on."""
+
+
+def tag_marker(number: int, side: int) -> np.ndarray:
+    """A tag with its black border, (side, side) uint8. Raises InputError without HAS_TAGS."""
+    return cv2.aruco.generateImageMarker(_dictionary(), number, side)
+
+
+def tag_finder() -> Callable[[np.ndarray], Corners]:
+    """A function that finds the tags in (H, W, 3) or (H, W) uint8. Raises InputError without HAS_TAGS."""
+    detector = cv2.aruco.ArucoDetector(_dictionary())
+
+    def find(image: np.ndarray) -> Corners:
+        grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        corners, numbers, _ = detector.detectMarkers(grey)
+        if numbers is None:
+            return {}
+        return dict(zip(numbers.ravel().tolist(), np.reshape(corners, (-1, 4, 2)), strict=True))
+
+    return find
+
+
+def outlined(image: np.ndarray, tags: Corners) -> np.ndarray:
+    """A copy with the tags' borders in green and their numbers."""
+    image = image.copy()
+    for number, corners in tags.items():
+        outline = np.rint(corners).astype(np.int32)
+        cv2.polylines(image, [outline], True, (0, 230, 60), 2, cv2.LINE_AA)
+        x, y = outline.min(0).tolist()
+        cv2.putText(
+            image, f"{number}", (x, y - 4), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 230, 60), 1, cv2.LINE_AA
+        )
+    return image
+
+
+def _dictionary():
+    if not HAS_TAGS:
+        raise InputError(f"AprilTags need OpenCV 4.7 or later, and this is {cv2.__version__}")
+    return cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_APRILTAG_36h11)

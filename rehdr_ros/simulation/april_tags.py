@@ -17,12 +17,14 @@ HAS_TAGS = hasattr(cv2, "aruco") and hasattr(cv2.aruco, "ArucoDetector")
 
 def tag_marker(number: int, side: int) -> np.ndarray:
     """A tag with its black border, (side, side) uint8. Raises InputError without HAS_TAGS."""
-    return cv2.aruco.generateImageMarker(_dictionary(), number, side)
+    family = _dictionary()
+    return cv2.aruco.generateImageMarker(family, number, side)
 
 
 def tag_finder() -> Callable[[np.ndarray], Corners]:
     """A function that finds the tags in (H, W, 3) or (H, W) uint8. Raises InputError without HAS_TAGS."""
-    detector = cv2.aruco.ArucoDetector(_dictionary())
+    family = _dictionary()
+    detector = cv2.aruco.ArucoDetector(family)
 
     def find(image: np.ndarray) -> Corners:
         grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)

@@ -1,256 +1,215 @@
-"""What HDR brings a feature matcher: ORB, SIFT and AKAZE matches on clipped scenes, LDR beside HDR.
+"""What HDR brings features and detectors: matches, tracks, tags and QR codes on clipped scenes."""
 
-Simulates a camera that moves over scenes whose lamps and windows clip, reconstructs them as the node does,
-matches frames a quarter of a second apart, and counts the matches that lie where the simulated camera says
-they must. Prints tables and writes them to OUT/tables.md, a picture to OUT/matches.jpg. docs/downstream.md
-shows and explains both.
-"""
-
-import argparse
-import sys
-from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from rehdr_ros.cli.arguments import size
-from rehdr_ros.cli.progress import progress
 from rehdr_ros.errors import InputError
-from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
-from rehdr_ros.reconstruction.tonemap import ToneMapper
-from rehdr_ros.simulation import SimulationConfig
+from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
+from rehdr_ros.simulation import SimulationConfig, simulate
+from rehdr_ros.simulation.scene import load_radiance
+from rehdr_ros.training import codes, features
+from rehdr_ros.training.camera_motion import CameraMotion, moved, warped_back
+from rehdr_ros.training.recorder import Recorder
 from rehdr_ros.training.scenes import VALIDATION_SCENES
+from rehdr_ros.training.views import Views
 
-# isort: split
-# After rehdr_ros.cli, which says how torch's threads wait.
-from simulated_motion import Sequence, record, warped_back
-
-GAP = 0.25  # s between the two frames of a pair
-TOLERANCE = 3.0  # px from its true place within which a match is correct
-FEATURES = 1000  # at most, the strongest; what is not named here is OpenCV's default
+KLT = "Shi-Tomasi, KLT"
+SCENES = 6
 SKIPPED = 3  # frames at the start, in which the network has hardly seen an event
-DETECTORS = {
-    "ORB": lambda: cv2.ORB_create(FEATURES),
-    # What ORB-SLAM falls back to.
-    "ORB, FAST threshold 7": lambda: cv2.ORB_create(FEATURES, fastThreshold=7),
-    "SIFT": lambda: cv2.SIFT_create(FEATURES),
-    "AKAZE": lambda: cv2.AKAZE_create(max_points=FEATURES),
-}
-NORMS = {"SIFT": cv2.NORM_L2}  # of descriptors; else the Hamming distance
-PLACES = "all", "in clipped pixels", "in fully clipped pixels", "elsewhere"
-LINES = 20  # drawn in the picture, about: all would hide it
-BLACK, RED, GREEN, ORANGE = (0, 0, 0), (220, 40, 40), (40, 170, 40), (255, 140, 0)
+_SEED = 10  # of the first procedural scene
+_SECONDS, _FPS, _CLIPPED = 2.0, 20.0, 0.2
+_GAP = 5  # frames between the two of a pair: a quarter of a second
+_TRACKED, _STEP = 20, 8  # frames that a track may last; from one start of tracks to the next
+_CODE_FRAMES = 30
 
 
 @dataclass(frozen=True)
-class Matches:
-    """Between two frames. start, end: (N, 2) px; correct, clipped, lost: (N,) bool.
+class Recorded:
+    """A simulated recording. views: of every frame; ldr: (H, W, 3) uint8 each."""
 
-    clipped, lost: one channel, or every channel, of the LDR pixel at the start is at 250 or above.
+    views: Views
+    ldr: list[np.ndarray]
+    motion: CameraMotion
+
+    def between(self, i: int, j: int) -> np.ndarray:
+        """3x3: from pixels of frame i to those of frame j."""
+        return self.motion.between(self.views.stamps[i], self.views.stamps[j])
+
+    def pairs(self) -> list[tuple[int, int]]:
+        """Every second pair of frames a quarter of a second apart."""
+        return [(k, k + _GAP) for k in range(SKIPPED, len(self.ldr) - _GAP, 2)]
+
+
+@dataclass(frozen=True)
+class FeatureRun:
+    """One scene as one variant of the images shows it.
+
+    matches: by detector, and KLT, for each pair of frames and each of features.PLACES how many and how many
+    correct, (pairs, places, 2). track_lengths: for each of PLACES how many tracks and their frames together,
+    (places, 2), those that leave the picture not counted. steadiness: levels by which the display of what
+    stays the same changes from a frame to the next, of the whole picture (the size of the median) and of a
+    point (the mean of the sizes).
     """
 
-    start: np.ndarray
-    end: np.ndarray
-    correct: np.ndarray
-    clipped: np.ndarray
-    lost: np.ndarray
-
-    def counts(self) -> np.ndarray:
-        """(4, 2): by PLACES, how many there are and how many are correct."""
-        places = np.ones_like(self.correct), self.clipped, self.lost, ~self.clipped
-        return np.array([(place.sum(), (place & self.correct).sum()) for place in places])
+    scene: str
+    variant: str
+    matches: dict[str, list]
+    track_lengths: list
+    steadiness: tuple[float, float]
 
 
-def detect(detector: str, images: list[np.ndarray]) -> list:
-    """(keypoints, descriptors) of each image."""
-    find = DETECTORS[detector]()
-    return [find.detectAndCompute(image, None) for image in images]
+@dataclass(frozen=True)
+class CodeRun:
+    """One panning scene as one variant shows it. By kind: found and, of how many wholly in view, visible by
+    range, summed over the frames; false_alarms."""
+
+    scene: str
+    variant: str
+    found: dict[str, dict[str, int]]
+    visible: dict[str, dict[str, int]]
+    false_alarms: dict[str, int]
 
 
-def match(sequence: Sequence, features: list, i: int, j: int, norm: int = cv2.NORM_HAMMING) -> Matches:
-    """Cross-checked nearest neighbours. features: as from `detect`, by frame."""
-    (start_points, start_words), (end_points, end_words) = features[i], features[j]
-    matcher = cv2.BFMatcher(norm, crossCheck=True)
-    found = () if start_words is None or end_words is None else matcher.match(start_words, end_words)
-    start = np.array([start_points[m.queryIdx].pt for m in found]).reshape(-1, 2)
-    end = np.array([end_points[m.trainIdx].pt for m in found]).reshape(-1, 2)
-    true = np.insert(start, 2, 1, axis=1) @ sequence.motion(i, j).T
-    error = np.linalg.norm(end - true[:, :2] / true[:, 2:], axis=1)
-    x, y = start.round().astype(int).T
-    clipped = sequence.ldr[i][y, x] >= CLIPPED_LEVEL
-    return Matches(start, end, error <= TOLERANCE, clipped.any(1), clipped.all(1))
+class DownstreamBenchmark:
+    """Scenes by number, the same number the same scene: procedural ones, or a folder's files.
 
-
-def pairs(sequence: Sequence) -> list[tuple[int, int]]:
-    """Every second pair of frames GAP apart."""
-    period = (sequence.stamps[-1] - sequence.stamps[0]) * 1e-9 / (len(sequence) - 1)
-    gap = round(GAP / period)
-    return [(k, k + gap) for k in range(SKIPPED, len(sequence) - gap, 2)]
-
-
-def steadiness(sequence: Sequence, images: list[np.ndarray]) -> np.ndarray:
-    """Levels by which the display of what stays the same changes from a frame to the next.
-
-    Two: of the whole picture (the size of the median), and of a point (the mean of the sizes).
+    size: width, height, px; radiance: a folder of .hdr and .exr files, of which those that no training has
+    seen are taken, if there are any. Raises ValueError for an unknown tone mapping, CheckpointError for
+    weights that can't be had and InputError for a folder without scenes.
     """
-    changes = []
-    for k in range(SKIPPED, len(sequence) - 1):
-        change = warped_back(images[k + 1], sequence.motion(k, k + 1)) - images[k]
-        changes.append((abs(np.nanmedian(change)), np.nanmean(abs(change))))
-    return np.mean(changes, 0)
 
-
-class Results:
-    """Of some variants of the images, over scenes. shown: the two that are compared."""
-
-    def __init__(self, variants: list[str], shown: tuple[str, str]):
-        self._variants, self.shown = variants, shown
-        self._counts = defaultdict(list)  # by detector and variant: (pairs, 4, 2) of each scene
-        self._steadiness = defaultdict(list)
-
-    def add(self, sequence: Sequence) -> None:
-        for variant in self._variants:
-            images = sequence.mono8(variant)
-            self._steadiness[variant].append(steadiness(sequence, images))
-            for detector in DETECTORS:
-                features = detect(detector, images)
-                norm = NORMS.get(detector, cv2.NORM_HAMMING)
-                counts = [match(sequence, features, *pair, norm).counts() for pair in pairs(sequence)]
-                self._counts[detector, variant].append(np.array(counts))
-
-    def mean(self, detector: str, variant: str) -> np.ndarray:
-        """(4, 2): matches and correct matches a pair, by PLACES."""
-        return np.concatenate(self._counts[detector, variant]).mean(0)
-
-    def tables(self) -> str:
-        return "\n\n".join([*map(self._matches, DETECTORS), self._steady()])
-
-    def _matches(self, detector: str) -> str:
-        lines = [_line(detector, *PLACES), _line(*["---"] * 5)]
-        for variant in self._variants:
-            means = self.mean(detector, variant)
-            cells = (f"{right:.0f} ({right / max(found, 1e-9):.2f})" for found, right in means)
-            lines.append(_line(variant, *cells))
-        ldr, hdr = (self.mean(detector, variant)[:, 1] for variant in self.shown)
-        ratios = (f"{ratio:.2f}" for ratio in hdr / np.maximum(ldr, 1e-9))
-        lines.append(_line(f"{self.shown[1]} / LDR", *ratios))
-        return "\n".join(lines)
-
-    def _steady(self) -> str:
-        names = "whole picture, levels a frame", "a point, levels a frame", "ORB: poorest pair / mean"
-        lines = [_line("steadiness", *names), _line(*["---"] * 4)]
-        for variant in self._variants:
-            whole, point = np.mean(self._steadiness[variant], 0)
-            correct = [counts[:, 0, 1] for counts in self._counts["ORB", variant]]
-            poorest = np.mean([each.min() / max(each.mean(), 1e-9) for each in correct])
-            lines.append(_line(variant, f"{whole:.2f}", f"{point:.1f}", f"{poorest:.2f}"))
-        return "\n".join(lines)
-
-
-def _line(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def picture(sequence: Sequence, variants: tuple[str, ...]) -> np.ndarray:
-    """A row for each variant: the middle pair of frames and its ORB matches; (H, W, 3) uint8."""
-    chosen = pairs(sequence)[len(pairs(sequence)) // 2]
-    rows = []
-    for variant in variants:
-        images = [sequence.mono8(variant)[k] for k in chosen]
-        features = dict(zip(chosen, detect("ORB", images), strict=True))
-        matches = match(sequence, features, *chosen)
-        rows += [_heading(variant, matches, 4 * images[0].shape[1]), _drawn(images, matches)]
-    return np.concatenate(rows)
-
-
-def _drawn(images: list[np.ndarray], matches: Matches, scale: int = 2) -> np.ndarray:
-    large = [cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC) for image in images]
-    canvas = cv2.cvtColor(np.concatenate(large, 1), cv2.COLOR_GRAY2RGB)
-    starts = (scale * matches.start).astype(int)
-    ends = (scale * matches.end).astype(int) + (large[0].shape[1], 0)
-    correct, clipped = matches.correct, matches.correct & matches.clipped
-    for mask, colour in ((~correct, RED), (correct & ~clipped, GREEN), (clipped, ORANGE)):
-        for start, end in zip(starts[mask].tolist(), ends[mask].tolist(), strict=True):
-            cv2.circle(canvas, start, 3, colour, -1, cv2.LINE_AA)
-            cv2.circle(canvas, end, 3, colour, -1, cv2.LINE_AA)
-    for i in np.flatnonzero(clipped)[:: max(1, clipped.sum() // LINES)]:
-        cv2.line(canvas, starts[i].tolist(), ends[i].tolist(), ORANGE, 1, cv2.LINE_AA)
-    return canvas
-
-
-def _heading(variant: str, matches: Matches, width: int) -> np.ndarray:
-    heading, x = np.full((34, width, 3), 255, np.uint8), 6
-    (_, correct), (_, clipped), _, (_, elsewhere) = matches.counts()
-    for text, colour in (
-        (f"{variant}: {correct} correct ORB matches,", BLACK),
-        (f"{elsewhere} where the LDR is exposed,", GREEN),
-        (f"{clipped} where it clips;", ORANGE),
-        (f"{len(matches.correct) - correct} wrong", RED),
+    def __init__(
+        self, weights: str, tonemaps: Sequence[str], size: tuple[int, int], radiance: str | None = None
     ):
-        cv2.putText(heading, text, (x, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.65, colour, 2, cv2.LINE_AA)
-        x += cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.65, 2)[0][0] + 14
-    return heading
+        self._tonemaps = tonemaps
+        Views(tonemaps)
+        width, height = size
+        self._config = SimulationConfig(
+            width=width, height=height, seconds=_SECONDS, fps=_FPS, clipped=_CLIPPED, seed=_SEED
+        )
+        self._files = _files(radiance) if radiance else []
+        self._pipeline = HdrPipeline(PipelineConfig(weights=weights, policy="all"))
+
+    def scenes(self, most: int | None) -> int:
+        """How many there are, at most so many if that is told."""
+        return min(len(self._files), most or len(self._files)) if self._files else most or SCENES
+
+    def record(self, number: int) -> Recorded:
+        """A scene for features."""
+        if self._files:
+            return self._recorded(replace(self._config, scene=str(self._files[number])))
+        return self._recorded(replace(self._config, seed=_SEED + number))
+
+    def features(self, number: int, recorded: Recorded) -> list[FeatureRun]:
+        """Of every variant."""
+        scene = self._files[number].stem if self._files else f"procedural {_SEED + number}"
+        masks = {i: features.places(recorded.ldr[i]) for i in range(len(recorded.ldr))}
+        runs = []
+        for variant, images in recorded.views.images.items():
+            matches = {name: _matches(name, recorded, images, masks) for name in features.DETECTORS}
+            matches[KLT], lengths = _tracks(recorded, images, masks)
+            steadiness = _steadiness(recorded, images)
+            runs.append(FeatureRun(scene, variant, matches, lengths, steadiness))
+        return runs
+
+    def codes(self, number: int) -> list[CodeRun]:
+        """Of every variant, on a procedural scene with tags and QR codes above white and in range."""
+        seed = _SEED + number
+        config = replace(self._config, seed=seed, seconds=_CODE_FRAMES / _FPS)
+        canvas = load_radiance("procedural", config.height, config.width, seed)
+        white = float(np.quantile(canvas.max(-1), 1 - _CLIPPED))
+        middle = CameraMotion(config, canvas).to_canvas(round(config.seconds / 2 * 1e9))
+        centre = moved(np.array([[config.width / 2, config.height / 2]]), middle)[0]
+        canvas, planted = codes.plant(canvas, centre, white, np.random.default_rng([seed, 7]))
+        recorded = self._recorded(replace(config, white=white), canvas)
+        in_view = [_in_view(planted, recorded, k) for k in range(len(recorded.ldr))]
+        return [
+            _read(f"procedural {seed}", variant, images, planted, in_view)
+            for variant, images in recorded.views.images.items()
+        ]
+
+    def _recorded(self, config: SimulationConfig, radiance: np.ndarray | None = None) -> Recorded:
+        views, ldr, recorder = Views(self._tonemaps), [], Recorder(self._pipeline)
+        frames = [pair for sample in simulate(config, radiance) for pair in recorder.add(sample)]
+        for sample, frame in (*frames, *recorder.finish()):
+            views.add(sample, frame)
+            ldr.append(sample.ldr)
+        return Recorded(views, ldr, CameraMotion(config, radiance))
 
 
-def scenes(args: argparse.Namespace) -> list[SimulationConfig]:
-    """A procedural one for each seed, or the folder's: those that no training has seen, if it has any."""
-    width, height = args.size
-    usual = SimulationConfig(width=width, height=height, seconds=args.seconds, clipped=args.clipped)
-    if not args.radiance:
-        return [replace(usual, seed=seed) for seed in args.seed]
-    files = sorted(p for p in Path(args.radiance).glob("*") if p.suffix.lower() in (".hdr", ".exr"))
-    files = [p for p in files if p.name.startswith(VALIDATION_SCENES)] or files
+def _files(folder: str) -> list[Path]:
+    files = sorted(path for path in Path(folder).glob("*") if path.suffix.lower() in (".hdr", ".exr"))
+    files = [path for path in files if path.name.startswith(VALIDATION_SCENES)] or files
     if not files:
-        raise InputError(f"{args.radiance} holds no .hdr or .exr file")
-    return [replace(usual, scene=str(file), seed=args.seed[0]) for file in files]
+        raise InputError(f"{folder} holds no .hdr or .exr file")
+    return files
 
 
-def run(args: argparse.Namespace) -> None:
-    if args.seconds < 0.5:
-        raise InputError(f"--seconds {args.seconds:g}: at least 0.5, for some pairs of frames {GAP} s apart")
-    operators = [f"HDR, {operator}" for operator in args.tonemap]
-    variants = ["LDR", "LDR, CLAHE", *operators, f"{operators[-1]}, CLAHE", f"truth, {args.tonemap[-1]}"]
-    configs, results, shown = scenes(args), Results(variants, shown=("LDR", operators[-1])), None
-    output = Path(args.output)
-    output.mkdir(parents=True, exist_ok=True)
-    for config in progress(configs, "simulating, reconstructing, matching", len(configs), "scene"):
-        sequence = record(config, args.weights)
-        results.add(sequence)
-        if shown is None:
-            shown = picture(sequence, results.shown)
-    (output / "tables.md").write_text(results.tables() + "\n")
-    cv2.imwrite(str(output / "matches.jpg"), shown[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
-    print(results.tables())
+def _matches(detector: str, recorded: Recorded, images: list[np.ndarray], masks: dict) -> list:
+    """(pairs, places, 2)."""
+    found = [features.detect(detector, image) for image in images]
+    rows = []
+    for i, j in recorded.pairs():
+        start, end = features.match(detector, found[i], found[j])
+        correct = _correct(start, end, recorded.between(i, j))
+        rows.append(features.counts(start, correct, masks[i]).tolist())
+    return rows
 
 
-def arguments() -> argparse.ArgumentParser:
-    defaults = argparse.ArgumentDefaultsHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=defaults)
-    add = parser.add_argument
-    add("-o", "--output", required=True, metavar="OUT", help="folder for the tables and the picture")
-    add("--seed", type=int, nargs="+", default=[10, 11, 12, 13, 14, 15], help="of the procedural scenes")
-    files = "scenes from .hdr and .exr files instead; the first seed moves the camera"
-    add("--radiance", metavar="FOLDER", help=files)
-    add("--size", type=size, default="346x260", help="of the frames")
-    add("--seconds", type=float, default=2.0, help="length of each scene, 20 frames a second")
-    add("--clipped", type=float, default=0.2, help="share of the pixels that clip")
-    add("--weights", default="rehdr_s", help="a shipped name or a checkpoint's file")
-    operators = ["reinhard", "mulaw", "local", "highlights"]
-    help_text = "to compare; the last one is shown in the picture, and has the truth beside it"
-    add("--tonemap", nargs="+", choices=ToneMapper.OPERATORS, default=operators, help=help_text)
-    return parser
+def _tracks(recorded: Recorded, images: list[np.ndarray], masks: dict) -> tuple[list, list]:
+    """Those of a quarter of a second as matches (starts, places, 2), and lengths as of FeatureRun."""
+    rows, lengths = [], np.zeros((len(features.PLACES), 2))
+    for i in range(SKIPPED, len(images) - _GAP, _STEP):
+        last = min(i + _TRACKED, len(images) - 1)
+        tracks = features.follow(images[i : last + 1])
+        right, inside = np.ones(tracks.shape[:2], bool), np.ones(tracks.shape[1], bool)
+        for k in range(1, len(tracks)):
+            true = moved(tracks[0], recorded.between(i, i + k))
+            right[k] = right[k - 1] & (np.linalg.norm(tracks[k] - true, axis=1) <= features.TOLERANCE)
+            inside &= ((true >= 0) & (true <= np.array(images[0].shape[::-1]) - 1)).all(1)
+        followed = np.isfinite(tracks[_GAP, :, 0])
+        rows.append(features.counts(tracks[0, followed], right[_GAP, followed], masks[i]).tolist())
+        where = features.at(masks[i], tracks[0]) & inside
+        lengths += np.stack((where.sum(1), (where * right[1:].sum(0)).sum(1)), 1)
+    return rows, lengths.tolist()
 
 
-def main() -> int:
-    try:
-        run(arguments().parse_args())
-    except (InputError, OSError) as error:
-        print(f"feature_matches: {error}", file=sys.stderr)
-        return 2
-    return 0
+def _correct(start: np.ndarray, end: np.ndarray, motion: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(end - moved(start, motion), axis=1) <= features.TOLERANCE
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _steadiness(recorded: Recorded, images: list[np.ndarray]) -> tuple[float, float]:
+    changes = []
+    for k in range(SKIPPED, len(images) - 1):
+        change = warped_back(images[k + 1], recorded.between(k, k + 1)) - images[k]
+        changes.append((abs(np.nanmedian(change)), np.nanmean(abs(change))))
+    whole, point = np.mean(changes, 0)
+    return float(whole), float(point)
+
+
+def _in_view(planted: list[codes.Code], recorded: Recorded, k: int) -> dict:
+    """By kind and name the range, None for one that isn't wholly in frame k, and the centre, px."""
+    from_canvas = np.linalg.inv(recorded.motion.to_canvas(recorded.views.stamps[k]))
+    result: dict[str, dict[str, tuple]] = {kind: {} for kind in codes.KINDS}
+    last = np.array(recorded.ldr[k].shape[1::-1]) - 1
+    for code in planted:
+        corners = moved(code.corners, from_canvas)
+        whole = bool(((corners >= 0) & (corners <= last)).all())
+        result[code.kind][code.name] = code.range if whole else None, corners.mean(0)
+    return result
+
+
+def _read(
+    scene: str, variant: str, images: list[np.ndarray], planted: list[codes.Code], in_view: list[dict]
+) -> CodeRun:
+    found, visible, false_alarms = {}, {}, {}
+    for kind in codes.KINDS:
+        scores = [codes.score(kind, images[k], in_view[k][kind]) for k in range(SKIPPED, len(images))]
+        ranges = [level for each in in_view[SKIPPED:] for level, _ in each[kind].values()]
+        found[kind] = {level: sum(each[level] for each in scores) for level in (codes.ABOVE, codes.BELOW)}
+        visible[kind] = {level: ranges.count(level) for level in (codes.ABOVE, codes.BELOW)}
+        false_alarms[kind] = sum(each[codes.FALSE_ALARMS] for each in scores)
+    return CodeRun(scene, variant, found, visible, false_alarms)

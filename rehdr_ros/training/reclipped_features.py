@@ -13,17 +13,18 @@ import cv2
 import numpy as np
 import torch
 
+from rehdr_ros.errors import InputError
 from rehdr_ros.network import Network
 from rehdr_ros.simulation.sensors import RESPONSE
 from rehdr_ros.training import features
 from rehdr_ros.training.footage import Footage, Timing
-from rehdr_ros.training.reclipped import reclipped
+from rehdr_ros.training.reclipped import SKIPPED, reclipped
 from rehdr_ros.training.sequence import collate
 from rehdr_ros.training.unrolled import unroll
 from rehdr_ros.training.views import Views
 
 TO_ORIGINAL, TO_NEXT = "with the original", "with itself in the next frame"
-SKIPPED = 3  # frames at the start, in which the network has hardly seen an event
+_LEAST = SKIPPED + 2  # frames, for one pair
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,10 @@ class RealRun:
 def real_runs(
     footage: Footage, share: float, network: Network, tonemaps: Sequence[str], timing: Timing
 ) -> Iterator[RealRun]:
-    """Of every variant. Raises InputError as `reclipped` does, ValueError for an unknown tone mapping."""
+    """Of every variant. Raises InputError as `reclipped` does and for fewer than three frames, ValueError for
+    an unknown tone mapping."""
+    if len(footage) < _LEAST:
+        raise InputError(f"{footage.name} has {len(footage)} frames: at least {_LEAST} are needed")
     sequence = reclipped(footage, share, network.config.bins, timing)
     views, originals, masks = Views(tonemaps), [], []
     # What was saturated before is the brightest that there is.

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from rehdr_ros.simulation.tunnel import TAGS
+
 ABOVE, BELOW, FALSE_ALARMS = "above white", "in range", "false alarms"
 INK, PAPER = {ABOVE: 3.0, BELOW: 0.15}, {ABOVE: 12.0, BELOW: 0.6}  # radiance over the camera's white
 KINDS = "AprilTag", "QR code"
 
-_FAMILY = cv2.aruco.DICT_APRILTAG_36h11
 _MODULES = dict(zip(KINDS, (5, 4), strict=True))  # px
 _PITCH = 106  # px from one code to the next
 _COLUMNS, _ROWS = 5, 4
@@ -57,7 +58,7 @@ def plant(
 
 def find_tags(image: np.ndarray) -> list[tuple[str, np.ndarray]]:
     """Number and centre, px, of each AprilTag (36h11) in (H, W) uint8."""
-    detector = cv2.aruco.ArucoDetector(cv2.aruco.getPredefinedDictionary(_FAMILY))
+    detector = cv2.aruco.ArucoDetector(cv2.aruco.getPredefinedDictionary(TAGS))
     corners, numbers, _ = detector.detectMarkers(image)
     if numbers is None:
         return []
@@ -92,7 +93,7 @@ def score(kind: str, image: np.ndarray, planted: dict[str, tuple[str | None, np.
 
 def _tag(number: int) -> np.ndarray:
     """(10, 10) bool with a margin, true is paper."""
-    cells = cv2.aruco.generateImageMarker(cv2.aruco.getPredefinedDictionary(_FAMILY), number, 8) > 0
+    cells = cv2.aruco.generateImageMarker(cv2.aruco.getPredefinedDictionary(TAGS), number, 8) > 0
     return np.pad(cells, 1, constant_values=True)
 
 

@@ -141,8 +141,8 @@ def test_a_wrong_place_is_a_false_alarm():
 
 def test_real_frames_are_matched_with_the_originals(tiny_weights):
     rng = np.random.default_rng(1)
-    wide = np.exp(rng.normal(-2, 0.8, (24, 32))).clip(0, 1).repeat(8, 0).repeat(8, 1).astype(np.float32)
-    linear = torch.from_numpy(np.stack([np.stack([wide[:180, k : k + 240]] * 3) for k in range(6)]))
+    wide = np.exp(rng.normal(-2, 0.8, (24, 36))).clip(0, 1).repeat(8, 0).repeat(8, 1).astype(np.float32)
+    linear = torch.from_numpy(np.stack([np.stack([wide[:180, 5 * k : 5 * k + 240]] * 3) for k in range(6)]))
     stamps = np.arange(6) * 50_000_000
     nothing = torch.zeros((6, 180, 240), dtype=torch.bool)
     footage = Footage("made", linear, nothing, stamps, np.zeros(6), Events.empty())

@@ -12,7 +12,7 @@ from rehdr_ros.recordings import BagRecording
 from rehdr_ros.recordings.results.animation import AnimationWriter
 from rehdr_ros.recordings.results.folder import read_picture
 from rehdr_ros.report.truth import write_truth
-from rehdr_ros.simulation.april_tags import HAS_TAGS, outlined, tag_finder
+from rehdr_ros.simulation.april_tags import HAS_TAGS, Found, outlined, tag_finder
 from rehdr_ros.simulation.bag import TRUTH_TOPIC
 from rehdr_ros.simulation.hall import TAGS, TAGS_IN_THE_YARD
 from rehdr_ros.transfer import upload
@@ -41,12 +41,12 @@ class DemoPictures:
                 write_truth(self._folder, number, truth.image, tonemapped)
                 row = {name: read_picture(self._folder, NAMED[kind], number) for name, kind in _SHOWN.items()}
                 row["truth"] = tonemapped
-                found = {name: self._find(image) if self._find else {} for name, image in row.items()}
+                found = {name: self._find(image) if self._find else [] for name, image in row.items()}
                 self._count(found)
                 clip.write(grid_picture([[outlined(row[name], found[name]) for name in row]], list(row)))
                 yield
 
-    def _count(self, found: dict[str, dict]) -> None:
+    def _count(self, found: dict[str, Found]) -> None:
         if self._find is None:
             return
         for name, tags in found.items():

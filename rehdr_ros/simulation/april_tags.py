@@ -7,8 +7,8 @@ import numpy as np
 
 from rehdr_ros.errors import InputError
 
-Corners = dict[int, np.ndarray]
-"""By a tag's number its corners (4, 2), px."""
+Found = list[tuple[int, np.ndarray]]
+"""Of each tag its number and its corners (4, 2), px."""
 
 
 HAS_TAGS = hasattr(cv2, "aruco") and hasattr(cv2.aruco, "ArucoDetector")
@@ -21,25 +21,25 @@ def tag_marker(number: int, side: int) -> np.ndarray:
     return cv2.aruco.generateImageMarker(family, number, side)
 
 
-def tag_finder() -> Callable[[np.ndarray], Corners]:
+def tag_finder() -> Callable[[np.ndarray], Found]:
     """A function that finds the tags in (H, W, 3) or (H, W) uint8. Raises InputError without HAS_TAGS."""
     family = _dictionary()
     detector = cv2.aruco.ArucoDetector(family)
 
-    def find(image: np.ndarray) -> Corners:
+    def find(image: np.ndarray) -> Found:
         grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         corners, numbers, _ = detector.detectMarkers(grey)
         if numbers is None:
-            return {}
-        return dict(zip(numbers.ravel().tolist(), np.reshape(corners, (-1, 4, 2)), strict=True))
+            return []
+        return list(zip(numbers.ravel().tolist(), np.reshape(corners, (-1, 4, 2)), strict=True))
 
     return find
 
 
-def outlined(image: np.ndarray, tags: Corners) -> np.ndarray:
+def outlined(image: np.ndarray, tags: Found) -> np.ndarray:
     """A copy with the tags' borders in green and their numbers."""
     image = image.copy()
-    for number, corners in tags.items():
+    for number, corners in tags:
         outline = np.rint(corners).astype(np.int32)
         cv2.polylines(image, [outline], True, (0, 230, 60), 2, cv2.LINE_AA)
         x, y = outline.min(0).tolist()

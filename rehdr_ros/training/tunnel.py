@@ -77,7 +77,7 @@ class TunnelBenchmark:
 def _look(images: list[np.ndarray], tag: int) -> tuple[int, int]:
     """Number of the first image with the tag, and how many other tags are found in all."""
     find = tag_finder()
-    found = [list(find(image)) for image in images]
+    found = [[number for number, _ in find(image)] for image in images]
     first = next((k for k, numbers in enumerate(found) if tag in numbers), len(images))
     return first, sum(number != tag for numbers in found for number in numbers)
 

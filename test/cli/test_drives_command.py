@@ -1,4 +1,4 @@
-"""rehdr evaluate --odometry and --tunnel, on one small drive each."""
+"""rehdr evaluate --odometry, --tunnel and --downstream, on one small drive or scene each."""
 
 import json
 import sys
@@ -39,6 +39,30 @@ def test_drives_out_of_a_tunnel_are_compared(rehdr, tiny_weights, tmp_path):
     told = {name for name in first if name.startswith("HDR")}
     assert told == {"HDR, local, exposure told", "HDR, local, exposure not told"}
     assert "frames earlier than the LDR" in outcome.out
+
+
+@pytest.mark.skipif(not april_tags.HAS_TAGS, reason="this OpenCV knows no AprilTags; 4.7 does")
+def test_features_and_detectors_are_compared(rehdr, tiny_weights, tmp_path):
+    report = tmp_path / "report.json"
+    options = [*SMALL, "--weights", tiny_weights, "--pictures", tmp_path / "pictures", "-o", report]
+    outcome = rehdr("evaluate", "--downstream", *options)
+    assert outcome.code == 0, outcome.err
+    result = json.loads(report.read_text())
+    assert result["summary"]["scenes"] == 1
+    assert "| AprilTags found |" in outcome.out and "| HDR, local / LDR |" in outcome.out
+    assert (tmp_path / "pictures" / "matches.jpg").stat().st_size > 5_000
+    assert "holds no .hdr" in rehdr("evaluate", "--downstream", "--radiance", tmp_path, *options).err
+
+
+def test_features_of_real_recordings_are_compared(rehdr, tiny_weights, tmp_path):
+    assert rehdr("simulate", "-o", tmp_path / "bag", "--seconds", 0.4, "--size", "96x72").code == 0
+    recording = "--recordings", tmp_path / "bag", "--response", 2.2, "--frames", 7
+    options = [*recording, "--weights", tiny_weights, "--tonemap", "highlights"]
+    outcome = rehdr("evaluate", "--downstream", "--reclip", "0.4,0.5", *options)
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.count("| HDR, highlights / LDR |") == 8
+    assert "50 % clipped" in outcome.out
+    assert rehdr("evaluate", "--downstream", *options).code == 2
 
 
 def test_what_cannot_be(rehdr, tiny_weights, monkeypatch):

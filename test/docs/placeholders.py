@@ -38,7 +38,6 @@ SMALL = {
     "replay": "--rate 5",
     "demo": "--seconds 0.4",
     "evaluate": "--drives 1 --seeds 1 --drive-size 96x72",
-    "feature_matches.py": "--size 128x96 --seconds 0.5 --seed 10",
     "benchmark": "--repeat 1 --sizes 64x48 --networks rehdr_t --size 64x48 --rate 0.2 --fps 10 --seconds 0.4",
 }
 

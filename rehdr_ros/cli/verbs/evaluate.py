@@ -30,7 +30,8 @@ One of three: --predicted and --truth; --benchmark, for networks on simulated se
 networks on recordings with truth or, with --reclip, on any recordings; \
 with --statistics it is not for networks,
 but for any recordings beside the simulations of a training. \
-Or --odometry or --tunnel, for what a consumer of the images gets.
+Or --odometry, --tunnel or --downstream, for what a consumer of the images gets; \
+the last also with --recordings and --reclip.
 """
 
 
@@ -64,6 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     modes = [name for name in ("predicted", "benchmark", "recordings", *CONSUMERS) if getattr(args, name)]
+    if args.downstream and args.reclip and not args.wrong_events:
+        modes = [name for name in modes if name != "recordings"]
     if len(modes) != 1 or bool(args.truth) != bool(args.predicted):
         others = "".join(f", or --{name}" for name in CONSUMERS)
         raise InputError(f"give --predicted with --truth, or --benchmark, or --recordings{others}")

@@ -112,7 +112,7 @@ class ExposureTime:
         curves = shares_explained(np.concatenate([total[None], total - self._sums[filled]]))[0][:, possible]
         if curves.shape[1] < 3:
             return
-        curve, places = curves[0], peaks(curves) * _STEP
+        curve, places = curves[0], peaks(np.ascontiguousarray(curves)) * _STEP
         groups = len(places) - 1
         best, deviation = places[0], np.sqrt((groups - 1) * places[1:].var())
         if curve.max() < _LEAST_EXPLAINED or not deviation <= _WIDEST * best:

@@ -51,6 +51,6 @@ class DemoPictures:
             return
         for name, tags in found.items():
             counts = self.tags.setdefault(name, {"clipped": 0, "exposed": 0, "false": 0})
-            for number in tags:
+            for number, _ in tags:
                 known = "clipped" if number in TAGS_IN_THE_YARD else "exposed"
                 counts[known if number in TAGS else "false"] += 1

@@ -30,6 +30,7 @@ _SMALLER = (
     (r"(?<=--stop )[\d.]+$", "0.6"),
     (r"(?<=--seconds )[\d.]+$", "0.4"),
     (r"(?<=--sequences )\d+$", "2"),
+    (r"(?<=--reclip )[\d.,]+$", "0.3,0.5"),  # of the simulated recording a fifth is clipped already
     (r"(?<=\bsteps=)\d+$", "2"),
 )
 # Put behind the verb or the program, so that what the document says counts.

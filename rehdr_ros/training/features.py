@@ -14,7 +14,7 @@ DETECTORS = {
     # What ORB-SLAM falls back to.
     "ORB, FAST threshold 7": lambda: cv2.ORB_create(FEATURES, fastThreshold=7),
     "SIFT": lambda: cv2.SIFT_create(FEATURES),
-    "AKAZE": lambda: cv2.AKAZE_create(max_points=FEATURES),
+    "AKAZE": cv2.AKAZE_create,
 }
 PLACES = "all", "in clipped pixels", "in fully clipped pixels", "elsewhere", "at the rim", "exposed"
 
@@ -28,7 +28,9 @@ Features = tuple[Sequence[cv2.KeyPoint], np.ndarray | None]
 
 def detect(detector: str, image: np.ndarray) -> Features:
     """By one of DETECTORS, in (H, W) uint8."""
-    return DETECTORS[detector]().detectAndCompute(image, None)
+    method = DETECTORS[detector]()
+    strongest = sorted(method.detect(image, None), key=lambda point: -point.response)  # AKAZE has no limit
+    return method.compute(image, strongest[:FEATURES])
 
 
 def match(detector: str, first: Features, second: Features) -> tuple[np.ndarray, np.ndarray]:

@@ -9,8 +9,8 @@ from rehdr_ros.cli.comparison import grid_picture
 from rehdr_ros.products import NAMED
 from rehdr_ros.reconstruction.tonemap import ToneMapper
 from rehdr_ros.recordings import BagRecording
-from rehdr_ros.recordings.results.animation import AnimationWriter
 from rehdr_ros.recordings.results.folder import read_picture
+from rehdr_ros.recordings.results.video import AnimationWriter
 from rehdr_ros.report.truth import write_truth
 from rehdr_ros.simulation.april_tags import HAS_TAGS, Found, outlined, tag_finder
 from rehdr_ros.simulation.bag import TRUTH_TOPIC

@@ -16,11 +16,11 @@ from rehdr_ros.events import Events, Registration
 from rehdr_ros.jit import kernel
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.sampled_pairs import (
-    MOST_EVENTS,
     Sample,
     SampledPairs,
     centred_sums,
     change_of,
+    chosen_pixels,
     peaks,
     shares_explained,
     squares_gained,
@@ -187,25 +187,14 @@ class EventLatency:
 @kernel
 def _accumulate(t, index, p, usable, change, begin0, end0, begin1, end1, offsets, turn, sums):
     """Centred products of both counts and the change at every offset; returns how many pixels have events."""
-    events = 0
-    for i in range(len(t)):
-        events += usable[index[i]]
-    every = 1 + events // MOST_EVENTS
-    chosen = np.full(len(usable), -1, np.int32)
-    place = np.empty(min(events, len(usable)), np.int32)
-    counts = np.zeros((len(place), 2, len(offsets)), np.float32)
+    rows, place, pixels = chosen_pixels(index, usable, turn)
+    counts = np.zeros((pixels, 2, len(offsets)), np.float32)
     per_ns0, per_ns1 = 1.0 / max(end0 - begin0, 1), 1.0 / max(end1 - begin1, 1)
     step = offsets[1] - offsets[0]
-    pixels = 0
     for i in range(len(t)):
-        at = index[i]
-        if not usable[at] or at % every != turn % every:
+        if rows[i] < 0:
             continue
-        if chosen[at] < 0:
-            chosen[at] = pixels
-            place[pixels] = at
-            pixels += 1
-        row = counts[chosen[at], 0 if p[i] else 1]
+        row = counts[rows[i], 0 if p[i] else 1]
         # The frames' interval, moved by the offset, has to hold the event: begin0 < t - offset <= end1.
         first = max(0, -((end1 + offsets[0] - t[i]) // step))
         last = min(len(offsets), -((begin0 + offsets[0] - t[i]) // step))

@@ -13,11 +13,11 @@ from rehdr_ros.events import Events, Registration
 from rehdr_ros.jit import kernel
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.sampled_pairs import (
-    MOST_EVENTS,
     Sample,
     SampledPairs,
     centred_sums,
     change_of,
+    chosen_pixels,
     peaks,
     shares_explained,
 )
@@ -127,25 +127,14 @@ class ExposureTime:
 @kernel
 def _accumulate(t, index, p, usable, change, instant0, instant1, lengths, passed_share, ramp_ns, turn, sums):
     """As of centred_sums, of a pair of frames for every length of their exposures; how many pixels count."""
-    events = 0
+    rows, place, pixels = chosen_pixels(index, usable, turn)
+    counts = np.zeros((pixels, 2, len(lengths)), np.float32)
+    begin = np.full(pixels, np.int64(-1) << 60)
     for i in range(len(t)):
-        events += usable[index[i]]
-    every = 1 + events // MOST_EVENTS
-    chosen = np.full(len(usable), -1, np.int32)
-    place = np.empty(min(events, len(usable)), np.int32)
-    counts = np.zeros((len(place), 2, len(lengths)), np.float32)
-    begin = np.full(len(usable), np.int64(-1) << 60)
-    pixels = 0
-    for i in range(len(t)):
-        at = index[i]
-        if not usable[at] or at % every != turn % every:
+        if rows[i] < 0:
             continue
-        if chosen[at] < 0:
-            chosen[at] = pixels
-            place[pixels] = at
-            pixels += 1
-        row = counts[chosen[at], 0 if p[i] else 1]
-        since, begin[at] = max(begin[at], t[i] - ramp_ns), t[i]
+        row = counts[rows[i], 0 if p[i] else 1]
+        since, begin[rows[i]] = max(begin[rows[i]], t[i] - ramp_ns), t[i]
         for k in range(len(lengths)):
             length = float(max(lengths[k], 1))
             before = _share(since - instant0, t[i] - instant0, length, passed_share)

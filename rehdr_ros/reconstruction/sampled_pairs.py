@@ -20,8 +20,8 @@ from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.synchronizer import Exposed
 
-MOST_EVENTS = 3_000  # of a pair; more at fewer pixels
-PLAUSIBLE = 40  # events of one polarity at a pixel; hot pixels fire more
+_MOST_EVENTS = 3_000  # of a pair; more at fewer pixels
+_PLAUSIBLE = 40  # events of one polarity at a pixel; hot pixels fire more
 
 _SAMPLE = 10_000  # pixels of a frame that are looked at
 _BLOCK = 1 << 12  # events whose pixels are found before these are looked up
@@ -238,6 +238,32 @@ def _pick(t, x, y, p, width, height, table, marks):
 
 
 @kernel
+def chosen_pixels(index, usable, turn):
+    """Of the pixels with events so many as have _MOST_EVENTS, about: other ones each turn.
+
+    By event, of the pixel `index` of the sample, that pixel's row or -1; by row its pixel; how many rows.
+    """
+    events = 0
+    for i in range(len(index)):
+        events += usable[index[i]]
+    every = 1 + events // _MOST_EVENTS
+    row_of = np.full(len(usable), -1, np.int32)
+    rows = np.full(len(index), -1, np.int32)
+    place = np.empty(min(events, len(usable)), np.int32)
+    pixels = 0
+    for i in range(len(index)):
+        at = index[i]
+        if not usable[at] or at % every != turn % every:
+            continue
+        if row_of[at] < 0:
+            row_of[at] = pixels
+            place[pixels] = at
+            pixels += 1
+        rows[i] = row_of[at]
+    return rows, place, pixels
+
+
+@kernel
 def centred_sums(counts, place, change, pixels, sums):
     """Add products of counts and change to sums, (7, K), both centred; returns how many pixels count.
 
@@ -245,7 +271,7 @@ def centred_sums(counts, place, change, pixels, sums):
     """
     used = 0
     for n in range(pixels):  # those that fire like no edge go
-        if max(counts[n, 0].max(), counts[n, 1].max()) <= PLAUSIBLE:
+        if max(counts[n, 0].max(), counts[n, 1].max()) <= _PLAUSIBLE:
             counts[used] = counts[n]
             place[used] = place[n]
             used += 1

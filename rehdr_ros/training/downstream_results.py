@@ -7,6 +7,7 @@ import numpy as np
 from rehdr_ros.training.codes import ABOVE, BELOW, KINDS
 from rehdr_ros.training.downstream import KLT, CodeRun, FeatureRun
 from rehdr_ros.training.features import DETECTORS, PLACES
+from rehdr_ros.training.markdown import markdown_table
 from rehdr_ros.training.reclipped_features import TO_NEXT, TO_ORIGINAL, RealRun
 from rehdr_ros.training.views import LDR
 
@@ -44,16 +45,16 @@ def table(report: dict[str, object]) -> str:
     parts = [f"{report['scenes']} scenes: correct matches a pair of frames (their share of the matches)"]
     parts += [_match_table(name, rows, PLACES) for name, rows in report["matches"].items()]
     lengths = {v: [f"{row[p]:.1f}" for p in PLACES] for v, row in report["track_length"].items()}
-    parts.append(_table("frames that a KLT track stays correct", PLACES, lengths))
+    parts.append(markdown_table("frames that a KLT track stays correct", PLACES, lengths))
     steady = {
         v: [f"{row['whole']:.2f}", f"{row['point']:.1f}", f"{row['poorest']:.2f}"]
         for v, row in report["steadiness"].items()
     }
-    parts.append(_table("steadiness", _STEADY, steady))
+    parts.append(markdown_table("steadiness", _STEADY, steady))
     for kind, rows in report["codes"].items():
         columns = f"{ABOVE}, of {_in_view(rows, ABOVE)}", f"{BELOW}, of {_in_view(rows, BELOW)}"
         cells = {v: _code_cells(row) for v, row in rows.items()}
-        parts.append(_table(f"{kind}s found", (*columns, "false alarms"), cells))
+        parts.append(markdown_table(f"{kind}s found", (*columns, "false alarms"), cells))
     return "\n\n".join(parts)
 
 
@@ -95,7 +96,7 @@ def _match_table(heading: str, rows: dict[str, dict[str, dict]], columns: Sequen
         if variant.startswith("HDR"):
             ratios = (_share(row[c]["correct"], rows[LDR][c]["correct"]) for c in columns)
             cells[f"{variant} / LDR"] = [f"{ratio:.2f}" for ratio in ratios]
-    return _table(heading, columns, cells)
+    return markdown_table(heading, columns, cells)
 
 
 def _by_place(means: np.ndarray) -> dict[str, dict[str, float]]:
@@ -136,12 +137,3 @@ def _match_cell(row: dict[str, float]) -> str:
 
 def _share(part: float, whole: float) -> float:
     return part / whole if whole else float("nan")
-
-
-def _table(heading: str, columns: Sequence[str], rows: dict[str, Sequence[str]]) -> str:
-    lines = [_line(heading, *columns), _line(*["---"] * (len(columns) + 1))]
-    return "\n".join([*lines, *(_line(name, *cells) for name, cells in rows.items())])
-
-
-def _line(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"

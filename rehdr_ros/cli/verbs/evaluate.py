@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rehdr_ros.cli.arguments import number
-from rehdr_ros.cli.drives import CONSUMERS, add_drives
+from rehdr_ros.cli.consumers import CONSUMERS, add_consumers
 from rehdr_ros.cli.pictures import write_pictures
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.real_recordings import add_real_recordings, compared_statistics, reclipped_recordings
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--pictures", metavar="DIR", help="write a picture, a video and EXR frames of every sequence")
     add("-o", "--output", help="JSON file for the measures; DIR/metrics.json if there is a DIR")
     add_real_recordings(parser)
-    add_drives(parser)
+    add_consumers(parser)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -20,7 +20,7 @@ from rehdr_ros.training.tunnel import TunnelBenchmark
 from rehdr_ros.training.views import TONEMAPS
 
 
-def add_drives(parser: argparse.ArgumentParser) -> None:
+def add_consumers(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("consumers of the images, one network")
     add, count = group.add_argument, number(int, least=1)
     odometry = "the camera's way by COLMAP from the frames, from HDR and from the truth; "

@@ -37,19 +37,29 @@ def add_real_recordings(parser: argparse.ArgumentParser) -> None:
     add("--frames", type=int, default=MOST_FRAMES, metavar="N", help=frames)
     training = "YAML file of the training that --statistics simulates; else its defaults"
     add("--training", metavar="CONFIG", help=training)
-    add("--radiance", metavar="FOLDER", help="of that training's .hdr and .exr scenes; else as CONFIG says")
+    add(
+        "--radiance",
+        metavar="FOLDER",
+        help="of .hdr and .exr scenes: of that training, else as CONFIG says; of --downstream",
+    )
     count = number(int, least=1)
     add("--sequences", type=count, default=100, metavar="N", help="of that training, for --statistics")
 
 
 def reclipped_recordings(args: argparse.Namespace, bins: int) -> Reclipped:
     """What --reclip asks for, as grids of so many bins."""
+    footages, shares, timing = read_reclipped(args)
+    return Reclipped(footages, shares, bins, timing, args.wrong_events)
+
+
+def read_reclipped(args: argparse.Namespace) -> tuple[list[Footage], list[float], Timing]:
+    """The recordings, the shares of their pixels that --reclip lets clip, and their timing."""
     try:
         shares = [float(share) for share in args.reclip.split(",")]
     except ValueError:
         raise InputError(f"--reclip {args.reclip}: shares between 0 and 1, as 0.15,0.3") from None
     footages, timing = _read(args)
-    return Reclipped(footages, shares, bins, timing, args.wrong_events)
+    return footages, shares, timing
 
 
 def compared_statistics(args: argparse.Namespace) -> dict:

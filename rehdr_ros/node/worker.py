@@ -36,12 +36,12 @@ class Worker:
         self._pipeline, self._publish, self._now = pipeline, publish, now
         self._tally, self._complaints = tally, complaints
         self._tally_lock = threading.Lock()  # both threads lose frames
-        self._wakes: list[threading.Event] = []
         self._running = True
         self._done: Queue[HdrFrame | None] = Queue(_WAITING)  # None: no more
         targets = {"network": self._reconstruct_all, "publisher": self._publish_all}
         if pipeline.config.output_rate:
             targets |= {"network": self._update_all, "outputs": self._output_all}
+        self._wakes = {name: threading.Event() for name in targets}
         self._threads = [
             threading.Thread(target=target, name=f"rehdr {name}", daemon=True)
             for name, target in targets.items()
@@ -55,7 +55,7 @@ class Worker:
 
     def wake(self) -> None:
         """Something arrived."""
-        for wake in self._wakes:
+        for wake in self._wakes.values():
             wake.set()
 
     def stop(self, seconds: float | None = None) -> bool:
@@ -69,23 +69,22 @@ class Worker:
 
     def _reconstruct_all(self) -> None:
         try:
-            self._repeat(self._take, _POLL_SECONDS)
+            self._repeat("network", self._take, _POLL_SECONDS)
         finally:
             self._done.put(None)
 
     def _update_all(self) -> None:
-        self._repeat(self._pipeline.update, _POLL_SECONDS)
+        self._repeat("network", self._pipeline.update, _POLL_SECONDS)
 
     def _output_all(self) -> None:
         try:
-            self._repeat(self._take_outputs, _OUTPUT_POLL_SECONDS, _OUTPUT_REST_SECONDS)
+            self._repeat("outputs", self._take_outputs, _OUTPUT_POLL_SECONDS, _OUTPUT_REST_SECONDS)
         finally:
             self._done.put(None)
 
-    def _repeat(self, work: Callable[[float], None], poll: float, rest: float = 0.0) -> None:
+    def _repeat(self, name: str, work: Callable[[float], None], poll: float, rest: float = 0.0) -> None:
         """Whenever something arrived, and every `poll` s."""
-        wake = threading.Event()
-        self._wakes.append(wake)
+        wake = self._wakes[name]
         while self._running:
             wake.wait(poll)
             wake.clear()

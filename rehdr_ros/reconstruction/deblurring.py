@@ -21,6 +21,7 @@ from rehdr_ros.network.event_fit import (
     recent_changes,
     update,
 )
+from rehdr_ros.network.head_start.reference import FLOOR
 from rehdr_ros.reconstruction.double_integral import count_gaps, double_integral, smooth, weighted_counts
 from rehdr_ros.reconstruction.synchronizer import Exposed, Job
 
@@ -30,7 +31,6 @@ _LIKE = 0.5  # of a threshold: by how much radiances that are the same come out 
 _SOONEST = 0.001  # share of the events that come sooner after their pixel's last than usual: noise
 _BLIND = 0.75  # of the time to the soonest of the others, which takes its rise, too
 _LONGEST_DEAD_NS = 2_000_000
-_FLOOR = 2.0**-10
 _NO_TABLE = sealed(np.empty(0, np.int32))
 
 
@@ -137,7 +137,7 @@ class Deblurring:
         low, high = CALIBRATION_RANGE
         usable = (ldr.amin(1, keepdim=True) > low) & (ldr.amax(1, keepdim=True) < high)
         return _Course(
-            shown=ldr.clamp_min(_FLOOR).log().mean(1, keepdim=True) + math.log(gain),
+            shown=ldr.clamp_min(FLOOR).log().mean(1, keepdim=True) + math.log(gain),
             usable=usable,
             log_ratio=log_ratio,
             count=count,

@@ -12,11 +12,11 @@ import math
 import numpy as np
 
 from rehdr_ros.jit import kernel
+from rehdr_ros.network.head_start.reference import ISOLATED
 
 _MOST_MISSED = 3.0  # thresholds that an event may stand for, because of the dead time before it
 _NEVER = np.int64(1) << 50  # ns
 _DARK = np.float32(2e-3)  # of white, what noise makes of black
-_ISOLATED = 2  # events by which a pixel may surpass all its neighbours; hot pixels do by more
 _REACH = 2  # px on each side that are like a pixel, perhaps
 _NEARNESS = np.array(
     [
@@ -132,5 +132,5 @@ def smooth(luminance, like, clipped, count, log_ratio, out):
                         weight = _NEARNESS[v - y + _REACH, u - x + _REACH] * np.exp(scale * off * off)
                         total += weight * instant[v, u]
                         weights += weight
-            if 0 < most >= count[y, x] - _ISOLATED:
+            if 0 < most >= count[y, x] - ISOLATED:
                 out[y, x] = shown[y, x] - total / weights

@@ -132,10 +132,10 @@ class HdrPipeline:
         others = config.white_level, config.fallback, config.engine, config.deblur
         self._reconstructor = Reconstructor(*network, config.response, config, *others)
         self._tonemapper = ToneMapper(config.tonemap)
-        self._event_model = EventModel(config.fixed_latency)
+        self._event_model = EventModel(config.fixed_latency, config.deblur)
         self._beside = ThreadPoolExecutor(1, "rehdr events")
         self._front_end = FrontEnd(config)
-        self._use_latency()
+        self._use_event_model()
         self._changes: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._index = self._state_since_ns = 0
@@ -160,6 +160,11 @@ class HdrPipeline:
     def radiance(self) -> str:
         """What the values mean: "ldr_white" (1.0 = white of the first frame) or "relative"."""
         return self._reconstructor.config.radiance
+
+    @property
+    def estimated_exposure(self) -> float:
+        """Exposure time of frames that don't tell it, s, by the events; 0 where unknown, or not needed."""
+        return self._event_model.exposure
 
     @property
     def counters(self) -> dict[str, int]:
@@ -191,13 +196,14 @@ class HdrPipeline:
             changes.append(lambda: self._front_end.synchronizer.reset("response"))
         if "deblur" in new:
             changes.append(partial(reconstructor.set_deblur, config.deblur))
+            changes.append(partial(self._event_model.set_estimates_exposure, config.deblur))
         if new & {f.name for f in fields(VoxelConfig)}:
             changes.append(partial(reconstructor.set_voxels, config))
         if "tonemap" in new:
             changes.append(partial(setattr, self, "_tonemapper", ToneMapper(config.tonemap)))
         if new & _MAKES_ANOTHER_EVENT_MODEL:
             changes.append(self._event_model.forget)
-        changes += [partial(self._event_model.set_fixed_latency, config.fixed_latency), self._use_latency]
+        changes += [partial(self._event_model.set_fixed_latency, config.fixed_latency), self._use_event_model]
         changes.append(lambda: self._front_end.configure(config))
         with self._lock:
             self.config = config
@@ -358,7 +364,7 @@ class HdrPipeline:
             self._running = None
             self._front_end.restart(reason)
             self._event_model.forget()
-            self._use_latency()
+            self._use_event_model()
 
     def activate(self) -> None:
         """As `restart`, with all that is counted at 0 again, and the frames' index."""
@@ -421,12 +427,15 @@ class HdrPipeline:
             self._state_since_ns = job.frame.stamp_ns
 
     def _learn(self, job: Job) -> None:
-        self._event_model.learn(job, self._reconstructor)
+        synchronizer = self._front_end.synchronizer
+        self._event_model.learn(job, self._reconstructor, synchronizer.share_of_estimated)
         with self._lock:
-            self._use_latency()
+            self._use_event_model()
 
-    def _use_latency(self) -> None:
-        self._front_end.synchronizer.latency_ns = _ns(self._event_model.latency)
+    def _use_event_model(self) -> None:
+        synchronizer = self._front_end.synchronizer
+        synchronizer.latency_ns = _ns(self._event_model.latency)
+        synchronizer.estimated_exposure_ns = _ns(self._event_model.exposure)
 
     def _pass_over(self, job: Job) -> None:
         self._reconstructor.pass_over(job)

@@ -49,8 +49,8 @@ class _Waiting:
     """A frame that waits. arrived: monotonic s; since: s, by the clock of the timeout, None: the same.
 
     passed_ns: where the event stream was then, None where there was none. exposed: when, with the events'
-    latency then, latency_ns. complete: monotonic s at which its last event had arrived too; None while some
-    may be missing.
+    latency then, latency_ns; told_ns: how long, 0 where nothing tells. complete: monotonic s at which its
+    last event had arrived too; None while some may be missing.
     """
 
     frame: Frame
@@ -59,6 +59,7 @@ class _Waiting:
     passed_ns: int | None = None
     exposed: Exposed = Exposed(0, 0)
     latency_ns: int = 0
+    told_ns: int = 0
     complete: float | None = None
 
 
@@ -111,9 +112,11 @@ class Synchronizer:
     A frame may go when the event stream has passed the end of its exposure, or event_timeout s after it came.
     Its events are those up to that end that no frame before had; what comes when it has gone is dropped.
     stamp_is: what stamps mean, one of STAMPS; where the exposure time is unknown they are the exposure. A
-    frame that tells none has that of the one before. latency_ns: how much later than the light events are
-    stamped. Policy "all" keeps every frame, up to 64 that wait; "latest" skips frames that a newer one has
-    overtaken, whose events join the next grid. Events of a camera of another size leave those before behind.
+    frame that tells none has that of the one before. estimated_exposure_ns: that of frames of which none ever
+    told, 0: unknown; it lies around what a measured latency leads to, which is its middle. latency_ns: how
+    much later than the light events are stamped. Policy "all" keeps every frame, up to 64 that wait; "latest"
+    skips frames that a newer one has overtaken, whose events join the next grid. Events of a camera of
+    another size leave those before behind.
     max_frame_gap: s between two stamps from which on the stream counts as interrupted.
     """
 
@@ -128,7 +131,7 @@ class Synchronizer:
         self._passed_at = 0.0  # monotonic s at which it came there
         self._processed = Exposed(0, 0)
         self._shared = Events.empty()  # of the last frame's exposure: the next frame's, too
-        self._exposure_ns = self._latency_ns = 0
+        self._exposure_ns = self._latency_ns = self._estimated_exposure_ns = 0
         self._event_size: tuple[int, int] | None = None
         self._reset_reason = "start"
         self._frames = 0  # that came
@@ -139,6 +142,12 @@ class Synchronizer:
         self._policy, self._event_timeout = config.policy, config.event_timeout
         self._max_gap_ns = int(config.max_frame_gap * 1e9)
         self._passed_share = STAMPS[config.stamp_is]
+        self._measures_latency = config.fixed_latency is None
+
+    @property
+    def share_of_estimated(self) -> float:
+        """How much of an estimated exposure has passed at a frame's stamp and latency."""
+        return STAMPS["middle"] if self._measures_latency else self._passed_share
 
     @property
     def latency_ns(self) -> int:
@@ -149,8 +158,21 @@ class Synchronizer:
         # What waits follows: when a frame came must not tell which events it gets.
         if latency_ns != self._latency_ns:
             self._latency_ns = latency_ns
-            for waiting in self._waiting:
-                self._place(waiting, waiting.exposed.length)
+            self._place_all()
+
+    @property
+    def estimated_exposure_ns(self) -> int:
+        return self._estimated_exposure_ns
+
+    @estimated_exposure_ns.setter
+    def estimated_exposure_ns(self, exposure_ns: int) -> None:
+        if exposure_ns != self._estimated_exposure_ns:
+            self._estimated_exposure_ns = exposure_ns
+            self._place_all()
+
+    def _place_all(self) -> None:
+        for waiting in self._waiting:
+            self._place(waiting)
 
     @property
     def counters(self) -> dict[str, int]:
@@ -285,11 +307,15 @@ class Synchronizer:
     def _expose(self, waiting: _Waiting) -> None:
         if waiting.frame.exposure_time_s is not None:
             self._exposure_ns = round(waiting.frame.exposure_time_s * 1e9)
-        self._place(waiting, self._exposure_ns)
+        waiting.told_ns = self._exposure_ns
+        self._place(waiting)
 
-    def _place(self, waiting: _Waiting, exposure_ns: int) -> None:
+    def _place(self, waiting: _Waiting) -> None:
+        exposure_ns, passed = waiting.told_ns, self._passed_share
+        if not exposure_ns:
+            exposure_ns, passed = self._estimated_exposure_ns, self.share_of_estimated
         waiting.latency_ns = self._latency_ns
-        start = waiting.frame.stamp_ns - round(self._passed_share * exposure_ns) + self._latency_ns
+        start = waiting.frame.stamp_ns - round(passed * exposure_ns) + self._latency_ns
         waiting.exposed = Exposed(start, start + exposure_ns)
         waiting.complete = None
         self._complete(waiting)

@@ -6,6 +6,7 @@ import torch
 from rehdr_ros.events import Events
 from rehdr_ros.reconstruction import propagation
 from rehdr_ros.reconstruction.event_latency import EventLatency
+from rehdr_ros.reconstruction.exposure_time import ExposureTime
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.synchronizer import Exposed
 from rehdr_ros.reconstruction.tonemap import ToneMapper
@@ -20,8 +21,10 @@ def warm_up() -> None:
         for sigma in (None, torch.zeros(1, 1)):
             ToneMapper(operator)(torch.zeros(1, 1, 3), 0, sigma)
     interleaved(np.zeros((3, 1, 1), np.float32))
-    latency, event = EventLatency(), Events([1], [0], [0], [1])
+    latency, exposure, event = EventLatency(), ExposureTime(), Events([1], [0], [0], [1])
+    of_frame = np.full((1, 1), 100, np.uint8), Response(), event, (1, 1), None
     for start in (0, 1):
-        latency.add(Exposed(start, start), np.full((1, 1), 100, np.uint8), Response(), event, (1, 1), None)
+        latency.add(Exposed(start, start), *of_frame)
+        exposure.add(start, start + 1_000_000_000, 0.0, *of_frame)
     latency.finish()
     propagation.warm_up()

@@ -30,7 +30,7 @@ def write_bag(config: SimulationConfig, path: str | Path, encoding: str = "evt3"
             _write_events(bag, encoder, sample.events)
             stamp = _START_NS + sample.stamp_ns
             bag.write_image(IMAGE_TOPIC, stamp, "camera", sample.ldr, "rgb8")
-            if config.auto_exposure:
+            if config.auto_exposure or config.sharp_truth:
                 gain = sample.exposure / config.exposure
                 bag.write_exposure(EXPOSURE_TOPIC, stamp, "camera", config.exposure, gain)
             bag.write_image(TRUTH_TOPIC, stamp, "camera", sample.truth, "32FC3")

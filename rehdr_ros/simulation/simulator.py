@@ -28,7 +28,7 @@ class SimulationConfig(Settings):
     white: float = setting(0.0, "radiance that the exposure lets saturate; 0: as clipped says", least=0)
     exposure: float = setting(0.004, "exposure time, motion blur included", unit="s", above=0)
     auto_exposure: bool = setting(False, "exposure that follows the light from frame to frame; told")
-    sharp_truth: bool = setting(False, "truth at the exposure's middle, without its blur")
+    sharp_truth: bool = setting(False, "truth at the exposure's middle, without its blur; exposure told")
     speed: float = setting(60.0, "how fast the image moves, about", unit="px/s", above=0)
     renders: float = setting(400.0, "renderings, between which events are interpolated", unit="Hz", above=0)
     jitter: float = setting(0.0, "irregularity of the frame intervals, 0 to 1", least=0, below=1)

@@ -3,11 +3,11 @@
 import cv2
 import numpy as np
 
+from rehdr_ros.simulation.april_tags import tag_marker
 from rehdr_ros.simulation.drives import Path, focal_length, upright
 from rehdr_ros.simulation.panels import Panel, PanelRenderer, Pose
 from rehdr_ros.simulation.procedural import procedural_canvas
 
-TAGS = cv2.aruco.DICT_APRILTAG_36h11
 _MOST_TAGS = 587
 _START, _END = -16.0, 1.0  # m from the exit, of the drive
 _LEFT, _RIGHT, _TOP, _BOTTOM = -3.0, 3.0, -2.6, 1.6  # m, of the tunnel, from the camera's way
@@ -23,7 +23,8 @@ class TunnelExit:
     """What a camera sees that drives out of a tunnel, as a Scene: before the exit, in the sun, stands a sign
     with an AprilTag of 36h11.
 
-    seed: of what is there, of the tag and of the motion. seconds: of the drive.
+    seed: of what is there, of the tag and of the motion. seconds: of the drive. Raises InputError where
+    OpenCV knows no tags.
     """
 
     def __init__(self, seed: int, height: int, width: int, seconds: float):
@@ -78,7 +79,7 @@ def _surface(
 
 
 def _sign(rng: np.random.Generator, tag: int, sun: np.float32) -> Panel:
-    marker = cv2.aruco.generateImageMarker(cv2.aruco.getPredefinedDictionary(TAGS), tag, 10 * _TEXELS)
+    marker = tag_marker(tag, 10 * _TEXELS)
     border = round((_SIGN / _TAG - 1) / 2 * marker.shape[0])
     marker = cv2.copyMakeBorder(marker, *[border] * 4, cv2.BORDER_CONSTANT, value=255)
     radiance = sun * (_BLACK + (_WHITE - _BLACK) * (marker / np.float32(255)))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rehdr_ros.training.markdown import markdown_table
 from rehdr_ros.training.odometry import KINDS, LOST, NOTHING, Run
 from rehdr_ros.training.views import LDR
 
@@ -38,18 +39,17 @@ def table(report: dict[str, dict[str, dict[str, object]]]) -> str:
     for kind, variants in report.items():
         drives, runs = (next(iter(variants.values()))[name] for name in ("drives", "runs"))
         heading = f"{kind}: {drives} drives, {runs} runs; lost: fewer than {100 * LOST:.0f} % of the poses"
-        lines = [heading, "", _line("", *_COLUMNS), _line(*["---"] * (len(_COLUMNS) + 1))]
+        rows = {}
         for variant, scores in variants.items():
             low, high = scores["interval"]
             error = 100 * scores["median_error"]
-            cells = (
+            rows[variant] = (
                 f"{scores['lost']:.2f}",
                 f"{error:.2f}" if np.isfinite(error) else "lost",
                 f"{scores['error_over_ldr']:.2f} ({low:.2f} to {high:.2f})",
                 f"{scores['lost_over_ldr']:.2f}",
             )
-            lines.append(_line(variant, *cells))
-        parts.append("\n".join(lines))
+        parts.append(f"{heading}\n\n{markdown_table('', _COLUMNS, rows)}")
     return "\n\n".join(parts)
 
 
@@ -90,7 +90,3 @@ def _interval(pairs: np.ndarray) -> tuple[float, float]:
     ratios = [_ratio(np.concatenate([by_drive[k] for k in row])) for row in drawn]
     low, high = np.percentile(ratios, _BOUNDS)
     return float(low), float(high)
-
-
-def _line(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 from rehdr_ros.luminance import BT709
 from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
 from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
 from rehdr_ros.simulation import Sample, SimulationConfig
+from rehdr_ros.simulation.april_tags import tag_finder
 from rehdr_ros.simulation.simulator import simulate_scene
-from rehdr_ros.simulation.tunnel import TAGS, TunnelExit
+from rehdr_ros.simulation.tunnel import TunnelExit
 from rehdr_ros.training.recorder import Recorder
 from rehdr_ros.training.views import Views
 
@@ -76,9 +76,8 @@ class TunnelBenchmark:
 
 def _look(images: list[np.ndarray], tag: int) -> tuple[int, int]:
     """Number of the first image with the tag, and how many other tags are found in all."""
-    detector = cv2.aruco.ArucoDetector(cv2.aruco.getPredefinedDictionary(TAGS))
-    found = [detector.detectMarkers(image)[1] for image in images]
-    found = [[] if numbers is None else numbers.ravel().tolist() for numbers in found]
+    find = tag_finder()
+    found = [[number for number, _ in find(image)] for image in images]
     first = next((k for k, numbers in enumerate(found) if tag in numbers), len(images))
     return first, sum(number != tag for numbers in found for number in numbers)
 

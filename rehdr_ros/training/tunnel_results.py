@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rehdr_ros.training.markdown import markdown_table
 from rehdr_ros.training.tunnel import TunnelRun
 from rehdr_ros.training.views import LDR
 
@@ -29,18 +30,11 @@ def summary(runs: Sequence[TunnelRun]) -> dict[str, object]:
 
 def table(report: dict[str, object]) -> str:
     """Of a summary, in Markdown."""
-    lines = [f"{report['drives']} drives out of a tunnel, medians", "", _line("", *_COLUMNS)]
-    lines.append(_line(*["---"] * (len(_COLUMNS) + 1)))
+    rows = {}
     for variant, scores in report["variants"].items():
         cells = f"{scores['first']:g}", f"{scores['earlier']:g}", f"{scores['found']:.2f}"
-        lines.append(_line(variant, *cells, f"{scores['false_alarms']}"))
+        rows[variant] = *cells, f"{scores['false_alarms']}"
     drift = ", ".join(f"{name}: {stops:.2f}" for name, stops in report["drift"].items())
-    lines += [
-        "",
-        f"the exposure changes by {report['exposure_range']:.1f} stops, the radiance's scale by {drift}",
-    ]
-    return "\n".join(lines)
-
-
-def _line(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
+    heading = f"{report['drives']} drives out of a tunnel, medians"
+    change = f"the exposure changes by {report['exposure_range']:.1f} stops, the radiance's scale by {drift}"
+    return f"{heading}\n\n{markdown_table('', _COLUMNS, rows)}\n\n{change}"

@@ -114,9 +114,9 @@ class Reader:
             assert code == 0, arguments
 
     def _substituted(self, words: list[str]) -> list[str]:
-        """With paths for placeholders; those behind -o are new."""
+        """With paths for placeholders; those behind -o and --pictures are new."""
         pairs = zip(["", *words], words, strict=False)
-        return [self._path(word, new=before == "-o") for before, word in pairs]
+        return [self._path(word, new=before in ("-o", "--pictures")) for before, word in pairs]
 
     def _path(self, word: str, new: bool) -> str:
         name = placeholder(word)

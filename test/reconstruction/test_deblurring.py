@@ -103,8 +103,8 @@ def test_events_that_do_not_explain_the_frames_change_nothing(samples):
         assert np.array_equal(a.radiance, b.radiance)
 
 
-def test_frames_of_unknown_exposure_stay_as_they_are(samples):
-    blurred, sharp = (reconstructed(samples, deblur, exposure=None)[-1] for deblur in (False, True))
+def test_frames_of_unknown_exposure_stay_as_they_are_at_first(samples):
+    blurred, sharp = (reconstructed(samples[:4], deblur, exposure=None)[-1] for deblur in (False, True))
     assert np.array_equal(blurred.radiance, sharp.radiance)
 
 

@@ -67,3 +67,11 @@ def test_a_bag_tells_the_exposures(tmp_path):
     told = [each.effective_time_s for each in exposures]
     assert len(set(told)) > 2
     assert told == pytest.approx([sample.exposure for sample in samples], rel=1e-6)
+
+
+def test_a_bag_with_sharp_truth_tells_the_exposure_time(tmp_path):
+    config = SimulationConfig(width=48, height=36, seconds=0.2, fps=20, renders=100, sharp_truth=True)
+    samples = list(write_bag(config, tmp_path / "bag"))
+    exposures = [m for m in BagRecording(tmp_path / "bag").messages() if isinstance(m, Exposure)]
+    told = [each.exposure_time_s for each in exposures]
+    assert told == pytest.approx([config.exposure] * len(samples), rel=1e-6)

@@ -1,22 +1,20 @@
 """The scene of the demo."""
 
-import cv2
 import numpy as np
 import pytest
 
 from rehdr_ros.simulation import SimulationConfig, simulate
+from rehdr_ros.simulation.april_tags import HAS_TAGS, tag_finder
 from rehdr_ros.simulation.hall import TAGS, TAGS_IN_THE_YARD, HallScene, hall_canvas
 
-if not hasattr(cv2, "aruco") or not hasattr(cv2.aruco, "ArucoDetector"):
-    pytest.skip("this OpenCV has no ArucoDetector; 4.7 does", allow_module_level=True)
+if not HAS_TAGS:
+    pytest.skip("this OpenCV knows no AprilTags; 4.7 does", allow_module_level=True)
 
 
 def tags(image: np.ndarray) -> set[int]:
     """AprilTags found in (H, W, 3), 1.0 = white."""
-    dictionary = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_APRILTAG_36h11)
-    grey = cv2.cvtColor(np.rint(255 * np.clip(image, 0, 1) ** (1 / 2.2)).astype(np.uint8), cv2.COLOR_RGB2GRAY)
-    _, numbers, _ = cv2.aruco.ArucoDetector(dictionary).detectMarkers(grey)
-    return set() if numbers is None else set(numbers.ravel().tolist())
+    shown = np.rint(255 * np.clip(image, 0, 1) ** (1 / 2.2)).astype(np.uint8)
+    return {number for number, _ in tag_finder()(shown)}
 
 
 def test_each_exposure_shows_the_tags_of_one_side():

@@ -1,14 +1,16 @@
-import cv2
 import numpy as np
 import pytest
 
-from rehdr_ros.simulation.tunnel import TAGS, TunnelExit
+from rehdr_ros.simulation.april_tags import HAS_TAGS, tag_finder
+from rehdr_ros.simulation.tunnel import TunnelExit
+
+if not HAS_TAGS:
+    pytest.skip("this OpenCV knows no AprilTags; 4.7 does", allow_module_level=True)
 
 
 def tags(radiance, white):
     shown = (255 * np.clip(radiance.mean(-1) / white, 0, 1) ** (1 / 2.2)).astype(np.uint8)
-    found = cv2.aruco.ArucoDetector(cv2.aruco.getPredefinedDictionary(TAGS)).detectMarkers(shown)[1]
-    return [] if found is None else found.ravel().tolist()
+    return [number for number, _ in tag_finder()(shown)]
 
 
 @pytest.mark.parametrize("seed", [0, 1])

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rehdr_ros.cli.arguments import number
-from rehdr_ros.cli.drives import CONSUMERS, add_drives
+from rehdr_ros.cli.consumers import CONSUMERS, add_consumers
 from rehdr_ros.cli.pictures import write_pictures
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.real_recordings import add_real_recordings, compared_statistics, reclipped_recordings
@@ -30,7 +30,8 @@ One of three: --predicted and --truth; --benchmark, for networks on simulated se
 networks on recordings with truth or, with --reclip, on any recordings; \
 with --statistics it is not for networks,
 but for any recordings beside the simulations of a training. \
-Or --odometry or --tunnel, for what a consumer of the images gets.
+Or --odometry, --tunnel or --downstream, for what a consumer of the images gets; \
+the last also with --recordings and --reclip.
 """
 
 
@@ -59,11 +60,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--pictures", metavar="DIR", help="write a picture, a video and EXR frames of every sequence")
     add("-o", "--output", help="JSON file for the measures; DIR/metrics.json if there is a DIR")
     add_real_recordings(parser)
-    add_drives(parser)
+    add_consumers(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     modes = [name for name in ("predicted", "benchmark", "recordings", *CONSUMERS) if getattr(args, name)]
+    if args.downstream and args.reclip and not args.wrong_events:
+        modes = [name for name in modes if name != "recordings"]
     if len(modes) != 1 or bool(args.truth) != bool(args.predicted):
         others = "".join(f", or --{name}" for name in CONSUMERS)
         raise InputError(f"give --predicted with --truth, or --benchmark, or --recordings{others}")

@@ -28,9 +28,10 @@ class _Writer:
     `_least`, is padded by repeating the last column or row. A context manager."""
 
     _least = 2  # px
+    _format, _options = "mp4", {}
 
     def __init__(self, path: str | Path, fps: float) -> None:
-        self._container = av.open(str(path), "w", format="mp4")
+        self._container = av.open(str(path), "w", format=self._format, options=self._options)
         self._rate = Fraction(fps).limit_denominator(1001)
         self._stream = None
 
@@ -81,6 +82,22 @@ class VideoWriter(_Writer):
     def _picture(self, rgb: np.ndarray) -> av.VideoFrame:
         picture = av.VideoFrame.from_ndarray(rgb, "rgb24")
         return picture.reformat(format=H264[1], dst_colorspace=Colorspace.ITU709)
+
+
+class AnimationWriter(_Writer):
+    """Writes uint8 RGB frames to an animated picture (WebP), for pages and READMEs, which take no video."""
+
+    _dtype = np.uint8
+    _format, _options = "webp", {"loop": "0"}  # for ever
+
+    def _open(self, container: av.container.OutputContainer, rate: Fraction) -> av.VideoStream:
+        options = {"quality": "60", "compression_level": "4"}
+        stream = container.add_stream("libwebp_anim", rate, options=options)
+        stream.pix_fmt = "yuv420p"
+        return stream
+
+    def _picture(self, rgb: np.ndarray) -> av.VideoFrame:
+        return av.VideoFrame.from_ndarray(rgb, "rgb24").reformat(format="yuv420p")
 
 
 class HdrVideoWriter(_Writer):

@@ -1,21 +1,27 @@
-"""rehdr evaluate on simulated drives: what consumers of the images get of them."""
+"""rehdr evaluate with consumers of the images: what they get of simulated drives and scenes."""
 
 import argparse
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 
 from rehdr_ros.cli.arguments import number, size
+from rehdr_ros.cli.match_picture import write_match_picture
 from rehdr_ros.cli.progress import progress
+from rehdr_ros.cli.real_recordings import read_reclipped
 from rehdr_ros.errors import InputError
+from rehdr_ros.network import load_checkpoint
 from rehdr_ros.reconstruction.tonemap import ToneMapper
-from rehdr_ros.training import odometry_results, tunnel_results
+from rehdr_ros.training import downstream_results, odometry_results, tunnel_results
+from rehdr_ros.training.downstream import SCENES, DownstreamBenchmark
 from rehdr_ros.training.odometry import OdometryBenchmark, Run
+from rehdr_ros.training.reclipped_features import RealRun, real_runs
 from rehdr_ros.training.tunnel import TunnelBenchmark
 from rehdr_ros.training.views import TONEMAPS
 
 
-def add_drives(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("simulated drives, one network")
+def add_consumers(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("consumers of the images, one network")
     add, count = group.add_argument, number(int, least=1)
     odometry = "the camera's way by COLMAP from the frames, from HDR and from the truth; "
     odometry += "a third of the drives each with 0, 70 and 85 %% of the pixels clipped"
@@ -23,7 +29,12 @@ def add_drives(parser: argparse.ArgumentParser) -> None:
     tunnel = "out of a tunnel, where the camera's exposure adapts: the first frame in which a tag outside is "
     tunnel += "found, and how steady the radiance stays where the exposure is told and where it isn't"
     add("--tunnel", action="store_true", help=tunnel)
-    add("--drives", type=count, metavar="N", help="how many; 30 and 20 if not given")
+    downstream = "feature matches and tracks, AprilTags and QR codes on clipped scenes, procedural or, for "
+    downstream += "features, of --radiance; or with --recordings and --reclip features of real frames; "
+    downstream += "--pictures: matches.jpg of the last tone mapping"
+    add("--downstream", action="store_true", help=downstream)
+    many = f"how many; 30, 20 and, scenes of --downstream, {SCENES} if not given"
+    add("--drives", type=count, metavar="N", help=many)
     often = "how often each drive of --odometry, with other noise of the sensors"
     add("--seeds", type=count, default=5, metavar="N", help=often)
     pixels = "of the drives' frames"
@@ -52,6 +63,34 @@ def tunnel_report(args: argparse.Namespace) -> dict:
     return {"summary": report, "runs": [asdict(run) for run in runs]}
 
 
+def downstream_report(args: argparse.Namespace) -> dict:
+    """What --downstream asks for, printed: the summary and every run."""
+    if args.recordings:
+        return _real_report(args)
+    benchmark = DownstreamBenchmark(_weights(args), args.tonemap, args.drive_size, args.radiance)
+    feature_runs, code_runs, scenes = [], [], benchmark.scenes(args.drives)
+    for scene in progress(range(scenes), "recording, matching, reading", scenes, "scene"):
+        recorded = benchmark.record(scene)
+        feature_runs += benchmark.features(scene, recorded)
+        code_runs += benchmark.codes(scene)
+        if args.pictures and scene == 0:
+            write_match_picture(Path(args.pictures), recorded, f"HDR, {args.tonemap[-1]}")
+    report = downstream_results.summary(feature_runs, code_runs)
+    print(downstream_results.table(report))
+    return {"summary": report, "runs": [asdict(run) for run in (*feature_runs, *code_runs)]}
+
+
+def _real_report(args: argparse.Namespace) -> dict:
+    network, (footages, shares, timing) = load_checkpoint(_weights(args)), read_reclipped(args)
+    cases = [(footage, share) for footage in footages for share in shares]
+    runs: list[RealRun] = []
+    for case in progress(cases, "reconstructing, matching", len(cases), "sequence"):
+        runs += real_runs(*case, network, args.tonemap, timing)
+    report = downstream_results.real_summary(runs)
+    print(downstream_results.real_table(report))
+    return {"summary": report, "runs": [asdict(run) for run in runs]}
+
+
 def _by_drive(benchmark: OdometryBenchmark, drives: int) -> Iterator[list[Run]]:
     return (list(benchmark.runs(number)) for number in range(drives))
 
@@ -62,5 +101,5 @@ def _weights(args: argparse.Namespace) -> str:
     return args.weights[0]
 
 
-CONSUMERS = {"odometry": odometry_report, "tunnel": tunnel_report}
+CONSUMERS = {"odometry": odometry_report, "tunnel": tunnel_report, "downstream": downstream_report}
 """By option: a report that is printed, too."""

@@ -1,11 +1,18 @@
 """A training step's loss and gradients as one CUDA graph: thousands of launches would rule it."""
 
+from importlib.util import find_spec
+
 import torch
 from torch import Tensor, nn
 
 from rehdr_ros.training.sequence import Sequence
 
 _WARM_UPS = 3
+
+
+def can_compile() -> bool:
+    """Whether torch.compile makes kernels for GPUs here: by Triton, which not every build of torch brings."""
+    return find_spec("triton") is not None
 
 
 class GraphedLoss:

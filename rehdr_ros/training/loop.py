@@ -24,7 +24,7 @@ from rehdr_ros.training.batches import Batches, RecordedBatches, SimulatedBatche
 from rehdr_ros.training.config import PLACES, TrainConfig
 from rehdr_ros.training.deadline import Deadline
 from rehdr_ros.training.drawn import DrawnBatches, KeptSequences
-from rehdr_ros.training.graphed import GraphedLoss
+from rehdr_ros.training.graphed import GraphedLoss, can_compile
 from rehdr_ros.training.losses import PerceptualLoss
 from rehdr_ros.training.recorded import RecordedSequences
 from rehdr_ros.training.sequence import Sequence
@@ -43,7 +43,8 @@ class Trainer:
     """Trains one network into a folder: state.pt (to resume from), weights.safetensors (averaged), log.jsonl.
 
     Started by torchrun, each process trains on batches of its own and the gradients are averaged (DDP).
-    graphed: on a GPU, alone, the step is one CUDA graph. started: as of Deadline.
+    graphed: on a GPU, alone, the step is compiled where it can be, and one CUDA graph. started: as of
+    Deadline.
     """
 
     def __init__(
@@ -71,12 +72,12 @@ class Trainer:
         self._resume()
         vgg = PerceptualLoss(config.vgg).to(self._device) if config.perceptual else None
         weights = config.temporal, config.uncertainty, config.perceptual
-        self._loss: nn.Module = Unrolled(self.network, *weights, vgg)
+        graphed &= self._processes == 1 and self._device.type == "cuda"
+        self._loss: nn.Module = Unrolled(self.network, *weights, vgg, compiled=graphed and can_compile())
         if self._processes > 1:
             ids = [self._device.index] if self._device.type == "cuda" else None
             self._loss = DistributedDataParallel(self._loss, device_ids=ids)
-        is_alone = self._processes == 1 and self._device.type == "cuda"
-        self._graphed = GraphedLoss(self._loss, self._half) if graphed and is_alone else None
+        self._graphed = GraphedLoss(self._loss, self._half) if graphed else None
 
     def run(self) -> None:
         """Train to the end, saving every `save_every` steps; or for `minutes`, whatever comes first.

@@ -1,6 +1,7 @@
 """Training losses, all on display-like values: linear radiance would be ruled by its few brightest pixels."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -27,35 +28,30 @@ def everywhere_loss(predicted: Tensor, truth: Tensor) -> Tensor:
     return (mu_law(predicted / PEAK) - mu_law(truth / PEAK)).abs().mean()
 
 
-class ClippedError:
-    """The error in clipped pixels along a sequence, as a share of what the plain LDR has there.
+def clipped_sums(predicted: Tensor, ldr: Tensor, truth: Tensor, clipped: Tensor) -> tuple[Tensor, ...]:
+    """What clipped_error needs of a frame: squared errors, ours and the LDR's, then of structure, (N,) each.
+
+    predicted, ldr, truth: (N, 3, H, W) linear; clipped: (N, 1, H, W), 1 or 0.
+    """
+    true = log(truth)
+    errors = log(predicted) - true, log(ldr) - true
+    structures = (local_structure(error.mean(1, keepdim=True), clipped) for error in errors)
+    return tuple((x**2 * clipped).sum((1, 2, 3)) / x.shape[1] for x in (*errors, *structures))
+
+
+def clipped_error(sums: Sequence[tuple[Tensor, ...]], pixels: int) -> Tensor:
+    """The error in clipped pixels along sequences, as a share of what the plain LDR has there, their mean.
 
     A share, so that a scene whose clipped pixels lie just above white counts like one with lamps, and harm
     against the LDR is seen as such: a sequence that is worse than its LDR counts double from there on. Two
     shares: of the log error of each channel, and of its local structure, the error less its mean over the
-    clipped pixels around, which no constant lift can lower.
+    clipped pixels around, which no constant lift can lower. sums: by frame; pixels: of a frame.
     """
-
-    def __init__(self) -> None:
-        self._sums: list[list[Tensor]] = [[], [], [], []]
-
-    def add(self, predicted: Tensor, ldr: Tensor, truth: Tensor, clipped: Tensor) -> None:
-        """One frame: (N, 3, H, W) linear; clipped: (N, 1, H, W), 1 or 0."""
-        true = log(truth)
-        errors = log(predicted) - true, log(ldr) - true
-        flat = [error.mean(1, keepdim=True) for error in errors]
-        values = (*errors, *(local_structure(error, clipped) for error in flat))
-        for sums, value in zip(self._sums, values, strict=True):
-            sums.append((value**2 * clipped).sum((1, 2, 3)) / value.shape[1])
-        self._pixels = clipped[0].numel()
-
-    def loss(self) -> Tensor:
-        """Mean over the sequences of both shares."""
-        ours, ldr, structure, flat = (torch.stack(sums).sum(0) for sums in self._sums)
-        # What is far below a quantisation step's worth of error is as good as none.
-        least = _LEAST_ERROR**2 * 0.02 * self._pixels * len(self._sums[0])
-        shares = [((a + least) / (b + least)).sqrt() for a, b in ((ours, ldr), (structure, flat))]
-        return sum((share + (share - 1).clamp_min(0)).mean() for share in shares)
+    ours, ldr, structure, flat = (torch.stack(x).sum(0) for x in zip(*sums, strict=True))
+    # What is far below a quantisation step's worth of error is as good as none.
+    least = _LEAST_ERROR**2 * 0.02 * pixels * len(sums)
+    shares = [((a + least) / (b + least)).sqrt() for a, b in ((ours, ldr), (structure, flat))]
+    return sum((share + (share - 1).clamp_min(0)).mean() for share in shares)
 
 
 def local_structure(error: Tensor, clipped: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ import torch
 from rehdr_ros.errors import InputError
 from rehdr_ros.training.losses import (
     PEAK,
-    ClippedError,
+    clipped_error,
+    clipped_sums,
     PerceptualLoss,
     everywhere_loss,
     local_structure,
@@ -41,12 +42,9 @@ def test_the_loss_everywhere_by_hand():
     assert everywhere_loss(truth, truth) == 0
 
 
-def clipped_error(*frames):
-    """The loss of a sequence of (predicted, ldr, truth, clipped)."""
-    error = ClippedError()
-    for frame in frames:
-        error.add(*frame)
-    return error.loss()
+def error_of(*frames):
+    """Of a sequence of (predicted, ldr, truth, clipped)."""
+    return clipped_error([clipped_sums(*frame) for frame in frames], frames[0][0][0, 0].numel())
 
 
 def halves(value, other, size=64):
@@ -62,14 +60,14 @@ WHITE, ALL = torch.ones(1, 3, 64, 64), torch.ones(1, 1, 64, 64)
 def test_the_clipped_error_is_the_sum_of_two_shares_of_what_the_frame_has():
     """Stripes of which half is right: half the LDR's error and half of its structure."""
     truth, predicted = halves(1, math.e), halves(1, math.e**0.5)
-    assert clipped_error((predicted, WHITE, truth, ALL)).item() == pytest.approx(0.5 + 0.5, rel=2e-3)
-    assert clipped_error((WHITE, WHITE, truth, ALL)).item() == pytest.approx(2)
-    assert clipped_error((truth, WHITE, truth, ALL)).item() < 0.03
+    assert error_of((predicted, WHITE, truth, ALL)).item() == pytest.approx(0.5 + 0.5, rel=2e-3)
+    assert error_of((WHITE, WHITE, truth, ALL)).item() == pytest.approx(2)
+    assert error_of((truth, WHITE, truth, ALL)).item() < 0.03
 
 
 def test_harm_counts_double():
     truth, predicted = halves(1, math.e), halves(1, math.e**3)  # two nat too much where the LDR lacks one
-    assert clipped_error((predicted, WHITE, truth, ALL)).item() == pytest.approx(2 * (2 + (2 - 1)), rel=2e-3)
+    assert error_of((predicted, WHITE, truth, ALL)).item() == pytest.approx(2 * (2 + (2 - 1)), rel=2e-3)
 
 
 def test_a_constant_lift_lowers_the_first_share_alone():
@@ -77,41 +75,41 @@ def test_a_constant_lift_lowers_the_first_share_alone():
     # Half a nat off on either side, where the LDR is off by log 2 and by 1 + log 2.
     lift = 2 * math.e**0.5 * WHITE
     ldr = ((math.log(2) ** 2 + (1 + math.log(2)) ** 2) / 2) ** 0.5
-    assert clipped_error((lift, WHITE, truth, ALL)).item() == pytest.approx(0.5 / ldr + 1, rel=2e-3)
-    assert clipped_error((WHITE, WHITE, truth, ALL)).item() == pytest.approx(2)
+    assert error_of((lift, WHITE, truth, ALL)).item() == pytest.approx(0.5 / ldr + 1, rel=2e-3)
+    assert error_of((WHITE, WHITE, truth, ALL)).item() == pytest.approx(2)
 
 
 def test_every_sequence_is_held_against_its_own_frames():
     """A mild scene and one of lamps: each prediction has half of its LDR's error, and counts the same."""
-    losses = [clipped_error((halves(1, x**0.5), WHITE, halves(1, x), ALL)) for x in (2.0, 50.0)]
+    losses = [error_of((halves(1, x**0.5), WHITE, halves(1, x), ALL)) for x in (2.0, 50.0)]
     assert losses[0].item() == pytest.approx(losses[1].item(), rel=5e-3)
     two = [
         torch.cat(pair)
         for pair in zip(*((halves(1, x**0.5), WHITE, halves(1, x), ALL) for x in (2, 50)), strict=True)
     ]
-    assert clipped_error(two).item() == pytest.approx(sum(losses).item() / 2)
+    assert error_of(two).item() == pytest.approx(sum(losses).item() / 2)
 
 
 def test_the_shares_are_of_the_whole_sequence():
     """A frame's error counts by its square among the sequence's, not as a share of its own frame's."""
     right, wrong = (halves(1, 2), WHITE, halves(1, 2), ALL), (WHITE, WHITE, halves(1, 8), ALL)
     share = (3**2 / (1 + 3**2)) ** 0.5  # of log 8 and log 2
-    assert clipped_error(right, wrong).item() == pytest.approx(2 * share, rel=2e-3)
+    assert error_of(right, wrong).item() == pytest.approx(2 * share, rel=2e-3)
 
 
-def test_nothing_but_clipped_pixels_counts_for_the_clipped_error(truth):
+def test_nothing_but_clipped_pixels_counts_for_the_error_of(truth):
     half = torch.zeros(2, 1, 8, 9)
     half[..., :4] = 1
     other = torch.where(half > 0, 0.7 * truth, 100 * truth)
-    losses = [clipped_error((x, torch.ones_like(truth), truth, half)) for x in (other, 0.7 * truth)]
+    losses = [error_of((x, torch.ones_like(truth), truth, half)) for x in (other, 0.7 * truth)]
     torch.testing.assert_close(*losses)
 
 
 def test_errors_far_below_a_quantisation_step_are_as_good_as_none():
     """No share of next to nothing: a scene that is just white has nothing to win."""
     truth, predicted = 1.0001 * WHITE, 1.0002 * WHITE
-    assert clipped_error((predicted, WHITE, truth, ALL)).item() == pytest.approx(2, abs=0.05)
-    assert clipped_error((2 * WHITE, WHITE, truth, 0 * ALL)).item() == pytest.approx(2)
+    assert error_of((predicted, WHITE, truth, ALL)).item() == pytest.approx(2, abs=0.05)
+    assert error_of((2 * WHITE, WHITE, truth, 0 * ALL)).item() == pytest.approx(2)
 
 
 @pytest.mark.parametrize("predicted", [0.0, 1e-12, 1.0, 1e5, "truth"])
@@ -121,7 +119,7 @@ def test_gradients_are_finite(truth, clipped, predicted, share):
     mask = {"none": 0 * clipped, "some": clipped, "all": 0 * clipped + 1}[share]
     truth[0, :, 0, 0] = 0
     x.requires_grad_()
-    loss = clipped_error((x, truth.clamp_max(1), truth, mask)) + everywhere_loss(x, truth)
+    loss = error_of((x, truth.clamp_max(1), truth, mask)) + everywhere_loss(x, truth)
     loss.backward()
     assert loss.isfinite() and x.grad.isfinite().all()
 
@@ -134,7 +132,7 @@ def test_the_loss_pulls_towards_the_truth(truth):
     bright = halves(2, 2 * math.e)
     for gain in (0.5, 2.0):
         x = (gain * bright).requires_grad_()
-        clipped_error((x, WHITE, bright, ALL)).backward()
+        error_of((x, WHITE, bright, ALL)).backward()
         assert (x.grad.sign() == (1 if gain > 1 else -1)).all()
 
 

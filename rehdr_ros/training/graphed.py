@@ -12,7 +12,7 @@ _WARM_UPS = 3
 
 def can_compile() -> bool:
     """Whether torch.compile makes kernels for GPUs here: by Triton, which not every build of torch brings."""
-    return find_spec("triton") is not None
+    return hasattr(torch, "compile") and find_spec("triton") is not None
 
 
 class GraphedLoss:

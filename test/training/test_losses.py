@@ -7,9 +7,9 @@ import torch
 from rehdr_ros.errors import InputError
 from rehdr_ros.training.losses import (
     PEAK,
+    PerceptualLoss,
     clipped_error,
     clipped_sums,
-    PerceptualLoss,
     everywhere_loss,
     local_structure,
     mu_law,

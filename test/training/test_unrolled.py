@@ -8,9 +8,9 @@ from rehdr_ros.network.integrator import CLIPPED
 from rehdr_ros.reconstruction.voxel_input import normalised
 from rehdr_ros.training.losses import (
     PEAK,
+    PerceptualLoss,
     clipped_error,
     clipped_sums,
-    PerceptualLoss,
     everywhere_loss,
     temporal_loss,
     uncertainty_loss,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rehdr_ros.network import Rehdr, RehdrConfig, Stream
-from rehdr_ros.network.head_start.composition import MEASURED_SIGMA
+from rehdr_ros.network.head_start.composition import MEASURED_SIGMA, OUTPUTS
 from rehdr_ros.network.head_start.reference import DRIFT, EXPOSED, clip_mask
 from rehdr_ros.network.integrator import CLIPPED
 from rehdr_ros.products import CAUSES
@@ -86,7 +86,7 @@ def test_whatever_the_features_the_radiance_is_bounded(stream, form, size):
     generator, state = torch.Generator().manual_seed(0), network.initial_state(1, 24, 32)
     for frame, grid in zip(ldr, voxel, strict=True):
         _, new, known = network.prepare(frame, grid, state, STREAM)
-        features = size * torch.randn((1, 5, 24, 32), generator=generator)
+        features = size * torch.randn((1, OUTPUTS, 24, 32), generator=generator)
         estimate = network.compose(features, frame, known, STREAM)
         log, variance = new["log_radiance"], new["variance"]
         excess = (log - known[1].shown).clamp_min(0)
@@ -112,7 +112,7 @@ def test_where_the_events_are_good_the_network_can_do_little():
     _, state = network(before, voxel[0])
     _, _, known = network.prepare(after, voxel[1], state, STREAM)
     logs = [
-        network.compose(torch.full((1, 5, 16, 16), sign * 1e4), after, known, STREAM).radiance.log()
+        network.compose(torch.full((1, OUTPUTS, 16, 16), sign * 1e4), after, known, STREAM).radiance.log()
         for sign in (-1, 1)
     ]
     variance, excess = EXPOSED + 0.02 + DRIFT * 0.05, 0.25 + math.log(0.9)
@@ -163,8 +163,8 @@ def test_the_uncertainty_is_the_network_s_own(make_network, stream):
     """Another output for it gives another sigma and the same radiance."""
     network, (ldr, voxel) = make_network(form="compact"), stream()
     before = estimates(network, ldr, voxel)
-    bias = network.body.prediction.bias.view(5, 4)  # four pixels a channel, to be shuffled
-    bias[4] += 0.5
+    bias = network.body.prediction.bias.view(OUTPUTS, 4)  # four pixels a channel, to be shuffled
+    bias[-1] += 0.5
     after = estimates(network, ldr, voxel)
     for frame, (a, _), (b, _) in zip(ldr, before, after, strict=True):
         assert torch.equal(a.radiance, b.radiance)

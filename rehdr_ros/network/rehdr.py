@@ -74,6 +74,13 @@ class RehdrConfig(Settings):
         choices=("counts", "quantile"),
     )
     form: str = setting("full", "full (the paper's) or compact", choices=tuple(BODIES))
+    expansion: float = setting(
+        0.0,
+        "of what an estimate is above the frame where that is much and the events explain the frames, the share "
+        "that is added; measured after a training, which goes without",
+        least=0,
+        most=2,
+    )
 
     def __post_init__(self) -> None:
         if self.voxel is None:
@@ -148,7 +155,8 @@ class Rehdr(PartedNetwork):
     ) -> Estimate:
         if known is None:
             return Estimate(torch.sigmoid(features.float()))
-        return head_start.compose(features, ldr, *known, stream.clipped_from, compiled)
+        expansion = 0.0 if self.training else self.config.expansion
+        return head_start.compose(features, ldr, *known, stream.clipped_from, expansion, compiled)
 
 
 def _head_start(state: State) -> HeadStart:

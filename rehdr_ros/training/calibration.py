@@ -1,12 +1,14 @@
-"""The uncertainty's scale, after a training: python -m rehdr_ros.training.calibration WEIGHTS [FOLDER].
+"""What is measured after a training: python -m rehdr_ros.training.calibration WEIGHTS [FOLDER].
 
-A training's stream has worse sensors than most users', so its sigma is too large for them. Here sequences of
-the exact simulator, in training scenes (of FOLDER's radiance files, or procedural), tell the factor that lets
-68 % of the errors lie within one sigma, in the mean of the sequences; the weights are written anew with it.
+Sequences of the exact simulator, in training scenes (of FOLDER's radiance files, or procedural), tell two
+things, with which the weights are written anew. The expansion (composition.py): the one with the least error
+in clipped pixels, in the mean of the sequences. And the uncertainty's scale, since a training's stream has
+worse sensors than most users', so that its sigma is too large for them: the factor that lets 68 % of the errors
+lie within one sigma, in the mean of the sequences.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +18,7 @@ import torch
 from rehdr_ros import safetensors_file
 from rehdr_ros.network import Rehdr, load_checkpoint, save_checkpoint
 from rehdr_ros.network.checkpoint import resolve
-from rehdr_ros.network.head_start.composition import OUTPUTS
+from rehdr_ros.network.head_start.composition import OUTPUTS, expandable
 from rehdr_ros.network.integrator import CLIPPED, luminance
 from rehdr_ros.simulation.scene import load_radiance
 from rehdr_ros.training import benchmark
@@ -28,6 +30,7 @@ from rehdr_ros.training.simulated import simulated_sequence
 from rehdr_ros.training.unrolled import unroll
 
 SEQUENCES, _SIZE, _SEED = 12, 128, 20_270_000
+EXPANSIONS = np.linspace(0, 1, 21)  # that are tried
 
 
 def sequences(folder: str | Path | None = None) -> Iterator[Sequence]:
@@ -41,18 +44,55 @@ def sequences(folder: str | Path | None = None) -> Iterator[Sequence]:
 
 
 @torch.inference_mode()
-def factor(network: Rehdr, recorded: Iterator[Sequence]) -> float:
+def expansion(network: Rehdr, recorded: Iterable[Sequence]) -> float:
+    """The best of EXPANSIONS, for a network that has none yet."""
+    errors = np.zeros(len(EXPANSIONS))
+    for sequence in recorded:
+        squared = []
+        for estimate, explained, truth, ldr, clipped in _scored(network, sequence):
+            above, true = (
+                (log(luminance(x)) - log(luminance(ldr)))[clipped] for x in (estimate.radiance, truth)
+            )
+            added = EXPANSIONS[:, None] * expandable(above, explained).numpy()
+            squared.append((above.numpy() + added - true.numpy()) ** 2)
+        errors += np.sqrt(np.concatenate(squared, 1).mean(1))
+    return float(EXPANSIONS[errors.argmin()])
+
+
+@torch.inference_mode()
+def factor(network: Rehdr, recorded: Iterable[Sequence]) -> float:
     """What to multiply sigma by: the mean logarithm, over sequences, of the ratio that 68 % stay within."""
     logs = []
     for sequence in recorded:
-        batch, ratios = collate([sequence]), []
-        for k, estimate in enumerate(unroll(network, batch)):
-            clipped = batch.ldr[:, k].amax(1, keepdim=True) >= CLIPPED
-            if k >= SKIPPED and clipped.any():
-                error = log(luminance(estimate.radiance)) - log(luminance(batch.truth[:, k]))
-                ratios.append((error.abs() / estimate.sigma)[clipped])
+        ratios = []
+        for estimate, _, truth, _, clipped in _scored(network, sequence):
+            error = log(luminance(estimate.radiance)) - log(luminance(truth))
+            ratios.append((error.abs() / estimate.sigma)[clipped])
         logs.append(np.log(np.quantile(torch.cat(ratios).numpy(), WITHIN)))
     return float(np.exp(np.mean(logs)))
+
+
+def _scored(network: Rehdr, sequence: Sequence) -> Iterator[tuple]:
+    """Estimate, R^2 of the events, truth, LDR, and which pixels clip, (1, 1, H, W), of frames that count."""
+    batch, explained = collate([sequence]), []
+
+    def step(*inputs):
+        estimate, state = network.step(*inputs)
+        explained.append(network.event_fit(state).explained[0, 0, 0, 0])
+        return estimate, state
+
+    for k, estimate in enumerate(unroll(network, batch, step)):
+        truth, ldr = batch.truth[:, k], batch.ldr[:, k]
+        clipped = ldr.amax(1, keepdim=True) >= CLIPPED
+        if k >= SKIPPED and clipped.any():
+            yield estimate, explained[-1], truth, ldr, clipped
+
+
+def with_expansion(network: Rehdr, by: float) -> Rehdr:
+    """The same network with another one."""
+    other = Rehdr(replace(network.config, expansion=by))
+    other.load_state_dict(network.state_dict())
+    return other.eval().requires_grad_(False)
 
 
 def scale_sigma(network: Rehdr, by: float) -> None:
@@ -65,9 +105,12 @@ def scale_sigma(network: Rehdr, by: float) -> None:
 
 if __name__ == "__main__":
     path = resolve(sys.argv[1])
-    trained = load_checkpoint(path)
-    by = factor(trained, sequences(*sys.argv[2:]))
+    streams = list(sequences(*sys.argv[2:]))
+    trained = with_expansion(load_checkpoint(path), 0.0)
+    trained = with_expansion(trained, expansion(trained, streams))
+    by = factor(trained, streams)
     scale_sigma(trained, by)
     _, notes = safetensors_file.read(path)
+    notes = {name: text for name, text in notes.items() if name not in ("architecture", "config")}
     save_checkpoint(trained, path, torch.float16, **notes)
-    print(f"sigma times {by:.3f}")
+    print(f"expansion {trained.config.expansion:.2f}, sigma times {by:.3f}")

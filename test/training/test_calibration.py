@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
 from rehdr_ros.network import Rehdr, RehdrConfig
-from rehdr_ros.training.calibration import factor, scale_sigma
-from rehdr_ros.training.sequence import Sequence
+from rehdr_ros.network.head_start.composition import OUTPUTS
+from rehdr_ros.training.calibration import expansion, factor, scale_sigma, with_expansion
+from rehdr_ros.training.sequence import Sequence, collate
+from rehdr_ros.training.unrolled import unroll
 
 
 @pytest.fixture(params=["compact", "full"])
@@ -30,3 +34,61 @@ def test_the_factor_lets_68_per_cent_of_the_errors_lie_within(network):
     sequence = Sequence(ldr, torch.zeros(5, 5, 16, 16), 2 * ldr, frames, 0.05 * frames)
     scale_sigma(network, factor(network, [sequence]))
     assert factor(network, [sequence]) == pytest.approx(1, rel=1e-3)
+
+
+def bright_and_explained(above):
+    """A stream whose events tell a rise in exposed pixels exactly, and what clips, `above` nat brighter."""
+    ldr, voxel = torch.full((8, 3, 32, 32), 0.1), torch.zeros(8, 5, 32, 32)
+    for k in range(1, 8):
+        rise = 1.0 if k % 2 else -1.0
+        ldr[k, :, :16] = 0.1 * torch.e ** (rise > 0)
+        voxel[k, 2, :16] = 4 * rise
+    ldr[:, :, 16:] = 1.0
+    truth = ldr.clone()
+    truth[:, :, 16:] = torch.e**above
+    return Sequence(ldr, voxel, truth, torch.ones(8), torch.full((8,), 0.05))
+
+
+def guessing(network, above):
+    """The same network, whose estimate above the frame in clipped pixels without any known light is `above`."""
+    bias = (
+        network.body.prediction.bias
+        if network.config.form == "compact"
+        else network.body.prediction.conv.bias
+    )
+    bound = 0.1 + 0.7
+    with torch.no_grad():
+        bias[: len(bias) // OUTPUTS] = torch.atanh(torch.tensor(above / bound))
+    return network
+
+
+def test_the_expansion_is_what_the_estimate_lies_too_low_by_where_events_explain_the_frames(network):
+    """An estimate of 0.75 nat is 0.25 above where expansions begin."""
+    network, sequence = guessing(network, 0.75), bright_and_explained(0.85)
+    found = expansion(network, [sequence])
+    assert found == pytest.approx(0.4, abs=0.051)
+    errors = []
+    for by in (0.0, found):
+        *_, last = unroll(with_expansion(network, by), collate([sequence]))
+        errors.append((last.radiance[0, 0, 31, 31].log() - 0.85).abs().item())
+    assert errors[1] < 0.02 < 0.09 < errors[0]
+
+
+def test_where_events_explain_little_nothing_is_expanded(network):
+    network, sequence = guessing(network, 0.75), bright_and_explained(2.0)
+    sequence = replace(sequence, voxel=torch.zeros_like(sequence.voxel))
+    assert expansion(network, [sequence]) == 0.0
+    plain, expanded = (
+        torch.stack([e.radiance for e in unroll(with_expansion(network, by), collate([sequence]))])
+        for by in (0.0, 1.0)
+    )
+    assert torch.equal(plain, expanded)
+
+
+def test_a_training_goes_without_the_expansion(network):
+    network, batch = with_expansion(guessing(network, 0.75), 1.0), collate([bright_and_explained(2.0)])
+    *_, evaluated = unroll(network, batch)
+    *_, trained = unroll(network.train(), batch)
+    *_, plain = unroll(with_expansion(network, 0.0), batch)
+    assert torch.equal(trained.radiance, plain.radiance)
+    assert (evaluated.radiance > plain.radiance * 1.1).any()

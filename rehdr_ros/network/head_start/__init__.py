@@ -26,8 +26,9 @@ def compose(
     state: HeadStart,
     evidence: Evidence,
     clipped_from: float | Tensor,
+    expansion: float,
     compiled: bool,
 ) -> Estimate:
-    """As of PartedNetwork: features (N, 5, H, W), ldr (N, 3, H, W)."""
+    """As of PartedNetwork: features (N, OUTPUTS, H, W), ldr (N, 3, H, W); expansion: as of RehdrConfig."""
     form = compose_kernels if compiled else composition
-    return form.compose(features, ldr, state, evidence, clipped_from)
+    return form.compose(features, ldr, state, evidence, clipped_from, expansion)

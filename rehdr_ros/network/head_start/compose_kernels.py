@@ -16,7 +16,12 @@ _LEAST, _OVER = (np.float32(x) for x in composition.MEASURED_SIGMA)
 
 
 def compose(
-    features: Tensor, ldr: Tensor, state: HeadStart, evidence: Evidence, clipped_from: float
+    features: Tensor,
+    ldr: Tensor,
+    state: HeadStart,
+    evidence: Evidence,
+    clipped_from: float,
+    expansion: float,
 ) -> Estimate:
     """As of the package, for one frame on the CPU."""
     ldr = ldr.float().contiguous()  # and what is made like it: `put` writes rows after rows
@@ -29,7 +34,8 @@ def compose(
         )
         state = state._replace(log_radiance=log_radiance, variance=variance)
         shown = ldr.clamp_min(FLOOR).log()  # faster than taking it
-        estimate = composition.compose(features, ldr, state, Evidence(fit, shown, *trusts), clipped_from)
+        evidence = Evidence(fit, shown, *trusts)
+        estimate = composition.compose(features, ldr, state, evidence, clipped_from, expansion)
         for part, of in zip(estimate, whole, strict=True):
             if part is not None:
                 put(part, pixels, of)

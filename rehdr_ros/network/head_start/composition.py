@@ -2,6 +2,10 @@
 
 The share and the correction, which is no larger than what is unknown, are the network's. Colour is the head
 start's: events don't tell it, and what a network guesses of it is worse on scenes that it hasn't seen.
+
+A training weighs an error by what the frame has of it, so that a wall just above white counts like a lamp; for
+lamps the network then stays too dark. Where the events explain the frames `expansion`, by which of its own
+estimate it lies too low, is added: calibration.py measures it.
 """
 
 import math
@@ -21,10 +25,17 @@ _PRIOR_VARIANCE = 4.0  # nat^2, of what lies above white; against it the head st
 _LEAST_BOUND, _VARIANCE_BOUND, _EXCESS_BOUND = 0.1, 0.7, 0.6  # of the correction, nat
 _LOG_SIGMA = (math.log(0.01), math.log(4.0))  # nat
 _CARRIED, _FILLED = 0.25, 0.1  # trust from which a pixel counts as such
+_EXPANDED = 0.5, 2.0  # nat above the frame, from which an estimate is expanded, up to where by more and more
+_EXPLAINED = 0.7, 0.9  # R^2 of the events, from which it is, and wholly
 
 
 def compose(
-    features: Tensor, ldr: Tensor, state: HeadStart, evidence: Evidence, clipped_from: float | Tensor
+    features: Tensor,
+    ldr: Tensor,
+    state: HeadStart,
+    evidence: Evidence,
+    clipped_from: float | Tensor,
+    expansion: float,
 ) -> Estimate:
     """As of the package."""
     fit, shown, own, trust = evidence
@@ -34,9 +45,17 @@ def compose(
     unknown = state.variance.clamp_max(1.0).sqrt()
     bound = _LEAST_BOUND + _VARIANCE_BOUND * unknown + _EXCESS_BOUND * excess
     above = torch.sigmoid(share + torch.logit(usual)) * excess + bound * torch.tanh(correction)
+    if expansion:
+        above = above + expansion * expandable(above.mean(1, keepdim=True), fit.explained)
     clipped = clip_mask(ldr, clipped_from)
     radiance = ldr + clipped * ((shown + above.clamp(0, 12)).exp() - ldr).clamp_min(0)
     return Estimate(radiance, _sigma(spread, unknown, ldr, clipped), _cause(own, trust, clipped))
+
+
+def expandable(above: Tensor, explained: Tensor) -> Tensor:
+    """Of log radiance above the frame's, nat, what counts for the expansion; explained: R^2 of the events."""
+    (low, high), (least, whole) = _EXPANDED, _EXPLAINED
+    return ((explained - least) / (whole - least)).clamp(0, 1) * (above.clamp(low, high) - low)
 
 
 def _sigma(spread: Tensor, unknown: Tensor, ldr: Tensor, clipped: Tensor) -> Tensor:

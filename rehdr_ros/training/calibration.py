@@ -3,8 +3,8 @@
 Sequences of the exact simulator, in training scenes (of FOLDER's radiance files, or procedural), tell two
 things, with which the weights are written anew. The expansion (composition.py): the one with the least error
 in clipped pixels, in the mean of the sequences. And the uncertainty's scale, since a training's stream has
-worse sensors than most users', so that its sigma is too large for them: the factor that lets 68 % of the errors
-lie within one sigma, in the mean of the sequences.
+worse sensors than most users', so that its sigma is too large for them: the factor that lets 68 % of the
+errors lie within one sigma, in the mean of the sequences.
 """
 
 import sys
@@ -50,9 +50,8 @@ def expansion(network: Rehdr, recorded: Iterable[Sequence]) -> float:
     for sequence in recorded:
         squared = []
         for estimate, explained, truth, ldr, clipped in _scored(network, sequence):
-            above, true = (
-                (log(luminance(x)) - log(luminance(ldr)))[clipped] for x in (estimate.radiance, truth)
-            )
+            shown = log(luminance(ldr))
+            above, true = ((log(luminance(x)) - shown)[clipped] for x in (estimate.radiance, truth))
             added = EXPANSIONS[:, None] * expandable(above, explained).numpy()
             squared.append((above.numpy() + added - true.numpy()) ** 2)
         errors += np.sqrt(np.concatenate(squared, 1).mean(1))

@@ -50,7 +50,7 @@ def bright_and_explained(above):
 
 
 def guessing(network, above):
-    """The same network, whose estimate above the frame in clipped pixels without any known light is `above`."""
+    """The same network, whose estimate above the frame where nothing is known is `above`."""
     bias = (
         network.body.prediction.bias
         if network.config.form == "compact"

@@ -3,9 +3,9 @@
 The share and the correction, which is no larger than what is unknown, are the network's. Colour is the head
 start's: events don't tell it, and what a network guesses of it is worse on scenes that it hasn't seen.
 
-A training weighs an error by what the frame has of it, so that a wall just above white counts like a lamp; for
-lamps the network then stays too dark. Where the events explain the frames `expansion`, by which of its own
-estimate it lies too low, is added: calibration.py measures it.
+A training weighs an error by what the frame has of it, so that a wall just above white counts like a lamp;
+for lamps the network then stays too dark. Where the events explain the frames a share of its own estimate is
+added, the `expansion`, which calibration.py measures.
 """
 
 import math

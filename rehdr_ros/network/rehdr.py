@@ -76,8 +76,8 @@ class RehdrConfig(Settings):
     form: str = setting("full", "full (the paper's) or compact", choices=tuple(BODIES))
     expansion: float = setting(
         0.0,
-        "share of what an estimate is above the frame that is added where that is much and events explain the "
-        "frames; measured after a training, which goes without",
+        "share of what an estimate is above the frame that is added, where that is much and events explain "
+        "the frames; measured after a training, which goes without",
         least=0,
         most=2,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _RESTART_NS = 1_000_000_000  # events that step back further start a new stream
 _KEYFRAMES = 4  # an output never rests on one before these
 _WAITING = 2  # outputs that are due besides the next one, with which that is left out
+_RECOVERY = 1.0  # s after a skipped frame in which each frame has but one output
 _MARK_NS, _MARKS = 1_000_000, 4000  # how finely, and how far back, it is known when events came
 
 
@@ -48,7 +50,7 @@ class OutputSchedule:
     output_timeout s after it should have. It rests on the last frame that had been exposed, and had come, by
     then. Live, where that frame is still being reconstructed output_timeout s later, it rests on the one
     before. skipped: with policy "latest", outputs left out because the machine is too slow; those go before
-    any frame.
+    any frame, and where frames go too, but one output a frame stays.
     """
 
     def __init__(self, config: PipelineConfig) -> None:
@@ -56,6 +58,7 @@ class OutputSchedule:
         self._period = 10**9 / Fraction(config.output_rate).limit_denominator(1000)  # ns
         self._buffer = EventBuffer(config.buffer_megabytes)
         self.skipped = 0
+        self._frames_skipped, self._recovered_at = 0, -math.inf
         self.clear()
 
     def configure(self, config: PipelineConfig) -> None:
@@ -125,13 +128,22 @@ class OutputSchedule:
                 return None
             if now is not None and self._skips:
                 late = waited > self._timeout and self._is_passed(_WAITING, synchronizer.passed_ns)
-                behind = running is not None and synchronizer.crowded and keyframe is self._last
+                waits = running is not None and synchronizer.crowded
+                behind = (waits or self._recovers(synchronizer)) and keyframe is self._last
                 if late or behind:
                     self._number += 1
                     self.skipped += 1
                     continue
             return self._make_job(stamp_ns, instant_ns, keyframe, ready_at)
         return None
+
+    def _recovers(self, synchronizer: Synchronizer) -> bool:
+        """Whether frames were skipped lately because the machine is too slow."""
+        s = synchronizer
+        skipped, now = s.skipped_frames - s.duplicate_frames - s.overtaken_frames, time.monotonic()
+        if skipped > self._frames_skipped:
+            self._frames_skipped, self._recovered_at = skipped, now + _RECOVERY
+        return now < self._recovered_at
 
     def _make_job(self, stamp_ns: int, instant_ns: int, keyframe: Keyframe, ready_at: float) -> OutputJob:
         events, is_first = self._buffer.take_until(instant_ns), keyframe is not self._last

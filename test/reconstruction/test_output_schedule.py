@@ -213,3 +213,20 @@ def test_live_outputs_make_way_for_frames_that_wait():
     stream.front_end.add_keyframe(keyframe_of(stream.front_end.next()))
     stream.front_end.add(events(31), arrived=time.monotonic())
     assert live(stream).keyframe.frame.stamp_ns == START + 13 * MS
+
+
+def test_live_a_frame_has_but_one_output_while_frames_are_skipped_and_a_second_longer():
+    stream = Stream(LATEST).add(frame(0), *steadily(0, 5))
+    for message in (frame(11), *steadily(5, 15), frame(21), *steadily(15, 25)):
+        stream.front_end.add(message, arrived=time.monotonic())
+    newest = stream.front_end.next(time.monotonic())
+    assert stream.front_end.counters["skipped_frames"] == 1
+    stream.front_end.add_keyframe(keyframe_of(newest))
+    for packet in steadily(25, 55):
+        stream.front_end.add(packet, arrived=time.monotonic())
+    assert [(o.stamp_ns - START) // MS for o in iter(lambda: live(stream), None)] == [30]
+    assert stream.front_end.counters["skipped_outputs"] == 4
+    time.sleep(1.01)
+    for packet in steadily(55, 75):
+        stream.front_end.add(packet, arrived=time.monotonic())
+    assert [(live(stream).stamp_ns - START) // MS for _ in range(2)] == [60, 70]

@@ -45,7 +45,7 @@ def sequences(folder: str | Path | None = None) -> Iterator[Sequence]:
 
 @torch.inference_mode()
 def expansion(network: Rehdr, recorded: Iterable[Sequence]) -> float:
-    """The best of EXPANSIONS, for a network that has none yet."""
+    """The one of EXPANSIONS with the least error, for a network whose own is 0."""
     errors = np.zeros(len(EXPANSIONS))
     for sequence in recorded:
         squared = []
@@ -88,7 +88,7 @@ def _scored(network: Rehdr, sequence: Sequence) -> Iterator[tuple]:
 
 
 def with_expansion(network: Rehdr, by: float) -> Rehdr:
-    """The same network with another one."""
+    """The same network, with that expansion, in evaluation mode."""
     other = Rehdr(replace(network.config, expansion=by))
     other.load_state_dict(network.state_dict())
     return other.eval().requires_grad_(False)

@@ -72,20 +72,25 @@ class Propagation:
 
     def _begin(self, job: OutputJob) -> None:
         """On another keyframe: what is shown starts from what the one before would have shown."""
-        before, keyframe, instant_ns = self._path, job.keyframe, job.instant_ns
+        path, keyframe, instant_ns = self._path, job.keyframe, job.instant_ns
+        if path is None or path.shape != keyframe.radiance.shape:
+            self._path = path = _Path(keyframe.radiance.shape)
+            goes_on = False
+        else:
+            interval = keyframe.time_ns - path.keyframe.time_ns
+            until_ns = self._output_ns + min(round(TRANSITION * interval), LONGEST_TRANSITION_NS)
+            goes_on = not keyframe.starts and instant_ns < until_ns
         shown = None
-        if before is not None and not keyframe.starts and before.shape == keyframe.radiance.shape:
-            before.add(job.events, instant_ns)
-            before.update()
+        if goes_on:
+            path.add(job.events, instant_ns)
+            path.update()
             share = self._share(instant_ns)
-            shown = self._blended(share) if share > 0 else before.radiance
-            interval = keyframe.time_ns - before.keyframe.time_ns
-            length = min(round(TRANSITION * interval), LONGEST_TRANSITION_NS)
-            self._from_ns, self._until_ns = self._output_ns, self._output_ns + length
-        self._path = _Path(keyframe)
-        self._path.add(job.since, instant_ns)
-        self._path.update()
-        self._difference = None if shown is None else shown / self._path.gain - keyframe.radiance
+            shown = self._blended(share) if share > 0 else path.radiance.copy()
+            self._from_ns, self._until_ns = self._output_ns, until_ns
+        path.begin(keyframe)
+        path.add(job.since, instant_ns)
+        path.update()
+        self._difference = None if shown is None else shown / path.gain - keyframe.radiance
 
     def _share(self, instant_ns: int) -> float:
         """Of the way, in what is shown, that was shown before the last keyframe."""
@@ -98,16 +103,26 @@ class Propagation:
 
 
 class _Path:
-    """A keyframe and its events: by how much they, and what fades, multiply its radiance (gain, (H, W))."""
+    """A keyframe and its events: by how much they, and what fades, multiply its radiance (gain, (H, W)).
 
-    def __init__(self, keyframe: Keyframe) -> None:
-        self.keyframe, self.shape = keyframe, keyframe.radiance.shape
-        size = self.shape[1:]
+    shape: (3, H, W), of the keyframes that it begins with, one after the other.
+    """
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        self.shape, size = shape, shape[1:]
         self._events = np.zeros((2, *(n + 2 for n in size)), np.float32)  # OFF and ON, in a border of none
         self._changed = np.zeros(size[0] + 2, np.bool_)  # rows with new events
-        self.gain, self.radiance = np.ones(size, np.float32), keyframe.radiance.copy()
-        correction = keyframe.correction
-        self._correction = np.zeros(size, np.float32) if correction is None else correction
+        self._uncorrected = np.zeros(size, np.float32)
+        self.gain, self.radiance = np.empty(size, np.float32), np.empty(shape, np.float32)
+
+    def begin(self, keyframe: Keyframe) -> None:
+        """On another one of this shape, in the same memory: new one takes longer than all the rest."""
+        self.keyframe, correction = keyframe, keyframe.correction
+        self._events.fill(0)
+        self._changed.fill(False)
+        self.gain.fill(1)
+        np.copyto(self.radiance, keyframe.radiance)
+        self._correction = self._uncorrected if correction is None else correction
         self._numbers = tuple(np.float32(float(x)) for x in keyframe.fit[:3])
 
     def add(self, events: Events, until_ns: int) -> bool:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from rehdr_ros.network.contract import State
 
-_CONDITIONS = 3
+_CONDITIONS = 4
 _NEAR = 2  # blocks of `multiple` px around those that are needed, in which cells are updated
 
 

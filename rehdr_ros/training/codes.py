@@ -63,7 +63,10 @@ def find_tags(image: np.ndarray) -> list[tuple[str, np.ndarray]]:
 
 def find_qr_codes(image: np.ndarray) -> list[tuple[str, np.ndarray]]:
     """Text and centre, px, of each QR code that can be read in (H, W) uint8."""
-    _, texts, corners, _ = cv2.QRCodeDetector().detectAndDecodeMulti(image)
+    try:
+        _, texts, corners, _ = cv2.QRCodeDetector().detectAndDecodeMulti(image)
+    except cv2.error:  # of a code, or what looks like one, in an encoding that OpenCV doesn't know
+        return []
     if corners is None:
         return []
     found = zip(texts, corners, strict=True)

@@ -144,7 +144,7 @@ def test_real_recordings_are_clipped_again(rehdr, shared, tiny_weights, tmp_path
     sequences = result["sequences"].values()
     shares = {name: [s[name]["clipped_error_share"] for s in sequences] for name in methods}
     assert result["mean"]["head_start"]["clipped_error_share"] == pytest.approx(np.mean(shares["head_start"]))
-    assert shares["ldr"] == [1] * 4 and 0.9 < np.mean(shares["head_start"]) < 1.1
+    assert shares["ldr"] == [1] * 4 and 0.75 < np.mean(shares["head_start"]) < 0.88
     assert np.mean(shares["constant_lift"]) < 0.85
     assert np.mean(shares["tiny"]) != np.mean(shares["tiny without events"])
     assert shares["tiny"] == pytest.approx(shares["head_start"], abs=0.01), "untrained it is the head start"

@@ -59,16 +59,18 @@ def test_the_radiance_is_that_of_forward(make_network, stream, run, form):
 @FORMS
 @torch.inference_mode()
 def test_an_untrained_network_returns_the_shrunk_head_start(stream, form):
-    """By another statement: the excess over the LDR, by its known noise, blended in by how far it clips."""
+    """By another statement: from what is likely to its excess, by its noise; blended in where it clips."""
     network = Rehdr(RehdrConfig(base_channels=4, form=form)).eval()
     ldr, voxel = stream(frames=4, height=24, width=32)
     shares, state = [], network.initial_state(1, 24, 32)
     for frame, grid in zip(ldr, voxel, strict=True):
         _, _, (_, evidence) = network.prepare(frame, grid, state, STREAM)
         estimate, state = network.step(frame, grid, state)
-        share = (evidence.fit.explained * 4 / (4 + state["variance"])).clamp(0.02, 0.98)
+        believed = (2 * evidence.fit.explained - 0.8).clamp(0, 1)
+        share = (believed * 10 / (10 + state["variance"])).clamp(0.02, 0.98)
         shown = frame.clamp_min(2.0**-10).log()
-        target = (shown + share * (state["log_radiance"] - shown)).exp()
+        excess = share * (state["log_radiance"] - shown) + (1 - share) * evidence.likely
+        target = (shown + excess).exp()
         expected = frame + clip_mask(frame, CLIPPED) * (target - frame).clamp_min(0)
         torch.testing.assert_close(estimate.radiance, expected, rtol=1e-4, atol=1e-5)
         shares.append(share.flatten())
@@ -80,7 +82,7 @@ def test_an_untrained_network_returns_the_shrunk_head_start(stream, form):
 @torch.inference_mode()
 @pytest.mark.parametrize("size", [1.0, 30.0, 1e4])
 def test_whatever_the_features_the_radiance_is_bounded(stream, form, size):
-    """At least the frame, at most the head start and what is not known of it."""
+    """At least the frame, at most the head start, or what is likely, and what is not known of it."""
     network = Rehdr(RehdrConfig(base_channels=4, form=form)).eval()
     ldr, voxel = stream(frames=4, height=24, width=32)
     generator, state = torch.Generator().manual_seed(0), network.initial_state(1, 24, 32)
@@ -93,7 +95,8 @@ def test_whatever_the_features_the_radiance_is_bounded(stream, form, size):
         bound = 0.1 + 0.7 * variance.clamp_max(1).sqrt() + 0.6 * excess
         radiance = estimate.radiance
         assert (radiance >= frame - 1e-6).all()
-        most = torch.maximum((log + bound).exp(), frame)
+        likely = known[1].shown + known[1].likely
+        most = torch.maximum((torch.maximum(log, likely) + bound).exp(), frame)
         assert (radiance <= most * (1 + 1e-4)).all()
         assert (estimate.sigma >= 0.0099).all() and (estimate.sigma <= 4.0001).all()
         clipped = frame == 1

@@ -5,6 +5,7 @@ import torch
 
 from rehdr_ros.network import Rehdr, RehdrConfig
 from rehdr_ros.network.head_start.reference import DRIFT, EXPOSED
+from rehdr_ros.network.head_start.tones import MOST
 
 SOFT = (245 / 255) ** 2.2  # from here on the output turns from the frame to the prediction
 
@@ -34,14 +35,18 @@ def test_empty_grids_and_flat_frames_give_no_nan(make_network, stream, run, radi
 
 @pytest.mark.parametrize("form", ["full", "compact"])
 def test_an_untrained_network_returns_what_the_events_say_as_far_as_they_are_trusted(run, form):
-    """By hand, with what is assumed before the first event: a threshold of 0.25, R^2 0.7, 0.02 nat^2 each."""
+    """By hand, with what is assumed before the first event: a threshold of 0.25, R^2 0.7, 0.02 nat^2 each.
+
+    R^2 0.7 is believed by 0.6; what is left is what is likely of pixels of which none nearly clip.
+    """
     network = Rehdr(RehdrConfig(base_channels=4, form=form)).eval()
     before, after = torch.full((1, 3, 8, 8), 0.5), torch.ones(1, 3, 8, 8)
     voxel = torch.zeros(2, 1, 5, 8, 8)
     voxel[1, 0, 2] = 6
     hdr, _ = run(network, torch.stack((before, after)), voxel)
     excess, variance = 6 * 0.25 + math.log(0.5), EXPOSED + 6 * 0.02 + DRIFT * 0.05
-    expected = 0.7 * 4 / (4 + variance) * excess
+    share = 0.6 * 10 / (10 + variance)
+    expected = share * excess + (1 - share) * MOST
     torch.testing.assert_close(hdr[1].log(), torch.full((1, 3, 8, 8), expected), rtol=0, atol=1e-3)
 
 

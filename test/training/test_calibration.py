@@ -49,8 +49,15 @@ def bright_and_explained(above):
     return Sequence(ldr, voxel, truth, torch.ones(8), torch.full((8,), 0.05))
 
 
-def guessing(network, above):
-    """The same network, whose estimate above the frame where nothing is known is `above`."""
+def last_estimate(network, sequence):
+    """nat above white, where nothing is known."""
+    with torch.inference_mode():
+        *_, last = unroll(network, collate([sequence]))
+    return last.radiance[0, 0, 31, 31].log().item()
+
+
+def guess(network, sequence, above):
+    """Let the network estimate `above` nat above the frame where nothing is known."""
     bias = (
         network.body.prediction.bias
         if network.config.form == "compact"
@@ -58,24 +65,23 @@ def guessing(network, above):
     )
     bound = 0.1 + 0.7
     with torch.no_grad():
-        bias[: len(bias) // OUTPUTS] = torch.atanh(torch.tensor(above / bound))
-    return network
+        missing = above - last_estimate(network, sequence)
+        bias[: len(bias) // OUTPUTS] = torch.atanh(torch.tensor(missing / bound))
 
 
 def test_the_expansion_is_what_the_estimate_lies_too_low_by_where_events_explain_the_frames(network):
     """An estimate of 0.75 nat is 0.25 above where expansions begin."""
-    network, sequence = guessing(network, 0.75), bright_and_explained(0.85)
+    sequence = bright_and_explained(0.85)
+    guess(network, sequence, 0.75)
     found = expansion(network, [sequence])
     assert found == pytest.approx(0.4, abs=0.051)
-    errors = []
-    for by in (0.0, found):
-        *_, last = unroll(with_expansion(network, by), collate([sequence]))
-        errors.append((last.radiance[0, 0, 31, 31].log() - 0.85).abs().item())
+    errors = [abs(last_estimate(with_expansion(network, by), sequence) - 0.85) for by in (0.0, found)]
     assert errors[1] < 0.02 < 0.09 < errors[0]
 
 
 def test_where_events_explain_little_nothing_is_expanded(network):
-    network, sequence = guessing(network, 0.75), bright_and_explained(2.0)
+    sequence = bright_and_explained(2.0)
+    guess(network, sequence, 0.75)
     sequence = replace(sequence, voxel=torch.zeros_like(sequence.voxel))
     assert expansion(network, [sequence]) == 0.0
     plain, expanded = (
@@ -86,7 +92,9 @@ def test_where_events_explain_little_nothing_is_expanded(network):
 
 
 def test_a_training_goes_without_the_expansion(network):
-    network, batch = with_expansion(guessing(network, 0.75), 1.0), collate([bright_and_explained(2.0)])
+    sequence = bright_and_explained(2.0)
+    guess(network, sequence, 0.75)
+    network, batch = with_expansion(network, 1.0), collate([sequence])
     *_, evaluated = unroll(network, batch)
     *_, trained = unroll(network.train(), batch)
     *_, plain = unroll(with_expansion(network, 0.0), batch)

@@ -115,7 +115,7 @@ def head_start():
 def test_networks_are_compared_with_events_and_with_none_beside_the_baselines(sequence, head_start):
     other = Rehdr(RehdrConfig(base_channels=4, scales=1)).eval()
     with torch.no_grad():
-        other.body.prediction.conv.bias.fill_(-1e4)  # it takes nothing of the head start
+        other.body.prediction.conv.bias[1] = -1e4  # its share of the head start: nothing
     comparison = compare(sequence, {"mine": head_start, "frames": other})
     names = [*BASELINES, "mine", "mine" + WITHOUT_EVENTS, "frames", "frames" + WITHOUT_EVENTS]
     assert list(comparison.rows) == names
@@ -124,7 +124,7 @@ def test_networks_are_compared_with_events_and_with_none_beside_the_baselines(se
     np.testing.assert_array_equal(comparison.truth[5], sequence.truth[5].permute(1, 2, 0))
     error = {name: row["clipped_log2_rmse"] for name, row in comparison.scores().items()}
     assert error["mine"] < 0.9 * error["ldr"] and error["mine"] < 0.95 * error["mine" + WITHOUT_EVENTS]
-    assert error["frames"] == error["frames" + WITHOUT_EVENTS] == pytest.approx(error["ldr"], rel=1e-4)
+    assert error["mine"] < error["frames"] == error["frames" + WITHOUT_EVENTS] < error["ldr"]
 
 
 def test_the_first_three_frames_count_for_nothing(sequence, head_start):

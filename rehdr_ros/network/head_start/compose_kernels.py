@@ -28,13 +28,13 @@ def compose(
     whole = Estimate(ldr.clone(), measured_sigma(ldr), torch.zeros_like(ldr[:, :1]))
     pixels = clipped_pixels(ldr, clipped_from)
     if len(pixels):
-        fit, _, *trusts = evidence
+        fit, _, *trusts, likely = evidence
         features, ldr, log_radiance, variance, *trusts = (
             take(x, pixels) for x in (features, ldr, state.log_radiance, state.variance, *trusts)
         )
         state = state._replace(log_radiance=log_radiance, variance=variance)
         shown = ldr.clamp_min(FLOOR).log()  # faster than taking it
-        evidence = Evidence(fit, shown, *trusts)
+        evidence = Evidence(fit, shown, *trusts, likely)
         estimate = composition.compose(features, ldr, state, evidence, clipped_from, expansion)
         for part, of in zip(estimate, whole, strict=True):
             if part is not None:

@@ -1,7 +1,8 @@
 """The estimate: what the head start has above the LDR, taken by a share and corrected.
 
-The share and the correction, which is no larger than what is unknown, are the network's. Colour is the head
-start's: events don't tell it, and what a network guesses of it is worse on scenes that it hasn't seen.
+What the share leaves is what is likely there without it (tones.py). The share and the correction, which is
+no larger than what is unknown, are the network's. Colour is the head start's: events don't tell it, and what
+a network guesses of it is worse on scenes that it hasn't seen.
 
 A training weighs an error by what the frame has of it, so that a wall just above white counts like a lamp;
 for lamps the network then stays too dark. Where the events explain the frames a share of its own estimate is
@@ -21,7 +22,8 @@ OUTPUTS = 3  # channels: the correction, the share, the spread
 # nat, of usual cameras; the latter over luminance: shot, read and quantisation noise
 MEASURED_SIGMA = 0.01, 0.002
 
-_PRIOR_VARIANCE = 4.0  # nat^2, of what lies above white; against it the head start's excess is shrunk
+_PRIOR_VARIANCE = 10.0  # nat^2, of what lies above white; against it the head start's excess is shrunk
+_BELIEVED = 0.4, 0.9  # R^2 of the events, from which it is believed at all, and wholly
 _LEAST_BOUND, _VARIANCE_BOUND, _EXCESS_BOUND = 0.1, 0.7, 0.6  # of the correction, nat
 _LOG_SIGMA = (math.log(0.01), math.log(4.0))  # nat
 _CARRIED, _FILLED = 0.25, 0.1  # trust from which a pixel counts as such
@@ -38,13 +40,15 @@ def compose(
     expansion: float,
 ) -> Estimate:
     """As of the package."""
-    fit, shown, own, trust = evidence
+    fit, shown, own, trust, likely = evidence
     correction, share, spread = features.float().split(1, 1)
     excess = state.log_radiance - shown
-    usual = (fit.explained * _PRIOR_VARIANCE / (_PRIOR_VARIANCE + state.variance)).clamp(0.02, 0.98)
+    believed = _along(fit.explained, *_BELIEVED)
+    usual = (believed * _PRIOR_VARIANCE / (_PRIOR_VARIANCE + state.variance)).clamp(0.02, 0.98)
     unknown = state.variance.clamp_max(1.0).sqrt()
     bound = _LEAST_BOUND + _VARIANCE_BOUND * unknown + _EXCESS_BOUND * excess
-    above = torch.sigmoid(share + torch.logit(usual)) * excess + bound * torch.tanh(correction)
+    above = torch.lerp(likely, excess, torch.sigmoid(share + torch.logit(usual)))
+    above = above + bound * torch.tanh(correction)
     if expansion:
         above = above + expansion * expandable(above.mean(1, keepdim=True), fit.explained)
     clipped = clip_mask(ldr, clipped_from)
@@ -54,8 +58,12 @@ def compose(
 
 def expandable(above: Tensor, explained: Tensor) -> Tensor:
     """Of log radiance above the frame's, nat, what counts for the expansion; explained: R^2 of the events."""
-    (low, high), (least, whole) = _EXPANDED, _EXPLAINED
-    return ((explained - least) / (whole - least)).clamp(0, 1) * (above.clamp(low, high) - low)
+    low, high = _EXPANDED
+    return _along(explained, *_EXPLAINED) * (above.clamp(low, high) - low)
+
+
+def _along(x: Tensor, start: float, end: float) -> Tensor:
+    return ((x - start) / (end - start)).clamp(0, 1)
 
 
 def _sigma(spread: Tensor, unknown: Tensor, ldr: Tensor, clipped: Tensor) -> Tensor:

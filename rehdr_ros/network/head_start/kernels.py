@@ -15,6 +15,7 @@ from rehdr_ros.network import event_fit
 from rehdr_ros.network.contract import Stream
 from rehdr_ros.network.event_fit import EventFit
 from rehdr_ros.network.head_start import reference as head_start
+from rehdr_ros.network.head_start import tones
 from rehdr_ros.network.head_start.reference import Evidence, HeadStart, Inputs, condition
 
 _FLOOR, _LOG_LIMIT = np.float32(head_start.FLOOR), np.float32(head_start.LOG_LIMIT)
@@ -32,6 +33,7 @@ _SINGULAR = event_fit.SINGULAR
 _LOW, _HIGH = (np.float32(math.log(level)) for level in event_fit.CALIBRATION_RANGE)
 _PLAUSIBLE = np.float32(event_fit.PLAUSIBLE)
 _OUTLIER, _FRAME_VARIANCE = np.float32(event_fit.OUTLIER), np.float32(event_fit.FRAME_VARIANCE)
+_BELOW = np.float32(tones.BELOW)
 _SHARE, _MOST_MOVED = np.float32(head_start.LOG_SHARE), np.float32(head_start.MOST_MOVED)
 _0, _1 = np.float32(0), np.float32(1)
 _THIRD = np.float32(1 / 3)
@@ -55,8 +57,8 @@ def prepare(
     _advance(*inputs, _arrays(state), *numbers, *outputs)
     torch.neg(new.age, out=image[:, 8:9]).exp_()
     fit, interval = EventFit(*fit.view(4, 1, 1, 1, 1)), seconds.view(1, 1, 1, 1)
-    evidence = Evidence(fit, shown, own=image[:, 6:7], trust=image[:, 7:8])
-    return Inputs(image, encoded, moved, condition(fit, interval), interval), new, evidence
+    evidence = Evidence(fit, shown, image[:, 6:7], image[:, 7:8], tones.excess(new.tones))
+    return Inputs(image, encoded, moved, condition(fit, interval, evidence.likely), interval), new, evidence
 
 
 def _array(x: Tensor) -> np.ndarray:
@@ -64,20 +66,24 @@ def _array(x: Tensor) -> np.ndarray:
 
 
 def _arrays(state: HeadStart) -> tuple[np.ndarray, ...]:
-    """log_radiance (3, H, W), variance and age (H, W), recent (3, H, W), fit (8,)."""
-    log_radiance, variance, age, recent, fit = state
-    return _array(log_radiance), _array(variance[0]), _array(age[0]), _array(recent), _array(fit)
+    """log_radiance (3, H, W), variance and age (H, W), recent (3, H, W), fit (8,), tones (2,)."""
+    log_radiance, variance, age, recent, *counts = state
+    return _array(log_radiance), _array(variance[0]), _array(age[0]), _array(recent), *map(_array, counts)
 
 
 def _advance(ldr, shown, voxel, old, clipped_from, seconds, new, moved, image, fit) -> None:
     """Everything but exp and log."""
     # Planes of the image that are written last hold what only this function needs: less memory to go through.
     events, own, trust, weight, mask = image[3:5], *image[6:10]
-    log_radiance, variance, age, recent, sums = new
+    log_radiance, variance, age, recent, sums, counts = new
     clipped = np.empty(len(own), np.bool_)
     fades = math.exp(-seconds / event_fit.MEMORY), math.exp(-seconds / event_fit.BASELINE)
     known = old[0], old[2], old[3], old[4]
-    _observe(ldr, shown, voxel, *known, fades, clipped_from, clipped, events, weight, mask, recent, sums)
+    pixels = _observe(
+        ldr, shown, voxel, *known, fades, clipped_from, clipped, events, weight, mask, recent, sums
+    )
+    fade = math.exp(-seconds / tones.MEMORY)
+    counts[:] = [now + (old - now) * fade for now, old in zip(pixels, old[5], strict=True)]
     fit[:] = _read(sums)
     _scale(voxel.ravel(), moved.ravel(), fit[0], fit[1])
     drift, seconds = np.float32(head_start.DRIFT * seconds), np.float32(seconds)
@@ -113,14 +119,15 @@ def _observe(
     """The events by polarity without isolated ones, event_fit.py's state after them, and what is clipped.
 
     before: log radiance. past: recent of before. fades: of the sums, of what is recent. clipped: rows with
-    any. weight: 1 where a channel is. mask: of the brightest one.
+    any. weight: 1 where a channel is. mask: of the brightest one. Returns the shares of pixels that clip, and
+    that nearly do.
     """
     fade, fading = fades[0], np.float32(fades[1])
     bins, height, width = voxel.shape
     on, off = np.full((3, width + 2), -_1), np.full((3, width + 2), -_1)  # a row and those around it
     brightest, per = np.empty(width, np.float32), _read(old)
     sums, share = np.zeros(8), _1 / (_1 + fading)
-    scale = _1 / (_1 - clipped_from)
+    scale, nearly, clip, near = _1 / (_1 - clipped_from), _BELOW * clipped_from, 0, 0
     _count(voxel, 0, on[0], off[0])
     for y in range(height):
         above, here, below = (y + 2) % 3, y % 3, (y + 1) % 3
@@ -137,6 +144,8 @@ def _observe(
         for x in range(width):
             any_clipped |= brightest[x] >= clipped_from
             out[x] = _1 if brightest[x] >= clipped_from else _0
+        clip += _above(brightest, clipped_from)
+        near += _above(brightest, nearly)
         clipped[y], out = any_clipped, mask[y]
         for x in range(width):
             out[x] = _smaller(_larger((brightest[x] - clipped_from) * scale, _0), _1)
@@ -144,6 +153,15 @@ def _observe(
         sums += _evidence(recent[0, y], recent[1, y], recent[2, y], share, per)
     for i in range(8):
         new[i] = _PRIOR[i] + (old[i] - _PRIOR[i]) * fade + (1 - fades[1]) * sums[i]
+    return clip / (height * width), (near - clip) / (height * width)
+
+
+@kernel
+def _above(values, level):
+    count = 0
+    for x in range(len(values)):
+        count += values[x] >= level
+    return count
 
 
 @kernel

@@ -25,6 +25,7 @@ from rehdr_ros.network.event_fit import (
     recent_changes,
     update,
 )
+from rehdr_ros.network.head_start import tones
 from rehdr_ros.network.integrator import CLIPPED, log_gain
 
 FLOOR = 2.0**-10
@@ -56,6 +57,7 @@ class HeadStart(NamedTuple):
     age: Tensor  # (N, 1, H, W), s since the pixel was exposed, 10 at most
     recent: Tensor  # (N, 3, H, W), of event_fit.py
     fit: Tensor  # (N, 8), sums of event_fit.py
+    tones: Tensor  # (N, 2), of tones.py
 
 
 class Evidence(NamedTuple):
@@ -65,6 +67,7 @@ class Evidence(NamedTuple):
     shown: Tensor  # (N, 3, H, W), log of the LDR
     own: Tensor  # (N, 1, H, W), trust, 0..1, in what the pixel itself has seen, before it was filled
     trust: Tensor  # (N, 1, H, W), after
+    likely: Tensor  # (N, 1, 1, 1), of tones.py, nat above white where nothing is known
 
 
 class Inputs(NamedTuple):
@@ -73,7 +76,7 @@ class Inputs(NamedTuple):
     image: Tensor  # (N, 10 or 3, H, W)
     ldr: Tensor  # (N, 3, H, W)
     voxel: Tensor  # (N, bins, H, W)
-    condition: Tensor  # (N, 3), of the stream: R^2 and noise of its events, the interval
+    condition: Tensor  # (N, 4), of the stream: R^2 and noise of its events, the interval, what is likely
     seconds: Tensor  # (N, 1, 1, 1), since the last frame
 
 
@@ -85,16 +88,21 @@ def prepare(
     state, evidence = advance(ldr, voxel, state, stream.seconds, clipped_from)
     encoded = ldr.clamp_min(DARKEST) ** (1 / ENCODING)
     clipped = clip_mask(ldr, clipped_from).amax(1, keepdim=True)
-    fit, _, *trusts = evidence
+    fit, _, *trusts, likely = evidence
     image = encoded, LOG_SHARE * state.log_radiance, *trusts, (-state.age).exp(), clipped
     # In log-intensity units the grid looks alike for every contrast threshold, and no hot pixel rules it.
     moved = torch.where(voxel > 0, fit.on * voxel, fit.off * voxel).clamp(-MOST_MOVED, MOST_MOVED)
-    return Inputs(torch.cat(image, 1), encoded, moved, condition(fit, interval), interval), state, evidence
+    return (
+        Inputs(torch.cat(image, 1), encoded, moved, condition(fit, interval, likely), interval),
+        state,
+        evidence,
+    )
 
 
-def condition(fit: EventFit, interval: Tensor) -> Tensor:
+def condition(fit: EventFit, interval: Tensor, likely: Tensor) -> Tensor:
     """What Inputs has of it; interval: (N, 1, 1, 1) s."""
-    return torch.cat((fit.explained, 0.2 * fit.noise.log(), 0.2 * (interval + 1e-3).log()), 1)[..., 0, 0]
+    parts = fit.explained, 0.2 * fit.noise.log(), 0.2 * (interval + 1e-3).log(), 5 * likely
+    return torch.cat(parts, 1)[..., 0, 0]
 
 
 def clip_mask(ldr: Tensor, clipped_from: float | Tensor) -> Tensor:
@@ -106,7 +114,7 @@ def initial_state(ldr: Tensor) -> HeadStart:
     """State before the first frame (N, 3, H, W): nothing is known."""
     zeros = torch.zeros_like(ldr, dtype=torch.float32)
     unknown, never = (torch.full_like(zeros[:, :1], value) for value in (UNKNOWN, NEVER))
-    return HeadStart(zeros, unknown, never, zeros.clone(), initial_sums(ldr))
+    return HeadStart(zeros, unknown, never, zeros.clone(), initial_sums(ldr), tones.initial_tones(ldr))
 
 
 @torch.no_grad()
@@ -132,6 +140,7 @@ def advance(
     recent = recent_changes(state.recent, change, on, off, usable, seconds)
     sums = update(state.fit, recent, seconds)
     fit = read(sums)
+    counts = tones.update(state.tones, ldr, clipped_from, seconds)
 
     known = ~clipped & (ldr > FLOOR)
     count = known.sum(1, keepdim=True)
@@ -152,7 +161,8 @@ def advance(
     own, trust = (torch.where(exposed, 1.0, x) for x in (own, HALF_TRUSTED / (HALF_TRUSTED + after)))
     variance = torch.where(exposed, EXPOSED, after)
     age = torch.where(exposed, 0.0, (state.age + seconds).clamp_max(NEVER))
-    return HeadStart(log_radiance, variance, age, recent, sums), Evidence(fit, shown, own, trust)
+    evidence = Evidence(fit, shown, own, trust, tones.excess(counts))
+    return HeadStart(log_radiance, variance, age, recent, sums, counts), evidence
 
 
 def rescale(state: HeadStart, gain: float | Tensor) -> HeadStart:

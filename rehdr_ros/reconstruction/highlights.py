@@ -5,7 +5,8 @@ white as it is. Above, the display's two stops are shared out by what there is a
 square root of the local histogram, but is nowhere above 1, so that where nothing is above white nothing
 changes. It rises everywhere, so that no halo comes of it. Of fine detail, what the curve takes is given back,
 and a little more, less where the radiance is uncertain: inside of a lamp's rim that overshoots by up to half
-a stop. (Histogram adjustment of Ward et al. 1997, whose
+a stop. Detail is what differs from the mean around, in which for what is below white nothing counts as
+brighter than white: a sign beside a window keeps its margin. (Histogram adjustment of Ward et al. 1997, whose
 slopes by a power of the histogram are those of Mai et al. 2011, on overlapping windows.)
 """
 
@@ -23,8 +24,9 @@ _KNEE = -2.0  # stops, white = 0, below which nothing changes
 _BIN, _BINS = 0.5, 20  # stops a bin of the histogram; the last one ends 8 stops above white
 _TOP = _KNEE + _BIN * _BINS
 _BELOW = round(-_KNEE / _BIN)  # bins that are below white
-_EXPOSED = 0.3  # share of the pixels that is added to each bin below white
+_EXPOSED = 0.8  # share of the pixels that is added to each bin below white
 _FINE, _COARSE = 64, 4  # cells along the short side that are fine detail's surroundings; of them one window
+_WHITE = -0.5, 0.5  # stops, up to and from where on a pixel counts as below, and above, white
 _LIMIT = 0.6  # stops that detail approaches
 _MORE, _DARKENED = 0.8, 0.5  # of the detail, added to that where white is shown so many stops darker
 _UNSURE = 0.35  # nat of sigma that halves detail
@@ -46,12 +48,11 @@ def apply(planes: np.ndarray, size: tuple[int, int], sigma: np.ndarray | None, w
     stops = np.empty(size, np.float32)
     _find_stops(planes, scale, stops.reshape(-1))
     rows, columns = -(-height // fine), -(-width // fine)
-    means = np.zeros((rows, columns, 1), np.float32)
+    means = np.zeros((rows, columns, 2), np.float32)
     shares = np.zeros((-(-rows // _COARSE), -(-columns // _COARSE), _BINS), np.float32)
     _count(stops, fine, means, shares)
     sigma = sealed(np.empty(0, np.float32)) if sigma is None else sigma
-    around = _blurred(means)[..., 0]
-    _map(planes, scale, stops, sigma, fine, around, _curves(_blurred(_blurred(shares))), out)
+    _map(planes, scale, stops, sigma, fine, _blurred(means), _curves(_blurred(_blurred(shares))), out)
     return sealed(out)
 
 
@@ -74,16 +75,19 @@ def _find_stops(planes, scale, stops):
 
 @kernel
 def _count(stops, fine, means, counts):
-    """The means of the fine cells, not below the knee, and the shares of the windows' pixels by bin."""
+    """Means of the fine cells from the knee on, to white and to the top; the windows' shares by bin."""
     height, width = stops.shape
     window, knee, top = fine * _COARSE, np.float32(_KNEE), np.float32(_TOP)
     for i in range(height):
-        row, line, sums = stops[i], counts[i // window], means[i // fine, :, 0]
+        row, line, sums = stops[i], counts[i // window], means[i // fine]
         for cell in range(len(sums)):
-            total = np.float32(0)
+            to_white, total = np.float32(0), np.float32(0)
             for j in range(cell * fine, min((cell + 1) * fine, width)):
-                total += min(max(row[j], knee), top)
-            sums[cell] += total
+                value = min(max(row[j], knee), top)
+                to_white += min(value, np.float32(0))
+                total += value
+            sums[cell, 0] += to_white
+            sums[cell, 1] += total
         for cell in range(len(line)):
             found = line[cell]
             for j in range(cell * window, min((cell + 1) * window, width)):
@@ -92,7 +96,7 @@ def _count(stops, fine, means, counts):
                     found[min(k, _BINS - 1)] += np.float32(1)
     for i in range(means.shape[0]):
         for j in range(means.shape[1]):
-            means[i, j, 0] /= min(fine, height - i * fine) * min(fine, width - j * fine)
+            means[i, j] /= min(fine, height - i * fine) * min(fine, width - j * fine)
     for i in range(counts.shape[0]):
         for j in range(counts.shape[1]):
             counts[i, j] /= min(window, height - i * window) * min(window, width - j * window)
@@ -151,8 +155,9 @@ def _curves(shares):
 def _map(planes, scale, stops, sigma, fine, means, curves, out):
     """stops: of the brightness, (H, W); means: of the fine cells; curves: the windows', stops by edge."""
     height, width = stops.shape
-    (rows, columns), windows = means.shape, curves.shape[1]
-    around, line = np.empty(columns, np.float32), np.empty((windows, _BINS + 1), np.float32)
+    (rows, columns, _), windows = means.shape, curves.shape[1]
+    around, line = np.empty((columns, 2), np.float32), np.empty((windows, _BINS + 1), np.float32)
+    below, whole = np.float32(_WHITE[0]), np.float32(1 / (_WHITE[1] - _WHITE[0]))
     near, shares = _steps(width, fine, columns)
     left, parts = _steps(width, fine * _COARSE, windows)
     above, falls = _steps(height, fine, rows)
@@ -165,7 +170,8 @@ def _map(planes, scale, stops, sigma, fine, means, curves, out):
     for i in range(height):
         first, second, share = means[above[i]], means[min(above[i] + 1, rows - 1)], falls[i]
         for j in range(columns):
-            around[j] = first[j] + share * (second[j] - first[j])
+            for c in range(2):
+                around[j, c] = first[j, c] + share * (second[j, c] - first[j, c])
         start, end, share = curves[upper[i]], curves[min(upper[i] + 1, curves.shape[0] - 1)], lows[i]
         for j in range(windows):
             for k in range(_BINS + 1):
@@ -180,8 +186,10 @@ def _map(planes, scale, stops, sigma, fine, means, curves, out):
             k = min(np.int64(at), _BINS - 1)
             a, b = line[left[j]], line[min(left[j] + 1, windows - 1)]
             low, high = a[k] + parts[j] * (b[k] - a[k]), a[k + 1] + parts[j] * (b[k + 1] - a[k + 1])
+            is_above = min(max((value - below) * whole, np.float32(0)), one)
             m, n = around[near[j]], around[min(near[j] + 1, columns - 1)]
-            detail = value - (m + shares[j] * (n - m))
+            to_white = m[0] + shares[j] * (n[0] - m[0])
+            detail = value - (to_white + is_above * (m[1] + shares[j] * (n[1] - m[1]) - to_white))
             detail /= np.sqrt(one + (limit * detail) ** 2)
             if known:
                 detail /= one + (unsure * sigma[i * width + j]) ** 2
@@ -228,7 +236,9 @@ def by_torch(radiance: Tensor, sigma: Tensor | None, white: float) -> Tensor:
     height, width = stops.shape
     fine = _cell_size(height, width)
     value = stops.clamp(_KNEE, _TOP)
-    means = _blurred_by_torch(avg_pool2d(value[None, None], fine, ceil_mode=True)[0])
+    means = torch.stack((value.clamp_max(0), value))
+    means = _blurred_by_torch(avg_pool2d(means[None], fine, ceil_mode=True)[0])
+    to_white, mean = _enlarged(means, height, width, fine)
     at = (value - _KNEE) / _BIN
     k = at.long().clamp_max(_BINS - 1)
     found = torch.stack([((k == each) & (stops > _KNEE)).float() for each in range(_BINS)])
@@ -236,7 +246,9 @@ def by_torch(radiance: Tensor, sigma: Tensor | None, white: float) -> Tensor:
     curves = _curves_by_torch(_blurred_by_torch(_blurred_by_torch(shares)))
     curves = _enlarged(curves, height, width, fine * _COARSE)
     low, high = curves.gather(0, k[None])[0], curves.gather(0, k[None] + 1)[0]
-    detail = value - _enlarged(means, height, width, fine)[0]
+    below, above = _WHITE
+    is_above = ((value - below) / (above - below)).clamp(0, 1)
+    detail = value - torch.lerp(to_white, mean, is_above)
     detail = detail / (1 + (detail / _LIMIT) ** 2).sqrt()
     if sigma is not None:
         detail = detail / (1 + (sigma / _UNSURE) ** 2)

@@ -240,6 +240,18 @@ def test_highlights_show_what_is_above_white_and_leave_the_wall_beside_it(level)
     assert display[inside].min() > camera[~inside].max()
 
 
+def test_highlights_keep_the_margin_of_a_sign_beside_a_window():
+    """The sign is dark print on paper below white; what lies behind is four stops above."""
+    radiance = torch.full((120, 160, 3), 16.0)
+    radiance[:, 80:] = 0.2
+    radiance[40:80, 70:110], radiance[46:74, 76:104] = 0.6, 0.15
+    display, camera = highlights(radiance), ToneMapper("gamma")(radiance, 0).pixels.astype(int)
+    margin, ink = (slice(47, 73), slice(71, 75)), (slice(50, 70), slice(80, 100))
+    np.testing.assert_array_equal(display[ink], camera[ink])
+    contrast = (display[margin] - display[ink].mean()).min()
+    assert contrast > 0.7 * (camera[margin] - camera[ink].mean()).min()
+
+
 def test_highlights_of_bright_colours_are_told_apart_too():
     radiance, inside = lamp()
     radiance[torch.from_numpy(inside)] *= torch.tensor([1.0, 0.6, 0.3])

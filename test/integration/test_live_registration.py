@@ -75,7 +75,7 @@ def test_camera_infos_are_awaited_and_then_followed(start_stream, client, events
     at = stream.camera.now
     stream.camera.events(*(at + 5_000_000 * k for k in range(1, 11)))
     blind = stream.radiance(stream.send(WHITE))
-    np.testing.assert_allclose(blind, 1, rtol=1e-2)
+    assert np.ptp(blind) < 1e-2 * blind.min(), "no event moves a pixel"
 
     moved = [30.0, 0.0, 41.5, 0.0, 30.0, 27.5, 0.0, 0.0, 1.0]
     infos[EVENT_CAMERA_INFO].publish(CameraInfo())  # not calibrated: refused

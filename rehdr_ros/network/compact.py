@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rehdr_ros.network.contract import State
+from rehdr_ros.network.head_start.reference import CONDITIONS
 
-_CONDITIONS = 4
 _NEAR = 2  # blocks of `multiple` px around those that are needed, in which cells are updated
 
 
@@ -94,7 +94,7 @@ class Compact(nn.Module):
         half, quarter, eighth = (config.base_channels * n for n in (1, 2, 4))
         self.image_head = Halving(channels, half)
         self.event_head = Halving(config.bins, half)
-        self.condition = nn.Linear(_CONDITIONS, half)
+        self.condition = nn.Linear(CONDITIONS, half)
         self.image_block, self.event_block = Block(half), Block(half)
         self.attention = Attention(half)
         self.down = nn.ModuleList((nn.Conv2d(half, quarter, 2, 2), nn.Conv2d(quarter, eighth, 2, 2)))

@@ -17,7 +17,7 @@ from rehdr_ros.network.full import FullResolution
 from rehdr_ros.network.fusion import FUSION
 from rehdr_ros.network.head_start import Evidence, HeadStart
 from rehdr_ros.network.head_start.composition import OUTPUTS
-from rehdr_ros.network.head_start.reference import IMAGE_CHANNELS, initial_state, rescale
+from rehdr_ros.network.head_start.reference import CONDITIONS, IMAGE_CHANNELS, initial_state, rescale
 from rehdr_ros.network.recurrent import RECURRENT
 from rehdr_ros.settings import Settings, setting
 
@@ -135,7 +135,7 @@ class Rehdr(PartedNetwork):
         self, ldr: Tensor, voxel: Tensor, state: State, stream: Stream, compiled: bool = False
     ) -> tuple[BodyInputs, State, Known]:
         if not self._has_head_start:
-            interval, condition = stream.seconds.view(-1, 1, 1, 1), torch.zeros(len(ldr), 4).to(ldr)
+            interval, condition = stream.seconds.view(-1, 1, 1, 1), torch.zeros(len(ldr), CONDITIONS).to(ldr)
             needed = torch.ones_like(ldr[:, :1, :: self.multiple, :: self.multiple])
             return BodyInputs(ldr, ldr, voxel, condition, interval, needed), {}, None
         inputs, new, evidence = head_start.prepare(ldr, voxel, _head_start(state), stream, compiled)

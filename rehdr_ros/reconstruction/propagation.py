@@ -116,7 +116,7 @@ class _Path:
         self.gain, self.radiance = np.empty(size, np.float32), np.empty(shape, np.float32)
 
     def begin(self, keyframe: Keyframe) -> None:
-        """On another one of this shape, in the same memory: new one takes longer than all the rest."""
+        """On another one of this shape, in the same memory: new memory would take longer than the rest."""
         self.keyframe, correction = keyframe, keyframe.correction
         self._events.fill(0)
         self._changed.fill(False)

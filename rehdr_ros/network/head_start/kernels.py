@@ -79,11 +79,9 @@ def _advance(ldr, shown, voxel, old, clipped_from, seconds, new, moved, image, f
     clipped = np.empty(len(own), np.bool_)
     fades = math.exp(-seconds / event_fit.MEMORY), math.exp(-seconds / event_fit.BASELINE)
     known = old[0], old[2], old[3], old[4]
-    pixels = _observe(
-        ldr, shown, voxel, *known, fades, clipped_from, clipped, events, weight, mask, recent, sums
-    )
-    fade = math.exp(-seconds / tones.MEMORY)
-    counts[:] = [now + (old - now) * fade for now, old in zip(pixels, old[5], strict=True)]
+    outputs = clipped, events, weight, mask, recent, sums
+    now = np.array(_observe(ldr, shown, voxel, *known, fades, clipped_from, *outputs))
+    counts[:] = now + (old[5] - now) * math.exp(-seconds / tones.MEMORY)
     fit[:] = _read(sums)
     _scale(voxel.ravel(), moved.ravel(), fit[0], fit[1])
     drift, seconds = np.float32(head_start.DRIFT * seconds), np.float32(seconds)
@@ -140,13 +138,11 @@ def _observe(
         red, green, blue = ldr[0, y], ldr[1, y], ldr[2, y]
         for x in range(width):
             brightest[x] = _larger(_larger(red[x], green[x]), blue[x])
-        any_clipped, out = False, weight[y]
+        many, out = _above(brightest, clipped_from), weight[y]
+        clipped[y], clip, near = many > 0, clip + many, near + _above(brightest, nearly)
         for x in range(width):
-            any_clipped |= brightest[x] >= clipped_from
             out[x] = _1 if brightest[x] >= clipped_from else _0
-        clip += _above(brightest, clipped_from)
-        near += _above(brightest, nearly)
-        clipped[y], out = any_clipped, mask[y]
+        out = mask[y]
         for x in range(width):
             out[x] = _smaller(_larger((brightest[x] - clipped_from) * scale, _0), _1)
         _recall(shown, before, y, age[y], weight[y], events, past, fading, recent)

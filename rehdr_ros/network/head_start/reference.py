@@ -43,7 +43,7 @@ REFILLED = 0.1  # s, in which a pixel that knows no more than what lies around t
 LEVELS = 6
 ISOLATED = 2.0  # events by which a pixel may surpass all its neighbours; hot pixels do by more
 
-IMAGE_CHANNELS = 10  # of Inputs
+IMAGE_CHANNELS, CONDITIONS = 10, 4  # of Inputs
 DARKEST, ENCODING = 1e-4, 2.2  # the LDR as the convolutions see it: at least, and to which root
 LOG_SHARE = 0.3  # of log radiances, as they see them
 MOST_MOVED = 3.0  # nat, of events

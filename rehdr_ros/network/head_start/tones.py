@@ -14,7 +14,7 @@ from torch import Tensor
 MEMORY = 0.5  # s, after which a count has faded to 1/e
 BELOW = 0.84  # share of the value from which a channel clips, above which a pixel nearly does
 SHARE, MOST = 0.25, 0.2  # of N / f; nat, at most
-_FEWEST = 1e-6
+_FEWEST = 1e-6  # share of the pixels, for none
 
 
 def initial_tones(like: Tensor) -> Tensor:

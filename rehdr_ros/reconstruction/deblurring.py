@@ -22,15 +22,13 @@ from rehdr_ros.network.event_fit import (
     update,
 )
 from rehdr_ros.network.head_start.reference import FLOOR
-from rehdr_ros.reconstruction.double_integral import count_gaps, double_integral, smooth, weighted_counts
+from rehdr_ros.reconstruction.dead_time import DeadTime
+from rehdr_ros.reconstruction.double_integral import double_integral, smooth, weighted_counts
 from rehdr_ros.reconstruction.synchronizer import Exposed, Job
 
 _LEAST_EXPLAINED = 0.3  # R^2, from which on events are trusted with the frame
 _RAMPS = 16  # the longest rises towards an event that an exposure has room for
 _LIKE = 0.5  # of a threshold: by how much radiances that are the same come out different
-_SOONEST = 0.001  # share of the events that come sooner after their pixel's last than usual: noise
-_BLIND = 0.75  # of the time to the soonest of the others, which takes its rise, too
-_LONGEST_DEAD_NS = 2_000_000
 _NO_TABLE = sealed(np.empty(0, np.int32))
 
 
@@ -72,10 +70,11 @@ class Deblurring:
     """Learns from each frame how well its events explain it, and takes the blur out where they do.
 
     Thresholds, noise and R^2 are those of the stream, by event_fit.py, of frames as they are and of events
-    that each stand for what their pixel missed, too. The dead time is told by how soon pixels fire again.
+    that each stand for what their pixel missed, too, while it was blind for the `dead_time`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, dead_time: DeadTime) -> None:
+        self._dead_time = dead_time
         self.reset()
 
     def reset(self) -> None:
@@ -84,22 +83,12 @@ class Deblurring:
         self._recent: Tensor | None = None
         self._last: _Course | None = None
         self._was_sharp = False
-        self._gaps = np.zeros(8 * 64, np.int64)
         self.radiance: Tensor | None = None  # (1, 3, H, W) float32, what became of the last frame
 
     @property
     def fit(self) -> EventFit:
         """How well the events explain the frames as they are."""
         return read(initial_sums(torch.empty(1)) if self._sums is None else self._sums)
-
-    @property
-    def dead_ns(self) -> int:
-        """How long a pixel is blind after an event."""
-        passed = np.cumsum(self._gaps)
-        if not passed[-1]:
-            return 0
-        soonest = 2 ** (np.searchsorted(passed, _SOONEST * passed[-1]) / 8)
-        return min(int(_BLIND * soonest), _LONGEST_DEAD_NS)
 
     def applies(self, job: Job) -> bool:
         """Whether the blur of this frame can be told, by the frames before."""
@@ -121,7 +110,6 @@ class Deblurring:
         """
         applies, ldr = self.applies(job), ldr.cpu()
         events = _PixelEvents(job, ldr.shape[-2:], registration)
-        count_gaps(events.t, events.sensor, self._gaps)
         course = self._course(job, events, ldr, gain)
         if job.before is not None and self._last is not None:
             self._learn(job, events, self._last, course)
@@ -131,7 +119,7 @@ class Deblurring:
 
     def _course(self, job: Job, events: _PixelEvents, ldr: Tensor, gain: float) -> _Course:
         """What the events tell of the exposure, and of the time since the last one's middle."""
-        fit, dead = self.fit, self.dead_ns
+        fit, dead = self.fit, self._dead_time.ns
         log_ratio, count = events.log_ratio(job.exposed, fit, dead)
         each, weighted = (events.counts(job.interval_ns, (0, 0), blind) for blind in (0, dead))
         low, high = CALIBRATION_RANGE
@@ -147,7 +135,7 @@ class Deblurring:
 
     def _learn(self, job: Job, events: _PixelEvents, before: _Course, now: _Course) -> None:
         fit, sums = self.fit, self._sums
-        off, on = events.counts(job.interval_ns, job.exposures_ns, self.dead_ns)
+        off, on = events.counts(job.interval_ns, job.exposures_ns, self._dead_time.ns)
         # The mean radiance of an exposure isn't that of its logarithm, to which thresholds are factors.
         bent = now.moved + now.log_ratio - before.log_ratio - (fit.on * on - fit.off * off)
         change, usable = now.shown - before.shown - bent, now.usable & before.usable

@@ -95,18 +95,6 @@ def _stands_for(gap, dead):
 
 
 @kernel
-def count_gaps(t, sensor, gaps):
-    """Add to gaps[8 log2(ns)], int64, how long after its pixel's last each event came."""
-    before = np.zeros(sensor.max() + 1 if len(sensor) else 0, np.int64)
-    for i in range(len(t)):
-        if sensor[i] >= 0:
-            gap, seen = t[i] - before[sensor[i]], before[sensor[i]] != 0
-            before[sensor[i]] = t[i]
-            if seen and gap > 0:
-                gaps[int(8 * np.log2(gap))] += 1
-
-
-@kernel
 def smooth(luminance, like, clipped, count, log_ratio, out):
     """What the double integral gives, with each pixel's instant a mean of neighbours that look like it.
 

@@ -17,6 +17,7 @@ from rehdr_ros.network.engines.choice import PRECISIONS, choose
 from rehdr_ros.network.event_fit import EventFit, initial_sums, read
 from rehdr_ros.products import CAUSES
 from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
+from rehdr_ros.reconstruction.dead_time import DeadTime, corrected
 from rehdr_ros.reconstruction.deblurring import Deblurring
 from rehdr_ros.reconstruction.keyframe import Keyframe
 from rehdr_ros.reconstruction.response import Response
@@ -79,6 +80,7 @@ class Reconstructor:
         engine: str = "auto",
         deblur: bool = False,
     ):
+        self._dead_time = DeadTime()
         self.set_deblur(deblur)
         self._weights, self._fallback, self._choice = weights, fallback, engine
         self._voxel_config = voxels or VoxelConfig()
@@ -171,12 +173,13 @@ class Reconstructor:
 
     def set_deblur(self, deblur: bool) -> None:
         """Whether to take the blur out of frames from the next one on."""
-        self._deblurring = Deblurring() if deblur else None
+        self._deblurring = Deblurring(self._dead_time) if deblur else None
 
     def reset(self) -> None:
         """Forget the hidden state, and the exposure that 1.0 refers to."""
         self._state: State | None = None
         self._first_exposure = self._last_exposure = None
+        self._dead_time.forget()
         if self._deblurring:
             self._deblurring.reset()
 
@@ -237,20 +240,28 @@ class Reconstructor:
         watch.lap("voxel")
         ldr, clipped = self._response.linearise(frame.image, self.device)
         gain, voxel = self._rescale(frame.effective_time_s), grid
+        if not self.voxels.problem:
+            self._dead_time.add(job.taken, *(job.event_size or frame.size))
         if deblurring and not self.voxels.problem:
             instant = deblurring(job, ldr, self.voxels.registration, self._clipped_from, gain)
             if instant:
                 instant = instant.to(self.device)
                 ldr, voxel = instant.ldr, instant.weighted(grid)
             watch.lap("deblur")
+        if instant is None and frame.grid is None:
+            voxel = self._with_missed(grid, job)
         return grid, ldr, self.voxels.in_units(voxel), clipped, gain, instant
+
+    def _with_missed(self, grid: Tensor, job: Job) -> Tensor:
+        dead_ns, fit = self._dead_time.ns, self.event_fit
+        if not dead_ns or fit is None:
+            return grid
+        return corrected(grid, *(grid.new_tensor([s]) for s in (_seconds(job), dead_ns * 1e-9)), fit)
 
     def _step(self, job: Job) -> Reconstruction:
         watch, fault = _Stopwatch(self.device), None
         grid, ldr, voxel, clipped, gain, instant = self._inputs(job, watch)
-        t0_ns, t1_ns = job.interval_ns
-        seconds = USUAL_SECONDS if job.before is None else max(t1_ns - t0_ns, 0) * 1e-9
-        stream = Stream(self._clipped_from, seconds)
+        stream = Stream(self._clipped_from, _seconds(job))
         estimate, self._state = self._engine.step(ldr, voxel, self._state, stream)
         if not _is_finite(estimate.radiance):
             self.not_finite += 1
@@ -297,6 +308,11 @@ class Reconstructor:
             self._state = self._engine.rescale(self._state, exposure / self._last_exposure)
         self._last_exposure = exposure
         return self._gain
+
+
+def _seconds(job: Job) -> float:
+    t0_ns, t1_ns = job.interval_ns
+    return USUAL_SECONDS if job.before is None else max(t1_ns - t0_ns, 0) * 1e-9
 
 
 def _on_host(x: Tensor) -> np.ndarray:

@@ -20,6 +20,7 @@ _BLUR_STEP, _BLUR_STEPS = 2.0, 9  # px between two renders of an exposure; at mo
 _NOTHING = 1e-300  # zero as float32
 _KNEE = 0.8  # luminance, white = 1, from which a ceiling is felt
 _DARK = 0.02  # luminance, white = 1, below which a pixel's noise grows
+_FEW = 1 / 12  # of the hot pixels
 _IN_HALF = "in half of the sequences"
 
 
@@ -182,7 +183,8 @@ class BatchSimulator:
         sensor = BatchEventCamera(thresholds, refractory, tensor(draw_log(v.dark)), bandwidth)
         scatter, strays = (plane(draw(limits, 0.6 * bad)) for limits in (v.scatter, v.strays))
         readout = Readout(scatter, strays, plane(draw_log(v.readout, 0.4 * bad, np.inf)))
-        share = np.where(rng.random(n) < 0.8, np.minimum(draw(v.hot_pixels), 1e-3), draw(v.hot_pixels))[like]
+        mostly, few = rng.random(n) < 0.8, np.minimum(_FEW * draw(v.hot_pixels), 1e-3)
+        share = np.where(mostly, few, draw(v.hot_pixels))[like]
         hot = torch.rand(shape, generator=random, device=device)[alike] < plane(share)
         noise_rate, leak_rate = plane(draw_log(v.noise_rate)), plane(draw_log(v.leak_rate))
         lost = tensor(draw(v.lost) * loses)

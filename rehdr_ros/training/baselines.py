@@ -17,6 +17,7 @@ from rehdr_ros.network.integrator import CLIPPED, initial_state, integrate, lumi
 from rehdr_ros.simulation.sensors import RESPONSE
 from rehdr_ros.training.metrics import FLOOR, fill_constant, pixel_classes
 
+HEAD_START = "head_start"
 Frames = Sequence[np.ndarray]
 Baseline = Callable[[Frames, Frames], list[np.ndarray]]
 
@@ -61,11 +62,15 @@ def complementary_filter(ldr: Frames, voxels: Frames) -> list[np.ndarray]:
     return predicted
 
 
+def untrained(bins: int) -> Rehdr:
+    """What the networks start from in clipped pixels, blended as they do it."""
+    return Rehdr(RehdrConfig(form="compact", base_channels=1, bins=bins)).eval()
+
+
 @torch.inference_mode()
 def head_start(ldr: Frames, voxels: Frames) -> list[np.ndarray]:
-    """What the networks start from in clipped pixels, blended as they do it: an untrained network."""
-    config = RehdrConfig(form="compact", base_channels=1, bins=len(voxels[0]))
-    network, state, predicted = Rehdr(config).eval(), None, []
+    """What `untrained` gives, of frames at the usual rate."""
+    network, state, predicted = untrained(len(voxels[0])), None, []
     for linear, voxel in zip(linearised(ldr, voxels), voxels, strict=True):
         image, grid = torch.from_numpy(linear).permute(2, 0, 1)[None], torch.as_tensor(voxel)[None]
         radiance, state = network(image, grid, state)
@@ -86,5 +91,5 @@ BASELINES: dict[str, Baseline] = {
     "constant_fill": constant_fill,
     "grey_fill": grey_fill,
     "filter": complementary_filter,
-    "head_start": head_start,
+    HEAD_START: head_start,
 }

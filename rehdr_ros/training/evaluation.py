@@ -16,7 +16,7 @@ from rehdr_ros.products import NAMED
 from rehdr_ros.recordings import BagRecording, RecordingError, read_exr
 from rehdr_ros.recordings.results.folder import TABLE, read_rows
 from rehdr_ros.simulation.bag import TRUTH_TOPIC
-from rehdr_ros.training.baselines import BASELINES, Baseline
+from rehdr_ros.training.baselines import BASELINES, HEAD_START, Baseline, untrained
 from rehdr_ros.training.export import grid_of, in_colour, paired
 from rehdr_ros.training.metrics import mean_scores, score
 from rehdr_ros.training.sequence import Sequence, collate
@@ -69,6 +69,8 @@ def compare(
     ldr, grids = encoded(frames), list(sequence.voxel.numpy())
     rows = {name: baseline(ldr, grids) for name, baseline in baselines.items()}
     voxels = {"": sequence.voxel, WITHOUT_EVENTS: torch.zeros_like(sequence.voxel), **(others or {})}
+    if HEAD_START in rows:  # as the networks have it, by the sequence's times
+        rows[HEAD_START] = images(radiances(untrained(len(grids[0])), batch))[0]
     for name, network in networks.items():
         for suffix, voxel in voxels.items():
             inputs = replace(batch, voxel=voxel[None])

@@ -12,6 +12,7 @@ from torch import Tensor
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Events, Frame, Packet, Receiver, voxel_grid
 from rehdr_ros.reconstruction.clipping import clipped_from
+from rehdr_ros.reconstruction.dead_time import DeadTime
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.recordings import open_recording
 from rehdr_ros.settings import Settings, setting
@@ -79,6 +80,15 @@ class Footage:
         for k, ((first, last), (t0, t1)) in enumerate(zip(pairwise(ends), pairwise(times), strict=True), 1):
             voxel_grid(self.events[first:last], t0, t1, bins, *self.size, out=grids[k].numpy())
         return grids
+
+    @property
+    def dead_time(self) -> float:
+        """How long a pixel is blind after an event, s, as of DeadTime by all events."""
+        dead_time, (height, width) = DeadTime(), self.size
+        ends = np.searchsorted(self.events.t, self.start_ns)
+        for part in (self.events[first:last] for first, last in pairwise((0, *ends, len(self.events)))):
+            dead_time.add(part, width, height)
+        return dead_time.ns * 1e-9
 
     def late(self, seconds: float) -> "Footage":
         """The same with every event so much later."""

@@ -46,7 +46,8 @@ def reclipped(footage: Footage, share: float, bins: int, timing: Timing = _USUAL
         raise InputError(f"{footage.name}: {brightest} are saturated already")
     display = (255 * scaled.clamp(0, 1) ** (1 / RESPONSE)).round()
     grids, seconds = footage.grids(bins, timing), footage.seconds(timing)
-    return Sequence(linearise(display), grids, truth, torch.ones(len(footage)), seconds)
+    blind = torch.tensor(footage.dead_time)
+    return Sequence(linearise(display), grids, truth, torch.ones(len(footage)), seconds, blind)
 
 
 def lift(sequence: Sequence) -> float:

@@ -14,6 +14,7 @@ class Sequence:
     ldr: (T, 3, H, W) linear RGB, 1.0 = white. voxel: (T, B, H, W) signed event counts since the frame before,
     zeros for the first. truth: (T, 3, H, W) linear RGB, 1.0 = the same frame's white. gain: (T,) exposure
     over that of the frame before, as far as told, else 1. seconds: (T,) since the frame before; first: any.
+    dead_time: (), s that a pixel is blind after an event, as of DeadTime; 0 where nobody tells.
     """
 
     ldr: Tensor
@@ -21,6 +22,11 @@ class Sequence:
     truth: Tensor
     gain: Tensor
     seconds: Tensor
+    dead_time: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.dead_time is None:
+            object.__setattr__(self, "dead_time", self.gain.new_zeros(self.gain.shape[:-1]))
 
     def __len__(self) -> int:
         return len(self.ldr)

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from rehdr_ros.events import Events, voxel_grid
+from rehdr_ros.reconstruction.dead_time import DeadTime
 from rehdr_ros.simulation import Sample, SimulationConfig, simulate
 from rehdr_ros.simulation.sensors import RESPONSE
 from rehdr_ros.training.sequence import Sequence
@@ -21,17 +22,19 @@ def simulated_sequence(
 
     radiance: instead of config.scene's; lost: share of the event packets, of 4 ms each, that never arrive.
     """
-    ldr, voxel, truth, seconds, previous = [], [], [], [], None
+    ldr, voxel, truth, seconds, previous, dead_time = [], [], [], [], None, DeadTime()
     for sample in _with_losses(simulate(config, radiance), lost, config.seed):
         t0 = sample.stamp_ns if previous is None else previous
         voxel.append(voxel_grid(sample.events, t0, sample.stamp_ns, bins, config.height, config.width))
         ldr.append(sample.ldr.transpose(2, 0, 1))
         truth.append(sample.truth.transpose(2, 0, 1))
         seconds.append((sample.stamp_ns - t0) * 1e-9)
+        dead_time.add(sample.events, config.width, config.height)
         previous = sample.stamp_ns
     ldr, voxel, truth = (torch.from_numpy(np.stack(x)) for x in (ldr, voxel, truth))
     seconds = torch.tensor(seconds, dtype=torch.float32)
-    return Sequence(linearise(ldr), voxel, truth, torch.ones(len(ldr)), seconds)
+    blind = torch.tensor(dead_time.ns * 1e-9)
+    return Sequence(linearise(ldr), voxel, truth, torch.ones(len(ldr)), seconds, blind)
 
 
 def linearise(ldr: torch.Tensor) -> torch.Tensor:

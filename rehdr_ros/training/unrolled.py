@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from rehdr_ros.network import Network, Stream
 from rehdr_ros.network.contract import Estimate, State
 from rehdr_ros.network.integrator import CLIPPED
+from rehdr_ros.reconstruction.dead_time import corrected
 from rehdr_ros.reconstruction.voxel_input import normalised
 from rehdr_ros.training.losses import (
     PEAK,
@@ -27,7 +28,8 @@ def unroll(
 ) -> Iterator[Estimate]:
     """Of frame after frame of a batch (N, T, ...), radiance 1.0 = the frame's white; the state is carried.
 
-    A "relative" network's 0..1 stand for 0..32 whites. step: in place of the network's, but for the first
+    A "relative" network's 0..1 stand for 0..32 whites. In training events stay as they are, without what
+    their pixels missed: it has sensors of all kinds. step: in place of the network's, but for the first
     frame, whose state no gradient reaches.
     """
     count, frames, _, height, width = sequence.ldr.shape
@@ -37,9 +39,12 @@ def unroll(
         if network.config.voxel == "quantile":
             voxel = torch.stack([normalised(v) for v in voxel])
         take = network.step
+        seconds = sequence.seconds[:, k]
         if k:
             state, take = network.rescale(state, gain), step or take
-        stream = Stream(seconds=sequence.seconds[:, k])
+        if k and not network.training:
+            voxel = corrected(voxel, seconds, sequence.dead_time, network.event_fit(state))
+        stream = Stream(seconds=seconds)
         estimate, state = take(sequence.ldr[:, k], voxel, state, stream)
         if network.config.radiance == "relative":
             estimate = estimate._replace(radiance=estimate.radiance * PEAK)

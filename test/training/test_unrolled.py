@@ -83,7 +83,7 @@ def test_the_more_time_the_less_is_known(still):
 
 
 def test_the_state_is_carried_from_frame_to_frame(make_network, sequences):
-    network, batch = make_network(), collate(sequences[:2])
+    network, batch = make_network(), replace(collate(sequences[:2]), dead_time=torch.zeros(2))
     state = None
     for k, estimate in enumerate(unroll(network, batch)):
         frame = batch.ldr[:, k], batch.voxel[:, k]

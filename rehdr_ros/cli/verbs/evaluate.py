@@ -12,7 +12,7 @@ from rehdr_ros.cli.real_recordings import add_real_recordings, compared_statisti
 from rehdr_ros.errors import InputError, writing
 from rehdr_ros.network import Network, load_checkpoint
 from rehdr_ros.simulation.sensors import RESPONSE
-from rehdr_ros.training import between, evaluation
+from rehdr_ros.training import between, evaluation, rates
 from rehdr_ros.training.baselines import BASELINES
 from rehdr_ros.training.benchmark import DISTURBANCES, cases
 from rehdr_ros.training.blur import blur_cases
@@ -53,6 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--disturbed", action="store_true", help=disturbed)
     moments = "the benchmark at 10 Hz: errors of outputs at so many moments between two frames"
     add("--between", type=number(int, least=1), metavar="N", help=moments)
+    both = "the benchmark at {} and at {} Hz: errors of pixels that clip for long, at the stamps of both"
+    add("--rates", action="store_true", help=both.format(*rates.RATES))
     blurred = (
         "the benchmark with exposures of 40 to 100 ms instead, in which the image moves by 10 to 30 px, "
     )
@@ -76,8 +78,10 @@ def run(args: argparse.Namespace) -> None:
         raise InputError("give --reclip or --statistics, not both")
     if args.between and (not args.benchmark or args.disturbed or args.pictures):
         raise InputError("--between goes with --benchmark, without --disturbed and --pictures")
-    if args.blur and (not args.benchmark or args.disturbed or args.between):
-        raise InputError("--blur goes with --benchmark, without --disturbed and --between")
+    if args.rates and (not args.benchmark or args.disturbed or args.pictures or args.between):
+        raise InputError("--rates goes with --benchmark, without --disturbed, --pictures and --between")
+    if args.blur and (not args.benchmark or args.disturbed or args.between or args.rates):
+        raise InputError("--blur goes with --benchmark, without --disturbed, --between and --rates")
     if args.statistics:
         _write(args.output, compared_statistics(args))
         return
@@ -98,6 +102,8 @@ def run(args: argparse.Namespace) -> None:
         _write(args.output, _evaluate_reclipped(args, networks))
     elif args.between:
         _write(args.output, _evaluate_between(args, dict(zip(networks, args.weights, strict=True))))
+    elif args.rates:
+        _write(args.output, _evaluate_rates(args, networks))
     elif args.recordings:
         compared = _compared(_recorded(args.recordings, networks, args.response or RESPONSE), networks)
         _write(args.output, _evaluate(compared, args.pictures, "recording"))
@@ -141,6 +147,16 @@ def _evaluate_between(args: argparse.Namespace, weights: dict[str, str]) -> dict
     print(evaluation.table(mean))
     print(f"\n{evaluation.table(shares)}", flush=True)
     return {"mean": mean, "shares": shares, "sequences": sequences}
+
+
+def _evaluate_rates(args: argparse.Namespace, networks: dict[str, Network]) -> dict:
+    chosen, bins = list(cases(_folder(args), args.size)), _bins(networks)
+    compared = ((case.name, rates.compare(case, networks, bins)) for case in chosen)
+    sequences = dict(progress(compared, "evaluating", len(chosen), "sequence"))
+    mean = evaluation.mean_of(list(sequences.values()))
+    print(evaluation.table(mean))
+    print(f"\n{evaluation.table_by_sequence(sequences, 'difference')}", flush=True)
+    return {"mean": mean, "sequences": sequences}
 
 
 def _folder(args: argparse.Namespace) -> str | None:

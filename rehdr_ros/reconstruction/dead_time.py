@@ -1,0 +1,82 @@
+"""What pixels miss while they are blind: how long that is, and events with it.
+
+A pixel that has fired sees nothing for its dead time, and what the light has become by then is its new
+reference: no event tells what changed meanwhile. So of n events in a time T a share n dead / T is missing,
+as for any counter that isn't paralysed (Knoll, "Radiation Detection and Measurement", chapter 4).
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rehdr_ros.events import Events
+from rehdr_ros.jit import kernel, sealed
+from rehdr_ros.network.event_fit import EventFit
+
+_SAMPLE = 20_000  # events of a frame that are looked at
+_SOONEST = 0.001  # share of the events that come sooner after their pixel's last than usual: noise
+_BLIND = 0.75  # of the time to the soonest of the others, which takes its rise, too
+_LONGEST_NS = 2_000_000
+_EXPLAINED = 0.7, 0.9  # R^2 of the events from which they are believed to miss that, and wholly
+_MOST_MISSED = 0.5  # share
+
+
+class DeadTime:
+    """How long a pixel is blind after an event, by how soon pixels fire again."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Another stream."""
+        self._gaps = np.zeros(8 * 64, np.int64)
+
+    def add(self, events: Events, width: int, height: int) -> None:
+        """Events in the order of time, some of which are outside, perhaps."""
+        events = events[:_SAMPLE]
+        number = events.y.astype(np.int32) * np.int32(width) + events.x
+        inside = (events.x < width) & (events.y < height)
+        _count_gaps(sealed(events.t), np.where(inside, number, np.int32(-1)), width * height, self._gaps)
+
+    @property
+    def ns(self) -> int:
+        """0 where nothing is known yet."""
+        passed = np.cumsum(self._gaps)
+        if not passed[-1]:
+            return 0
+        soonest = 2 ** (np.searchsorted(passed, _SOONEST * passed[-1]) / 8)
+        return min(int(_BLIND * soonest), _LONGEST_NS)
+
+
+def corrected(grid: Tensor, seconds: Tensor, dead: Tensor, fit: EventFit | None) -> Tensor:
+    """Signed events (N, bins, H, W) with those that pixels missed, bin by bin.
+
+    seconds, dead: (N,), s, of the grid's interval and as of DeadTime. fit: of the events to the frames
+    before. Where they explain less of what changes, or nobody tells (None), the sensor may be of another
+    kind, and they stay as they are.
+    """
+    low, high = _EXPLAINED
+    if fit is None or not (fit.explained > low).any():
+        return grid
+    believed = ((fit.explained.to(grid.device) - low) / (high - low)).clamp(0, 1)
+    bins = grid.shape[1]
+    lasts = grid.new_ones(bins)
+    if bins > 1:
+        lasts[[0, -1]] = 0.5  # an outer bin has events of one side alone
+    lasts = seconds.view(-1, 1, 1, 1) * (lasts / lasts.sum()).view(1, -1, 1, 1)
+    with torch.no_grad():  # in place: memory that is new takes longer than all of this
+        seen = grid * (believed * dead.view(-1, 1, 1, 1) / lasts.clamp_min(1e-6))
+        seen.abs_().clamp_max_(_MOST_MISSED).neg_().add_(1)
+    return grid / seen
+
+
+@kernel
+def _count_gaps(t, pixels, count, gaps):
+    """Add to gaps[8 log2(ns)], int64, how long after its pixel's last each event came; pixel -1: none."""
+    before = np.zeros(count, np.int64)
+    for i in range(len(t)):
+        if pixels[i] >= 0:
+            gap, seen = t[i] - before[pixels[i]], before[pixels[i]] != 0
+            before[pixels[i]] = t[i]
+            if seen and gap > 0:
+                gaps[int(8 * np.log2(gap))] += 1

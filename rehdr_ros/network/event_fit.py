@@ -24,6 +24,7 @@ THRESHOLDS = (0.03, 1.0)  # natural log units an event, at least and at most
 NOISES = (1e-4, 1.0)  # nat^2 an event, at least and at most
 SINGULAR = 1e-3  # share of aa * bb that the determinant is at least: events of one polarity alone, say
 OUTLIER = 9.0  # squared residual over its expectation at which a pixel counts half
+AS_MODELLED = 0.7, 0.9  # R^2 from which a sensor does what its model says, and wholly
 FRAME_VARIANCE = 0.01  # nat^2, of d where no event comes
 
 
@@ -34,6 +35,12 @@ class EventFit(NamedTuple):
     off: Tensor  # the same
     noise: Tensor  # variance that an event adds, nat^2
     explained: Tensor  # R^2, 0..1
+
+
+def as_modelled(fit: EventFit) -> Tensor:
+    """How far the sensor does what its model says, 0..1, (N, 1, 1, 1), by how well events explain frames."""
+    low, high = AS_MODELLED
+    return ((fit.explained - low) / (high - low)).clamp(0, 1)
 
 
 def initial_sums(like: Tensor) -> Tensor:

@@ -11,13 +11,12 @@ from torch import Tensor
 
 from rehdr_ros.events import Events
 from rehdr_ros.jit import kernel, sealed
-from rehdr_ros.network.event_fit import EventFit
+from rehdr_ros.network.event_fit import EventFit, as_modelled
 
 _SAMPLE = 20_000  # events of a frame that are looked at
 _SOONEST = 0.001  # share of the events that come sooner after their pixel's last than usual: noise
 _BLIND = 0.75  # of the time to the soonest of the others, which takes its rise, too
 _LONGEST_NS = 2_000_000
-_EXPLAINED = 0.7, 0.9  # R^2 of the events from which they are believed to miss that, and wholly
 _MOST_MISSED = 0.5  # share
 
 
@@ -55,17 +54,15 @@ def corrected(grid: Tensor, seconds: Tensor, dead: Tensor, fit: EventFit | None)
     before. Where they explain less of what changes, or nobody tells (None), the sensor may be of another
     kind, and they stay as they are.
     """
-    low, high = _EXPLAINED
-    if fit is None or not (fit.explained > low).any():
+    if fit is None or not (believed := as_modelled(fit)).any():
         return grid
-    believed = ((fit.explained.to(grid.device) - low) / (high - low)).clamp(0, 1)
     bins = grid.shape[1]
     lasts = grid.new_ones(bins)
     if bins > 1:
         lasts[[0, -1]] = 0.5  # an outer bin has events of one side alone
     lasts = seconds.view(-1, 1, 1, 1) * (lasts / lasts.sum()).view(1, -1, 1, 1)
     with torch.no_grad():  # in place: memory that is new takes longer than all of this
-        seen = grid * (believed * dead.view(-1, 1, 1, 1) / lasts.clamp_min(1e-6))
+        seen = grid * (believed.to(grid.device) * dead.view(-1, 1, 1, 1) / lasts.clamp_min(1e-6))
         seen.abs_().clamp_max_(_MOST_MISSED).neg_().add_(1)
     return grid / seen
 

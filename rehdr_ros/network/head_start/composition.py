@@ -6,7 +6,8 @@ a network guesses of it is worse on scenes that it hasn't seen.
 
 A training weighs an error by what the frame has of it, so that a wall just above white counts like a lamp;
 for lamps the network then stays too dark. Where the events explain the frames a share of its own estimate is
-added, the `expansion`, which calibration.py measures.
+added, the `expansion`, which calibration.py measures; and far above white, where events carry what a pixel
+saw, the mean of that and the head start's is taken, whose errors are others.
 """
 
 import math
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from rehdr_ros.network.contract import Estimate
+from rehdr_ros.network.event_fit import EventFit, as_modelled
 from rehdr_ros.network.head_start.reference import FLOOR, Evidence, HeadStart, clip_mask
 from rehdr_ros.network.integrator import luminance
 
@@ -28,7 +30,9 @@ _LEAST_BOUND, _VARIANCE_BOUND, _EXCESS_BOUND = 0.1, 0.7, 0.6  # of the correctio
 _LOG_SIGMA = (math.log(0.01), math.log(4.0))  # nat
 _CARRIED, _FILLED = 0.25, 0.1  # trust from which a pixel counts as such
 _EXPANDED = 0.5, 2.0  # nat above the frame, from which an estimate is expanded, up to where by more and more
-_EXPLAINED = 0.7, 0.9  # R^2 of the events, from which it is, and wholly
+_FAR = 0.5, 1.5  # nat above the frame, from which what events carry has a share, and the whole of it
+_UNSURE = 0.5, 1.5  # nat^2 of variance, from which it has less, and none
+_CARRIED_SHARE = 0.5
 
 
 def compose(
@@ -50,16 +54,23 @@ def compose(
     above = torch.lerp(likely, excess, torch.sigmoid(share + torch.logit(usual)))
     above = above + bound * torch.tanh(correction)
     if expansion:
-        above = above + expansion * expandable(above.mean(1, keepdim=True), fit.explained)
+        above = above + expansion * expandable(above.mean(1, keepdim=True), fit)
+    above = torch.lerp(above, excess, surely_carried(excess, state.variance, fit))
     clipped = clip_mask(ldr, clipped_from)
     radiance = ldr + clipped * ((shown + above.clamp(0, 12)).exp() - ldr).clamp_min(0)
     return Estimate(radiance, _sigma(spread, unknown, ldr, clipped), _cause(own, trust, clipped))
 
 
-def expandable(above: Tensor, explained: Tensor) -> Tensor:
-    """Of log radiance above the frame's, nat, what counts for the expansion; explained: R^2 of the events."""
+def expandable(above: Tensor, fit: EventFit) -> Tensor:
+    """Of log radiance above the frame's, nat, what counts for the expansion."""
     low, high = _EXPANDED
-    return _along(explained, *_EXPLAINED) * (above.clamp(low, high) - low)
+    return as_modelled(fit) * (above.clamp(low, high) - low)
+
+
+def surely_carried(excess: Tensor, variance: Tensor, fit: EventFit) -> Tensor:
+    """The share, (N, 1, H, W), that the head start's excess has in the estimate."""
+    far = _along(excess.mean(1, keepdim=True), *_FAR)
+    return _CARRIED_SHARE * as_modelled(fit) * far * (1 - _along(variance, *_UNSURE))
 
 
 def _along(x: Tensor, start: float, end: float) -> Tensor:

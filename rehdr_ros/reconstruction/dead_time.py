@@ -48,23 +48,47 @@ class DeadTime:
 
 
 def corrected(grid: Tensor, seconds: Tensor, dead: Tensor, fit: EventFit | None) -> Tensor:
-    """Signed events (N, bins, H, W) with those that pixels missed, bin by bin.
+    """Signed events (N, bins, H, W) with those that pixels missed.
 
-    seconds, dead: (N,), s, of the grid's interval and as of DeadTime. fit: of the events to the frames
-    before. Where they explain less of what changes, or nobody tells (None), the sensor may be of another
-    kind, and they stay as they are.
+    A pixel's events take the time of as many bins as they would fill evenly, (sum n)^2 / sum n^2. seconds,
+    dead: (N,), s, of the grid's interval and as of DeadTime. fit: of the events to the frames before. Where
+    they explain less of what changes, or nobody tells (None), the sensor may be of another kind, and they
+    stay as they are.
     """
     if fit is None or not (believed := as_modelled(fit)).any():
         return grid
-    bins = grid.shape[1]
-    lasts = grid.new_ones(bins)
-    if bins > 1:
-        lasts[[0, -1]] = 0.5  # an outer bin has events of one side alone
-    lasts = seconds.view(-1, 1, 1, 1) * (lasts / lasts.sum()).view(1, -1, 1, 1)
-    with torch.no_grad():  # in place: memory that is new takes longer than all of this
-        seen = grid * (believed.to(grid.device) * dead.view(-1, 1, 1, 1) / lasts.clamp_min(1e-6))
-        seen.abs_().clamp_max_(_MOST_MISSED).neg_().add_(1)
-    return grid / seen
+    bin_seconds = seconds.view(-1, 1, 1, 1) / max(grid.shape[1] - 1, 1)
+    blind = believed.to(grid.device) * dead.view(-1, 1, 1, 1) / bin_seconds.clamp_min(1e-6)
+    if grid.device.type == "cpu" and not grid.requires_grad:
+        made = torch.empty_like(grid, memory_format=torch.contiguous_format)
+        _correct(grid.contiguous().numpy(), blind.flatten().numpy(), np.float32(_MOST_MISSED), made.numpy())
+        return made
+    total, squares = grid.abs().sum(1, keepdim=True), (grid * grid).sum(1, keepdim=True)
+    missed = blind * squares / total.clamp_min(1e-6)
+    return grid / (1 - missed.clamp_max(_MOST_MISSED))
+
+
+@kernel
+def _correct(grids, blind, most, out):
+    """As the last lines of `corrected`, row by row."""
+    count, bins, height, width = grids.shape
+    total, squares = np.empty(width, np.float32), np.empty(width, np.float32)
+    least, one = np.float32(1e-6), np.float32(1)
+    for k in range(count):
+        for y in range(height):
+            total[:], squares[:] = least, 0
+            for b in range(bins):
+                row = grids[k, b, y]
+                for x in range(width):
+                    total[x] += abs(row[x])
+                    squares[x] += row[x] * row[x]
+            for x in range(width):
+                missed = blind[k] * squares[x] / total[x]
+                total[x] = one / (one - (missed if missed < most else most))
+            for b in range(bins):
+                row, made = grids[k, b, y], out[k, b, y]
+                for x in range(width):
+                    made[x] = row[x] * total[x]
 
 
 @kernel

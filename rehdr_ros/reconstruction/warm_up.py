@@ -4,7 +4,9 @@ import numpy as np
 import torch
 
 from rehdr_ros.events import Events
+from rehdr_ros.network.event_fit import initial_sums, read
 from rehdr_ros.reconstruction import propagation
+from rehdr_ros.reconstruction.dead_time import DeadTime, corrected
 from rehdr_ros.reconstruction.event_latency import EventLatency
 from rehdr_ros.reconstruction.exposure_time import ExposureTime
 from rehdr_ros.reconstruction.response import Response
@@ -28,3 +30,7 @@ def warm_up() -> None:
         exposure.add(start, start + 1_000_000_000, 0.0, *of_frame)
     latency.finish()
     propagation.warm_up()
+    DeadTime().add(event, 1, 1)
+    sums = initial_sums(torch.zeros(1))
+    sums[:, 6] = 0.0  # all is explained: else nothing is corrected
+    corrected(torch.zeros(1, 1, 1, 1), torch.ones(1), torch.zeros(1), read(sums))

@@ -71,11 +71,19 @@ def test_of_n_events_a_share_of_n_dead_times_is_missing():
     torch.testing.assert_close(made.flatten(), torch.tensor([10 / 0.8, -5 / 0.9, 0.0]))
 
 
-def test_outer_bins_last_half_as_long():
-    grid = torch.full((1, 5, 1, 1), 2.0)
-    made = corrected(grid, seconds(0.04), seconds(0.001), fit(1.0))
-    expected = torch.tensor([2 / 0.6, 2 / 0.8, 2 / 0.8, 2 / 0.8, 2 / 0.6])
-    torch.testing.assert_close(made.flatten(), expected)
+@pytest.mark.parametrize(
+    ("counts", "filled"), [([0, 8, 0, 0, 0], 1), ([0, 4, 4, 0, 0], 2), ([2, 2, 2, 2, 2], 5)]
+)
+def test_a_burst_misses_more_than_the_same_events_spread(counts, filled):
+    grid = torch.tensor(counts, dtype=torch.float32).view(1, 5, 1, 1)
+    made = corrected(grid, seconds(0.04), seconds(0.0005), fit(1.0))
+    torch.testing.assert_close(made, grid / (1 - grid.sum() * 0.0005 / (0.01 * filled)))
+
+
+def test_the_kernel_and_pytorch_agree():
+    grid, times = 3 * torch.randn(2, 5, 7, 9), (torch.tensor([0.05, 0.02]), torch.tensor([2e-4, 1e-3]))
+    plain = corrected(grid.clone().requires_grad_(), *times, fit(0.85)).detach()
+    torch.testing.assert_close(corrected(grid, *times, fit(0.85)), plain)
 
 
 def test_no_more_than_half_is_missing():

@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from rehdr_ros.network import Rehdr, RehdrConfig, Stream
-from rehdr_ros.network.head_start.composition import MEASURED_SIGMA, OUTPUTS
-from rehdr_ros.network.head_start.reference import DRIFT, EXPOSED, clip_mask
+from rehdr_ros.network.event_fit import EventFit
+from rehdr_ros.network.head_start import Evidence
+from rehdr_ros.network.head_start.composition import MEASURED_SIGMA, OUTPUTS, compose
+from rehdr_ros.network.head_start.reference import DRIFT, EXPOSED, clip_mask, initial_state
 from rehdr_ros.network.integrator import CLIPPED
 from rehdr_ros.products import CAUSES
 
@@ -122,6 +124,26 @@ def test_where_the_events_are_good_the_network_can_do_little():
     assert (logs[0] == 0).all()
     expected = excess + 0.1 + 0.7 * variance**0.5 + 0.6 * excess
     torch.testing.assert_close(logs[1], torch.full_like(logs[1], expected), rtol=0, atol=2e-3)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(
+    ("explained", "excess", "variance", "share"),
+    [(0.9, 2.0, 0.2, 0.5), (0.8, 2.0, 0.2, 0.25), (0.7, 2.0, 0.2, 0), (0.95, 0.5, 0.2, 0), (0.95, 2, 1.5, 0)],
+)
+def test_far_above_white_a_network_gets_half_the_say(explained, excess, variance, share):
+    """Where events carry a pixel and explain the frames; it says: nothing is above white."""
+    ldr = torch.ones(1, 3, 4, 4)
+    known = initial_state(ldr)
+    known = known._replace(log_radiance=known.log_radiance + excess, variance=0 * known.variance + variance)
+    fit = EventFit(*(torch.full((1, 1, 1, 1), x) for x in (0.25, 0.25, 0.02, explained)))
+    trust = torch.full((1, 1, 4, 4), 0.5)
+    evidence = Evidence(fit, torch.zeros_like(ldr), trust, trust, torch.zeros(1, 1, 1, 1))
+    features = torch.full((1, OUTPUTS, 4, 4), -1e4)
+    made = compose(features, ldr, known, evidence, CLIPPED, 0.0).radiance.log()
+    bound = 0.1 + 0.7 * min(variance, 1) ** 0.5 + 0.6 * excess
+    expected = max(-bound + share * (excess + bound), 0)
+    torch.testing.assert_close(made, torch.full_like(made, expected), rtol=0, atol=1e-4)
 
 
 @torch.inference_mode()

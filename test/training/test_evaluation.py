@@ -124,7 +124,9 @@ def test_networks_are_compared_with_events_and_with_none_beside_the_baselines(se
     np.testing.assert_array_equal(comparison.truth[5], sequence.truth[5].permute(1, 2, 0))
     error = {name: row["clipped_log2_rmse"] for name, row in comparison.scores().items()}
     assert error["mine"] < 0.9 * error["ldr"] and error["mine"] < 0.95 * error["mine" + WITHOUT_EVENTS]
-    assert error["mine"] < error["frames"] == error["frames" + WITHOUT_EVENTS] < error["ldr"]
+    assert error["mine"] < error["frames"] < error["ldr"]
+    # But far above white, where events carry it, the head start has its say.
+    assert error["frames"] == pytest.approx(error["frames" + WITHOUT_EVENTS], rel=0.01)
 
 
 def test_the_first_three_frames_count_for_nothing(sequence, head_start):

@@ -10,7 +10,7 @@ from rehdr_ros.network import Network
 from rehdr_ros.simulation.scene import load_radiance
 from rehdr_ros.training.benchmark import FRAMES, Case
 from rehdr_ros.training.evaluation import SKIPPED, Scores
-from rehdr_ros.training.metrics import log2_luminance
+from rehdr_ros.training.metrics import log2_luminance, pixel_classes
 from rehdr_ros.training.sequence import Sequence, collate
 from rehdr_ros.training.simulated import simulated_sequence
 from rehdr_ros.training.unrolled import radiances
@@ -30,7 +30,7 @@ def compare(case: Case, networks: Mapping[str, Network], bins: int) -> Scores:
     """
     low, high = (_sequence(case, rate, bins) for rate in RATES)
     ldr = [np.stack(encoded(images(x.ldr[None])[0])) for x in (low, high)]
-    clipped = [(x >= 250).any(-1) for x in ldr]
+    clipped = [pixel_classes(x)["clipped"] for x in ldr]
     stamps = range(SKIPPED, len(clipped[0]))
     frames = round(UNSEEN * RATES[1])
     counted = [clipped[0][k] & clipped[1][k * _TIMES - frames : k * _TIMES + 1].all(0) for k in stamps]

@@ -65,6 +65,20 @@ def test_networks_are_compared_on_the_benchmark(rehdr, scenes, tiny_weights, tmp
     assert result["mean"]["ldr"]["clipped_log2_rmse"] == pytest.approx(sum(errors) / 3)
 
 
+def test_errors_at_two_frame_rates_are_printed_and_written(rehdr, scenes, tiny_weights, tmp_path):
+    report, options = tmp_path / "report.json", ["--size", 24, "--weights", tiny_weights]
+    outcome = rehdr("evaluate", "--benchmark", scenes, "--rates", *options, "-o", report)
+    assert outcome.code == 0, outcome.err
+    result = json.loads(report.read_text())
+    measures = ["clipped_log2_rmse_10_hz", "clipped_log2_rmse_40_hz", "difference"]
+    assert list(result["mean"]["tiny"]) == measures
+    assert all(measure in outcome.out for measure in measures) and "canvas 20%" in outcome.out
+    for others in (["--disturbed"], ["--pictures", tmp_path], ["--between", 4], ["--blur"]):
+        outcome = rehdr("evaluate", "--benchmark", scenes, "--rates", *others)
+        assert outcome.code == 2
+        assert_one_line(outcome, "--rates")
+
+
 def test_each_disturbance_is_printed_and_written(rehdr, scenes, tiny_weights, tmp_path):
     report = tmp_path / "report.json"
     options = ["--size", 16, "--weights", tiny_weights, "--disturbed", "-o", report]

@@ -91,10 +91,9 @@ def _scored(network: Rehdr, sequence: Sequence) -> Iterator[tuple]:
         truth, ldr = batch.truth[:, k], batch.ldr[:, k]
         clipped = ldr.amax(1, keepdim=True) >= CLIPPED
         if k >= SKIPPED and clipped.any():
-            (state,), (height, width) = states, ldr.shape[2:]
-            parts = {name: state[name] for name in HeadStart._fields}
-            parts |= {name: parts[name][..., :height, :width] for name in ("log_radiance", "variance")}
-            yield estimate, HeadStart(**parts), network.event_fit(state), truth, ldr, clipped
+            (state,) = states
+            known = HeadStart(**{name: state[name] for name in HeadStart._fields})
+            yield estimate, known, network.event_fit(state), truth, ldr, clipped
 
 
 def with_expansion(network: Rehdr, by: float) -> Rehdr:

@@ -67,10 +67,13 @@ def compare(
     batch = collate([sequence])
     frames = images(batch.ldr)[0]
     ldr, grids = encoded(frames), list(sequence.voxel.numpy())
-    rows = {name: baseline(ldr, grids) for name, baseline in baselines.items()}
+    rows = {}
+    for name, baseline in baselines.items():
+        if name == HEAD_START:  # as the networks have it, by the sequence's times
+            rows[name] = images(radiances(untrained(len(grids[0])), batch))[0]
+        else:
+            rows[name] = baseline(ldr, grids)
     voxels = {"": sequence.voxel, WITHOUT_EVENTS: torch.zeros_like(sequence.voxel), **(others or {})}
-    if HEAD_START in rows:  # as the networks have it, by the sequence's times
-        rows[HEAD_START] = images(radiances(untrained(len(grids[0])), batch))[0]
     for name, network in networks.items():
         for suffix, voxel in voxels.items():
             inputs = replace(batch, voxel=voxel[None])

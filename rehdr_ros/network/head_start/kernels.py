@@ -15,16 +15,19 @@ from rehdr_ros.network import event_fit
 from rehdr_ros.network.contract import Stream
 from rehdr_ros.network.event_fit import EventFit
 from rehdr_ros.network.head_start import reference as head_start
-from rehdr_ros.network.head_start import tones
+from rehdr_ros.network.head_start import guesses, pyramid, tones
 from rehdr_ros.network.head_start.reference import Evidence, HeadStart, Inputs, condition
 
 _FLOOR, _LOG_LIMIT = np.float32(head_start.FLOOR), np.float32(head_start.LOG_LIMIT)
-_UNKNOWN, _NEVER = np.float32(head_start.UNKNOWN), np.float32(head_start.NEVER)
+_UNKNOWN, _NEVER = np.float32(guesses.UNKNOWN), np.float32(head_start.NEVER)
 _HALF_TRUSTED, _PARTLY = np.float32(head_start.HALF_TRUSTED), np.float32(head_start.PARTLY)
 _EXPOSED = np.float32(head_start.EXPOSED)
-_PASSED_ON, _LEAST_PASSED_ON = np.float32(head_start.PASSED_ON), np.float32(head_start.LEAST_PASSED_ON)
+_PASSED_ON, _LEAST_PASSED_ON = np.float32(pyramid.PASSED_ON), np.float32(head_start.LEAST_PASSED_ON)
 _SPREAD, _ISOLATED = np.float32(head_start.SPREAD), np.float32(head_start.ISOLATED)
 _REFILLED = np.float32(head_start.REFILLED)
+_TELLING, _LEAST_WEIGHT = np.float32(head_start.TELLING), np.float32(head_start.LEAST_WEIGHT)
+_SURE, _GUESSED = (np.float32(x) for x in guesses.GUESSED)
+_BELOW_WHITE, _BLOCK = np.float32(guesses.LEAST), guesses.BLOCK
 _PRIOR = event_fit.PRIOR
 _FEWEST = np.float32(event_fit.LEAST)
 _LEAST, _MOST = event_fit.THRESHOLDS
@@ -85,19 +88,32 @@ def _advance(ldr, shown, voxel, old, clipped_from, seconds, new, moved, image, f
     fit[:] = _read(sums)
     _scale(voxel.ravel(), moved.ravel(), fit[0], fit[1])
     drift, seconds = np.float32(head_start.DRIFT * seconds), np.float32(seconds)
-    _carry(ldr, shown, clipped, events, old[0], old[1], fit, drift, clipped_from, log_radiance, weight, own)
+    wrong = np.zeros((2, *(-(-n // _BLOCK) for n in own.shape)), np.float32)
+    outputs = log_radiance, weight, own, trust, wrong
+    _carry(ldr, shown, clipped, events, *old[:2], fit, drift, clipped_from, *outputs)
     coarse = _NONE
     if clipped.any():
-        coarse = fill(*_halve(log_radiance, own, weight), head_start.LEVELS - 1)
+        if wrong[1].any():
+            _correct(_shared(*wrong, *own.shape), clipped, weight, own, trust, shown, log_radiance)
+        coarse = fill(*_halve(log_radiance, own, weight), pyramid.LEVELS - 1)
     _settle(shown, clipped, coarse, weight, own, old[2], seconds, log_radiance, trust, variance, age)
     np.multiply(log_radiance, _SHARE, out=image[3:6])
 
 
 def fill(values: np.ndarray, weight: np.ndarray, levels: int) -> np.ndarray:
-    """As of reference.py: values (4, H, W), the trust last, weight (H, W)."""
+    """As of pyramid.py: values (4, H, W), the trust last, weight (H, W)."""
     if levels == 0 or min(weight.shape) < 2:
         return values
     return _enlarge(fill(*_halve(values[:3], values[3], weight), levels - 1), values, weight)
+
+
+def _shared(wrong: np.ndarray, tells: np.ndarray, height: int, width: int) -> np.ndarray:
+    """As of guesses.py, before it is enlarged: (H, W) of blocks, whose sums are given."""
+    rows, columns = (np.diff(np.append(np.arange(0, n, _BLOCK), n)) for n in (height, width))
+    values = np.zeros((4, *tells.shape), np.float32)
+    values[0], values[3] = wrong / np.maximum(tells, np.float32(1e-9)), _1
+    filled = fill(values, tells / np.outer(rows, columns).astype(np.float32), pyramid.LEVELS - 2)
+    return np.float32(guesses.SHARE) * filled[0] * filled[3]
 
 
 @kernel
@@ -244,36 +260,101 @@ def _scale(voxel, moved, per_on, per_off):
 
 
 @kernel
-def _carry(ldr, shown, clipped, events, old, old_variance, fit, drift, clipped_from, carried, weight, own):
+def _guessed(variance):
+    """As of guesses.py."""
+    if variance >= _UNKNOWN:
+        return _0
+    return _smaller(_larger((variance - _SURE) / (_GUESSED - _SURE), _0), _1)
+
+
+@kernel
+def _carry(
+    ldr, shown, clipped, events, old, old_variance, fit, drift, clipped_from, carried, weight, own, tells, wrong
+):  # fmt: skip
     """In clipped pixels the log radiance, moved by events and corrected by known channels, and its weight.
 
-    Elsewhere what is shown, and no weight.
+    Elsewhere what is shown, and no weight. tells: by how much a pixel counts among those that show how wrong
+    guesses were. wrong: sums over blocks of that error times this, and of this.
     """
     per_on, per_off, noise = fit[0], fit[1], fit[2]
+    width = weight.shape[1]
     for y in range(len(clipped)):
         for c in range(3):
             carried[c, y] = shown[c, y]
         own[y] = _1
+        block = wrong[:, y // _BLOCK]
+        if _any_above(old_variance[y], weight[y], _SURE):
+            for x in range(width):
+                if weight[y, x] == _0 and old_variance[y, x] > _SURE:
+                    moved = per_on * events[0, y, x] - per_off * events[1, y, x]
+                    error = _mean_of_three(shown, y, x) - (_mean_of_three(old, y, x) + moved)
+                    told = _guessed(old_variance[y, x])
+                    block[0, x // _BLOCK] += told * error
+                    block[1, x // _BLOCK] += told
         if not clipped[y]:
             continue
-        for x in range(weight.shape[1]):
+        for x in range(width):
             if weight[y, x] == _0:
                 continue
             on, off = events[0, y, x], events[1, y, x]
-            change = per_on * on - per_off * off
-            missing, known = _0, _0
+            moved = per_on * on - per_off * off
+            change, missing, known = moved, _0, _0
             for c in range(3):
                 if (ldr[c, y, x] < clipped_from) & (ldr[c, y, x] > _FLOOR):
                     missing += shown[c, y, x] - (old[c, y, x] + change)
                     known += _1
-            variance = _smaller(old_variance[y, x] + noise * (on + off) + drift, _UNKNOWN)
+            before = old_variance[y, x]
+            variance = _smaller(before + noise * (on + off) + drift, _UNKNOWN)
             if known:
                 change += missing / known
                 variance = _smaller(variance, _PARTLY)
             for c in range(3):
                 carried[c, y, x] = _smaller(_larger(old[c, y, x] + change, shown[c, y, x]), _LOG_LIMIT)
             own[y, x] = _HALF_TRUSTED / (_HALF_TRUSTED + variance)
-            weight[y, x] = own[y, x] ** 4
+            weight[y, x] = _larger((own[y, x] - _TELLING) / (_1 - _TELLING), _LEAST_WEIGHT)
+            tells[y, x] = _0
+            if before > _SURE:
+                error = _mean_of_three(carried, y, x) - (_mean_of_three(old, y, x) + moved)
+                if error > _BELOW_WHITE:
+                    tells[y, x] = _guessed(before)
+                    block[0, x // _BLOCK] += tells[y, x] * error
+                    block[1, x // _BLOCK] += tells[y, x]
+
+
+@kernel
+def _any_above(values, weight, level):
+    """Whether any value without weight is above that."""
+    count = 0
+    for x in range(len(values)):
+        count += (weight[x] == _0) & (values[x] > level)
+    return count > 0
+
+
+@kernel
+def _mean_of_three(planes, y, x):
+    return (planes[0, y, x] + planes[1, y, x] + planes[2, y, x]) * _THIRD
+
+
+@kernel
+def _correct(shared, clipped, weight, own, tells, shown, carried):
+    """Guesses by what others of the same kind have shown."""
+    height, width = weight.shape
+    left, right, along = _columns(shared.shape[1], width)
+    for y in range(height):
+        if not clipped[y]:
+            continue
+        top, bottom, down = _between(y, shared.shape[0], height)
+        for x in range(width):
+            if weight[y, x] == _0:
+                continue
+            takes = _guessed(_HALF_TRUSTED / own[y, x] - _HALF_TRUSTED) * (_1 - tells[y, x])
+            if takes == _0:
+                continue
+            above = shared[top, left[x]] + along[x] * (shared[top, right[x]] - shared[top, left[x]])
+            below = shared[bottom, left[x]] + along[x] * (shared[bottom, right[x]] - shared[bottom, left[x]])
+            error = takes * (above + down * (below - above))
+            for c in range(3):
+                carried[c, y, x] = _smaller(_larger(carried[c, y, x] + error, shown[c, y, x]), _LOG_LIMIT)
 
 
 @kernel

@@ -3,10 +3,10 @@
 A pixel remembers its log radiance, colour included, and the variance of its log luminance. While it is
 exposed the LDR tells both; while it is clipped events move the radiance and add variance, as much as the
 stream's own fit says (event_fit.py), time adds some, and channels that don't clip correct it. Trusted clipped
-pixels around fill what is known worse than they tell it, over a pyramid (push-pull, Gortler et al. 1996): a
-pixel of which nothing is known takes their light whole, one that events carry keeps its own. What was filled
-is carried on by events, too, and follows its surroundings: a lamp's never exposed inside gets its level from
-the rim that events measure.
+pixels around fill what is known worse than they tell it, over a pyramid (pyramid.py): a pixel of which nothing is
+known takes their light whole, one that events carry keeps its own. What was filled is carried on by events,
+too, and follows its surroundings: a lamp's never exposed inside gets its level from the rim that events
+measure, and from its other end, where pixels get exposed and show how wrong their guess was (guesses.py).
 """
 
 import math
@@ -25,22 +25,23 @@ from rehdr_ros.network.event_fit import (
     recent_changes,
     update,
 )
-from rehdr_ros.network.head_start import tones
+from rehdr_ros.network.head_start import guesses, tones
+from rehdr_ros.network.head_start.guesses import UNKNOWN
+from rehdr_ros.network.head_start.pyramid import fill
 from rehdr_ros.network.integrator import CLIPPED, log_gain
 
 FLOOR = 2.0**-10
 LOG_LIMIT = 10.0
-UNKNOWN = 100.0  # nat^2, of a pixel that nothing is known of
 NEVER = 10.0  # s since it was exposed, of a pixel that never was
 HALF_TRUSTED = 0.25  # nat^2
 EXPOSED = 0.01  # nat^2, of what a frame shows: its noise, and the instant that its events begin with
 DRIFT = 0.02  # nat^2 a second: changes that no event tells
 PARTLY = 0.25  # nat^2, of a pixel that shows a channel which isn't clipped
-PASSED_ON = 0.9  # share of the trust around that each level of the pyramid passes on
 LEAST_PASSED_ON = 0.02  # trust
 SPREAD = 1.0  # nat^2, of what clips about what lies around it
-REFILLED = 0.1  # s, in which a pixel that knows no more than what lies around takes its light
-LEVELS = 6
+REFILLED = 0.2  # s, in which a pixel that knows no more than what lies around takes its light
+TELLING = 0.2  # trust from which a pixel tells those around of its light
+LEAST_WEIGHT = 1e-3  # of those that don't: a mean over many is better than none
 ISOLATED = 2.0  # events by which a pixel may surpass all its neighbours; hot pixels do by more
 
 IMAGE_CHANNELS, CONDITIONS = 10, 4  # of Inputs
@@ -144,14 +145,20 @@ def advance(
 
     known = ~clipped & (ldr > FLOOR)
     count = known.sum(1, keepdim=True)
-    carried = state.log_radiance + (fit.on * on - fit.off * off)
-    carried = carried + ((shown - carried) * known).sum(1, keepdim=True) / count.clamp_min(1)
+    moved = state.log_radiance + (fit.on * on - fit.off * off)
+    carried = moved + ((shown - moved) * known).sum(1, keepdim=True) / count.clamp_min(1)
     carried = torch.maximum(carried, shown).clamp_max(LOG_LIMIT)
     variance = (state.variance + fit.noise * (on + off) + DRIFT * seconds).clamp_max(UNKNOWN)
     variance = torch.where(count > 0, variance.clamp_max(PARTLY), variance)
 
+    wrong = (torch.where(exposed, shown, carried) - moved).mean(1, keepdim=True)
+    tells = guesses.guessed(state.variance) * (exposed | (wrong > guesses.LEAST))
+    takes = guesses.guessed(variance) * (1 - tells)
+    carried = torch.maximum(carried + takes * guesses.shared(wrong, tells), shown).clamp_max(LOG_LIMIT)
+
     own = HALF_TRUSTED / (HALF_TRUSTED + variance)
-    around = fill(torch.cat((carried, own), 1), torch.where(exposed, 0.0, own**4))
+    weight = ((own - TELLING) / (1 - TELLING)).clamp_min(LEAST_WEIGHT)
+    around = fill(torch.cat((carried, own), 1), torch.where(exposed, 0.0, weight))
     passed_on = around[:, 3:].clamp_min(LEAST_PASSED_ON)
     told = HALF_TRUSTED / passed_on - HALF_TRUSTED + SPREAD
     after = torch.minimum(variance, told)
@@ -181,18 +188,3 @@ def without_isolated(events: Tensor) -> Tensor:
     most = torch.maximum(torch.maximum(above, below), torch.maximum(left, right))
     return torch.minimum(events, most + ISOLATED)
 
-
-def fill(values: Tensor, weight: Tensor, levels: int = LEVELS) -> Tensor:
-    """Values (N, C, H, W) where weight (N, 1, H, W) is 1, else what lies around, coarser the less there is.
-
-    The last channel is the trust in the others, of which each level passes on a share. Where no weight lies
-    within 2**levels px: zero, which is white, and no trust.
-    """
-    if levels == 0 or min(values.shape[-2:]) < 2:
-        return values
-    total = F.avg_pool2d(weight, 2, ceil_mode=True)
-    mean = F.avg_pool2d(weight * values, 2, ceil_mode=True) / total.clamp_min(1e-9)
-    coarse = fill(mean, (4 * total).clamp_max(1), levels - 1)
-    coarse = torch.cat((coarse[:, :-1], PASSED_ON * coarse[:, -1:]), 1)
-    around = F.interpolate(coarse, size=values.shape[-2:], mode="bilinear", align_corners=False)
-    return torch.lerp(around, values, weight)

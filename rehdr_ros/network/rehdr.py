@@ -16,7 +16,7 @@ from rehdr_ros.network.event_fit import EventFit, read
 from rehdr_ros.network.full import FullResolution
 from rehdr_ros.network.fusion import FUSION
 from rehdr_ros.network.head_start import Evidence, HeadStart
-from rehdr_ros.network.head_start.composition import OUTPUTS
+from rehdr_ros.network.head_start.composition import OUTPUTS, Calibration
 from rehdr_ros.network.head_start.reference import CONDITIONS, IMAGE_CHANNELS, initial_state, rescale
 from rehdr_ros.network.recurrent import RECURRENT
 from rehdr_ros.settings import Settings, setting
@@ -80,6 +80,11 @@ class RehdrConfig(Settings):
         "the frames; measured after a training, which goes without",
         least=0,
         most=2,
+    )
+    sigma: float = setting(
+        1.0,
+        "what the uncertainty is multiplied by where events are believed; measured after a training, too",
+        above=0,
     )
 
     def __post_init__(self) -> None:
@@ -155,8 +160,9 @@ class Rehdr(PartedNetwork):
     ) -> Estimate:
         if known is None:
             return Estimate(torch.sigmoid(features.float()))
-        expansion = 0.0 if self.training else self.config.expansion
-        return head_start.compose(features, ldr, *known, stream.clipped_from, expansion, compiled)
+        config = self.config
+        calibration = Calibration() if self.training else Calibration(config.expansion, config.sigma)
+        return head_start.compose(features, ldr, *known, stream.clipped_from, calibration, compiled)
 
 
 def _head_start(state: State) -> HeadStart:

@@ -3,8 +3,8 @@
 Sequences of the exact simulator, in training scenes (of FOLDER's radiance files, or procedural), tell two
 things, with which the weights are written anew. The expansion (composition.py): the one with the least error
 in clipped pixels, in the mean of the sequences. And the uncertainty's scale, since a training's stream has
-worse sensors than most users', so that its sigma is too large for them: the factor that lets 68 % of the
-errors lie within one sigma, in the mean of the sequences.
+worse sensors than most users', so that its `sigma` is too large for them: the factor that lets 68 % of the
+errors lie within one sigma, in the mean of the sequences, whose events explain nearly all.
 """
 
 import sys
@@ -20,7 +20,7 @@ from rehdr_ros import safetensors_file
 from rehdr_ros.network import Rehdr, load_checkpoint, save_checkpoint
 from rehdr_ros.network.checkpoint import resolve
 from rehdr_ros.network.head_start import HeadStart
-from rehdr_ros.network.head_start.composition import OUTPUTS, expandable, surely_carried
+from rehdr_ros.network.head_start.composition import expandable, surely_carried
 from rehdr_ros.network.integrator import CLIPPED, luminance
 from rehdr_ros.simulation.scene import load_radiance
 from rehdr_ros.training import benchmark
@@ -67,7 +67,10 @@ def expansion(network: Rehdr, recorded: Iterable[Sequence]) -> float:
 
 @torch.inference_mode()
 def factor(network: Rehdr, recorded: Iterable[Sequence]) -> float:
-    """What to multiply sigma by: the mean logarithm, over sequences, of the ratio that 68 % stay within."""
+    """What to multiply sigma by, for a network whose own is 1.
+
+    The mean logarithm, over sequences, of the ratio that 68 % stay within.
+    """
     logs = []
     for sequence in recorded:
         ratios = []
@@ -96,29 +99,20 @@ def _scored(network: Rehdr, sequence: Sequence) -> Iterator[tuple]:
             yield estimate, known, network.event_fit(state), truth, ldr, clipped
 
 
-def with_expansion(network: Rehdr, by: float) -> Rehdr:
-    """The same network, with that expansion, in evaluation mode."""
-    other = Rehdr(replace(network.config, expansion=by))
+def calibrated(network: Rehdr, **values: float) -> Rehdr:
+    """The same network, with that `expansion`, or `sigma`, in evaluation mode."""
+    other = Rehdr(replace(network.config, **values))
     other.load_state_dict(network.state_dict())
     return other.eval().requires_grad_(False)
-
-
-def scale_sigma(network: Rehdr, by: float) -> None:
-    """Multiply what the network says of its uncertainty, in place."""
-    last = network.body.prediction
-    bias = last.bias if network.config.form == "compact" else last.conv.bias
-    with torch.no_grad():
-        bias[-(len(bias) // OUTPUTS) :] += float(np.log(by))
 
 
 if __name__ == "__main__":
     path = resolve(sys.argv[1])
     streams = list(sequences(*sys.argv[2:]))
-    trained = with_expansion(load_checkpoint(path), 0.0)
-    trained = with_expansion(trained, expansion(trained, streams))
-    by = factor(trained, streams)
-    scale_sigma(trained, by)
+    trained = calibrated(load_checkpoint(path), expansion=0.0, sigma=1.0)
+    trained = calibrated(trained, expansion=expansion(trained, streams))
+    trained = calibrated(trained, sigma=round(factor(trained, streams), 3))
     _, notes = safetensors_file.read(path)
     notes = {name: text for name, text in notes.items() if name not in ("architecture", "config")}
     save_checkpoint(trained, path, torch.float16, **notes)
-    print(f"expansion {trained.config.expansion:.2f}, sigma times {by:.3f}")
+    print(f"expansion {trained.config.expansion:.2f}, sigma times {trained.config.sigma:.3f}")

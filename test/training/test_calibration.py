@@ -5,7 +5,7 @@ import torch
 
 from rehdr_ros.network import Rehdr, RehdrConfig
 from rehdr_ros.network.head_start.composition import OUTPUTS
-from rehdr_ros.training.calibration import expansion, factor, scale_sigma, with_expansion
+from rehdr_ros.training.calibration import calibrated, expansion, factor
 from rehdr_ros.training.sequence import Sequence, collate
 from rehdr_ros.training.unrolled import unroll
 
@@ -13,27 +13,6 @@ from rehdr_ros.training.unrolled import unroll
 @pytest.fixture(params=["compact", "full"])
 def network(request):
     return Rehdr(RehdrConfig(form=request.param, base_channels=2)).eval()
-
-
-def estimate(network):
-    with torch.inference_mode():
-        return network.step(torch.ones(1, 3, 16, 16), torch.zeros(1, 5, 16, 16))[0]
-
-
-def test_sigma_is_scaled_and_the_radiance_stays(network):
-    before = estimate(network)
-    scale_sigma(network, 0.5)
-    after = estimate(network)
-    torch.testing.assert_close(after.sigma, 0.5 * before.sigma)
-    assert torch.equal(after.radiance, before.radiance)
-
-
-def test_the_factor_lets_68_per_cent_of_the_errors_lie_within(network):
-    """Every error is one stop, so that sigma must become that."""
-    ldr, frames = torch.ones(5, 3, 16, 16), torch.ones(5)
-    sequence = Sequence(ldr, torch.zeros(5, 5, 16, 16), 2 * ldr, frames, 0.05 * frames)
-    scale_sigma(network, factor(network, [sequence]))
-    assert factor(network, [sequence]) == pytest.approx(1, rel=1e-3)
 
 
 def bright_and_explained(above):
@@ -49,11 +28,16 @@ def bright_and_explained(above):
     return Sequence(ldr, voxel, truth, torch.ones(8), torch.full((8,), 0.05))
 
 
+def last(network, sequence):
+    """The last frame's estimate."""
+    with torch.inference_mode():
+        *_, estimate = unroll(network, collate([sequence]))
+    return estimate
+
+
 def last_estimate(network, sequence):
     """nat above white, where nothing is known."""
-    with torch.inference_mode():
-        *_, last = unroll(network, collate([sequence]))
-    return last.radiance[0, 0, 31, 31].log().item()
+    return last(network, sequence).radiance[0, 0, 31, 31].log().item()
 
 
 def guess(network, sequence, above):
@@ -75,7 +59,7 @@ def test_the_expansion_is_what_the_estimate_lies_too_low_by_where_events_explain
     guess(network, sequence, 0.75)
     found = expansion(network, [sequence])
     assert found == pytest.approx(0.4, abs=0.051)
-    errors = [abs(last_estimate(with_expansion(network, by), sequence) - 0.85) for by in (0.0, found)]
+    errors = [abs(last_estimate(calibrated(network, expansion=by), sequence) - 0.85) for by in (0.0, found)]
     assert errors[1] < 0.02 < 0.09 < errors[0]
 
 
@@ -85,18 +69,36 @@ def test_where_events_explain_little_nothing_is_expanded(network):
     sequence = replace(sequence, voxel=torch.zeros_like(sequence.voxel))
     assert expansion(network, [sequence]) == 0.0
     plain, expanded = (
-        torch.stack([e.radiance for e in unroll(with_expansion(network, by), collate([sequence]))])
+        torch.stack([e.radiance for e in unroll(calibrated(network, expansion=by), collate([sequence]))])
         for by in (0.0, 1.0)
     )
     assert torch.equal(plain, expanded)
 
 
-def test_a_training_goes_without_the_expansion(network):
+def test_the_factor_lets_68_per_cent_of_the_errors_lie_within(network):
+    """Every error is the same, so that sigma must become that."""
+    sequence = bright_and_explained(1.2)
+    by = factor(network, [sequence])
+    assert abs(by - 1) > 0.1
+    assert factor(calibrated(network, sigma=by), [sequence]) == pytest.approx(1, rel=0.01)
+
+
+def test_sigma_is_scaled_as_far_as_the_events_are_believed_and_the_radiance_stays(network):
+    sequence = bright_and_explained(2.0)
+    without = replace(sequence, voxel=torch.zeros_like(sequence.voxel))
+    for events, low, high in ((sequence, 0.5, 0.51), (without, 0.55, 1.0)):
+        before, after = (last(x, events) for x in (network, calibrated(network, sigma=0.5)))
+        assert torch.equal(after.radiance, before.radiance)
+        ratio = (after.sigma / before.sigma)[0, 0]
+        assert (low <= ratio[16:]).all() and (ratio[16:] <= high).all()
+        assert (ratio[:16] == 1).all()  # exposed
+
+
+def test_a_training_goes_without_either(network):
     sequence = bright_and_explained(2.0)
     guess(network, sequence, 0.75)
-    network, batch = with_expansion(network, 1.0), collate([sequence])
-    *_, evaluated = unroll(network, batch)
-    *_, trained = unroll(network.train(), batch)
-    *_, plain = unroll(with_expansion(network, 0.0), batch)
-    assert torch.equal(trained.radiance, plain.radiance)
-    assert (evaluated.radiance > plain.radiance * 1.1).any()
+    network = calibrated(network, expansion=1.0, sigma=0.5)
+    evaluated, trained = last(network, sequence), last(network.train(), sequence)
+    plain = last(calibrated(network, expansion=0.0, sigma=1.0), sequence)
+    assert torch.equal(trained.radiance, plain.radiance) and torch.equal(trained.sigma, plain.sigma)
+    assert (evaluated.radiance > plain.radiance * 1.1).any() and (evaluated.sigma < plain.sigma).any()

@@ -26,9 +26,10 @@ def compose(
     state: HeadStart,
     evidence: Evidence,
     clipped_from: float | Tensor,
-    expansion: float,
+    calibration: composition.Calibration,
     compiled: bool,
 ) -> Estimate:
-    """As of PartedNetwork: features (N, OUTPUTS, H, W), ldr (N, 3, H, W); expansion: as of RehdrConfig."""
+    """As of PartedNetwork: features (N, OUTPUTS, H, W), ldr (N, 3, H, W); calibration: what was
+    measured after the training."""
     form = compose_kernels if compiled else composition
-    return form.compose(features, ldr, state, evidence, clipped_from, expansion)
+    return form.compose(features, ldr, state, evidence, clipped_from, calibration)

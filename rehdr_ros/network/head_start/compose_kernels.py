@@ -21,7 +21,7 @@ def compose(
     state: HeadStart,
     evidence: Evidence,
     clipped_from: float,
-    expansion: float,
+    calibration: composition.Calibration,
 ) -> Estimate:
     """As of the package, for one frame on the CPU."""
     ldr = ldr.float().contiguous()  # and what is made like it: `put` writes rows after rows
@@ -35,7 +35,7 @@ def compose(
         state = state._replace(log_radiance=log_radiance, variance=variance)
         shown = ldr.clamp_min(FLOOR).log()  # faster than taking it
         evidence = Evidence(fit, shown, *trusts, likely)
-        estimate = composition.compose(features, ldr, state, evidence, clipped_from, expansion)
+        estimate = composition.compose(features, ldr, state, evidence, clipped_from, calibration)
         for part, of in zip(estimate, whole, strict=True):
             if part is not None:
                 put(part, pixels, of)

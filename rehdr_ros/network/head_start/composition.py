@@ -6,11 +6,14 @@ a network guesses of it is worse on scenes that it hasn't seen.
 
 A training weighs an error by what the frame has of it, so that a wall just above white counts like a lamp;
 for lamps the network then stays too dark. Where the events explain the frames a share of its own estimate is
-added, the `expansion`, which calibration.py measures; and far above white, where events carry what a pixel
-saw, the mean of that and the head start's is taken, whose errors are others.
+added, the `expansion`; and far above white, where events carry what a pixel
+saw, the mean of that and the head start's is taken, whose errors are others. Its sensors are worse than most
+users', too, and its sigma is too large for those whose events are believed. By how much, calibration.py
+measures.
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -35,13 +38,20 @@ _UNSURE = 0.5, 1.5  # nat^2 of variance, from which it has less, and none
 _CARRIED_SHARE = 0.5
 
 
+class Calibration(NamedTuple):
+    """As of RehdrConfig; a training goes without."""
+
+    expansion: float = 0.0
+    sigma: float = 1.0
+
+
 def compose(
     features: Tensor,
     ldr: Tensor,
     state: HeadStart,
     evidence: Evidence,
     clipped_from: float | Tensor,
-    expansion: float,
+    calibration: Calibration,
 ) -> Estimate:
     """As of the package."""
     fit, shown, own, trust, likely = evidence
@@ -53,11 +63,12 @@ def compose(
     bound = _LEAST_BOUND + _VARIANCE_BOUND * unknown + _EXCESS_BOUND * excess
     above = torch.lerp(likely, excess, torch.sigmoid(share + torch.logit(usual)))
     above = above + bound * torch.tanh(correction)
-    if expansion:
-        above = above + expansion * expandable(above.mean(1, keepdim=True), fit)
+    if calibration.expansion:
+        above = above + calibration.expansion * expandable(above.mean(1, keepdim=True), fit)
     above = torch.lerp(above, excess, surely_carried(excess, state.variance, fit))
     clipped = clip_mask(ldr, clipped_from)
     radiance = ldr + clipped * ((shown + above.clamp(0, 12)).exp() - ldr).clamp_min(0)
+    spread = spread + believed * math.log(calibration.sigma)
     return Estimate(radiance, _sigma(spread, unknown, ldr, clipped), _cause(own, trust, clipped))
 
 

@@ -3,7 +3,7 @@
 A pixel that was never exposed has a level that was guessed or filled in, and so have those around it: the
 whole of a lamp. Events carry it on, until the pixel is exposed, or lies below white by its events and yet
 clips: then it shows by how much the guess was wrong (the innovation of a Kalman filter), and the others,
-which were wrong in the same way, take a share of it.
+which were wrong in the same way, take a share of it, as far as the sensor does what its model says.
 """
 
 import torch

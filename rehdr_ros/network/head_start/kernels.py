@@ -14,8 +14,8 @@ from rehdr_ros.jit import kernel, reduction
 from rehdr_ros.network import event_fit
 from rehdr_ros.network.contract import Stream
 from rehdr_ros.network.event_fit import EventFit
-from rehdr_ros.network.head_start import reference as head_start
 from rehdr_ros.network.head_start import guesses, pyramid, tones
+from rehdr_ros.network.head_start import reference as head_start
 from rehdr_ros.network.head_start.reference import Evidence, HeadStart, Inputs, condition
 
 _FLOOR, _LOG_LIMIT = np.float32(head_start.FLOOR), np.float32(head_start.LOG_LIMIT)
@@ -93,8 +93,11 @@ def _advance(ldr, shown, voxel, old, clipped_from, seconds, new, moved, image, f
     _carry(ldr, shown, clipped, events, *old[:2], fit, drift, clipped_from, *outputs)
     coarse = _NONE
     if clipped.any():
-        if wrong[1].any():
-            _correct(_shared(*wrong, *own.shape), clipped, weight, own, trust, shown, log_radiance)
+        low, high = event_fit.AS_MODELLED
+        believed = min(max((fit[3] - low) / (high - low), 0.0), 1.0)
+        if believed and wrong[1].any():
+            shared = np.float32(believed) * _shared(*wrong, *own.shape)
+            _correct(shared, clipped, weight, own, trust, shown, log_radiance)
         coarse = fill(*_halve(log_radiance, own, weight), pyramid.LEVELS - 1)
     _settle(shown, clipped, coarse, weight, own, old[2], seconds, log_radiance, trust, variance, age)
     np.multiply(log_radiance, _SHARE, out=image[3:6])
@@ -269,7 +272,8 @@ def _guessed(variance):
 
 @kernel
 def _carry(
-    ldr, shown, clipped, events, old, old_variance, fit, drift, clipped_from, carried, weight, own, tells, wrong
+    ldr, shown, clipped, events, old, old_variance, fit, drift, clipped_from, carried, weight, own, tells,
+    wrong,
 ):  # fmt: skip
     """In clipped pixels the log radiance, moved by events and corrected by known channels, and its weight.
 

@@ -3,10 +3,10 @@
 A pixel remembers its log radiance, colour included, and the variance of its log luminance. While it is
 exposed the LDR tells both; while it is clipped events move the radiance and add variance, as much as the
 stream's own fit says (event_fit.py), time adds some, and channels that don't clip correct it. Trusted clipped
-pixels around fill what is known worse than they tell it, over a pyramid (pyramid.py): a pixel of which nothing is
-known takes their light whole, one that events carry keeps its own. What was filled is carried on by events,
-too, and follows its surroundings: a lamp's never exposed inside gets its level from the rim that events
-measure, and from its other end, where pixels get exposed and show how wrong their guess was (guesses.py).
+pixels around fill what is known worse than they tell it (pyramid.py): a pixel of which nothing is known takes
+their light whole, one that events carry keeps its own. What was filled is carried on by events, too, and
+follows its surroundings: a lamp's never exposed inside gets its level from the rim that events measure, and
+from its other end, where pixels get exposed and show how wrong their guess was (guesses.py).
 """
 
 import math
@@ -20,6 +20,7 @@ from rehdr_ros.network.contract import Stream
 from rehdr_ros.network.event_fit import (
     CALIBRATION_RANGE,
     EventFit,
+    as_modelled,
     initial_sums,
     read,
     recent_changes,
@@ -153,7 +154,7 @@ def advance(
 
     wrong = (torch.where(exposed, shown, carried) - moved).mean(1, keepdim=True)
     tells = guesses.guessed(state.variance) * (exposed | (wrong > guesses.LEAST))
-    takes = guesses.guessed(variance) * (1 - tells)
+    takes = as_modelled(fit) * guesses.guessed(variance) * (1 - tells)
     carried = torch.maximum(carried + takes * guesses.shared(wrong, tells), shown).clamp_max(LOG_LIMIT)
 
     own = HALF_TRUSTED / (HALF_TRUSTED + variance)
@@ -187,4 +188,3 @@ def without_isolated(events: Tensor) -> Tensor:
     left, right = x[:, :, 1:-1, :-2], x[:, :, 1:-1, 2:]
     most = torch.maximum(torch.maximum(above, below), torch.maximum(left, right))
     return torch.minimum(events, most + ISOLATED)
-

@@ -161,7 +161,7 @@ class Rehdr(PartedNetwork):
         if known is None:
             return Estimate(torch.sigmoid(features.float()))
         config = self.config
-        calibration = Calibration() if self.training else Calibration(config.expansion, config.sigma)
+        calibration = None if self.training else Calibration(config.expansion, config.sigma)
         return head_start.compose(features, ldr, *known, stream.clipped_from, calibration, compiled)
 
 

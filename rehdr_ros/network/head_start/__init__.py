@@ -26,10 +26,12 @@ def compose(
     state: HeadStart,
     evidence: Evidence,
     clipped_from: float | Tensor,
-    calibration: composition.Calibration,
+    calibration: composition.Calibration | None,
     compiled: bool,
 ) -> Estimate:
-    """As of PartedNetwork: features (N, OUTPUTS, H, W), ldr (N, 3, H, W); calibration: what was
-    measured after the training."""
+    """As of PartedNetwork: features (N, OUTPUTS, H, W), ldr (N, 3, H, W).
+
+    calibration: what was measured after the training; None in a training, which also goes without smoothing.
+    """
     form = compose_kernels if compiled else composition
     return form.compose(features, ldr, state, evidence, clipped_from, calibration)

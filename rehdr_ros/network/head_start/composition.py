@@ -21,6 +21,7 @@ from torch import Tensor
 from rehdr_ros.network.contract import Estimate
 from rehdr_ros.network.event_fit import EventFit, as_modelled
 from rehdr_ros.network.head_start.reference import FLOOR, Evidence, HeadStart, clip_mask
+from rehdr_ros.network.head_start.smoothing import smoothed
 from rehdr_ros.network.integrator import luminance
 
 OUTPUTS = 3  # channels: the correction, the share, the spread
@@ -39,7 +40,7 @@ _CARRIED_SHARE = 0.5
 
 
 class Calibration(NamedTuple):
-    """As of RehdrConfig; a training goes without."""
+    """As of RehdrConfig."""
 
     expansion: float = 0.0
     sigma: float = 1.0
@@ -51,9 +52,26 @@ def compose(
     state: HeadStart,
     evidence: Evidence,
     clipped_from: float | Tensor,
-    calibration: Calibration,
+    calibration: Calibration | None,
 ) -> Estimate:
     """As of the package."""
+    estimate = by_pixel(features, ldr, state, evidence, clipped_from, calibration)
+    if calibration is None:
+        return estimate
+    radiance = smoothed(estimate.radiance, ldr, state.variance, evidence.fit, clipped_from)
+    return estimate._replace(radiance=radiance)
+
+
+def by_pixel(
+    features: Tensor,
+    ldr: Tensor,
+    state: HeadStart,
+    evidence: Evidence,
+    clipped_from: float | Tensor,
+    calibration: Calibration | None,
+) -> Estimate:
+    """`compose` before what neighbours tell."""
+    calibration = calibration or Calibration()
     fit, shown, own, trust, likely = evidence
     correction, share, spread = features.float().split(1, 1)
     excess = state.log_radiance - shown

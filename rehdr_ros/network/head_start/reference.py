@@ -42,7 +42,7 @@ LEAST_PASSED_ON = 0.02  # trust
 SPREAD = 1.0  # nat^2, of what clips about what lies around it
 REFILLED = 0.2  # s, in which a pixel that knows no more than what lies around takes its light
 TELLING = 0.2  # trust from which a pixel tells those around of its light
-LEAST_WEIGHT = 1e-3  # of those that don't: a mean over many is better than none
+LEAST_WEIGHT = 1e-4  # of those that don't: a mean over many is better than none
 ISOLATED = 2.0  # events by which a pixel may surpass all its neighbours; hot pixels do by more
 
 IMAGE_CHANNELS, CONDITIONS = 10, 4  # of Inputs

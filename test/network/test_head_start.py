@@ -168,11 +168,13 @@ def test_it_is_what_the_statement_in_numpy_says():
         carried += correction
         carried = np.minimum(np.maximum(carried, shown), LOG_LIMIT)
         own = HALF_TRUSTED / (HALF_TRUSTED + variance)
-        weight = np.where(exposed, 0, np.maximum((own - TELLING) / (1 - TELLING), LEAST_WEIGHT))
+        telling, modelled = np.maximum((own - TELLING) / (1 - TELLING), LEAST_WEIGHT), as_modelled(fit).item()
+        weight = np.where(exposed, 0, own**4 + modelled * (telling - own**4))
         *around, passed_on = filled(np.concatenate((carried, own[None])), weight[None])
         told = HALF_TRUSTED / np.maximum(passed_on, LEAST_PASSED_ON) - HALF_TRUSTED + SPREAD
         after = np.minimum(variance, told)
-        keep = after / variance * np.exp(-seconds / REFILLED * (after / told) ** 4)
+        refilled = np.interp(modelled, (0, 1), REFILLED)
+        keep = after / variance * np.exp(-seconds / refilled * (after / told) ** 4)
         mixed = around + keep * (carried - around)
         log_radiance = np.where(exposed, shown, np.maximum(mixed, shown))
         own = np.where(exposed, 1, own)
@@ -276,7 +278,7 @@ def test_a_lamp_s_inside_follows_its_rim(follow, frames):
     """By the second; at first it takes the rim's level of then."""
     first, clipped = flat(1, 16), flat(1, 16)
     first[..., :4] = 0.8
-    still, seconds = counts(0, 16), torch.full((1,), REFILLED / frames)
+    still, seconds = counts(0, 16), torch.full((1,), REFILLED[0] / frames)
     before, _ = follow((first, still), (clipped, still))
     rising = torch.zeros(1, 1, 16, 16)
     rising[..., :4] = 8

@@ -24,7 +24,6 @@ _HALF_TRUSTED, _PARTLY = np.float32(head_start.HALF_TRUSTED), np.float32(head_st
 _EXPOSED = np.float32(head_start.EXPOSED)
 _PASSED_ON, _LEAST_PASSED_ON = np.float32(pyramid.PASSED_ON), np.float32(head_start.LEAST_PASSED_ON)
 _SPREAD, _ISOLATED = np.float32(head_start.SPREAD), np.float32(head_start.ISOLATED)
-_REFILLED = np.float32(head_start.REFILLED)
 _TELLING, _LEAST_WEIGHT = np.float32(head_start.TELLING), np.float32(head_start.LEAST_WEIGHT)
 _SURE, _GUESSED = (np.float32(x) for x in guesses.GUESSED)
 _BELOW_WHITE, _BLOCK = np.float32(guesses.LEAST), guesses.BLOCK
@@ -87,19 +86,23 @@ def _advance(ldr, shown, voxel, old, clipped_from, seconds, new, moved, image, f
     counts[:] = now + (old[5] - now) * math.exp(-seconds / tones.MEMORY)
     fit[:] = _read(sums)
     _scale(voxel.ravel(), moved.ravel(), fit[0], fit[1])
+    low, high = event_fit.AS_MODELLED
+    modelled = np.float32(min(max((fit[3] - low) / (high - low), 0.0), 1.0))
+    least, most = head_start.REFILLED
+    refilled = np.float32(seconds / (least + (most - least) * modelled))
     drift, seconds = np.float32(head_start.DRIFT * seconds), np.float32(seconds)
     wrong = np.zeros((2, *(-(-n // _BLOCK) for n in own.shape)), np.float32)
     outputs = log_radiance, weight, own, trust, wrong
-    _carry(ldr, shown, clipped, events, *old[:2], fit, drift, clipped_from, *outputs)
+    _carry(ldr, shown, clipped, events, *old[:2], fit, modelled, drift, clipped_from, *outputs)
     coarse = _NONE
     if clipped.any():
-        low, high = event_fit.AS_MODELLED
-        believed = min(max((fit[3] - low) / (high - low), 0.0), 1.0)
-        if believed and wrong[1].any():
-            shared = np.float32(believed) * _shared(*wrong, *own.shape)
+        if modelled and wrong[1].any():
+            shared = modelled * _shared(*wrong, *own.shape)
             _correct(shared, clipped, weight, own, trust, shown, log_radiance)
         coarse = fill(*_halve(log_radiance, own, weight), pyramid.LEVELS - 1)
-    _settle(shown, clipped, coarse, weight, own, old[2], seconds, log_radiance, trust, variance, age)
+    _settle(
+        shown, clipped, coarse, weight, own, old[2], seconds, refilled, log_radiance, trust, variance, age
+    )
     np.multiply(log_radiance, _SHARE, out=image[3:6])
 
 
@@ -272,8 +275,8 @@ def _guessed(variance):
 
 @kernel
 def _carry(
-    ldr, shown, clipped, events, old, old_variance, fit, drift, clipped_from, carried, weight, own, tells,
-    wrong,
+    ldr, shown, clipped, events, old, old_variance, fit, modelled, drift, clipped_from, carried, weight, own,
+    tells, wrong,
 ):  # fmt: skip
     """In clipped pixels the log radiance, moved by events and corrected by known channels, and its weight.
 
@@ -315,7 +318,9 @@ def _carry(
             for c in range(3):
                 carried[c, y, x] = _smaller(_larger(old[c, y, x] + change, shown[c, y, x]), _LOG_LIMIT)
             own[y, x] = _HALF_TRUSTED / (_HALF_TRUSTED + variance)
-            weight[y, x] = _larger((own[y, x] - _TELLING) / (_1 - _TELLING), _LEAST_WEIGHT)
+            share = own[y, x] ** 4
+            telling = _larger((own[y, x] - _TELLING) / (_1 - _TELLING), _LEAST_WEIGHT)
+            weight[y, x] = share + modelled * (telling - share)
             tells[y, x] = _0
             if before > _SURE:
                 error = _mean_of_three(carried, y, x) - (_mean_of_three(old, y, x) + moved)
@@ -437,11 +442,13 @@ def _enlarge(coarse, values, weight):
 
 
 @kernel
-def _settle(shown, clipped, coarse, weight, own, old_age, seconds, log_radiance, trust, variance, age):
+def _settle(
+    shown, clipped, coarse, weight, own, old_age, seconds, refilled, log_radiance, trust, variance, age
+):  # fmt: skip
     """What lies around fills in clipped pixels what is known worse; trust, variance and age after it."""
     height, width = weight.shape
     left, right, along = _columns(coarse.shape[2], width)
-    lines, refilled = np.empty((4, coarse.shape[2]), np.float32), seconds / _REFILLED
+    lines = np.empty((4, coarse.shape[2]), np.float32)
     for y in range(height):
         if not clipped[y]:
             trust[y], variance[y], age[y] = _1, _EXPOSED, _0

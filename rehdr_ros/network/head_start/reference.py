@@ -40,7 +40,9 @@ DRIFT = 0.02  # nat^2 a second: changes that no event tells
 PARTLY = 0.25  # nat^2, of a pixel that shows a channel which isn't clipped
 LEAST_PASSED_ON = 0.02  # trust
 SPREAD = 1.0  # nat^2, of what clips about what lies around it
-REFILLED = 0.2  # s, in which a pixel that knows no more than what lies around takes its light
+# s, in which a pixel that knows no more than what lies around takes its light: of a sensor that does otherwise
+# than its model says, and of one that does so
+REFILLED = 0.1, 0.2
 TELLING = 0.2  # trust from which a pixel tells those around of its light
 LEAST_WEIGHT = 1e-4  # of those that don't: a mean over many is better than none
 ISOLATED = 2.0  # events by which a pixel may surpass all its neighbours; hot pixels do by more
@@ -154,16 +156,18 @@ def advance(
 
     wrong = (torch.where(exposed, shown, carried) - moved).mean(1, keepdim=True)
     tells = guesses.guessed(state.variance) * (exposed | (wrong > guesses.LEAST))
-    takes = as_modelled(fit) * guesses.guessed(variance) * (1 - tells)
+    modelled = as_modelled(fit)
+    takes = modelled * guesses.guessed(variance) * (1 - tells)
     carried = torch.maximum(carried + takes * guesses.shared(wrong, tells), shown).clamp_max(LOG_LIMIT)
 
     own = HALF_TRUSTED / (HALF_TRUSTED + variance)
-    weight = ((own - TELLING) / (1 - TELLING)).clamp_min(LEAST_WEIGHT)
+    weight = torch.lerp(own**4, ((own - TELLING) / (1 - TELLING)).clamp_min(LEAST_WEIGHT), modelled)
     around = fill(torch.cat((carried, own), 1), torch.where(exposed, 0.0, weight))
     passed_on = around[:, 3:].clamp_min(LEAST_PASSED_ON)
     told = HALF_TRUSTED / passed_on - HALF_TRUSTED + SPREAD
     after = torch.minimum(variance, told)
-    keep = after / variance * (-(seconds / REFILLED) * (after / told) ** 4).exp()
+    refilled = REFILLED[0] + (REFILLED[1] - REFILLED[0]) * modelled
+    keep = after / variance * (-(seconds / refilled) * (after / told) ** 4).exp()
     filled = torch.lerp(around[:, :3], carried, keep)
     log_radiance = torch.where(exposed, shown, torch.maximum(filled, shown))
     own, trust = (torch.where(exposed, 1.0, x) for x in (own, HALF_TRUSTED / (HALF_TRUSTED + after)))

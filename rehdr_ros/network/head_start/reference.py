@@ -40,8 +40,8 @@ DRIFT = 0.02  # nat^2 a second: changes that no event tells
 PARTLY = 0.25  # nat^2, of a pixel that shows a channel which isn't clipped
 LEAST_PASSED_ON = 0.02  # trust
 SPREAD = 1.0  # nat^2, of what clips about what lies around it
-# s, in which a pixel that knows no more than what lies around takes its light: of a sensor that does otherwise
-# than its model says, and of one that does so
+# s, in which a pixel that knows no more than what lies around takes its light: of a sensor that does not do
+# what its model says, and of one that does
 REFILLED = 0.1, 0.2
 TELLING = 0.2  # trust from which a pixel tells those around of its light
 LEAST_WEIGHT = 1e-4  # of those that don't: a mean over many is better than none

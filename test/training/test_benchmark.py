@@ -59,10 +59,17 @@ def test_cases_are_the_same_each_time(case, undisturbed):
     assert not same(other.sequence(5), undisturbed)
 
 
+# Of the floats one each by processors with and without AVX-512, which round differently.
 CHECKSUMS = {
-    "display": "4b797bf64fa0f8860155c5fbcda7cf5a20af95e52380fd806a2ab465b9a163a8",
-    "voxel": "78ce3a656fd7e660a923d54119b59d5ce13ebc480d9c955b6ff0db8ee0d00d9a",
-    "truth": "741f3ee432040c301e0357e0eb9424cd1b1095d60ef7ea1476e26018ab11adbb",
+    "display": {"4b797bf64fa0f8860155c5fbcda7cf5a20af95e52380fd806a2ab465b9a163a8"},
+    "voxel": {
+        "78ce3a656fd7e660a923d54119b59d5ce13ebc480d9c955b6ff0db8ee0d00d9a",
+        "fd81b34c276437f75f7470fdec35bed17a5f7b7202d3b8194e25d778e95dcdb9",
+    },
+    "truth": {
+        "741f3ee432040c301e0357e0eb9424cd1b1095d60ef7ea1476e26018ab11adbb",
+        "5a66732deec282c17c655ba54283576337429419bc9ad32367cbc874078ca7d0",
+    },
 }
 
 
@@ -71,7 +78,8 @@ def test_the_sequences_stay_as_they_are_to_the_bit():
     first = next(cases(None, 64)).sequence(5)
     display = np.stack(encoded(images(first.ldr[None])[0]))
     found = {"display": display, "voxel": first.voxel.numpy(), "truth": first.truth.numpy()}
-    assert {name: sha256(x.tobytes()).hexdigest() for name, x in found.items()} == CHECKSUMS
+    for name, values in found.items():
+        assert sha256(values.tobytes()).hexdigest() in CHECKSUMS[name]
 
 
 def test_a_sequence_has_its_shape_and_its_share_of_clipped_pixels(case, undisturbed):

@@ -158,7 +158,7 @@ def test_causes_by_where_a_pixel_s_light_is_known_from():
     cause = network.step(ldr, voxel, state)[0].cause[0, 0, 32]
     assert cause[:4].tolist() == [MEASURED] * 4
     assert cause[4:8].tolist() == [CARRIED] * 4
-    assert cause[8:16].tolist() == [FILLED] * 8
+    assert cause[8:40].tolist() == [FILLED] * 32
     assert cause[300:].tolist() == [LOST] * 20
     assert (cause[4:].diff() >= 0).all()
 

@@ -59,7 +59,7 @@ def test_cases_are_the_same_each_time(case, undisturbed):
     assert not same(other.sequence(5), undisturbed)
 
 
-# Of the floats one each by processors with and without AVX-512, which round differently.
+# Of the floats two: processors round differently, by the instructions that they have.
 CHECKSUMS = {
     "display": {"4b797bf64fa0f8860155c5fbcda7cf5a20af95e52380fd806a2ab465b9a163a8"},
     "voxel": {

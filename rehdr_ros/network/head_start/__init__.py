@@ -9,6 +9,7 @@ from torch import Tensor
 from rehdr_ros.network.contract import Estimate, Stream
 from rehdr_ros.network.head_start import compose_kernels, composition, kernels, reference
 from rehdr_ros.network.head_start.reference import Evidence, HeadStart, Inputs
+from rehdr_ros.network.head_start.smoothing import smoothed
 
 __all__ = ["Evidence", "HeadStart", "Inputs", "compose", "prepare"]
 
@@ -33,5 +34,11 @@ def compose(
 
     calibration: what was measured after the training; None in a training, which also goes without smoothing.
     """
-    form = compose_kernels if compiled else composition
-    return form.compose(features, ldr, state, evidence, clipped_from, calibration)
+    inputs = features, ldr, state, evidence, clipped_from, calibration
+    if compiled:
+        return compose_kernels.compose(*inputs)
+    estimate = composition.compose(*inputs)
+    if calibration is None:
+        return estimate
+    radiance = smoothed(estimate.radiance, ldr, state.variance, evidence.fit, clipped_from)
+    return estimate._replace(radiance=radiance)

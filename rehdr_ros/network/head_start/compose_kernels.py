@@ -30,39 +30,26 @@ def compose(
     ldr = ldr.float().contiguous()  # and what is made like it: `put` writes rows after rows
     whole = Estimate(ldr.clone(), measured_sigma(ldr), torch.zeros_like(ldr[:, :1]))
     pixels = clipped_pixels(ldr, clipped_from)
-    if len(pixels):
-        estimate = _of_clipped(pixels, features, ldr, state, evidence, clipped_from, calibration)
-        for part, of in zip(estimate, whole, strict=True):
-            if part is not None:
-                put(part, pixels, of)
-    return whole
-
-
-def _of_clipped(
-    pixels: np.ndarray,
-    features: Tensor,
-    ldr: Tensor,
-    state: HeadStart,
-    evidence: Evidence,
-    clipped_from: float,
-    calibration: composition.Calibration | None,
-) -> Estimate:
-    """(1, C, 1, K) each."""
-    fit, of_frame, *trusts, likely = evidence
+    if not len(pixels):
+        return whole
+    fit, shown, *trusts, likely = evidence
     features, ldr, log_radiance, variance, *trusts = (
         take(x, pixels) for x in (features, ldr, state.log_radiance, state.variance, *trusts)
     )
     state = state._replace(log_radiance=log_radiance, variance=variance)
-    shown = ldr.clamp_min(FLOOR).log()  # faster than taking it
-    evidence = Evidence(fit, shown, *trusts, likely)
-    estimate = composition.by_pixel(features, ldr, state, evidence, clipped_from, calibration)
+    # Its logarithm anew is faster than taking it.
+    evidence = Evidence(fit, ldr.clamp_min(FLOOR).log(), *trusts, likely)
+    estimate = composition.compose(features, ldr, state, evidence, clipped_from, calibration)
     noise = as_modelled(fit) * variance
-    if calibration is None or not noise.any():
-        return estimate
-    log, change = of_frame.clone(memory_format=torch.contiguous_format), torch.empty_like(ldr)
-    put(estimate.radiance.clamp_min(FLOOR).log(), pixels, log)
-    changes(log[0].numpy(), noise.flatten().numpy(), pixels, _planes(change))
-    return estimate._replace(radiance=changed(estimate.radiance, change, ldr, clipped_from))
+    if calibration is not None and noise.any():
+        log, change = shown.clone(memory_format=torch.contiguous_format), torch.empty_like(ldr)
+        put(estimate.radiance.clamp_min(FLOOR).log(), pixels, log)
+        changes(log[0].numpy(), noise.flatten().numpy(), pixels, _planes(change))
+        estimate = estimate._replace(radiance=changed(estimate.radiance, change, ldr, clipped_from))
+    for part, of in zip(estimate, whole, strict=True):
+        if part is not None:
+            put(part, pixels, of)
+    return whole
 
 
 def clipped_pixels(ldr: Tensor, clipped_from: float) -> np.ndarray:

@@ -6,10 +6,9 @@ a network guesses of it is worse on scenes that it hasn't seen.
 
 A training weighs an error by what the frame has of it, so that a wall just above white counts like a lamp;
 for lamps the network then stays too dark. Where the events explain the frames a share of its own estimate is
-added, the `expansion`; and far above white, where events carry what a pixel
-saw, the mean of that and the head start's is taken, whose errors are others. Its sensors are worse than most
-users', too, and its sigma is too large for those whose events are believed. By how much, calibration.py
-measures.
+added, the `expansion`; and far above white, where events carry what a pixel saw, the mean of that and the
+head start's is taken, whose errors are others. A training's sensors are worse than most users', too, so that
+`sigma` is too large where events are believed. By how much both are wrong, calibration.py measures.
 """
 
 import math
@@ -21,7 +20,6 @@ from torch import Tensor
 from rehdr_ros.network.contract import Estimate
 from rehdr_ros.network.event_fit import EventFit, as_modelled
 from rehdr_ros.network.head_start.reference import FLOOR, Evidence, HeadStart, clip_mask
-from rehdr_ros.network.head_start.smoothing import smoothed
 from rehdr_ros.network.integrator import luminance
 
 OUTPUTS = 3  # channels: the correction, the share, the spread
@@ -54,23 +52,7 @@ def compose(
     clipped_from: float | Tensor,
     calibration: Calibration | None,
 ) -> Estimate:
-    """As of the package."""
-    estimate = by_pixel(features, ldr, state, evidence, clipped_from, calibration)
-    if calibration is None:
-        return estimate
-    radiance = smoothed(estimate.radiance, ldr, state.variance, evidence.fit, clipped_from)
-    return estimate._replace(radiance=radiance)
-
-
-def by_pixel(
-    features: Tensor,
-    ldr: Tensor,
-    state: HeadStart,
-    evidence: Evidence,
-    clipped_from: float | Tensor,
-    calibration: Calibration | None,
-) -> Estimate:
-    """`compose` before what neighbours tell."""
+    """As of the package, each pixel by itself: nothing is smoothed."""
     calibration = calibration or Calibration()
     fit, shown, own, trust, likely = evidence
     correction, share, spread = features.float().split(1, 1)

@@ -86,8 +86,7 @@ def _advance(ldr, shown, voxel, old, clipped_from, seconds, new, moved, image, f
     counts[:] = now + (old[5] - now) * math.exp(-seconds / tones.MEMORY)
     fit[:] = _read(sums)
     _scale(voxel.ravel(), moved.ravel(), fit[0], fit[1])
-    low, high = event_fit.AS_MODELLED
-    modelled = np.float32(min(max((fit[3] - low) / (high - low), 0.0), 1.0))
+    modelled = np.float32(event_fit.as_modelled(EventFit(*torch.from_numpy(fit))))
     least, most = head_start.REFILLED
     refilled = np.float32(seconds / (least + (most - least) * modelled))
     drift, seconds = np.float32(head_start.DRIFT * seconds), np.float32(seconds)
@@ -96,7 +95,8 @@ def _advance(ldr, shown, voxel, old, clipped_from, seconds, new, moved, image, f
     _carry(ldr, shown, clipped, events, *old[:2], fit, modelled, drift, clipped_from, *outputs)
     coarse = _NONE
     if clipped.any():
-        if modelled and wrong[1].any():
+        if modelled:
+            _exposed_tell(shown, events, *old[:2], fit, weight, wrong)
             shared = modelled * _shared(*wrong, *own.shape)
             _correct(shared, clipped, weight, own, trust, shown, log_radiance)
         coarse = fill(*_halve(log_radiance, own, weight), pyramid.LEVELS - 1)
@@ -280,8 +280,8 @@ def _carry(
 ):  # fmt: skip
     """In clipped pixels the log radiance, moved by events and corrected by known channels, and its weight.
 
-    Elsewhere what is shown, and no weight. tells: by how much a pixel counts among those that show how wrong
-    guesses were. wrong: sums over blocks of that error times this, and of this.
+    Elsewhere what is shown, and no weight. tells: by how much a clipped pixel counts among those that show
+    how wrong guesses were. wrong: sums over blocks of that error times this, and of this.
     """
     per_on, per_off, noise = fit[0], fit[1], fit[2]
     width = weight.shape[1]
@@ -290,14 +290,6 @@ def _carry(
             carried[c, y] = shown[c, y]
         own[y] = _1
         block = wrong[:, y // _BLOCK]
-        if _any_above(old_variance[y], weight[y], _SURE):
-            for x in range(width):
-                if weight[y, x] == _0 and old_variance[y, x] > _SURE:
-                    moved = per_on * events[0, y, x] - per_off * events[1, y, x]
-                    error = _mean_of_three(shown, y, x) - (_mean_of_three(old, y, x) + moved)
-                    told = _guessed(old_variance[y, x])
-                    block[0, x // _BLOCK] += told * error
-                    block[1, x // _BLOCK] += told
         if not clipped[y]:
             continue
         for x in range(width):
@@ -328,6 +320,21 @@ def _carry(
                     tells[y, x] = _guessed(before)
                     block[0, x // _BLOCK] += tells[y, x] * error
                     block[1, x // _BLOCK] += tells[y, x]
+
+
+@kernel
+def _exposed_tell(shown, events, old, old_variance, fit, weight, wrong):
+    """Add to `wrong`, as of _carry, what pixels show that are exposed now and whose level was a guess."""
+    for y in range(len(weight)):
+        if not _any_above(old_variance[y], weight[y], _SURE):
+            continue
+        for x in range(weight.shape[1]):
+            if weight[y, x] == _0 and old_variance[y, x] > _SURE:
+                moved = fit[0] * events[0, y, x] - fit[1] * events[1, y, x]
+                error = _mean_of_three(shown, y, x) - (_mean_of_three(old, y, x) + moved)
+                told = _guessed(old_variance[y, x])
+                wrong[0, y // _BLOCK, x // _BLOCK] += told * error
+                wrong[1, y // _BLOCK, x // _BLOCK] += told
 
 
 @kernel

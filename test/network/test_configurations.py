@@ -76,7 +76,7 @@ def shapes_of(state):
 
 PLANE = (1, 1, 24, 32)
 HEAD_START = {name: (1, 3, 24, 32) for name in ("log_radiance", "recent")}
-HEAD_START |= {"variance": PLANE, "age": PLANE, "fit": (1, 8), "tones": (1, 2)}
+HEAD_START |= {"variance": PLANE, "age": PLANE, "quiet": PLANE, "fit": (1, 8), "tones": (1, 2)}
 
 
 def test_the_state_is_named(make_network, stream, run):

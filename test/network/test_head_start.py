@@ -11,6 +11,7 @@ from rehdr_ros.network.event_fit import (
     recent_changes,
     update,
 )
+from rehdr_ros.network.head_start import edges
 from rehdr_ros.network.head_start.guesses import BLOCK, GUESSED, LEAST, SHARE, UNKNOWN
 from rehdr_ros.network.head_start.pyramid import LEVELS, PASSED_ON, fill
 from rehdr_ros.network.head_start.reference import (
@@ -121,6 +122,51 @@ def among_neighbours(x):
     return np.minimum(x, np.nanmax(around, 0) + ISOLATED)
 
 
+def share(x, borders):
+    return np.clip((x - borders[0]) / (borders[1] - borders[0]), 0, 1)
+
+
+def motion(quiet, seconds):
+    """As of edges.py, by pixel: delay, moving, across, down."""
+    recent = quiet < edges.RECENT
+    planes = np.zeros((6, *quiet.shape))
+    planes[0, :, :-1], planes[1, :-1] = recent[:, 1:] & recent[:, :-1], recent[1:] & recent[:-1]
+    planes[2, :, :-1] = planes[0, :, :-1] * abs(np.diff(quiet, axis=1))
+    planes[3, :-1] = planes[1, :-1] * abs(np.diff(quiet, axis=0))
+    planes[4:] = quiet < seconds, recent
+    blocks, result = halved(planes, edges.BLOCK), np.empty((4, *quiet.shape))
+    for i, j in np.ndindex(quiet.shape):
+        rows, columns = (
+            slice(max(n // edges.BLOCK - edges.AROUND // 2, 0), n // edges.BLOCK + edges.AROUND // 2 + 1)
+            for n in (i, j)
+        )
+        across, down, *late, fired, fires = blocks[:, rows, columns].mean((1, 2))
+        x, y = late[0] / max(across, 1e-6), late[1] / max(down, 1e-6)
+        goes_on = fired / max(min(seconds / edges.RECENT, 1) * fires, 1e-6)
+        moving = share(min(across, down), edges.MOVING) * share(goes_on, edges.GOES_ON)
+        most = max(x * x, y * y, 1e-12)
+        result[:, i, j] = edges.PIXELS * np.hypot(x, y), moving, x * x / most, y * y / most
+    return result
+
+
+def levelled(log, variance, quiet, clipped, seconds):
+    delay, moving, *along = motion(quiet, seconds)
+    even, light = clipped & (quiet >= delay), log
+    height, width = log.shape
+    for _ in range(edges.SWEEPS):
+        new = light.copy()
+        for i, j in np.argwhere(clipped & (variance > edges.LEAST_VARIANCE)):
+            values, weights = [log[i, j]], [edges.OWN / variance[i, j]]
+            for axis, (down, right) in enumerate([(0, 1), (1, 0)]):
+                for k, m, first in ((i + down, j + right, (i, j)), (i - down, j - right, None)):
+                    if 0 <= k < height and 0 <= m < width and even[i, j] and even[k, m]:
+                        values.append(light[k, m])
+                        weights.append(along[axis][first or (k, m)])
+            new[i, j] = np.average(values, weights=weights)
+        light = new
+    return moving * (light - log)
+
+
 def test_it_is_what_the_statement_in_numpy_says():
     rng = np.random.default_rng(0)
     height, width = 13, 18
@@ -135,7 +181,8 @@ def test_it_is_what_the_statement_in_numpy_says():
     log_radiance = np.zeros((3, height, width))
     variance, age = np.full((height, width), UNKNOWN), np.full((height, width), NEVER)
     state = with_thresholds(initial_state(torch.from_numpy(ldr[:1])), 0.3, 0.25)
-    found, corrected = [], 0
+    quiet = np.full((height, width), NEVER)
+    found, corrected, evened = [], 0, 0
     for frame, grid, seconds in zip(ldr, voxel, np.linspace(0.01, 0.3, 7), strict=True):
         on, off = (among_neighbours(np.maximum(x, 0).sum(0)) for x in (grid, -grid))
         shown = np.log(np.maximum(frame, FLOOR))
@@ -176,7 +223,14 @@ def test_it_is_what_the_statement_in_numpy_says():
         refilled = np.interp(modelled, (0, 1), REFILLED)
         keep = after / variance * np.exp(-seconds / refilled * (after / told) ** 4)
         mixed = around + keep * (carried - around)
-        log_radiance = np.where(exposed, shown, np.maximum(mixed, shown))
+        mixed = np.maximum(mixed, shown)
+        quiet = np.minimum(quiet + seconds, NEVER)
+        for number in range(5):
+            quiet = np.where(grid[number] != 0, seconds * (4.5 - number) / 5, quiet)
+        change = modelled * levelled(mixed.mean(0), after, quiet, ~exposed, seconds)
+        evened += (abs(change) > 0.02).sum()
+        mixed = np.minimum(np.maximum(mixed + change, shown), LOG_LIMIT)
+        log_radiance = np.where(exposed, shown, mixed)
         own = np.where(exposed, 1, own)
         trust = np.where(exposed, 1, HALF_TRUSTED / (HALF_TRUSTED + after))
         variance = np.where(exposed, EXPOSED, after)
@@ -187,8 +241,9 @@ def test_it_is_what_the_statement_in_numpy_says():
         np.testing.assert_allclose(state.log_radiance[0], log_radiance, atol=2e-4)
         np.testing.assert_allclose(state.variance[0, 0], variance, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(state.age[0, 0], age, rtol=1e-5)
+        np.testing.assert_allclose(state.quiet[0, 0], quiet, rtol=1e-5)
     assert 0.2 < exposed.mean() < 0.9 and log_radiance.max() > 0.5 and max(found) > 10
-    assert corrected > 10
+    assert corrected > 10 and evened > 10
 
 
 def test_exposed_pixels_are_read_from_the_frame_and_fully_trusted(follow):

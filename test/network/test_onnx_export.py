@@ -93,7 +93,9 @@ def test_the_file_says_what_it_is(exported):
     assert all(shapes[name] == shapes[f"new_{name}"] for name in names)
     metadata = {each.key: each.value for each in model.metadata_props}
     assert RehdrConfig(**json.loads(metadata.pop("config"))) == network.config
-    unknown = {"variance": UNKNOWN, "age": 10.0, "fit": pytest.approx(PRIOR)} if is_timed else {}
+    unknown = (
+        {"variance": UNKNOWN, "age": 10.0, "quiet": 10.0, "fit": pytest.approx(PRIOR)} if is_timed else {}
+    )
     assert json.loads(metadata.pop("initial_state")) == unknown
     assert metadata == {
         "rehdr_ros": rehdr_ros.__version__,

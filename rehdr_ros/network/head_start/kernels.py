@@ -14,9 +14,10 @@ from rehdr_ros.jit import kernel, reduction
 from rehdr_ros.network import event_fit
 from rehdr_ros.network.contract import Stream
 from rehdr_ros.network.event_fit import EventFit
-from rehdr_ros.network.head_start import guesses, pyramid, tones
+from rehdr_ros.network.head_start import edges_kernels, guesses, pyramid, tones
 from rehdr_ros.network.head_start import reference as head_start
 from rehdr_ros.network.head_start.reference import Evidence, HeadStart, Inputs, condition
+from rehdr_ros.network.head_start.scalars import THIRD, larger, mean_of_three, smaller
 
 _FLOOR, _LOG_LIMIT = np.float32(head_start.FLOOR), np.float32(head_start.LOG_LIMIT)
 _UNKNOWN, _NEVER = np.float32(guesses.UNKNOWN), np.float32(head_start.NEVER)
@@ -38,7 +39,6 @@ _OUTLIER, _FRAME_VARIANCE = np.float32(event_fit.OUTLIER), np.float32(event_fit.
 _BELOW = np.float32(tones.BELOW)
 _SHARE, _MOST_MOVED = np.float32(head_start.LOG_SHARE), np.float32(head_start.MOST_MOVED)
 _0, _1 = np.float32(0), np.float32(1)
-_THIRD = np.float32(1 / 3)
 _NONE = np.zeros((4, 1, 1), np.float32)
 
 
@@ -68,28 +68,29 @@ def _array(x: Tensor) -> np.ndarray:
 
 
 def _arrays(state: HeadStart) -> tuple[np.ndarray, ...]:
-    """log_radiance (3, H, W), variance and age (H, W), recent (3, H, W), fit (8,), tones (2,)."""
-    log_radiance, variance, age, recent, *counts = state
-    return _array(log_radiance), _array(variance[0]), _array(age[0]), _array(recent), *map(_array, counts)
+    """log_radiance (3, H, W), variance, age and quiet (H, W), recent (3, H, W), fit (8,), tones (2,)."""
+    log_radiance, *planes, recent, fit, counts = state
+    return _array(log_radiance), *(_array(x[0]) for x in planes), *map(_array, (recent, fit, counts))
 
 
 def _advance(ldr, shown, voxel, old, clipped_from, seconds, new, moved, image, fit) -> None:
     """Everything but exp and log."""
     # Planes of the image that are written last hold what only this function needs: less memory to go through.
     events, own, trust, weight, mask = image[3:5], *image[6:10]
-    log_radiance, variance, age, recent, sums, counts = new
+    log_radiance, variance, age, quiet, recent, sums, counts = new
     clipped = np.empty(len(own), np.bool_)
     fades = math.exp(-seconds / event_fit.MEMORY), math.exp(-seconds / event_fit.BASELINE)
-    known = old[0], old[2], old[3], old[4]
+    known = old[0], old[2], old[4], old[5]
     outputs = clipped, events, weight, mask, recent, sums
     now = np.array(_observe(ldr, shown, voxel, *known, fades, clipped_from, *outputs))
-    counts[:] = now + (old[5] - now) * math.exp(-seconds / tones.MEMORY)
+    counts[:] = now + (old[6] - now) * math.exp(-seconds / tones.MEMORY)
     fit[:] = _read(sums)
     _scale(voxel.ravel(), moved.ravel(), fit[0], fit[1])
     modelled = np.float32(event_fit.as_modelled(EventFit(*torch.from_numpy(fit))))
     least, most = head_start.REFILLED
     refilled = np.float32(seconds / (least + (most - least) * modelled))
     drift, seconds = np.float32(head_start.DRIFT * seconds), np.float32(seconds)
+    edges_kernels.wait(voxel, old[3], seconds, quiet)
     wrong = np.zeros((2, *(-(-n // _BLOCK) for n in own.shape)), np.float32)
     outputs = log_radiance, weight, own, trust, wrong
     _carry(ldr, shown, clipped, events, *old[:2], fit, modelled, drift, clipped_from, *outputs)
@@ -103,6 +104,8 @@ def _advance(ldr, shown, voxel, old, clipped_from, seconds, new, moved, image, f
     _settle(
         shown, clipped, coarse, weight, own, old[2], seconds, refilled, log_radiance, trust, variance, age
     )
+    if modelled and clipped.any():
+        edges_kernels.level(shown, clipped, weight, variance, quiet, seconds, modelled, log_radiance)
     np.multiply(log_radiance, _SHARE, out=image[3:6])
 
 
@@ -120,16 +123,6 @@ def _shared(wrong: np.ndarray, tells: np.ndarray, height: int, width: int) -> np
     values[0], values[3] = wrong / np.maximum(tells, np.float32(1e-9)), _1
     filled = fill(values, tells / np.outer(rows, columns).astype(np.float32), pyramid.LEVELS - 2)
     return np.float32(guesses.SHARE) * filled[0] * filled[3]
-
-
-@kernel
-def _larger(a, b):
-    return a if a > b else b
-
-
-@kernel
-def _smaller(a, b):
-    return a if a < b else b
 
 
 @kernel
@@ -159,14 +152,14 @@ def _observe(
         _limit_isolated(off[above], off[here], off[below], events[1, y])
         red, green, blue = ldr[0, y], ldr[1, y], ldr[2, y]
         for x in range(width):
-            brightest[x] = _larger(_larger(red[x], green[x]), blue[x])
+            brightest[x] = larger(larger(red[x], green[x]), blue[x])
         many, out = _above(brightest, clipped_from), weight[y]
         clipped[y], clip, near = many > 0, clip + many, near + _above(brightest, nearly)
         for x in range(width):
             out[x] = _1 if brightest[x] >= clipped_from else _0
         out = mask[y]
         for x in range(width):
-            out[x] = _smaller(_larger((brightest[x] - clipped_from) * scale, _0), _1)
+            out[x] = smaller(larger((brightest[x] - clipped_from) * scale, _0), _1)
         _recall(shown, before, y, age[y], weight[y], events, past, fading, recent)
         sums += _evidence(recent[0, y], recent[1, y], recent[2, y], share, per)
     for i in range(8):
@@ -190,17 +183,17 @@ def _count(voxel, y, on, off):
     for plane in range(len(voxel)):
         row = voxel[plane, y]
         for x in range(len(row)):
-            rising[x] += _larger(row[x], _0)
-            falling[x] += _larger(-row[x], _0)
+            rising[x] += larger(row[x], _0)
+            falling[x] += larger(-row[x], _0)
 
 
 @kernel
 def _limit_isolated(above, here, below, out):
     for x in range(len(out)):
-        over = _larger(_larger(above[x], above[x + 1]), above[x + 2])
-        under = _larger(_larger(below[x], below[x + 1]), below[x + 2])
-        most = _larger(_larger(over, under), _larger(here[x], here[x + 2]))
-        out[x] = _smaller(here[x + 1], most + _ISOLATED)
+        over = larger(larger(above[x], above[x + 1]), above[x + 2])
+        under = larger(larger(below[x], below[x + 1]), below[x + 2])
+        most = larger(larger(over, under), larger(here[x], here[x + 2]))
+        out[x] = smaller(here[x + 1], most + _ISOLATED)
 
 
 @kernel
@@ -223,12 +216,12 @@ def _recall(shown, log_radiance, y, age, clipped, events, past, fade, recent):
     now_red, now_green, now_blue = shown[0, y], shown[1, y], shown[2, y]
     red, green, blue = log_radiance[0, y], log_radiance[1, y], log_radiance[2, y]
     for x in range(len(on)):
-        low = _smaller(_smaller(now_red[x], now_green[x]), _smaller(now_blue[x], red[x]))
-        low = _smaller(low, _smaller(green[x], blue[x]))
-        high = _larger(_larger(now_red[x], now_green[x]), _larger(now_blue[x], red[x]))
-        high = _larger(high, _larger(green[x], blue[x]))
+        low = smaller(smaller(now_red[x], now_green[x]), smaller(now_blue[x], red[x]))
+        low = smaller(low, smaller(green[x], blue[x]))
+        high = larger(larger(now_red[x], now_green[x]), larger(now_blue[x], red[x]))
+        high = larger(high, larger(green[x], blue[x]))
         usable = (clipped[x] == _0) & (age[x] == _0) & (low > _LOW) & (high < _HIGH)
-        d = ((now_red[x] - red[x]) + (now_green[x] - green[x]) + (now_blue[x] - blue[x])) * _THIRD
+        d = ((now_red[x] - red[x]) + (now_green[x] - green[x]) + (now_blue[x] - blue[x])) * THIRD
         change[x] = old_change[x] * fade + d if usable else _0
         risen[x] = old_on[x] * fade + on[x] if usable else _0
         fallen[x] = old_off[x] * fade + off[x] if usable else _0
@@ -241,7 +234,7 @@ def _evidence(change, on, off, share, fit):
     aa, bb, ab, ad, bd, dd, rr, n = _0, _0, _0, _0, _0, _0, _0, _0
     for x in range(len(on)):
         a, b, d = on[x], off[x], change[x]
-        usable = (a + b > _FEWEST) & (_larger(a, b) <= _PLAUSIBLE)
+        usable = (a + b > _FEWEST) & (larger(a, b) <= _PLAUSIBLE)
         residual = d - per_on * a + per_off * b
         count = (a + b) * share
         expected = _OUTLIER * (noise * count + _FRAME_VARIANCE)
@@ -262,7 +255,7 @@ def _scale(voxel, moved, per_on, per_off):
     for i in range(len(voxel)):
         value = voxel[i]
         value *= per_on if value > _0 else per_off
-        moved[i] = _smaller(_larger(value, -_MOST_MOVED), _MOST_MOVED)
+        moved[i] = smaller(larger(value, -_MOST_MOVED), _MOST_MOVED)
 
 
 @kernel
@@ -270,7 +263,7 @@ def _guessed(variance):
     """As of guesses.py."""
     if variance >= _UNKNOWN:
         return _0
-    return _smaller(_larger((variance - _SURE) / (_GUESSED - _SURE), _0), _1)
+    return smaller(larger((variance - _SURE) / (_GUESSED - _SURE), _0), _1)
 
 
 @kernel
@@ -303,19 +296,19 @@ def _carry(
                     missing += shown[c, y, x] - (old[c, y, x] + change)
                     known += _1
             before = old_variance[y, x]
-            variance = _smaller(before + noise * (on + off) + drift, _UNKNOWN)
+            variance = smaller(before + noise * (on + off) + drift, _UNKNOWN)
             if known:
                 change += missing / known
-                variance = _smaller(variance, _PARTLY)
+                variance = smaller(variance, _PARTLY)
             for c in range(3):
-                carried[c, y, x] = _smaller(_larger(old[c, y, x] + change, shown[c, y, x]), _LOG_LIMIT)
+                carried[c, y, x] = smaller(larger(old[c, y, x] + change, shown[c, y, x]), _LOG_LIMIT)
             own[y, x] = _HALF_TRUSTED / (_HALF_TRUSTED + variance)
             share = own[y, x] ** 4
-            telling = _larger((own[y, x] - _TELLING) / (_1 - _TELLING), _LEAST_WEIGHT)
+            telling = larger((own[y, x] - _TELLING) / (_1 - _TELLING), _LEAST_WEIGHT)
             weight[y, x] = share + modelled * (telling - share)
             tells[y, x] = _0
             if before > _SURE:
-                error = _mean_of_three(carried, y, x) - (_mean_of_three(old, y, x) + moved)
+                error = mean_of_three(carried, y, x) - (mean_of_three(old, y, x) + moved)
                 if error > _BELOW_WHITE:
                     tells[y, x] = _guessed(before)
                     block[0, x // _BLOCK] += tells[y, x] * error
@@ -331,7 +324,7 @@ def _exposed_tell(shown, events, old, old_variance, fit, weight, wrong):
         for x in range(weight.shape[1]):
             if weight[y, x] == _0 and old_variance[y, x] > _SURE:
                 moved = fit[0] * events[0, y, x] - fit[1] * events[1, y, x]
-                error = _mean_of_three(shown, y, x) - (_mean_of_three(old, y, x) + moved)
+                error = mean_of_three(shown, y, x) - (mean_of_three(old, y, x) + moved)
                 told = _guessed(old_variance[y, x])
                 wrong[0, y // _BLOCK, x // _BLOCK] += told * error
                 wrong[1, y // _BLOCK, x // _BLOCK] += told
@@ -344,11 +337,6 @@ def _any_above(values, weight, level):
     for x in range(len(values)):
         count += (weight[x] == _0) & (values[x] > level)
     return count > 0
-
-
-@kernel
-def _mean_of_three(planes, y, x):
-    return (planes[0, y, x] + planes[1, y, x] + planes[2, y, x]) * _THIRD
 
 
 @kernel
@@ -370,7 +358,7 @@ def _correct(shared, clipped, weight, own, tells, shown, carried):
             below = shared[bottom, left[x]] + along[x] * (shared[bottom, right[x]] - shared[bottom, left[x]])
             error = takes * (above + down * (below - above))
             for c in range(3):
-                carried[c, y, x] = _smaller(_larger(carried[c, y, x] + error, shown[c, y, x]), _LOG_LIMIT)
+                carried[c, y, x] = smaller(larger(carried[c, y, x] + error, shown[c, y, x]), _LOG_LIMIT)
 
 
 @kernel
@@ -470,13 +458,13 @@ def _settle(
             passed_on = _PASSED_ON * (start + along[x] * (lines[3, right[x]] - start))
             passed_on += share * (own[y, x] - passed_on)
             before = _HALF_TRUSTED / own[y, x] - _HALF_TRUSTED
-            told = _HALF_TRUSTED / _larger(passed_on, _LEAST_PASSED_ON) - _HALF_TRUSTED + _SPREAD
-            after = _smaller(before, told)
+            told = _HALF_TRUSTED / larger(passed_on, _LEAST_PASSED_ON) - _HALF_TRUSTED + _SPREAD
+            after = smaller(before, told)
             kept = after / before * np.exp(-refilled * (after / told) ** 4)
             for c in range(3):
                 start, value = lines[c, left[x]], log_radiance[c, y, x]
                 filled = start + along[x] * (lines[c, right[x]] - start)
                 filled += share * (value - filled)
-                log_radiance[c, y, x] = _larger(filled + kept * (value - filled), shown[c, y, x])
+                log_radiance[c, y, x] = larger(filled + kept * (value - filled), shown[c, y, x])
             trust[y, x] = _HALF_TRUSTED / (_HALF_TRUSTED + after)
-            variance[y, x], age[y, x] = after, _smaller(old_age[y, x] + seconds, _NEVER)
+            variance[y, x], age[y, x] = after, smaller(old_age[y, x] + seconds, _NEVER)

@@ -26,7 +26,7 @@ from rehdr_ros.network.event_fit import (
     recent_changes,
     update,
 )
-from rehdr_ros.network.head_start import guesses, tones
+from rehdr_ros.network.head_start import edges, guesses, tones
 from rehdr_ros.network.head_start.guesses import UNKNOWN
 from rehdr_ros.network.head_start.pyramid import fill
 from rehdr_ros.network.integrator import CLIPPED, log_gain
@@ -42,7 +42,7 @@ LEAST_PASSED_ON = 0.02  # trust
 SPREAD = 1.0  # nat^2, of what clips about what lies around it
 # s, in which a pixel that knows no more than what lies around takes its light: of a sensor that does not do
 # what its model says, and of one that does
-REFILLED = 0.1, 0.2
+REFILLED = 0.1, 1.0
 TELLING = 0.2  # trust from which a pixel tells those around of its light
 LEAST_WEIGHT = 1e-4  # of those that don't: a mean over many is better than none
 ISOLATED = 2.0  # events by which a pixel may surpass all its neighbours; hot pixels do by more
@@ -59,6 +59,7 @@ class HeadStart(NamedTuple):
     log_radiance: Tensor  # (N, 3, H, W), natural log, white = 0
     variance: Tensor  # (N, 1, H, W), of log luminance, nat^2
     age: Tensor  # (N, 1, H, W), s since the pixel was exposed, 10 at most
+    quiet: Tensor  # (N, 1, H, W), s since its last event, 10 at most
     recent: Tensor  # (N, 3, H, W), of event_fit.py
     fit: Tensor  # (N, 8), sums of event_fit.py
     tones: Tensor  # (N, 2), of tones.py
@@ -118,7 +119,8 @@ def initial_state(ldr: Tensor) -> HeadStart:
     """State before the first frame (N, 3, H, W): nothing is known."""
     zeros = torch.zeros_like(ldr, dtype=torch.float32)
     unknown, never = (torch.full_like(zeros[:, :1], value) for value in (UNKNOWN, NEVER))
-    return HeadStart(zeros, unknown, never, zeros.clone(), initial_sums(ldr), tones.initial_tones(ldr))
+    counts = zeros.clone(), initial_sums(ldr), tones.initial_tones(ldr)
+    return HeadStart(zeros, unknown, never, never.clone(), *counts)
 
 
 @torch.no_grad()
@@ -169,12 +171,16 @@ def advance(
     refilled = REFILLED[0] + (REFILLED[1] - REFILLED[0]) * modelled
     keep = after / variance * (-(seconds / refilled) * (after / told) ** 4).exp()
     filled = torch.lerp(around[:, :3], carried, keep)
-    log_radiance = torch.where(exposed, shown, torch.maximum(filled, shown))
+    quiet = edges.quiet_for(voxel, state.quiet, seconds, NEVER)
+    filled = torch.maximum(filled, shown)
+    change = modelled * edges.levelled(filled.mean(1, keepdim=True), after, quiet, ~exposed, seconds)
+    filled = torch.maximum(filled + change, shown).clamp_max(LOG_LIMIT)
+    log_radiance = torch.where(exposed, shown, filled)
     own, trust = (torch.where(exposed, 1.0, x) for x in (own, HALF_TRUSTED / (HALF_TRUSTED + after)))
     variance = torch.where(exposed, EXPOSED, after)
     age = torch.where(exposed, 0.0, (state.age + seconds).clamp_max(NEVER))
     evidence = Evidence(fit, shown, own, trust, tones.excess(counts))
-    return HeadStart(log_radiance, variance, age, recent, sums, counts), evidence
+    return HeadStart(log_radiance, variance, age, quiet, recent, sums, counts), evidence
 
 
 def rescale(state: HeadStart, gain: float | Tensor) -> HeadStart:

@@ -536,5 +536,6 @@ def test_voxel_grids_in_place_of_events_give_the_same(simulated_bag, reconstruct
     expected = [read_exr(folder / "hdr" / name) for name in names(folder / "hdr")]
     folder = reconstruct(tmp_path / "set" / "LDR" / "bag", "--fps", 10)
     for name, radiance in zip(names(folder / "hdr"), expected, strict=True):
-        np.testing.assert_allclose(read_exr(folder / "hdr" / name), radiance, rtol=1e-3, atol=1e-5)
+        # A grid doesn't tell what pixels missed while they were blind after an event.
+        np.testing.assert_allclose(read_exr(folder / "hdr" / name), radiance, rtol=3e-3, atol=1e-5)
     assert [row["stamp_ns"] for row in rows(folder)][:2] == ["0", "100000000"]

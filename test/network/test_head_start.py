@@ -145,23 +145,24 @@ def motion(quiet, seconds):
         goes_on = fired / max(min(seconds / edges.RECENT, 1) * fires, 1e-6)
         moving = share(min(across, down), edges.MOVING) * share(goes_on, edges.GOES_ON)
         most = max(x * x, y * y, 1e-12)
-        result[:, i, j] = edges.PIXELS * np.hypot(x, y), moving, x * x / most, y * y / most
+        result[:, i, j] = np.hypot(x, y), moving, x * x / most, y * y / most
     return result
 
 
 def levelled(log, variance, quiet, clipped, seconds):
     delay, moving, *along = motion(quiet, seconds)
-    even, light = clipped & (quiet >= delay), log
+    even, light = clipped * share(quiet / np.maximum(delay, 1e-6), edges.PIXELS), log
     height, width = log.shape
     for _ in range(edges.SWEEPS):
         new = light.copy()
-        for i, j in np.argwhere(clipped & (variance > edges.LEAST_VARIANCE)):
-            values, weights = [log[i, j]], [edges.OWN / variance[i, j]]
+        for i, j in np.argwhere(clipped):
+            unsure = max(variance[i, j] - edges.LEAST_VARIANCE, 1e-6)
+            values, weights = [log[i, j]], [edges.OWN / unsure]
             for axis, (down, right) in enumerate([(0, 1), (1, 0)]):
                 for k, m, first in ((i + down, j + right, (i, j)), (i - down, j - right, None)):
-                    if 0 <= k < height and 0 <= m < width and even[i, j] and even[k, m]:
+                    if 0 <= k < height and 0 <= m < width:
                         values.append(light[k, m])
-                        weights.append(along[axis][first or (k, m)])
+                        weights.append(even[i, j] * even[k, m] * along[axis][first or (k, m)])
             new[i, j] = np.average(values, weights=weights)
         light = new
     return moving * (light - log)

@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 RECENT = 0.3  # s, in which events tell how fast edges move
-PIXELS = 0.8  # that an edge moves on, in the mean, while what has fired counts as at it
+PIXELS = 0.7, 1.0  # that an edge moves on after a pixel has fired, till it begins to be even there, and is
 SWEEPS = 2  # of all pixels, a frame
-LEAST_VARIANCE = 0.05  # nat^2, from which a pixel is levelled
-OWN = 0.06  # nat^2, over the variance: the weight of a pixel's own light, that of a neighbour being 1
+LEAST_VARIANCE = 0.05  # nat^2, above which a pixel is levelled
+OWN = 0.06  # nat^2, over the variance above that: the weight of its own light, that of a neighbour being 1
 BLOCK, AROUND = 8, 5  # px; blocks in a row around a pixel, in which speeds are measured
 MOVING = 0.02, 0.05  # share of neighbours that both fired of late, from which something moves, and surely
 GOES_ON = 0.25, 0.5  # share of what has fired of late that does so now, over that of a steady motion
@@ -36,27 +36,27 @@ def levelled(log: Tensor, variance: Tensor, quiet: Tensor, clipped: Tensor, seco
     log: (N, 1, H, W), its mean over the channels; variance: (N, 1, H, W), nat^2; clipped: (N, 1, H, W) bool;
     seconds: (N, 1, 1, 1), since the last frame.
     """
-    at_edge, moving, *along = motion(quiet, seconds)
-    links = _links(clipped & (quiet >= at_edge), torch.logical_and)
+    delay, moving, *along = motion(quiet, seconds)
+    links = _links(clipped * _along(quiet / delay.clamp_min(1e-6), *PIXELS), torch.mul)
     across, down = (x * part[:, :, : x.shape[2], : x.shape[3]] for x, part in zip(links, along, strict=True))
-    own = OWN / variance
+    own = OWN / (variance - LEAST_VARIANCE).clamp_min(1e-6)
     total = own + _sum_of_links(across, down)
-    free, light = clipped & (variance > LEAST_VARIANCE), log
+    light = log
     for _ in range(SWEEPS):
         around = _sum_of_links(
             across * light[..., :, :-1], down * light[..., :-1, :],
             across * light[..., :, 1:], down * light[..., 1:, :],
         )  # fmt: skip
-        light = torch.where(free, (own * log + around) / total, light)
+        light = (own * log + around) / total
     return moving * (light - log)
 
 
 def motion(quiet: Tensor, seconds: Tensor) -> tuple[Tensor, ...]:
-    """For how long after an event a pixel is at an edge, s, how surely something moves, and how far across
-    and down the picture, 0..1; all (N, 1, H, W), the same in a block.
+    """In which time an edge moves on by a pixel, s, how surely something moves, and how far across and down
+    the picture, 0..1; all (N, 1, H, W), the same in a block.
 
-    An edge that moves on by a pixel leaves a difference of that time between
-    neighbours' last events. What moved, and now stands still, goes on firing nowhere.
+    An edge that moves on by a pixel leaves that delay between neighbours' last events. What moved, and now
+    stands still, fires no more.
     """
     recent = quiet < RECENT
     both, late = _links(recent, torch.logical_and), _links(quiet, torch.sub)
@@ -72,7 +72,7 @@ def motion(quiet: Tensor, seconds: Tensor) -> tuple[Tensor, ...]:
     steady = seconds.clamp_max(RECENT) / RECENT
     moving = _along(torch.minimum(across, down), *MOVING)
     moving = moving * _along(fired / (steady * fires).clamp_min(1e-6), *GOES_ON)
-    blocks, (height, width) = torch.cat((PIXELS * delay, moving, along), 1), quiet.shape[-2:]
+    blocks, (height, width) = torch.cat((delay, moving, along), 1), quiet.shape[-2:]
     pixels = F.interpolate(blocks, scale_factor=float(BLOCK), mode="nearest")[..., :height, :width]
     return pixels.split(1, 1)
 

@@ -10,7 +10,7 @@ from rehdr_ros.network.head_start.scalars import larger, mean_of_three, smaller
 _RECENT, _SWEEPS = np.float32(edges.RECENT), edges.SWEEPS
 _BLOCK, _AROUND = edges.BLOCK, edges.AROUND // 2
 _LEAST_VARIANCE, _OWN = np.float32(edges.LEAST_VARIANCE), np.float32(edges.OWN)
-_PIXELS, _MOVING, _GOES_ON = np.float32(edges.PIXELS), edges.MOVING, edges.GOES_ON
+_PIXELS, _MOVING, _GOES_ON = edges.PIXELS, edges.MOVING, edges.GOES_ON
 _LOG_LIMIT, _NEVER = np.float32(LOG_LIMIT), np.float32(NEVER)
 _0, _1, _TINY = np.float32(0), np.float32(1), np.float32(1e-6)
 
@@ -94,7 +94,7 @@ def _motion(quiet, seconds):
             mean /= np.float32(count)
             across, down = mean[2] / max(mean[0], _TINY), mean[3] / max(mean[1], _TINY)
             most = max(across * across, down * down, _TINY * _TINY)
-            blocks[0, i, j] = _PIXELS * np.sqrt(across * across + down * down)
+            blocks[0, i, j] = np.sqrt(across * across + down * down)
             goes_on = _along(mean[4] / max(steady * mean[5], _TINY), _GOES_ON)
             blocks[1, i, j] = _along(min(mean[0], mean[1]), _MOVING) * goes_on
             blocks[2, i, j], blocks[3, i, j] = across * across / most, down * down / most
@@ -112,12 +112,15 @@ def _links(clipped, weight, quiet, delay, across, down):
     """What links a pixel to its right neighbour, and to the one below; (H + 2, W + 2) each, with a border."""
     height, width = weight.shape
     even = np.zeros((height + 2, width + 2), np.float32)
+    start, end = np.float32(_PIXELS[0]), np.float32(_PIXELS[1])
     right, below = np.zeros_like(even), np.zeros_like(even)
     for y in range(height):
         if clipped[y]:
-            out, late = even[y + 1, 1:-1], delay[y // _BLOCK]
+            out, delays = even[y + 1, 1:-1], delay[y // _BLOCK]
             for x in range(width):
-                out[x] = _1 if (weight[y, x] > _0) & (quiet[y, x] >= late[x // _BLOCK]) else _0
+                moved = quiet[y, x] / larger(delays[x // _BLOCK], _TINY)
+                share = smaller(larger((moved - start) / (end - start), _0), _1)
+                out[x] = share if weight[y, x] > _0 else _0
     for y in range(height):
         if clipped[y]:
             mine, under = even[y + 1, 1:], even[y + 2, 1:]
@@ -165,7 +168,7 @@ def _sweep(before, variance, light, right, below, out):
     above, mine, under = light[0], light[1], light[2]
     up, down = below[0], below[1]
     for x in range(len(out)):
-        own = _OWN / variance[x]
+        own = _OWN / larger(variance[x] - _LEAST_VARIANCE, _TINY)
         total = own + right[x] + right[x + 1] + up[x + 1] + down[x + 1]
         around = (
             right[x] * mine[x]
@@ -173,5 +176,4 @@ def _sweep(before, variance, light, right, below, out):
             + up[x + 1] * above[x + 1]
             + down[x + 1] * under[x + 1]
         )
-        level = (own * before[x] + around) / total
-        out[x] = level if variance[x] > _LEAST_VARIANCE else before[x]
+        out[x] = (own * before[x] + around) / total

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from rehdr_ros.network.ramp import ramp
+
 PRIOR = (50.0, 50.0, 0.0, 12.5, -12.5, 2.0, 0.6, 30.0)
 """The sums before the first frame: thresholds 0.25 (usual for Prophesee and DAVIS), R^2 0.7, 0.02 nat^2."""
 MEMORY = 1.0  # s, after which a sum has faded to 1/e
@@ -39,8 +41,7 @@ class EventFit(NamedTuple):
 
 def as_modelled(fit: EventFit) -> Tensor:
     """How far the sensor does what its model says, 0..1, (N, 1, 1, 1), by how well events explain frames."""
-    low, high = AS_MODELLED
-    return ((fit.explained - low) / (high - low)).clamp(0, 1)
+    return ramp(fit.explained, *AS_MODELLED)
 
 
 def initial_sums(like: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from rehdr_ros import safetensors_file
 from rehdr_ros.errors import InputError
 from rehdr_ros.network.contract import State
 
-_ABOUT = "snapshot 2"  # in the metadata; the first format's state had no names
+_ABOUT = "snapshot 3"  # in the metadata; counts on where the state's names change
 
 
 @dataclass(frozen=True, eq=False)

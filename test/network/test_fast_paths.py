@@ -14,6 +14,7 @@ from rehdr_ros.network.engines.cuda import CudaEngine
 from rehdr_ros.network.engines.fold import fold_norms
 from rehdr_ros.network.engines.openvino import OpenVinoEngine, is_installed
 from rehdr_ros.network.engines.tensor_cores import for_tensor_cores
+from rehdr_ros.network.head_start import edges
 from rehdr_ros.network.head_start.reference import initial_state
 from rehdr_ros.network.integrator import CLIPPED
 
@@ -92,6 +93,24 @@ def test_kernels_make_each_plane_as_pytorch_does(stream, size):
         planes = zip(expected.image.unbind(1), prepared.image.unbind(1), strict=True)
         assert all(close(b, a, 1e-5) for a, b in planes)
         assert all(close(b, a, 1e-5) for a, b in zip(evidence[1:], found[1:], strict=True))
+
+
+@pytest.mark.parametrize("size", [(33, 9), (48, 80)])
+def test_kernels_where_events_explain_the_frames(stream, size):
+    """Whose guesses are corrected, and ghosts levelled."""
+    ldr, voxel = stream(5, *size)
+    state, sums = initial_state(ldr[0]), torch.tensor([[1e5, 1e5, 0, 0.25e5, -0.25e5, 1e5, 1e3, 1e5]])
+    seconds, levelled = torch.tensor([0.02]), 0
+    for frame, grid in zip(ldr, voxel, strict=True):
+        state = state._replace(fit=sums)
+        _, kernels, _ = head_start.prepare(frame, grid, state, Stream(CLIPPED, seconds), compiled=True)
+        _, state, _ = head_start.prepare(frame, grid, state, Stream(CLIPPED, seconds), compiled=False)
+        assert all(close(b, a, 1e-5) for a, b in zip(state, kernels, strict=True))
+        clipped = (frame >= CLIPPED).any(1, keepdim=True)
+        grey = state.log_radiance.mean(1, keepdim=True)
+        change = edges.levelled(grey, state.variance, state.quiet, clipped, seconds.view(1, 1, 1, 1))
+        levelled += (change.abs() > 0.01).sum()
+    assert levelled > 0
 
 
 def test_kernels_where_nothing_and_everything_is_clipped(make_network, stream):

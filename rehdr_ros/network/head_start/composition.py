@@ -21,6 +21,7 @@ from rehdr_ros.network.contract import Estimate
 from rehdr_ros.network.event_fit import EventFit, as_modelled
 from rehdr_ros.network.head_start.reference import FLOOR, Evidence, HeadStart, clip_mask
 from rehdr_ros.network.integrator import luminance
+from rehdr_ros.network.ramp import ramp
 
 OUTPUTS = 3  # channels: the correction, the share, the spread
 # nat, of usual cameras; the latter over luminance: shot, read and quantisation noise
@@ -57,7 +58,7 @@ def compose(
     fit, shown, own, trust, likely = evidence
     correction, share, spread = features.float().split(1, 1)
     excess = state.log_radiance - shown
-    believed = _along(fit.explained, *_BELIEVED)
+    believed = ramp(fit.explained, *_BELIEVED)
     usual = (believed * _PRIOR_VARIANCE / (_PRIOR_VARIANCE + state.variance)).clamp(0.02, 0.98)
     unknown = state.variance.clamp_max(1.0).sqrt()
     bound = _LEAST_BOUND + _VARIANCE_BOUND * unknown + _EXCESS_BOUND * excess
@@ -80,12 +81,8 @@ def expandable(above: Tensor, fit: EventFit) -> Tensor:
 
 def surely_carried(excess: Tensor, variance: Tensor, fit: EventFit) -> Tensor:
     """The share, (N, 1, H, W), that the head start's excess has in the estimate."""
-    far = _along(excess.mean(1, keepdim=True), *_FAR)
-    return _CARRIED_SHARE * as_modelled(fit) * far * (1 - _along(variance, *_UNSURE))
-
-
-def _along(x: Tensor, start: float, end: float) -> Tensor:
-    return ((x - start) / (end - start)).clamp(0, 1)
+    far = ramp(excess.mean(1, keepdim=True), *_FAR)
+    return _CARRIED_SHARE * as_modelled(fit) * far * (1 - ramp(variance, *_UNSURE))
 
 
 def _sigma(spread: Tensor, unknown: Tensor, ldr: Tensor, clipped: Tensor) -> Tensor:

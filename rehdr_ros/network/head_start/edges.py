@@ -8,9 +8,13 @@ ink and paper. How long an edge stays at a pixel, and which way it moves, tell t
 last events. Edges along the motion fire none, nor do those that stand still: they stay.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from rehdr_ros.network.ramp import ramp
 
 RECENT = 0.3  # s, in which events tell how fast edges move
 PIXELS = 0.7, 1.0  # that an edge moves on after a pixel has fired, till it begins to be even there, and is
@@ -37,10 +41,10 @@ def levelled(log: Tensor, variance: Tensor, quiet: Tensor, clipped: Tensor, seco
     seconds: (N, 1, 1, 1), since the last frame.
     """
     delay, moving, *along = motion(quiet, seconds)
-    links = _links(clipped * _along(quiet / delay.clamp_min(1e-6), *PIXELS), torch.mul)
+    links = _links(clipped * ramp(quiet / delay.clamp_min(1e-6), *PIXELS), torch.mul)
     across, down = (x * part[:, :, : x.shape[2], : x.shape[3]] for x, part in zip(links, along, strict=True))
     own = OWN / (variance - LEAST_VARIANCE).clamp_min(1e-6)
-    total = own + _sum_of_links(across, down)
+    total = own + _sum_of_links(across, down, across, down)
     light = log
     for _ in range(SWEEPS):
         around = _sum_of_links(
@@ -70,8 +74,8 @@ def motion(quiet: Tensor, seconds: Tensor) -> tuple[Tensor, ...]:
     delay = late.square().sum(1, keepdim=True).sqrt()
     along = late.square() / late.square().amax(1, keepdim=True).clamp_min(1e-12)
     steady = seconds.clamp_max(RECENT) / RECENT
-    moving = _along(torch.minimum(across, down), *MOVING)
-    moving = moving * _along(fired / (steady * fires).clamp_min(1e-6), *GOES_ON)
+    moving = ramp(torch.minimum(across, down), *MOVING)
+    moving = moving * ramp(fired / (steady * fires).clamp_min(1e-6), *GOES_ON)
     blocks, (height, width) = torch.cat((delay, moving, along), 1), quiet.shape[-2:]
     pixels = F.interpolate(blocks, scale_factor=float(BLOCK), mode="nearest")[..., :height, :width]
     return pixels.split(1, 1)
@@ -81,16 +85,11 @@ _SIDES = (1, 0), (0, 0, 1, 0), (0, 1), (0, 0, 0, 1)  # left, above, right, below
 _PADS = _SIDES[2:]
 
 
-def _links(x: Tensor, of):
+def _links(x: Tensor, of: Callable[[Tensor, Tensor], Tensor]) -> tuple[Tensor, Tensor]:
     """Of each pixel and its right neighbour, (N, 1, H, W - 1), and the one below, (N, 1, H - 1, W)."""
     return of(x[..., :, 1:], x[..., :, :-1]), of(x[..., 1:, :], x[..., :-1, :])
 
 
-def _along(x: Tensor, start: float, end: float) -> Tensor:
-    return ((x - start) / (end - start)).clamp(0, 1)
-
-
-def _sum_of_links(left: Tensor, above: Tensor, right: Tensor | None = None, below: Tensor | None = None):
-    """Of what comes from the neighbours, (N, 1, H, W); right and below: the same as left and above."""
-    right, below = left if right is None else right, above if below is None else below
+def _sum_of_links(left: Tensor, above: Tensor, right: Tensor, below: Tensor) -> Tensor:
+    """Of what comes from each neighbour, as of _links; (N, 1, H, W)."""
     return sum(F.pad(x, pad) for x, pad in zip((left, above, right, below), _SIDES, strict=True))

@@ -5,12 +5,14 @@ import numpy as np
 from rehdr_ros.jit import kernel
 from rehdr_ros.network.head_start import edges
 from rehdr_ros.network.head_start.reference import LOG_LIMIT, NEVER
-from rehdr_ros.network.head_start.scalars import larger, mean_of_three, smaller
+from rehdr_ros.network.head_start.scalars import larger, mean_of_three, ramp, smaller
 
 _RECENT, _SWEEPS = np.float32(edges.RECENT), edges.SWEEPS
 _BLOCK, _AROUND = edges.BLOCK, edges.AROUND // 2
 _LEAST_VARIANCE, _OWN = np.float32(edges.LEAST_VARIANCE), np.float32(edges.OWN)
-_PIXELS, _MOVING, _GOES_ON = edges.PIXELS, edges.MOVING, edges.GOES_ON
+(_LEFT, _EVEN), (_STILL, _MOVES), (_ENDS, _GOES_ON) = (
+    (np.float32(x), np.float32(y)) for x, y in (edges.PIXELS, edges.MOVING, edges.GOES_ON)
+)
 _LOG_LIMIT, _NEVER = np.float32(LOG_LIMIT), np.float32(NEVER)
 _0, _1, _TINY = np.float32(0), np.float32(1), np.float32(1e-6)
 
@@ -52,7 +54,7 @@ def _motion(quiet, seconds):
     height, width = quiet.shape
     rows, columns = -(-height // _BLOCK), -(-width // _BLOCK)
     # Pairs of neighbours across and down that fired of late, their delays, pixels that did now, and of late.
-    sums = np.zeros((6, rows, columns), np.float32)
+    sums = np.zeros((rows, columns, 6), np.float32)
     for y in range(height):
         under = min(y + 1, height - 1)
         for j in range(columns):
@@ -71,40 +73,32 @@ def _motion(quiet, seconds):
                 if (beneath < _RECENT) & (y + 1 < height):
                     down += _1
                     late_down += abs(beneath - mine)
-            i = y // _BLOCK
-            sums[0, i, j] += across
-            sums[1, i, j] += down
-            sums[2, i, j] += late_across
-            sums[3, i, j] += late_down
-            sums[4, i, j] += fired
-            sums[5, i, j] += fires
+            of = sums[y // _BLOCK, j]
+            of[0], of[1], of[2] = of[0] + across, of[1] + down, of[2] + late_across
+            of[3], of[4], of[5] = of[3] + late_down, of[4] + fired, of[5] + fires
     for i in range(rows):
         for j in range(columns):
             tall, wide = min(height - i * _BLOCK, _BLOCK), min(width - j * _BLOCK, _BLOCK)
-            sums[:, i, j] /= np.float32(tall * wide)
-    blocks, steady = np.empty((4, rows, columns), np.float32), smaller(seconds, _RECENT) / _RECENT
+            sums[i, j] /= np.float32(tall * wide)
+    blocks, mean = np.empty((4, rows, columns), np.float32), np.empty(6, np.float32)
+    steady = smaller(seconds, _RECENT) / _RECENT
     for i in range(rows):
         for j in range(columns):
             top, left, count = max(i - _AROUND, 0), max(j - _AROUND, 0), 0
-            mean = np.zeros(6, np.float32)
+            mean[:] = _0
             for row in range(top, min(i + _AROUND + 1, rows)):
                 for column in range(left, min(j + _AROUND + 1, columns)):
-                    mean += sums[:, row, column]
+                    for k in range(6):
+                        mean[k] += sums[row, column, k]
                     count += 1
             mean /= np.float32(count)
-            across, down = mean[2] / max(mean[0], _TINY), mean[3] / max(mean[1], _TINY)
-            most = max(across * across, down * down, _TINY * _TINY)
+            across, down = mean[2] / larger(mean[0], _TINY), mean[3] / larger(mean[1], _TINY)
+            most = larger(larger(across * across, down * down), _TINY * _TINY)
             blocks[0, i, j] = np.sqrt(across * across + down * down)
-            goes_on = _along(mean[4] / max(steady * mean[5], _TINY), _GOES_ON)
-            blocks[1, i, j] = _along(min(mean[0], mean[1]), _MOVING) * goes_on
+            goes_on = ramp(mean[4] / larger(steady * mean[5], _TINY), _ENDS, _GOES_ON)
+            blocks[1, i, j] = ramp(smaller(mean[0], mean[1]), _STILL, _MOVES) * goes_on
             blocks[2, i, j], blocks[3, i, j] = across * across / most, down * down / most
     return blocks
-
-
-@kernel
-def _along(x, borders):
-    start, end = borders
-    return min(max((x - start) / (end - start), 0.0), 1.0)
 
 
 @kernel
@@ -112,15 +106,13 @@ def _links(clipped, weight, quiet, delay, across, down):
     """What links a pixel to its right neighbour, and to the one below; (H + 2, W + 2) each, with a border."""
     height, width = weight.shape
     even = np.zeros((height + 2, width + 2), np.float32)
-    start, end = np.float32(_PIXELS[0]), np.float32(_PIXELS[1])
     right, below = np.zeros_like(even), np.zeros_like(even)
     for y in range(height):
         if clipped[y]:
             out, delays = even[y + 1, 1:-1], delay[y // _BLOCK]
             for x in range(width):
                 moved = quiet[y, x] / larger(delays[x // _BLOCK], _TINY)
-                share = smaller(larger((moved - start) / (end - start), _0), _1)
-                out[x] = share if weight[y, x] > _0 else _0
+                out[x] = ramp(moved, _LEFT, _EVEN) if weight[y, x] > _0 else _0
     for y in range(height):
         if clipped[y]:
             mine, under = even[y + 1, 1:], even[y + 2, 1:]

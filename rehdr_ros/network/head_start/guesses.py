@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rehdr_ros.network.head_start.pyramid import LEVELS, fill
+from rehdr_ros.network.ramp import ramp
 
 UNKNOWN = 100.0  # nat^2, of a pixel that nothing is known of
 GUESSED = 0.5, 1.0  # nat^2, from which a level counts as a guess, and wholly
@@ -21,8 +22,7 @@ SHARE = 1.5  # a frame; more than all, for what lies far away gets less
 
 def guessed(variance: Tensor) -> Tensor:
     """How far a pixel's log luminance is a guess, 0..1; 0 before the first guess."""
-    low, high = GUESSED
-    return ((variance - low) / (high - low)).clamp(0, 1) * (variance < UNKNOWN)
+    return ramp(variance, *GUESSED) * (variance < UNKNOWN)
 
 
 def shared(wrong: Tensor, tells: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from rehdr_ros.network.event_fit import EventFit
 from rehdr_ros.network.head_start import edges_kernels, guesses, pyramid, tones
 from rehdr_ros.network.head_start import reference as head_start
 from rehdr_ros.network.head_start.reference import Evidence, HeadStart, Inputs, condition
-from rehdr_ros.network.head_start.scalars import THIRD, larger, mean_of_three, smaller
+from rehdr_ros.network.head_start.scalars import THIRD, larger, mean_of_three, ramp, smaller
 
 _FLOOR, _LOG_LIMIT = np.float32(head_start.FLOOR), np.float32(head_start.LOG_LIMIT)
 _UNKNOWN, _NEVER = np.float32(guesses.UNKNOWN), np.float32(head_start.NEVER)
@@ -94,8 +94,8 @@ def _advance(ldr, shown, voxel, old, clipped_from, seconds, new, moved, image, f
     wrong = np.zeros((2, *(-(-n // _BLOCK) for n in own.shape)), np.float32)
     outputs = log_radiance, weight, own, trust, wrong
     _carry(ldr, shown, clipped, events, *old[:2], fit, modelled, drift, clipped_from, *outputs)
-    coarse = _NONE
-    if clipped.any():
+    coarse, clips = _NONE, clipped.any()
+    if clips:
         if modelled:
             _exposed_tell(shown, events, *old[:2], fit, weight, wrong)
             shared = modelled * _shared(*wrong, *own.shape)
@@ -104,7 +104,7 @@ def _advance(ldr, shown, voxel, old, clipped_from, seconds, new, moved, image, f
     _settle(
         shown, clipped, coarse, weight, own, old[2], seconds, refilled, log_radiance, trust, variance, age
     )
-    if modelled and clipped.any():
+    if modelled and clips:
         edges_kernels.level(shown, clipped, weight, variance, quiet, seconds, modelled, log_radiance)
     np.multiply(log_radiance, _SHARE, out=image[3:6])
 
@@ -263,7 +263,7 @@ def _guessed(variance):
     """As of guesses.py."""
     if variance >= _UNKNOWN:
         return _0
-    return smaller(larger((variance - _SURE) / (_GUESSED - _SURE), _0), _1)
+    return ramp(variance, _SURE, _GUESSED)
 
 
 @kernel

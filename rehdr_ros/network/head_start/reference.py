@@ -30,6 +30,7 @@ from rehdr_ros.network.head_start import edges, guesses, tones
 from rehdr_ros.network.head_start.guesses import UNKNOWN
 from rehdr_ros.network.head_start.pyramid import fill
 from rehdr_ros.network.integrator import CLIPPED, log_gain
+from rehdr_ros.network.ramp import ramp
 
 FLOOR = 2.0**-10
 LOG_LIMIT = 10.0
@@ -112,7 +113,7 @@ def condition(fit: EventFit, interval: Tensor, likely: Tensor) -> Tensor:
 
 def clip_mask(ldr: Tensor, clipped_from: float | Tensor) -> Tensor:
     """Soft mask, per channel: 0 up to clipped_from, 1 at white."""
-    return ((ldr - clipped_from) / (1 - clipped_from)).clamp(0, 1)
+    return ramp(ldr, clipped_from, 1)
 
 
 def initial_state(ldr: Tensor) -> HeadStart:

@@ -5,6 +5,7 @@ import numpy as np
 from rehdr_ros.jit import kernel
 
 THIRD = np.float32(1 / 3)
+_0, _1 = np.float32(0), np.float32(1)
 
 
 @kernel
@@ -15,6 +16,12 @@ def larger(a, b):
 @kernel
 def smaller(a, b):
     return a if a < b else b
+
+
+@kernel
+def ramp(x, start, end):
+    """As of network/ramp.py."""
+    return smaller(larger((x - start) / (end - start), _0), _1)
 
 
 @kernel

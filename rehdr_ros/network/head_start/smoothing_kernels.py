@@ -4,9 +4,10 @@ import numpy as np
 
 from rehdr_ros.jit import kernel
 from rehdr_ros.network.head_start import smoothing
+from rehdr_ros.network.head_start.scalars import THIRD
 
 _LEAST = np.float32(smoothing.LEAST)
-_0, _1, _THIRD = np.float32(0), np.float32(1), np.float32(1 / 3)
+_0, _1 = np.float32(0), np.float32(1)
 
 
 @kernel
@@ -29,7 +30,7 @@ def changes(log, noise, pixels, out):
                 column = min(max(x + right - 1, 0), width - 1)
                 to_red, to_green = reds[row, column] - red, greens[row, column] - green
                 to_blue = blues[row, column] - blue
-                difference = (to_red + to_green + to_blue) * _THIRD
+                difference = (to_red + to_green + to_blue) * THIRD
                 expected = noise[i] + difference * difference
                 weight = noise[i] / (expected if expected > _LEAST else _LEAST)
                 weight *= weight

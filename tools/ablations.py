@@ -29,7 +29,7 @@ from rehdr_ros.training.loop import Trainer
 from rehdr_ros.training.sequence import Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
-_SIZE, _CLIPPED, _RECLIPPED = 128, "20%", (0.15, 0.3)
+_SIZE, _CLIPPED = 128, "20%"
 _COMPARED = {name: BASELINES[name] for name in ("ldr", HEAD_START)}
 _KINDS = "panoramas", "procedural", "recordings"
 _condition = reference.condition
@@ -75,11 +75,18 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("recordings", nargs="+", help="with frames and events of the same pixels")
     parser.add_argument("--steps", type=int, default=600, help="of each training (default: %(default)s)")
     parser.add_argument("--size", type=int, default=64, help="of its frames, px (default: %(default)s)")
+    parser.add_argument(
+        "--reclip",
+        type=lambda shares: [float(share) for share in shares.split(",")],
+        default="0.15,0.3",
+        metavar="SHARES",
+        help="shares of the recordings' pixels above white (default: %(default)s)",
+    )
     parser.add_argument("--only", type=int, nargs="*", help="numbers of the variants, from 0 (default: all)")
     args = parser.parse_args(arguments)
     config = read_config(str(ROOT / "config" / "train_rehdr_t.yaml"), {"radiance": args.radiance})
     config = replace(config, steps=args.steps, size=args.size, batch=4, save_every=args.steps)
-    sequences = _sequences(args.radiance, read_all(args.recordings), config.network.bins)
+    sequences = _sequences(args.radiance, read_all(args.recordings), args.reclip, config.network.bins)
     print(f"{'':60}" + "".join(f"{kind:>12}" for kind in _KINDS))
     for number, (name, patches) in enumerate(VARIANTS.items()):
         if args.only is not None and number not in args.only:
@@ -100,7 +107,9 @@ def _trained(config: TrainConfig) -> Network:
         return trainer.averaged().cpu()
 
 
-def _sequences(radiance: str, footages: Iterable[Footage], bins: int) -> list[tuple[str, int, Sequence]]:
+def _sequences(
+    radiance: str, footages: Iterable[Footage], shares: list[float], bins: int
+) -> list[tuple[str, int, Sequence]]:
     """Kind, frames that aren't scored, sequence."""
     *kinds, real = _KINDS
     simulated = [
@@ -109,7 +118,7 @@ def _sequences(radiance: str, footages: Iterable[Footage], bins: int) -> list[tu
         for case in benchmark.cases(folder, _SIZE)
         if case.name.endswith(_CLIPPED)
     ]
-    pairs = [(footage, share) for footage in footages for share in _RECLIPPED]
+    pairs = [(footage, share) for footage in footages for share in shares]
     return simulated + [(real, reclipped.SKIPPED, reclipped.reclipped(*pair, bins)) for pair in pairs]
 
 

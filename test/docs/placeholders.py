@@ -32,6 +32,7 @@ _SMALLER = (
     (r"(?<=--sequences )\d+$", "2"),
     (r"(?<=--reclip )[\d.,]+$", "0.3,0.5"),  # of the simulated recording a fifth is clipped already
     (r"(?<=\bsteps=)\d+$", "2"),
+    (r"(?<=--steps )\d+$", "2"),
 )
 # Put behind the verb or the program, so that what the document says counts.
 SMALL = {
@@ -39,6 +40,7 @@ SMALL = {
     "replay": "--rate 5",
     "demo": "--seconds 0.4",
     "evaluate": "--drives 1 --seeds 1 --drive-size 96x72",
+    "ablations.py": "--only 0 --size 32",
     "benchmark": "--repeat 1 --sizes 64x48 --networks rehdr_t --size 64x48 --rate 0.2 --fps 10 --seconds 0.4",
 }
 

@@ -29,10 +29,12 @@ from rehdr_ros.training.loop import Trainer
 from rehdr_ros.training.sequence import Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
-_SIZE, _CLIPPED = 128, "20%"
+_CLIPPED = "20%"
 _COMPARED = {name: BASELINES[name] for name in ("ldr", HEAD_START)}
 _KINDS = "panoramas", "procedural", "recordings"
 _condition = reference.condition
+
+Test = tuple[str, int, Sequence]  # kind, frames that aren't scored, sequence
 
 
 def _condition_of(*parts: float):
@@ -75,6 +77,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("recordings", nargs="+", help="with frames and events of the same pixels")
     parser.add_argument("--steps", type=int, default=600, help="of each training (default: %(default)s)")
     parser.add_argument("--size", type=int, default=64, help="of its frames, px (default: %(default)s)")
+    size = "of the frames of panoramas and procedural scenes, px (default: %(default)s)"
+    parser.add_argument("--test-size", type=int, default=128, help=size)
     parser.add_argument(
         "--reclip",
         type=lambda shares: [float(share) for share in shares.split(",")],
@@ -86,7 +90,9 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     config = read_config(str(ROOT / "config" / "train_rehdr_t.yaml"), {"radiance": args.radiance})
     config = replace(config, steps=args.steps, size=args.size, batch=4, save_every=args.steps)
-    sequences = _sequences(args.radiance, read_all(args.recordings), args.reclip, config.network.bins)
+    bins = config.network.bins
+    sequences = _simulated(args.radiance, args.test_size, bins)
+    sequences += _real(read_all(args.recordings), args.reclip, bins)
     print(f"{'':60}" + "".join(f"{kind:>12}" for kind in _KINDS))
     for number, (name, patches) in enumerate(VARIANTS.items()):
         if args.only is not None and number not in args.only:
@@ -107,23 +113,22 @@ def _trained(config: TrainConfig) -> Network:
         return trainer.averaged().cpu()
 
 
-def _sequences(
-    radiance: str, footages: Iterable[Footage], shares: list[float], bins: int
-) -> list[tuple[str, int, Sequence]]:
-    """Kind, frames that aren't scored, sequence."""
-    *kinds, real = _KINDS
-    simulated = [
+def _simulated(radiance: str, size: int, bins: int) -> list[Test]:
+    return [
         (kind, SKIPPED, case.sequence(bins))
-        for kind, folder in zip(kinds, (radiance, None), strict=True)
-        for case in benchmark.cases(folder, _SIZE)
+        for kind, folder in zip(_KINDS, (radiance, None), strict=False)
+        for case in benchmark.cases(folder, size)
         if case.name.endswith(_CLIPPED)
     ]
+
+
+def _real(footages: Iterable[Footage], shares: list[float], bins: int) -> list[Test]:
     pairs = [(footage, share) for footage in footages for share in shares]
-    return simulated + [(real, reclipped.SKIPPED, reclipped.reclipped(*pair, bins)) for pair in pairs]
+    return [(_KINDS[-1], reclipped.SKIPPED, reclipped.reclipped(*pair, bins)) for pair in pairs]
 
 
 @torch.inference_mode()
-def _shares(network: Network, sequences: list[tuple[str, int, Sequence]]) -> dict[str, dict[str, float]]:
+def _shares(network: Network, sequences: list[Test]) -> dict[str, dict[str, float]]:
     """The error's share, by method and kind, in the mean of the sequences."""
     errors: dict[str, dict[str, list[float]]] = {}
     for kind, skipped, sequence in sequences:

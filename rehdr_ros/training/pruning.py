@@ -1,6 +1,6 @@
 """A smaller network of a trained one, for a training to start from, in the compact form.
 
-    python -m rehdr_ros.training.pruning WEIGHTS CONFIG --channels 16 --radiance FOLDER -o OUT
+    python -m rehdr_ros.training.pruning WEIGHTS CONFIG --channels 16 --radiance FOLDER -o OUT.safetensors
 
 leaves out the channels that matter least for the loss on sequences of a training's CONFIG: first-order Taylor
 importance (Molchanov et al. 2019, Importance Estimation for Neural Network Pruning). Every width shrinks by
@@ -10,6 +10,7 @@ the same share.
 import argparse
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -132,8 +133,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--batches", type=int, default=12, help=f"of {_BATCH} sequences (default: %(default)s)"
     )
-    parser.add_argument("-o", "--output", required=True, help="checkpoint to write")
+    parser.add_argument("-o", "--output", required=True, help="checkpoint to write, .safetensors")
     args = parser.parse_args(arguments)
+    if Path(args.output).suffix != ".safetensors":
+        parser.error(f"--output {args.output}: must end in .safetensors")
     config, network = read_config(args.config, {"radiance": args.radiance}), load_checkpoint(args.weights)
     simulator = BatchSimulator(
         config.size, config.frames, network.config.bins, torch.device("cpu"), config.variety

@@ -24,6 +24,7 @@ from placeholders import SMALL, placeholder, smaller
 from rehdr_ros.cli import main
 from rehdr_ros.network import Rehdr, RehdrConfig
 from rehdr_ros.recordings import BagRecording
+from rehdr_ros.training import benchmark
 
 pytestmark = pytest.mark.docs
 
@@ -133,7 +134,11 @@ class Reader:
     def _python_program(self, words: list[str]) -> None:
         if words[1] == "-c":
             self._run([sys.executable, *words[1:]])
-        elif words[1] != "-m":  # pip and venv change the machine
+        elif words[1] == "-m":
+            if words[2].startswith("rehdr_ros"):  # pip and venv change the machine
+                small = SMALL.get(words[2], "").split()
+                self._run([sys.executable, *words[1:3], *small, *words[3:]])
+        else:
             small = SMALL.get(Path(words[1]).name, "").split()
             self._run([sys.executable, str(ROOT / words[1]), *small, *words[2:]])
 
@@ -164,6 +169,8 @@ class Reader:
 @pytest.fixture
 def reader(tmp_path, monkeypatch, given, ros_environment):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(benchmark, "PROCEDURAL", 1)  # scene
+    monkeypatch.setattr(benchmark, "CLIPPED", benchmark.CLIPPED[:1])
     reader = Reader(tmp_path, given, ros_environment)
     yield reader
     reader.give_up()

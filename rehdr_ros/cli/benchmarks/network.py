@@ -16,7 +16,7 @@ from rehdr_ros.network.engines.choice import PRECISIONS, Engine, choose
 from rehdr_ros.reconstruction.reconstructor import pick_device, pick_precision
 
 _CONFIGURATIONS = {
-    "rehdr_t": RehdrConfig(form="compact", base_channels=24),
+    "rehdr_t": RehdrConfig(form="compact", base_channels=16),
     "rehdr_s": RehdrConfig(form="compact", base_channels=40),
     "rehdr_b": RehdrConfig(),
 }

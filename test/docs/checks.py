@@ -13,6 +13,7 @@ from configparser import ConfigParser
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import yaml

@@ -108,6 +108,8 @@ def _python(words: Words, interface: Interface) -> None:
         _pip(words[2:], interface)
     elif words[:2] == ("-m", "pytest"):
         assert all((ROOT / word).exists() for word in words[2:] if "/" in word), words
+    elif words[0] == "-m" and words[1].startswith("rehdr_ros."):
+        assert find_spec(words[1]), f"{words[1]} does not exist"
     elif words[0] != "-m":
         assert (ROOT / words[0]).is_file(), f"{words[0]} does not exist"
     else:

@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--test-size", type=int, default=128, help=size)
     parser.add_argument(
         "--reclip",
-        type=lambda shares: [float(share) for share in shares.split(",")],
+        type=_shares_of_pixels,
         default="0.15,0.3",
         metavar="SHARES",
         help="shares of the recordings' pixels above white (default: %(default)s)",
@@ -104,6 +104,10 @@ def main(arguments: list[str] | None = None) -> None:
         if not number:
             _print("head start: no network", shares[HEAD_START])
         _print(name, shares["ours"])
+
+
+def _shares_of_pixels(text: str) -> list[float]:
+    return [float(share) for share in text.split(",")]
 
 
 def _trained(config: TrainConfig) -> Network:

@@ -38,19 +38,23 @@ class Run(NamedTuple):
     copies: int = 1  # of the group, one behind the other
 
 
-def pruned(network: Rehdr, channels: int, importances: dict[str, Tensor]) -> Rehdr:
+def pruned(network: Rehdr, channels: int, batches: Iterable[Sequence], *weights: float) -> Rehdr:
     """One of so many `base_channels`, with the most important ones of each group; not calibrated.
 
-    Raises InputError for a form other than compact, and where there are fewer channels.
+    batches, weights: as of `importance`. Raises InputError for a form other than compact, and for a number of
+    channels that isn't smaller.
     """
-    config = network.config
-    if not 0 < channels <= config.base_channels:
-        raise InputError(f"{channels} channels of {config.base_channels}: must be fewer")
-    share = channels / config.base_channels
-    kept = {g: x.topk(round(share * len(x))).indices.sort().values for g, x in importances.items()}
+    config, parts = network.config, list(runs(network))
+    if not 0 < channels < config.base_channels:
+        raise InputError(f"{channels} channels: must be 1 to {config.base_channels - 1}")
+    scores = importance(network, batches, *weights)
+    kept = {
+        group: score.topk(channels * len(score) // config.base_channels).indices.sort().values
+        for group, score in scores.items()
+    }
     values = network.state_dict()
-    for name, dimension, group, copies in runs(network):
-        size, width = values[name].shape[dimension], len(importances[group])
+    for name, dimension, group, copies in parts:
+        size, width = values[name].shape[dimension], len(scores[group])
         index = torch.arange(size).view(copies, width, -1)[:, kept[group]].flatten()
         values[name] = values[name].index_select(dimension, index)
     smaller = Rehdr(replace(config, base_channels=channels, expansion=0.0, sigma=1.0))
@@ -135,16 +139,24 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("-o", "--output", required=True, help="checkpoint to write, .safetensors")
     args = parser.parse_args(arguments)
+    if args.batches < 1:
+        parser.error(f"--batches {args.batches}: must be at least 1")
     if Path(args.output).suffix != ".safetensors":
         parser.error(f"--output {args.output}: must end in .safetensors")
+    try:
+        _prune(args)
+    except InputError as error:
+        parser.error(str(error))
+
+
+def _prune(args: argparse.Namespace) -> None:
     config, network = read_config(args.config, {"radiance": args.radiance}), load_checkpoint(args.weights)
-    simulator = BatchSimulator(
-        config.size, config.frames, network.config.bins, torch.device("cpu"), config.variety
-    )
+    bins, device = network.config.bins, torch.device("cpu")
+    simulator = BatchSimulator(config.size, config.frames, bins, device, config.variety)
     batches = SimulatedBatches(simulator, _BATCH, config.seed, config.radiance)
     drawn = (batches[k] for k in tqdm(range(args.batches), unit="batch"))
-    importances = importance(network, drawn, config.temporal, config.uncertainty)
-    save_checkpoint(pruned(network, args.channels, importances), args.output)
+    smaller = pruned(network, args.channels, drawn, config.temporal, config.uncertainty)
+    save_checkpoint(smaller, args.output)
 
 
 if __name__ == "__main__":

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -8,6 +10,7 @@ from rehdr_ros.training.pruning import importance, main, pruned, runs
 from rehdr_ros.training.sequence import collate
 from rehdr_ros.training.unrolled import radiances
 
+ROOT = Path(__file__).resolve().parents[2]
 LEFT = 0, 3  # channels of each four that do something
 WEIGHTS = 0.3, 0.2
 
@@ -41,7 +44,7 @@ def test_channels_without_effect_go_first_and_the_estimates_stay(network, sequen
     batch = collate(sequences[:2])
     importances = importance(network, [batch], *WEIGHTS)
     assert all((x == 0).tolist() == is_gone(len(x)) for x in importances.values())
-    smaller = pruned(network, 2, importances)
+    smaller = pruned(network, 2, [batch], *WEIGHTS)
     assert smaller.config.base_channels == 2
     with torch.inference_mode():
         torch.testing.assert_close(radiances(smaller, batch), radiances(network, batch))
@@ -61,11 +64,25 @@ def test_the_command_writes_a_smaller_network(network, tmp_path):
     "form, channels, message",
     [
         ("full", 1, "only the compact one"),
-        ("compact", 5, "5 channels of 4"),
-        ("compact", 0, "0 channels of 4"),
+        ("compact", 4, "4 channels: must be 1 to 3"),
+        ("compact", 0, "0 channels: must be 1 to 3"),
     ],
 )
-def test_what_can_not_be_pruned_is_refused(form, channels, message, sequences):
+def test_what_can_not_be_pruned_is_refused(form, channels, message):
     network = Rehdr(RehdrConfig(form=form, base_channels=4))
     with pytest.raises(InputError, match=message):
-        pruned(network, channels, importance(network, [], *WEIGHTS))
+        pruned(network, channels, [], *WEIGHTS)
+
+
+def test_the_command_refuses_what_it_can_not_do_before_it_begins(network, tmp_path, capsys):
+    weights = tmp_path / "weights.safetensors"
+    save_checkpoint(network, weights)
+    given = [str(weights), str(ROOT / "config" / "train_rehdr_t.yaml")]
+    for options, message in (
+        (["--channels", "9", "-o", "to.safetensors"], "9 channels: must be 1 to 3"),
+        (["--channels", "2", "-o", "to"], "must end in .safetensors"),
+        (["--channels", "2", "-o", "to.safetensors", "--batches", "0"], "must be at least 1"),
+    ):
+        with pytest.raises(SystemExit):
+            main([*given, *options])
+        assert message in capsys.readouterr().err

@@ -13,6 +13,7 @@ COLUMNS = torch.arange(SIZE).expand(1, 1, SIZE, SIZE).float()
 MIDDLE = SIZE // 2
 STEP = (COLUMNS >= MIDDLE).float()  # of 1 nat
 UNSURE = torch.full((1, 1, SIZE, SIZE), 2.0)
+BINS = 5
 SPEED, SPACING = 50.0, 12  # px/s, px
 
 
@@ -27,7 +28,7 @@ def along(x):
 
 @pytest.mark.parametrize("turned", [along, lambda x: x])
 def test_speed_and_direction_are_told_by_how_late_neighbours_fired(turned):
-    delay, moving, across, down = motion(turned(edges_at(5)), SECONDS)
+    delay, moving, across, down = motion(turned(edges_at(5)), SECONDS, BINS)
     if turned is along:
         across, down = down, across
     # Where an edge is between two pixels these are further apart.
@@ -36,14 +37,14 @@ def test_speed_and_direction_are_told_by_how_late_neighbours_fired(turned):
 
 
 def test_a_difference_without_events_is_levelled_and_a_moving_edge_is_not():
-    ghost = STEP + levelled(STEP, UNSURE, edges_at(MIDDLE + 6), EVERYWHERE, SECONDS)
+    ghost = STEP + levelled(STEP, UNSURE, edges_at(MIDDLE + 6), EVERYWHERE, SECONDS, BINS)
     assert ghost[..., MIDDLE].max() < 0.8 and ghost[..., MIDDLE - 1].min() > 0.2
     for column in (MIDDLE, MIDDLE - 1):
-        assert not levelled(STEP, UNSURE, edges_at(column), EVERYWHERE, SECONDS).any()
+        assert not levelled(STEP, UNSURE, edges_at(column), EVERYWHERE, SECONDS, BINS).any()
 
 
 def test_an_edge_along_the_motion_fires_nothing_and_stays():
-    change = levelled(along(STEP), UNSURE, edges_at(5), EVERYWHERE, SECONDS)
+    change = levelled(along(STEP), UNSURE, edges_at(5), EVERYWHERE, SECONDS, BINS)
     assert change.abs().max() < 0.02
 
 
@@ -52,24 +53,33 @@ def test_where_nothing_moves_everything_stays():
     noise = torch.full((1, 1, SIZE, SIZE), LONG)
     noise.view(-1)[::97] = 0.01
     for quiet in (torch.full_like(noise, LONG), stopped, noise):
-        assert not levelled(STEP, UNSURE, quiet, EVERYWHERE, SECONDS).any()
+        assert not levelled(STEP, UNSURE, quiet, EVERYWHERE, SECONDS, BINS).any()
+
+
+def test_a_delay_that_the_grid_cannot_tell_levels_nothing():
+    """All have fired in the last bins: a fast motion, or a texture that fires everywhere."""
+    quiet = edges_at(MIDDLE + 6)
+    assert levelled(STEP, UNSURE, quiet, EVERYWHERE, SECONDS, BINS).any()
+    binned = 0.005 + 0.01 * (COLUMNS % 2 + COLUMNS.transpose(-1, -2) % 2 > 1)
+    assert not levelled(STEP, UNSURE, binned, EVERYWHERE, SECONDS, BINS).any()
 
 
 def test_what_is_known_better_gives_way_less():
     quiet = edges_at(MIDDLE + 6)
     changes = [
-        levelled(STEP, variance * UNSURE, quiet, EVERYWHERE, SECONDS)[..., MIDDLE].mean()
+        levelled(STEP, variance * UNSURE, quiet, EVERYWHERE, SECONDS, BINS)[..., MIDDLE].mean()
         for variance in (0.05, 0.5, 5)
     ]
     assert 0 > changes[0] > changes[1] > changes[2]
     known = torch.where(COLUMNS < MIDDLE, LEAST_VARIANCE, 2.0)
-    change = levelled(STEP, known, quiet, EVERYWHERE, SECONDS)
+    change = levelled(STEP, known, quiet, EVERYWHERE, SECONDS, BINS)
     assert change[..., :MIDDLE].abs().max() < 1e-4 and change[..., MIDDLE].max() < -0.2
 
 
 def test_exposed_pixels_neither_change_nor_tell():
     quiet = edges_at(MIDDLE + 6)
-    assert not levelled(STEP, UNSURE, quiet, COLUMNS < MIDDLE, SECONDS).any(), "all clipped ones are alike"
+    change = levelled(STEP, UNSURE, quiet, COLUMNS < MIDDLE, SECONDS, BINS)
+    assert not change.any(), "all clipped ones are alike"
 
 
 def test_quiet_is_counted_from_the_middle_of_the_last_bin_with_events():
@@ -84,7 +94,7 @@ def test_quiet_is_counted_from_the_middle_of_the_last_bin_with_events():
 def test_any_size(height, width):
     planes = torch.rand((4, 1, 1, height, width), generator=torch.Generator().manual_seed(0))
     log, variance, quiet, clipped = planes
-    assert levelled(log, variance, RECENT * quiet, clipped > 0.2, SECONDS).isfinite().all()
+    assert levelled(log, variance, RECENT * quiet, clipped > 0.2, SECONDS, BINS).isfinite().all()
 
 
 def sign(seconds):

@@ -99,6 +99,7 @@ def test_kernels_make_each_plane_as_pytorch_does(stream, size):
 def test_kernels_where_events_explain_the_frames(stream, size):
     """Whose guesses are corrected, and ghosts levelled."""
     ldr, voxel = stream(5, *size)
+    voxel *= torch.rand(voxel.shape, generator=torch.Generator().manual_seed(0)) < 0.1  # edges far apart
     state, sums = initial_state(ldr[0]), torch.tensor([[1e5, 1e5, 0, 0.25e5, -0.25e5, 1e5, 1e3, 1e5]])
     seconds, levelled = torch.tensor([0.02]), 0
     for frame, grid in zip(ldr, voxel, strict=True):
@@ -108,7 +109,7 @@ def test_kernels_where_events_explain_the_frames(stream, size):
         assert all(close(b, a, 1e-5) for a, b in zip(state, kernels, strict=True))
         clipped = (frame >= CLIPPED).any(1, keepdim=True)
         grey = state.log_radiance.mean(1, keepdim=True)
-        change = edges.levelled(grey, state.variance, state.quiet, clipped, seconds.view(1, 1, 1, 1))
+        change = edges.levelled(grey, state.variance, state.quiet, clipped, seconds.view(1, 1, 1, 1), 5)
         levelled += (change.abs() > 0.01).sum()
     assert levelled > 0
 

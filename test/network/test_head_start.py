@@ -126,7 +126,7 @@ def share(x, borders):
     return np.clip((x - borders[0]) / (borders[1] - borders[0]), 0, 1)
 
 
-def motion(quiet, seconds):
+def motion(quiet, seconds, bins):
     """As of edges.py, by pixel: delay, moving, across, down."""
     recent = quiet < edges.RECENT
     planes = np.zeros((6, *quiet.shape))
@@ -144,13 +144,14 @@ def motion(quiet, seconds):
         x, y = late[0] / max(across, 1e-6), late[1] / max(down, 1e-6)
         goes_on = fired / max(min(seconds / edges.RECENT, 1) * fires, 1e-6)
         moving = share(min(across, down), edges.MOVING) * share(goes_on, edges.GOES_ON)
+        moving *= share(np.hypot(x, y) * bins / seconds, edges.TOLD)
         most = max(x * x, y * y, 1e-12)
         result[:, i, j] = np.hypot(x, y), moving, x * x / most, y * y / most
     return result
 
 
-def levelled(log, variance, quiet, clipped, seconds):
-    delay, moving, *along = motion(quiet, seconds)
+def levelled(log, variance, quiet, clipped, seconds, bins):
+    delay, moving, *along = motion(quiet, seconds, bins)
     even, light = clipped * share(quiet / np.maximum(delay, 1e-6), edges.PIXELS), log
     height, width = log.shape
     for _ in range(edges.SWEEPS):
@@ -178,7 +179,8 @@ def test_it_is_what_the_statement_in_numpy_says():
     ldr[:, :, 0, 0] = 0
     voxel = rng.integers(-1, 2, (7, 5, height, width)).astype(np.float32)
     voxel[1:, 2] += np.rint(np.diff(np.log(np.maximum(ldr, FLOOR)).mean(1), axis=0) / 0.3)
-    voxel[3:, :, 3:9, 4:12] += 2
+    voxel *= rng.random(voxel.shape) < 0.15  # edges far apart
+    voxel[3:, :, 3:9, 4:12:4] += 2
     log_radiance = np.zeros((3, height, width))
     variance, age = np.full((height, width), UNKNOWN), np.full((height, width), NEVER)
     state = with_thresholds(initial_state(torch.from_numpy(ldr[:1])), 0.3, 0.25)
@@ -228,7 +230,7 @@ def test_it_is_what_the_statement_in_numpy_says():
         quiet = np.minimum(quiet + seconds, NEVER)
         for number in range(5):
             quiet = np.where(grid[number] != 0, seconds * (4.5 - number) / 5, quiet)
-        change = modelled * levelled(mixed.mean(0), after, quiet, ~exposed, seconds)
+        change = modelled * levelled(mixed.mean(0), after, quiet, ~exposed, seconds, 5)
         evened += (abs(change) > 0.02).sum()
         mixed = np.minimum(np.maximum(mixed + change, shown), LOG_LIMIT)
         log_radiance = np.where(exposed, shown, mixed)

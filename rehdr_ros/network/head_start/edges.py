@@ -24,6 +24,7 @@ OWN = 0.06  # nat^2, over the variance above that: the weight of its own light, 
 BLOCK, AROUND = 8, 5  # px; blocks in a row around a pixel, in which speeds are measured
 MOVING = 0.02, 0.05  # share of neighbours that both fired of late, from which something moves, and surely
 GOES_ON = 0.25, 0.5  # share of what has fired of late that does so now, over that of a steady motion
+TOLD = 1.0, 2.0  # of a grid's bins, from which a delay is told by it at all, and well
 
 
 def quiet_for(voxel: Tensor, before: Tensor, seconds: Tensor, most: float) -> Tensor:
@@ -34,13 +35,15 @@ def quiet_for(voxel: Tensor, before: Tensor, seconds: Tensor, most: float) -> Te
     return quiet.clamp_max(most)
 
 
-def levelled(log: Tensor, variance: Tensor, quiet: Tensor, clipped: Tensor, seconds: Tensor) -> Tensor:
+def levelled(
+    log: Tensor, variance: Tensor, quiet: Tensor, clipped: Tensor, seconds: Tensor, bins: int
+) -> Tensor:
     """What is to be added to log luminance where it is clipped, nat, (N, 1, H, W).
 
     log: (N, 1, H, W), its mean over the channels; variance: (N, 1, H, W), nat^2; clipped: (N, 1, H, W) bool;
-    seconds: (N, 1, 1, 1), since the last frame.
+    seconds: (N, 1, 1, 1), since the last frame, in so many bins of the voxel grid.
     """
-    delay, moving, *along = motion(quiet, seconds)
+    delay, moving, *along = motion(quiet, seconds, bins)
     links = _links(clipped * ramp(quiet / delay.clamp_min(1e-6), *PIXELS), torch.mul)
     across, down = (x * part[:, :, : x.shape[2], : x.shape[3]] for x, part in zip(links, along, strict=True))
     own = OWN / (variance - LEAST_VARIANCE).clamp_min(1e-6)
@@ -55,12 +58,13 @@ def levelled(log: Tensor, variance: Tensor, quiet: Tensor, clipped: Tensor, seco
     return moving * (light - log)
 
 
-def motion(quiet: Tensor, seconds: Tensor) -> tuple[Tensor, ...]:
+def motion(quiet: Tensor, seconds: Tensor, bins: int) -> tuple[Tensor, ...]:
     """In which time an edge moves on by a pixel, s, how surely something moves, and how far across and down
     the picture, 0..1; all (N, 1, H, W), the same in a block.
 
     An edge that moves on by a pixel leaves that delay between neighbours' last events. What moved, and now
-    stands still, fires no more.
+    stands still, fires no more. Where all fire in the same bin, of fast motion or dense texture, nothing is
+    told.
     """
     recent = quiet < RECENT
     both, late = _links(recent, torch.logical_and), _links(quiet, torch.sub)
@@ -76,6 +80,7 @@ def motion(quiet: Tensor, seconds: Tensor) -> tuple[Tensor, ...]:
     steady = seconds.clamp_max(RECENT) / RECENT
     moving = ramp(torch.minimum(across, down), *MOVING)
     moving = moving * ramp(fired / (steady * fires).clamp_min(1e-6), *GOES_ON)
+    moving = moving * ramp(delay * bins / seconds.clamp_min(1e-6), *TOLD)
     blocks, (height, width) = torch.cat((delay, moving, along), 1), quiet.shape[-2:]
     pixels = F.interpolate(blocks, scale_factor=float(BLOCK), mode="nearest")[..., :height, :width]
     return pixels.split(1, 1)

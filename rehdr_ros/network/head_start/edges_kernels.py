@@ -10,8 +10,8 @@ from rehdr_ros.network.head_start.scalars import larger, mean_of_three, ramp, sm
 _RECENT, _SWEEPS = np.float32(edges.RECENT), edges.SWEEPS
 _BLOCK, _AROUND = edges.BLOCK, edges.AROUND // 2
 _LEAST_VARIANCE, _OWN = np.float32(edges.LEAST_VARIANCE), np.float32(edges.OWN)
-(_LEFT, _EVEN), (_STILL, _MOVES), (_ENDS, _GOES_ON) = (
-    (np.float32(x), np.float32(y)) for x, y in (edges.PIXELS, edges.MOVING, edges.GOES_ON)
+(_LEFT, _EVEN), (_STILL, _MOVES), (_ENDS, _GOES_ON), (_UNTOLD, _TOLD) = (
+    (np.float32(x), np.float32(y)) for x, y in (edges.PIXELS, edges.MOVING, edges.GOES_ON, edges.TOLD)
 )
 _LOG_LIMIT, _NEVER = np.float32(LOG_LIMIT), np.float32(NEVER)
 _0, _1, _TINY = np.float32(0), np.float32(1), np.float32(1e-6)
@@ -24,11 +24,12 @@ def level(
     variance: np.ndarray,
     quiet: np.ndarray,
     seconds: np.float32,
+    bins: int,
     modelled: np.float32,
     log_radiance: np.ndarray,
 ) -> None:
     """Change log_radiance (3, H, W), which is at least `shown`. clipped: rows; weight: 0 elsewhere."""
-    delay, moving, *along = _motion(quiet, seconds)
+    delay, moving, *along = _motion(quiet, seconds, np.float32(bins))
     links = _links(clipped, weight, quiet, delay, *along)
     _level(shown, clipped, variance, *links, modelled * moving, log_radiance)
 
@@ -49,7 +50,7 @@ def wait(voxel, before, seconds, quiet):
 
 
 @kernel
-def _motion(quiet, seconds):
+def _motion(quiet, seconds, bins):
     """As of edges.py, of blocks: delay, moving, along in both directions."""
     height, width = quiet.shape
     rows, columns = -(-height // _BLOCK), -(-width // _BLOCK)
@@ -94,9 +95,11 @@ def _motion(quiet, seconds):
             mean /= np.float32(count)
             across, down = mean[2] / larger(mean[0], _TINY), mean[3] / larger(mean[1], _TINY)
             most = larger(larger(across * across, down * down), _TINY * _TINY)
-            blocks[0, i, j] = np.sqrt(across * across + down * down)
+            delay = np.sqrt(across * across + down * down)
+            blocks[0, i, j] = delay
             goes_on = ramp(mean[4] / larger(steady * mean[5], _TINY), _ENDS, _GOES_ON)
-            blocks[1, i, j] = ramp(smaller(mean[0], mean[1]), _STILL, _MOVES) * goes_on
+            told = ramp(delay * bins / larger(seconds, _TINY), _UNTOLD, _TOLD)
+            blocks[1, i, j] = ramp(smaller(mean[0], mean[1]), _STILL, _MOVES) * goes_on * told
             blocks[2, i, j], blocks[3, i, j] = across * across / most, down * down / most
     return blocks
 

@@ -105,7 +105,8 @@ def _advance(ldr, shown, voxel, old, clipped_from, seconds, new, moved, image, f
         shown, clipped, coarse, weight, own, old[2], seconds, refilled, log_radiance, trust, variance, age
     )
     if modelled and clips:
-        edges_kernels.level(shown, clipped, weight, variance, quiet, seconds, modelled, log_radiance)
+        known = clipped, weight, variance, quiet
+        edges_kernels.level(shown, *known, seconds, len(voxel), modelled, log_radiance)
     np.multiply(log_radiance, _SHARE, out=image[3:6])
 
 

@@ -174,7 +174,8 @@ def advance(
     filled = torch.lerp(around[:, :3], carried, keep)
     quiet = edges.quiet_for(voxel, state.quiet, seconds, NEVER)
     filled = torch.maximum(filled, shown)
-    change = modelled * edges.levelled(filled.mean(1, keepdim=True), after, quiet, ~exposed, seconds)
+    grey, bins = filled.mean(1, keepdim=True), voxel.shape[1]
+    change = modelled * edges.levelled(grey, after, quiet, ~exposed, seconds, bins)
     filled = torch.maximum(filled + change, shown).clamp_max(LOG_LIMIT)
     log_radiance = torch.where(exposed, shown, filled)
     own, trust = (torch.where(exposed, 1.0, x) for x in (own, HALF_TRUSTED / (HALF_TRUSTED + after)))

@@ -53,7 +53,8 @@ Of the file that `rehdr train` reads, and of its `--set`, where those of a part 
 _LAUNCH = """
 ## Launch arguments
 
-`ros2 launch -s rehdr_ros rehdr.launch.py` lists the same. The other two take all of rehdr.launch.py's, too.
+`ros2 launch -s rehdr_ros rehdr.launch.py` lists the same, with defaults. The other two take all of
+rehdr.launch.py's, too, but for the topics that follow their `camera_name`.
 """
 
 

@@ -18,6 +18,8 @@ _MOST_DRIFT = 2e-4  # no crystals are further apart
 _EARLY_NS = 50_000_000  # earlier than any packet so far can't come by chance,
 _LATE_NS = 1_000_000_000  # nor later than this:
 _CONVINCING = 3  # so many packets in a row that say so have found another clock
+_STEPPED = 10  # blocks in a row whose least delayed packets are all so late, and alike: the host's
+_STEP_NS, _ALIKE_NS = 30_000_000, 10_000_000  # clock was set forward; a queue's delays vary, and it drains
 _LONGEST_NS = 5_000_000_000  # no packet spans more, but one whose time was damaged on the way
 _FARTHEST_NS = 1 << 62  # between sensor and host; 146 years
 _HALF = 1 << 63
@@ -35,8 +37,10 @@ class Clock:
 
     `offset_ns` is added in both. A packet whose sensor time contradicts its stamp (damaged data) is put where
     its own stamp says, and counted in `contradictions`. The estimate starts anew after three of those in a
-    row, a pause of 10 s, or a sequence number that steps back (the driver restarted, the bag looped), and
-    with `reset`. Events more than 5 s from their packet's first are left out and counted in `misdated`.
+    row, a second of packets that are all late by the same 30 ms or more (the host's clock was set forward;
+    one contradiction), a pause of 10 s, or a sequence number that steps back (the driver restarted, the bag
+    looped), and with `reset`. Events more than 5 s from their packet's first are left out and counted in
+    `misdated`.
     `estimate`: (offset in ns at the latest packet, drift of the host's clock against the sensor's), or None;
     the drift is None while the stream is too short to tell it.
     Raises ValueError for another frame_clock.
@@ -130,12 +134,21 @@ class Clock:
     def _note(self, sensor_ns: int, difference: int) -> None:
         if not self._blocks or sensor_ns // _BLOCK_NS != self._blocks[-1][0] // _BLOCK_NS:
             recent = [block for block in self._blocks if abs(sensor_ns - block[0]) < _MEMORY_NS]
+            if self._has_stepped():
+                self.contradictions += 1
+                recent = recent[-_STEPPED:]
             self._blocks = [*recent[1 - _MEMORY_NS // _BLOCK_NS :], (sensor_ns, difference)]
             self._fit()
         elif difference - self._line(sensor_ns) < self._blocks[-1][1] - self._line(self._blocks[-1][0]):
             self._blocks[-1] = sensor_ns, difference
         if difference < self._line(sensor_ns):
             self._anchor = sensor_ns, difference
+
+    def _has_stepped(self) -> bool:
+        """Whether the host's clock was set forward a while ago: the packets since are late, all alike."""
+        delays = [difference - self._line(time) for time, difference in self._blocks[-_STEPPED:]]
+        is_late = len(self._blocks) > _STEPPED and min(delays) > _STEP_NS
+        return is_late and max(delays) - min(delays) < _ALIKE_NS
 
     def _fit(self) -> None:
         times, differences = np.array(self._blocks, np.int64).T

@@ -52,15 +52,19 @@ class RehdrConfig(Settings):
     """
 
     base_channels: int = setting(32, "channels of the first scale", least=1)
-    scales: int = setting(3, "each of half the resolution", least=1)
+    scales: int = setting(3, "each of half the resolution (full form)", least=1)
     bins: int = setting(5, "of the voxel grid", least=1)
     residual_blocks: int = setting(2, "at the lowest resolution", least=1)
-    norm: str = setting("none", "of the convolutions: none, batch, instance or group", choices=NORMS)
-    recurrent: str = setting("convlstm", "cell: convlstm or convgru", choices=tuple(RECURRENT))
-    upsampling: str = setting(
-        "transposed", "transposed (a convolution) or bilinear", choices=tuple(UPSAMPLING)
+    norm: str = setting(
+        "none", "of the convolutions: none, batch, instance or group (full form)", choices=NORMS
     )
-    fusion: str = setting("modality", "of image and events: modality or published", choices=tuple(FUSION))
+    recurrent: str = setting("convlstm", "cell: convlstm or convgru (full form)", choices=tuple(RECURRENT))
+    upsampling: str = setting(
+        "transposed", "transposed (a convolution) or bilinear (full form)", choices=tuple(UPSAMPLING)
+    )
+    fusion: str = setting(
+        "modality", "of image and events: modality or published (full form)", choices=tuple(FUSION)
+    )
     radiance: str = setting(
         "ldr_white",
         "what the output means: ldr_white (1.0 = the LDR's white; the LDR itself where it is exposed, a "

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from queue import Queue
 
 from rehdr_ros.node.complaints import Complaints
@@ -69,7 +69,7 @@ class Worker:
 
     def _reconstruct_all(self) -> None:
         try:
-            self._repeat("network", self._take, _POLL_SECONDS)
+            self._repeat("network", self._take(self._pipeline.take), _POLL_SECONDS)
         finally:
             self._done.put(None)
 
@@ -78,19 +78,23 @@ class Worker:
 
     def _output_all(self) -> None:
         try:
-            self._repeat("outputs", self._take_outputs, _OUTPUT_POLL_SECONDS, _OUTPUT_REST_SECONDS)
+            take = self._take(self._pipeline.take_outputs)
+            self._repeat("outputs", take, _OUTPUT_POLL_SECONDS, _OUTPUT_REST_SECONDS)
         finally:
             self._done.put(None)
 
-    def _repeat(self, name: str, work: Callable[[float], None], poll: float, rest: float = 0.0) -> None:
-        """Whenever something arrived, and every `poll` s."""
+    def _repeat(self, name: str, work: Callable[[float], bool], poll: float, rest: float = 0.0) -> None:
+        """Whenever something arrived, and every `poll` s, until nothing is left; each frame at its own time.
+
+        A frame may take long, and with an old time those that came meanwhile would be ahead of the clock.
+        """
         wake = self._wakes[name]
         while self._running:
             wake.wait(poll)
             wake.clear()
-            now = self._now()
             try:
-                work(time.monotonic() if now is None else now)
+                while self._running and work(self._time()):
+                    pass
             except Exception as error:  # the stream goes on, whatever one frame did
                 lost = self._lose_frame()
                 self._complaints.error("reconstruction", f"lost a frame ({lost} so far): {error!r}")
@@ -98,18 +102,20 @@ class Worker:
             if rest:
                 time.sleep(rest)
 
-    def _take(self, now: float) -> None:
-        """All frames that may go."""
-        self._put(self._pipeline.take(now=now))
+    def _time(self) -> float:
+        now = self._now()
+        return time.monotonic() if now is None else now
 
-    def _take_outputs(self, now: float) -> None:
-        self._put(self._pipeline.take_outputs(now))
+    def _take(self, frames: Callable[[float], Iterator[HdrFrame]]) -> Callable[[float], bool]:
+        """Hands on the first of what may go, and tells whether there was one."""
 
-    def _put(self, frames: Iterable[HdrFrame]) -> None:
-        for frame in frames:
-            self._done.put(frame)
-            if not self._running:
-                return
+        def take(now: float) -> bool:
+            frame = next(frames(now), None)
+            if frame is not None:
+                self._done.put(frame)
+            return frame is not None
+
+        return take
 
     def _publish_all(self) -> None:
         while (frame := self._done.get()) is not None:

@@ -392,10 +392,12 @@ class HdrPipeline:
         if self.config.output_rate:
             yield from self.take_outputs(now, flush)
 
-    def update(self, now: float) -> None:
-        """With output_rate: reconstruct the frames that may go, while another thread takes the outputs."""
+    def update(self, now: float) -> bool:
+        """With output_rate: reconstruct a frame that may go, if any; another thread takes the outputs."""
         for job, decode in self._jobs(now, flush=False):
             self._update(job, decode, wait=False)
+            return True
+        return False
 
     def take_outputs(self, now: float | None = None, flush: bool = False) -> Iterator[HdrFrame]:
         """With output_rate: the outputs that are due, from frames reconstructed so far; else as `take`."""

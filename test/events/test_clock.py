@@ -71,9 +71,30 @@ def test_a_packet_of_less_delay_than_ever_moves_the_offset_at_once_and_leaves_th
 
 def test_a_lasting_delay_is_forgotten_after_ten_seconds():
     sensor = np.arange(0, 25 * S, 20 * MS)
-    stamps = STAMP + sensor + np.where(sensor < 5 * S, 0, 40 * MS)  # the host's clock was put forward
+    stamps = STAMP + sensor + np.where(sensor < 5 * S, 0, 20 * MS)
     ros = run(Clock(), sensor, stamps)
     assert ros[-1] - stamps[-1] == 0
+
+
+@pytest.mark.parametrize("step", [40 * MS, 500 * MS, 990 * MS])
+def test_a_host_s_clock_that_is_set_forward_is_followed_after_a_second(step):
+    """By NTP, as machines without a buffered clock do after they started."""
+    sensor, true, stamps = delayed(0, 20, 200, drift=50e-6, jitter_ms=1)
+    late = np.where(sensor < 6 * S, 0, step)
+    clock = Clock()
+    error = np.abs(run(clock, sensor, stamps + late) - (true + late))
+    assert error[(sensor < 6 * S) | (sensor > 7.3 * S)].max() < MS
+    assert clock.contradictions == 1
+
+
+def test_a_queue_that_fills_and_drains_is_no_step():
+    sensor = np.arange(0, 12 * S, 5 * MS)
+    waits = 400 * MS * np.clip(1.5 - np.abs(sensor / S - 6) / 2, 0, 1)  # whole for two seconds, but for
+    waits *= 1 - 0.1 * (sensor // (200 * MS) % 2)  # what it is behind
+    clock = Clock()
+    error = np.abs(run(clock, sensor, STAMP + sensor + waits.astype(np.int64)) - STAMP - sensor)
+    assert error.max() < 2 * MS, "the drift, at its most"
+    assert clock.contradictions == 0
 
 
 def test_packets_late_by_nearly_a_second_move_nothing():

@@ -46,12 +46,12 @@ def run(tiny_weights):
     """A function that starts a worker on a new pipeline; all end with the test."""
     workers = []
 
-    def run(publish, policy="all"):
+    def run(publish, policy="all", now=lambda: None, event_timeout=0.001):
         config = {"weights": str(tiny_weights), "device": "cpu", "policy": policy}
-        pipeline = Watched(PipelineConfig(**config, event_timeout=0.001))
+        pipeline = Watched(PipelineConfig(**config, event_timeout=event_timeout))
         tally = Counter()
         complaints = Complaints(logging.getLogger("rehdr test"))
-        workers.append(Worker(pipeline, publish, lambda: None, tally, complaints))
+        workers.append(Worker(pipeline, publish, now, tally, complaints))
         return workers[-1], pipeline, tally
 
     yield run
@@ -99,6 +99,33 @@ def test_frames_are_published_in_order_and_before_the_end(run):
     assert worker.stop(SECONDS)
     assert published == pipeline.taken == stamps(len(published))
     assert len(published) < 20 and not tally["lost_frames"]
+
+
+def test_by_simulated_time_frames_wait_for_their_events_however_busy_the_worker_is(run):
+    """Ten times as fast as the clock on the wall; every frame takes longer than it is to the next."""
+    begin, published = time.monotonic(), []
+
+    def now():
+        return 1000 + 10 * (time.monotonic() - begin)
+
+    def publish(frame):
+        time.sleep(0.05)
+        published.append(frame.stamp_ns)
+
+    worker, pipeline, _ = run(publish, "latest", now, event_timeout=10.0 * SECONDS)
+    image, frames, packets = np.full((16, 16, 3), 100, np.uint8), 0, 0
+    while len(published) < 20 and time.monotonic() < begin + SECONDS:
+        if now() > 1000 + 0.1 * frames:
+            frames += 1
+            pipeline.add(Frame(round(1e9 * (1000 + 0.1 * frames)), image), now=now())
+        if now() > 1000.3 + 0.1 * packets:  # three frames late
+            packets += 1
+            t = round(1e9 * (1000 + 0.1 * packets)) + np.arange(3)
+            pipeline.add(Events(t, np.zeros(3), np.zeros(3), np.ones(3)), (16, 16))
+        worker.wake()
+        time.sleep(0.002)
+    assert len(published) >= 20
+    assert not pipeline.counters["late_events"]
 
 
 def test_the_network_runs_beside_the_publication_but_not_far_ahead(run):

@@ -26,11 +26,11 @@ _BY_SEQUENCE = ("clipped_error_share", "structure_error_share", "structure_corre
 _Sequences = Iterator[tuple[str, Sequence]]
 _Comparisons = Iterator[tuple[str, evaluation.Comparison]]
 _EPILOG = """\
-One of three: --predicted and --truth; --benchmark, for networks on simulated sequences; --recordings, for
+One of six: --predicted and --truth; --benchmark, for networks on simulated sequences; --recordings, for
 networks on recordings with truth or, with --reclip, on any recordings; \
 with --statistics it is not for networks,
 but for any recordings beside the simulations of a training. \
-Or --odometry, --tunnel or --downstream, for what a consumer of the images gets; \
+--odometry, --tunnel or --downstream, for what a consumer of the images gets; \
 the last also with --recordings and --reclip.
 """
 
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     recordings = "folders with LDR/, HDR/ and event/, bags with truth, or folders of bags; "
     recordings += "with --reclip any recordings of frames and events that `rehdr reconstruct` reads"
     add("--recordings", nargs="+", metavar="PATH", help=recordings)
-    networks = "networks for the latter two: shipped names or files"
+    networks = "networks to evaluate, one for --odometry, --tunnel and --downstream: shipped names or files"
     add("--weights", nargs="+", default=["rehdr_s"], help=networks)
     add("--size", type=number(int, least=16), default=192, help="of the benchmark's square frames, px")
     disturbed = "the benchmark also with hot pixels, lost packets, other thresholds"

@@ -18,7 +18,7 @@ from rehdr_ros.node.complaints import Complaints
 from rehdr_ros.node.conversions import by_cv_bridge
 from rehdr_ros.node.graph import type_name
 from rehdr_ros.node.parameters import Parameters
-from rehdr_ros.node.qos import subscribe
+from rehdr_ros.node.qos import keeps, subscribe, subscribe_latched
 from rehdr_ros.reconstruction import HdrPipeline
 from rehdr_ros.reconstruction.recent import Recent
 from rehdr_ros.reconstruction.synchronizer import CROWDED
@@ -29,6 +29,8 @@ from rehdr_ros.wire.frame import frame_from_compressed, frame_from_image
 from rehdr_ros.wire.header import stamp_from_bytes, stamp_to_ns
 from rehdr_ros.wire.packet import packet_from_bytes
 from rehdr_ros.wire.refusals import Refusals
+
+_CAMERAS = {"camera_info": "frames", "event_camera_info": "events"}
 
 
 class Inputs:
@@ -60,6 +62,7 @@ class Inputs:
         self.events_topic = node.resolve_topic_name("events")
         self.image_topic = image_topic(node, settings)
         self.subscriptions: dict[str, Subscription] = {}
+        self._latched: dict[str, Subscription] = {}
         self._topics: dict[str, str] = {}  # by the name before remapping
 
     def open(self) -> None:
@@ -84,9 +87,16 @@ class Inputs:
 
     def close(self) -> None:
         """Unsubscribe."""
-        for subscription in self.subscriptions.values():
+        for subscription in (*self.subscriptions.values(), *self._latched.values()):
             self._node.destroy_subscription(subscription)
-        self.subscriptions = {}
+        self.subscriptions, self._latched = {}, {}
+
+    def look_for_latched(self) -> None:
+        """Subscribe also to camera infos that were published before, where a publisher keeps them."""
+        for name, of in _CAMERAS.items():
+            if name not in self._latched and keeps(self._node, name):
+                callback = partial(self._on_latched_info, name, of)
+                self._latched[name] = subscribe_latched(self._node, CameraInfo, name, callback, raw=True)
 
     def _subscribe_events(self) -> None:
         kind, callback = EventPacket, self._on_packet
@@ -151,13 +161,23 @@ class Inputs:
             self.last_camera_info = message
             self._calibrate("frames", raw)
 
+    def _on_latched_info(self, name: str, of: str, raw: bytes) -> None:
+        with self._refusing(name, "camera_infos", raw):
+            self._calibrate(of, raw)
+
     def _on_event_camera_info(self, raw: bytes) -> None:
         with self._refusing("event_camera_info", "camera_infos", raw):
             self._calibrate("events", raw)
 
     def _calibrate(self, of: str, raw: bytes) -> None:
-        if self._pipeline.config.registration == "camera_info":
-            self._pipeline.add(Calibration(of, camera_from_bytes(raw)))
+        """Known even where it isn't needed yet: one that is published once doesn't come again."""
+        try:
+            camera = camera_from_bytes(raw)
+        except ValueError:
+            if self._pipeline.config.registration == "camera_info":
+                raise
+        else:
+            self._pipeline.add(Calibration(of, camera))
 
     def _on_exposure(self, raw: bytes) -> None:
         with self._refusing("exposure", "exposures", raw):

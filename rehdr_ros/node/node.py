@@ -120,7 +120,6 @@ class RehdrNode(LifecycleNode):
         stopped = self._end(seconds)
         published = self._tally["published"]
         counters = self._counters()
-        counters["skipped_frames"] += counters["lost_frames"]
         latency = f", mean latency {1e3 * self._latencies / published:.1f} ms" if published else ""
         if counters["late_frames"]:
             latency += f" ({counters['late_frames']} over the budget)"

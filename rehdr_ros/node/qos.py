@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from rclpy.qos import HistoryPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 try:
@@ -44,6 +44,22 @@ def subscribe(
         return node.create_subscription(kind, topic, callback, qos, event_callbacks=callbacks, **options)
     except event_handler.UnsupportedEventTypeError:  # not every RMW tells
         return node.create_subscription(kind, topic, callback, qos, **options)
+
+
+def keeps(node, topic: str) -> bool:
+    """Whether a publisher keeps the last messages for subscriptions to come."""
+    publishers = node.get_publishers_info_by_topic(node.resolve_topic_name(topic))
+    return any(each.qos_profile.durability is DurabilityPolicy.TRANSIENT_LOCAL for each in publishers)
+
+
+def subscribe_latched(node, kind: type, topic: str, callback: Callable, **options):
+    """A subscription that gets the last message from before it, too, of publishers that keep it; no others.
+
+    Those that keep nothing would warn of it: only where one `keeps`.
+    """
+    qos = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    quiet = event_handler.SubscriptionEventCallbacks(use_default_callbacks=False)  # `subscribe` hears others
+    return node.create_subscription(kind, topic, callback, qos, event_callbacks=quiet, **options)
 
 
 def unheard(topic: str, policy: str) -> str:

@@ -26,7 +26,8 @@ class Silence:
     def look(self, counters: Counter, settings: Parameters) -> dict[str, str]:
         """What to say of `events` and `frames` that have been silent for longer than input_timeout.
 
-        Says it in the log, and, there alone, of optional inputs whose publishers can't be heard.
+        Says it in the log, and, there alone, of optional inputs whose publishers can't be heard. Has the
+        inputs subscribe to what is latched.
         """
         subscriptions = self._inputs.subscriptions
         if not subscriptions:  # with `lazy`
@@ -40,6 +41,7 @@ class Silence:
                 found[part] = f"no {part} for {seconds:.0f} s: {why}"
                 if seconds > _PATIENCE:
                     self._complaints.warn(why, found[part], _REPEAT)
+        self._inputs.look_for_latched()
         for name in subscriptions.keys() - {name for name, _ in _COUNTED.values()}:
             if why := misfit(self._node, subscriptions[name]):
                 self._complaints.warn(why, f"no {name}: {why}", _REPEAT)

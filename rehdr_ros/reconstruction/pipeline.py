@@ -492,7 +492,7 @@ class HdrPipeline:
             clipped_fraction=result.clipped_fraction,
             tonemapped_clipped_fraction=tonemapped_clipped,
             state_age=(job.frame.stamp_ns - self._state_since_ns) * 1e-9,
-            reset_reason=job.reset_reason or result.reset_reason,
+            reset_reason=(result.fault and result.reset_reason) or job.reset_reason or result.reset_reason,
             radiance=self.radiance,
             ready_at=job.ready_at,
             event_latency=job.latency_ns * 1e-9,

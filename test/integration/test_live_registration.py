@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from live import CAMERA_INFO, EVENT_CAMERA_INFO, Camera, Stream
+from live import CAMERA_INFO, EVENT_CAMERA_INFO, Camera, Manager, Stream
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo
 
 MATRIX = [30.0, 0.0, 31.5, 0.0, 30.0, 23.5, 0.0, 0.0, 1.0]
@@ -82,5 +83,20 @@ def test_camera_infos_are_awaited_and_then_followed(start_stream, client, events
     infos[EVENT_CAMERA_INFO].publish(CameraInfo(**events_info))
     infos[CAMERA_INFO].publish(CameraInfo(width=64, height=48, k=moved))
     client.spin(0.5)
+    stream.send(GREY)
+    assert brightest(stream) == (30, 24)
+
+
+def test_camera_infos_that_were_published_once_before_the_node_came_are_known(start_stream, client):
+    """And wait till `registration` asks for them."""
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    moved = [30.0, 0.0, 41.5, 0.0, 30.0, 27.5, 0.0, 0.0, 1.0]
+    for topic, matrix in ((EVENT_CAMERA_INFO, MATRIX), (CAMERA_INFO, moved)):
+        client.create_publisher(CameraInfo, topic, latched).publish(CameraInfo(width=64, height=48, k=matrix))
+    stream = start_stream()
+    client.spin(3.0)
+    stream.send(GREY)
+    assert brightest(stream) == (20, 20)
+    assert Manager(client).set("registration", "camera_info").successful
     stream.send(GREY)
     assert brightest(stream) == (30, 24)

@@ -7,6 +7,7 @@ import torch
 from rehdr_ros.events import Events
 from rehdr_ros.network import CheckpointError, Rehdr, RehdrConfig, save_checkpoint
 from rehdr_ros.network.head_start.tones import MOST
+from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
 from rehdr_ros.reconstruction.reconstructor import Fault, Reconstructor, pick_device, pick_precision
 
 MS = 1_000_000
@@ -200,6 +201,16 @@ def test_a_device_without_memory_hands_over_to_the_cpu(make_reconstructor, job):
     assert result.reset_reason == f"out of memory, now {expected.precision} on cpu"
     assert (reconstructor.device.type, reconstructor.fallbacks) == ("cpu", 1)
     assert reconstructor.reconstruct(job(frame(), EVENTS, 10 * MS, 20 * MS)).reset_reason == ""
+
+
+@needs_16_bits
+def test_a_stream_s_first_frame_tells_of_the_missing_memory_and_not_that_it_is_the_first(tiny_weights):
+    pipeline = HdrPipeline(PipelineConfig(weights=str(tiny_weights), device="cpu", precision="bfloat16"))
+    pipeline._reconstructor.device = torch.device("cuda")
+    pipeline._reconstructor.voxels.build = out_of_memory
+    pipeline.add_frame(10 * MS, np.full((16, 16, 3), 100, np.uint8))
+    (made,) = pipeline.take(flush=True)
+    assert made.info.fault is Fault.OUT_OF_MEMORY and made.info.reset_reason.startswith("out of memory")
 
 
 @needs_16_bits

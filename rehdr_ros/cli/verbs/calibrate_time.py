@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--exposure",
         type=exposure,
         metavar="S",
-        help="exposure time; if not given as the frames tell, not the exposure topic",
+        help="exposure time; default: as each frame has it",
     )
     add("--pairs", type=count, default=40, metavar="N", help="most pairs of frames, spread over it all")
     add("-o", "--output", metavar="FOLDER", help="for curve.csv, curve.png and before_after.png")

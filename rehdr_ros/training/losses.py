@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rehdr_ros.errors import InputError
+from rehdr_ros.network.head_start.surroundings import BLOCK, local_mean
 from rehdr_ros.network.integrator import luminance
 from rehdr_ros.training.metrics import FLOOR, MU
 
 PEAK = 32.0  # LDR whites that mu-law maps to 1
 _LEAST_ERROR = 0.03  # nat
-_BLOCK = 4  # px, that local means are taken of
 WITHIN = 0.683  # share of the errors within one sigma
 
 
@@ -56,11 +56,7 @@ def clipped_error(sums: Sequence[tuple[Tensor, ...]], pixels: int) -> Tensor:
 
 def local_structure(error: Tensor, clipped: Tensor) -> Tensor:
     """(N, 1, H, W) less its mean over the clipped pixels of about 28x28 around."""
-    if min(error.shape[-2:]) < _BLOCK:
-        return error
-    sums, counts = (F.avg_pool2d(x, _BLOCK, ceil_mode=True) for x in (error * clipped, clipped))
-    mean = F.avg_pool2d(sums, 7, 1, 3) / F.avg_pool2d(counts, 7, 1, 3).clamp_min(1e-6)
-    return error - F.interpolate(mean, size=error.shape[-2:], mode="bilinear", align_corners=False)
+    return error if min(error.shape[-2:]) < BLOCK else error - local_mean(error, clipped)
 
 
 def uncertainty_loss(sigma: Tensor, predicted: Tensor, truth: Tensor, clipped: Tensor) -> Tensor:

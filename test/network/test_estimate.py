@@ -9,6 +9,7 @@ from rehdr_ros.network import Rehdr, RehdrConfig, Stream
 from rehdr_ros.network.event_fit import EventFit
 from rehdr_ros.network.head_start import Evidence
 from rehdr_ros.network.head_start.composition import MEASURED_SIGMA, OUTPUTS, compose
+from rehdr_ros.network.head_start.guesses import guessed
 from rehdr_ros.network.head_start.reference import DRIFT, EXPOSED, clip_mask, initial_state
 from rehdr_ros.network.integrator import CLIPPED
 from rehdr_ros.products import CAUSES
@@ -84,7 +85,7 @@ def test_an_untrained_network_returns_the_shrunk_head_start(stream, form):
 @torch.inference_mode()
 @pytest.mark.parametrize("size", [1.0, 30.0, 1e4])
 def test_whatever_the_features_the_radiance_is_bounded(stream, form, size):
-    """At least the frame, at most the head start, or what is likely, and what is not known of it."""
+    """At least the frame, at most the head start, or what is likely and a guess's detail, and the unknown."""
     network = Rehdr(RehdrConfig(base_channels=4, form=form)).eval()
     ldr, voxel = stream(frames=4, height=24, width=32)
     generator, state = torch.Generator().manual_seed(0), network.initial_state(1, 24, 32)
@@ -93,12 +94,14 @@ def test_whatever_the_features_the_radiance_is_bounded(stream, form, size):
         features = size * torch.randn((1, OUTPUTS, 24, 32), generator=generator)
         estimate = network.compose(features, frame, known, STREAM)
         log, variance = new["log_radiance"], new["variance"]
-        excess = (log - known[1].shown).clamp_min(0)
-        bound = 0.1 + 0.7 * variance.clamp_max(1).sqrt() + 0.6 * excess
+        excess = log - known[1].shown
+        detail = guessed(variance) * (excess.mean(1, keepdim=True) - known[1].level)
+        ground = excess - detail
+        bound = 0.1 + 0.7 * variance.clamp_max(1).sqrt() + 0.6 * ground.clamp_min(0)
         radiance = estimate.radiance
         assert (radiance >= frame - 1e-6).all()
-        likely = known[1].shown + known[1].likely
-        most = torch.maximum((torch.maximum(log, likely) + bound).exp(), frame)
+        above = torch.maximum(ground, known[1].likely) + detail.clamp_min(0) + bound
+        most = torch.maximum((known[1].shown + above).exp(), frame)
         assert (radiance <= most * (1 + 1e-4)).all()
         assert (estimate.sigma >= 0.0099).all() and (estimate.sigma <= 4.0001).all()
         clipped = frame == 1
@@ -138,11 +141,30 @@ def test_far_above_white_a_network_gets_half_the_say(explained, excess, variance
     known = known._replace(log_radiance=known.log_radiance + excess, variance=0 * known.variance + variance)
     fit = EventFit(*(torch.full((1, 1, 1, 1), x) for x in (0.25, 0.25, 0.02, explained)))
     trust = torch.full((1, 1, 4, 4), 0.5)
-    evidence = Evidence(fit, torch.zeros_like(ldr), trust, trust, torch.zeros(1, 1, 1, 1))
+    likely, level = torch.zeros(1, 1, 1, 1), torch.zeros_like(trust)
+    evidence = Evidence(fit, torch.zeros_like(ldr), trust, trust, likely, level)
     features = torch.zeros(1, OUTPUTS, 4, 4)
-    features[:, 1] = -1e4  # its share of the head start: nothing
+    features[:, [1, 3]] = -1e4  # its shares of the head start: nothing
     made = compose(features, ldr, known, evidence, CLIPPED, 0.0).radiance.log()
     torch.testing.assert_close(made, torch.full_like(made, share * excess), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("variance", [2, 0.2])
+@pytest.mark.parametrize("level_share, detail_share", [(0, 1), (1, 0), (0, 0)])
+def test_a_guess_s_detail_has_a_share_of_its_own(level_share, detail_share, variance):
+    """What carried pixels have above their surroundings goes with the rest."""
+    ldr, detail = torch.ones(1, 3, 4, 4), torch.zeros(1, 1, 4, 4)
+    detail[..., 1] = 0.3
+    known = initial_state(ldr)
+    known = known._replace(log_radiance=0.5 + detail.expand_as(ldr), variance=0 * known.variance + variance)
+    fit = EventFit(*(torch.full((1, 1, 1, 1), x) for x in (0.25, 0.25, 0.02, 0.6)))
+    trust, likely = torch.full_like(detail, 0.5), torch.full((1, 1, 1, 1), 0.4)
+    evidence = Evidence(fit, torch.zeros_like(ldr), trust, trust, likely, torch.full_like(detail, 0.5))
+    features = torch.zeros(1, OUTPUTS, 4, 4)
+    features[:, 1], features[:, 3] = (2e4 * share - 1e4 for share in (level_share, detail_share))
+    made = compose(features, ldr, known, evidence, CLIPPED, None).radiance.log()
+    expected = (0.5 if level_share else 0.4) + (detail_share if variance > 1 else level_share) * detail
+    torch.testing.assert_close(made, expected.expand_as(ldr), rtol=0, atol=1e-4)
 
 
 @torch.inference_mode()
@@ -188,7 +210,7 @@ def test_the_uncertainty_is_the_network_s_own(make_network, stream):
     network, (ldr, voxel) = make_network(form="compact"), stream()
     before = estimates(network, ldr, voxel)
     bias = network.body.prediction.bias.view(OUTPUTS, 4)  # four pixels a channel, to be shuffled
-    bias[-1] += 0.5
+    bias[2] += 0.5
     after = estimates(network, ldr, voxel)
     for frame, (a, _), (b, _) in zip(ldr, before, after, strict=True):
         assert torch.equal(a.radiance, b.radiance)

@@ -58,7 +58,8 @@ def test_both_forms_are_equal(height, width):
     random = torch.from_numpy(generator.uniform(0.01, 1, (1, 4, height, width)).astype("float32"))
     state = state._replace(log_radiance=ldr.log() + 2 * random[:, :3], variance=random[:, 3:])
     trust = torch.ones(1, 1, height, width)
-    evidence = Evidence(GOOD, ldr.log(), trust, trust, torch.full((1, 1, 1, 1), 0.1))
+    likely, level = torch.full((1, 1, 1, 1), 0.1), torch.zeros_like(trust)
+    evidence = Evidence(GOOD, ldr.log(), trust, trust, likely, level)
     features = torch.zeros(1, OUTPUTS, height, width)
     calibration = Calibration()
     plain, slow, fast = (

@@ -32,13 +32,13 @@ def compose(
     pixels = clipped_pixels(ldr, clipped_from)
     if not len(pixels):
         return whole
-    fit, shown, *trusts, likely = evidence
-    features, ldr, log_radiance, variance, *trusts = (
-        take(x, pixels) for x in (features, ldr, state.log_radiance, state.variance, *trusts)
+    fit, shown, *trusts, likely, level = evidence
+    features, ldr, log_radiance, variance, *trusts, level = (
+        take(x, pixels) for x in (features, ldr, state.log_radiance, state.variance, *trusts, level)
     )
     state = state._replace(log_radiance=log_radiance, variance=variance)
     # Its logarithm anew is faster than taking it.
-    evidence = Evidence(fit, ldr.clamp_min(FLOOR).log(), *trusts, likely)
+    evidence = Evidence(fit, ldr.clamp_min(FLOOR).log(), *trusts, likely, level)
     estimate = composition.compose(features, ldr, state, evidence, clipped_from, calibration)
     noise = as_modelled(fit) * variance
     if calibration is not None and noise.any():

@@ -1,8 +1,9 @@
 """The estimate: what the head start has above the LDR, taken by a share and corrected.
 
-What the share leaves is what is likely there without it (tones.py). The share and the correction, which is
-no larger than what is unknown, are the network's. Colour is the head start's: events don't tell it, and what
-a network guesses of it is worse on scenes that it hasn't seen.
+What the share leaves is what is likely there without it (tones.py). A guess is wrong as a whole, and events
+yet tell its detail, what it has above what lies around: of that there is a share of its own. The shares and
+the correction, which is no larger than what is unknown, are the network's. Colour is the head start's: events
+don't tell it, and what a network guesses of it is worse on scenes that it hasn't seen.
 
 A training weighs an error by what the frame has of it, so that a wall just above white counts like a lamp;
 for lamps the network then stays too dark. Where the events explain the frames a share of its own estimate is
@@ -19,11 +20,12 @@ from torch import Tensor
 
 from rehdr_ros.network.contract import Estimate
 from rehdr_ros.network.event_fit import EventFit, as_modelled
+from rehdr_ros.network.head_start.guesses import guessed
 from rehdr_ros.network.head_start.reference import FLOOR, Evidence, HeadStart, clip_mask
 from rehdr_ros.network.integrator import luminance
 from rehdr_ros.network.ramp import ramp
 
-OUTPUTS = 3  # channels: the correction, the share, the spread
+OUTPUTS = 4  # channels: the correction, the share, the spread, the detail's share
 # nat, of usual cameras; the latter over luminance: shot, read and quantisation noise
 MEASURED_SIGMA = 0.01, 0.002
 
@@ -55,14 +57,17 @@ def compose(
 ) -> Estimate:
     """As of the package, each pixel by itself: nothing is smoothed."""
     calibration = calibration or Calibration()
-    fit, shown, own, trust, likely = evidence
-    correction, share, spread = features.float().split(1, 1)
+    fit, shown, own, trust, likely, level = evidence
+    correction, share, spread, detailed = features.float().split(1, 1)
     excess = state.log_radiance - shown
     believed = ramp(fit.explained, *_BELIEVED)
     usual = (believed * _PRIOR_VARIANCE / (_PRIOR_VARIANCE + state.variance)).clamp(0.02, 0.98)
     unknown = state.variance.clamp_max(1.0).sqrt()
-    bound = _LEAST_BOUND + _VARIANCE_BOUND * unknown + _EXCESS_BOUND * excess
-    above = torch.lerp(likely, excess, torch.sigmoid(share + torch.logit(usual)))
+    detail = guessed(state.variance) * (excess.mean(1, keepdim=True) - level)
+    ground = excess - detail
+    share, detailed = (torch.sigmoid(x + torch.logit(usual)) for x in (share, detailed))
+    bound = _LEAST_BOUND + _VARIANCE_BOUND * unknown + _EXCESS_BOUND * ground.clamp_min(0)
+    above = torch.lerp(likely, ground, share) + detailed * detail
     above = above + bound * torch.tanh(correction)
     if calibration.expansion:
         above = above + calibration.expansion * expandable(above.mean(1, keepdim=True), fit)

@@ -14,10 +14,18 @@ from rehdr_ros.jit import kernel, reduction
 from rehdr_ros.network import event_fit
 from rehdr_ros.network.contract import Stream
 from rehdr_ros.network.event_fit import EventFit
-from rehdr_ros.network.head_start import edges_kernels, guesses, pyramid, tones
+from rehdr_ros.network.head_start import edges_kernels, guesses, pyramid, surroundings_kernels, tones
 from rehdr_ros.network.head_start import reference as head_start
 from rehdr_ros.network.head_start.reference import Evidence, HeadStart, Inputs, condition
-from rehdr_ros.network.head_start.scalars import THIRD, larger, mean_of_three, ramp, smaller
+from rehdr_ros.network.head_start.scalars import (
+    THIRD,
+    between,
+    columns,
+    larger,
+    mean_of_three,
+    ramp,
+    smaller,
+)
 
 _FLOOR, _LOG_LIMIT = np.float32(head_start.FLOOR), np.float32(head_start.LOG_LIMIT)
 _UNKNOWN, _NEVER = np.float32(guesses.UNKNOWN), np.float32(head_start.NEVER)
@@ -53,13 +61,14 @@ def prepare(
     torch.div(log, head_start.ENCODING, out=encoded).exp_()
     shown = log.clamp_min_(math.log(head_start.FLOOR))  # which is above DARKEST
     moved, fit = torch.empty(voxel.shape), torch.empty(4)
+    level = torch.zeros(1, 1, *ldr.shape[2:])
     new = HeadStart(*(torch.empty(x.shape) for x in state))  # rows after rows, whatever the state's layout
     inputs, numbers = map(_array, (ldr, shown, voxel)), (np.float32(stream.clipped_from), seconds.item())
-    outputs = _arrays(new), moved[0].numpy(), image[0].numpy(), fit.numpy()
+    outputs = _arrays(new), *(x[0].numpy() for x in (moved, image, level)), fit.numpy()
     _advance(*inputs, _arrays(state), *numbers, *outputs)
     torch.neg(new.age, out=image[:, 8:9]).exp_()
     fit, interval = EventFit(*fit.view(4, 1, 1, 1, 1)), seconds.view(1, 1, 1, 1)
-    evidence = Evidence(fit, shown, image[:, 6:7], image[:, 7:8], tones.excess(new.tones))
+    evidence = Evidence(fit, shown, image[:, 6:7], image[:, 7:8], tones.excess(new.tones), level)
     return Inputs(image, encoded, moved, condition(fit, interval, evidence.likely), interval), new, evidence
 
 
@@ -73,7 +82,7 @@ def _arrays(state: HeadStart) -> tuple[np.ndarray, ...]:
     return _array(log_radiance), *(_array(x[0]) for x in planes), *map(_array, (recent, fit, counts))
 
 
-def _advance(ldr, shown, voxel, old, clipped_from, seconds, new, moved, image, fit) -> None:
+def _advance(ldr, shown, voxel, old, clipped_from, seconds, new, moved, image, level, fit) -> None:
     """Everything but exp and log."""
     # Planes of the image that are written last hold what only this function needs: less memory to go through.
     events, own, trust, weight, mask = image[3:5], *image[6:10]
@@ -107,6 +116,8 @@ def _advance(ldr, shown, voxel, old, clipped_from, seconds, new, moved, image, f
     if modelled and clips:
         known = clipped, weight, variance, quiet
         edges_kernels.level(shown, *known, seconds, len(voxel), modelled, log_radiance)
+    if clips:
+        surroundings_kernels.level(shown, clipped, weight, log_radiance, level[0])
     np.multiply(log_radiance, _SHARE, out=image[3:6])
 
 
@@ -344,11 +355,11 @@ def _any_above(values, weight, level):
 def _correct(shared, clipped, weight, own, tells, shown, carried):
     """Guesses by what others of the same kind have shown."""
     height, width = weight.shape
-    left, right, along = _columns(shared.shape[1], width)
+    left, right, along = columns(shared.shape[1], width)
     for y in range(height):
         if not clipped[y]:
             continue
-        top, bottom, down = _between(y, shared.shape[0], height)
+        top, bottom, down = between(y, shared.shape[0], height)
         for x in range(width):
             if weight[y, x] == _0:
                 continue
@@ -390,26 +401,9 @@ def _halve(values, trust, weight):
 
 
 @kernel
-def _between(i, coarse, fine):
-    """Of pixel i of `fine` in `coarse`: the pixel before, the one after, and the share of the latter."""
-    position = max((i + 0.5) * coarse / fine - 0.5, 0.0)
-    before = int(position)
-    return before, min(before + 1, coarse - 1), np.float32(position - before)
-
-
-@kernel
-def _columns(coarse, fine):
-    """_between for all columns."""
-    left, right, along = np.empty(fine, np.int32), np.empty(fine, np.int32), np.empty(fine, np.float32)
-    for x in range(fine):
-        left[x], right[x], along[x] = _between(x, coarse, fine)
-    return left, right, along
-
-
-@kernel
 def _row(coarse, y, height, out):
     """Row y of `coarse` at another height, (4, columns)."""
-    top, bottom, down = _between(y, coarse.shape[1], height)
+    top, bottom, down = between(y, coarse.shape[1], height)
     for c in range(4):
         above, below, line = coarse[c, top], coarse[c, bottom], out[c]
         for x in range(len(line)):
@@ -421,7 +415,7 @@ def _enlarge(coarse, values, weight):
     """Bilinear, and the values where there is weight."""
     height, width = weight.shape
     result = np.empty((4, height, width), np.float32)
-    left, right, along = _columns(coarse.shape[2], width)
+    left, right, along = columns(coarse.shape[2], width)
     lines = np.empty((4, coarse.shape[2]), np.float32)
     for y in range(height):
         _row(coarse, y, height, lines)
@@ -443,7 +437,7 @@ def _settle(
 ):  # fmt: skip
     """What lies around fills in clipped pixels what is known worse; trust, variance and age after it."""
     height, width = weight.shape
-    left, right, along = _columns(coarse.shape[2], width)
+    left, right, along = columns(coarse.shape[2], width)
     lines = np.empty((4, coarse.shape[2]), np.float32)
     for y in range(height):
         if not clipped[y]:

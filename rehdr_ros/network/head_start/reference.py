@@ -29,6 +29,7 @@ from rehdr_ros.network.event_fit import (
 from rehdr_ros.network.head_start import edges, guesses, tones
 from rehdr_ros.network.head_start.guesses import UNKNOWN
 from rehdr_ros.network.head_start.pyramid import fill
+from rehdr_ros.network.head_start.surroundings import local_mean
 from rehdr_ros.network.integrator import CLIPPED, log_gain
 from rehdr_ros.network.ramp import ramp
 
@@ -74,6 +75,7 @@ class Evidence(NamedTuple):
     own: Tensor  # (N, 1, H, W), trust, 0..1, in what the pixel itself has seen, before it was filled
     trust: Tensor  # (N, 1, H, W), after
     likely: Tensor  # (N, 1, 1, 1), of tones.py, nat above white where nothing is known
+    level: Tensor  # (N, 1, H, W), nat above the frame, what lies around in the mean over clipped pixels
 
 
 class Inputs(NamedTuple):
@@ -94,7 +96,7 @@ def prepare(
     state, evidence = advance(ldr, voxel, state, stream.seconds, clipped_from)
     encoded = ldr.clamp_min(DARKEST) ** (1 / ENCODING)
     clipped = clip_mask(ldr, clipped_from).amax(1, keepdim=True)
-    fit, _, *trusts, likely = evidence
+    fit, _, *trusts, likely, _ = evidence
     image = encoded, LOG_SHARE * state.log_radiance, *trusts, (-state.age).exp(), clipped
     # In log-intensity units the grid looks alike for every contrast threshold, and no hot pixel rules it.
     moved = torch.where(voxel > 0, fit.on * voxel, fit.off * voxel).clamp(-MOST_MOVED, MOST_MOVED)
@@ -181,7 +183,9 @@ def advance(
     own, trust = (torch.where(exposed, 1.0, x) for x in (own, HALF_TRUSTED / (HALF_TRUSTED + after)))
     variance = torch.where(exposed, EXPOSED, after)
     age = torch.where(exposed, 0.0, (state.age + seconds).clamp_max(NEVER))
-    evidence = Evidence(fit, shown, own, trust, tones.excess(counts))
+    level = local_mean((log_radiance - shown).mean(1, keepdim=True), (~exposed).float())
+    level = torch.where(exposed, 0.0, level)
+    evidence = Evidence(fit, shown, own, trust, tones.excess(counts), level)
     return HeadStart(log_radiance, variance, age, quiet, recent, sums, counts), evidence
 
 

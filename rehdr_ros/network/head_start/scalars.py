@@ -27,3 +27,20 @@ def ramp(x, start, end):
 @kernel
 def mean_of_three(planes, y, x):
     return (planes[0, y, x] + planes[1, y, x] + planes[2, y, x]) * THIRD
+
+
+@kernel
+def between(i, coarse, fine):
+    """Of pixel i of `fine` in `coarse`: the pixel before, the one after, and the share of the latter."""
+    position = max((i + 0.5) * coarse / fine - 0.5, 0.0)
+    before = int(position)
+    return before, min(before + 1, coarse - 1), np.float32(position - before)
+
+
+@kernel
+def columns(coarse, fine):
+    """`between` for all columns."""
+    left, right, along = np.empty(fine, np.int32), np.empty(fine, np.int32), np.empty(fine, np.float32)
+    for x in range(fine):
+        left[x], right[x], along[x] = between(x, coarse, fine)
+    return left, right, along

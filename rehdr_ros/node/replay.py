@@ -10,6 +10,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
 
+from rehdr_ros.errors import InputError
 from rehdr_ros.node.context import start_ros
 from rehdr_ros.node.conversions import ns_to_stamp
 from rehdr_ros.node.signals import interrupt_on_signals
@@ -40,6 +41,11 @@ class Replayer(Node):
                 continue
             self._topics_out[name] = self.create_publisher(kind, name, QoSProfile(depth=_DEPTH))
         self._clock_out = self.create_publisher(Clock, "/clock", 10) if clock else None
+
+    @property
+    def topics(self) -> list[str]:
+        """Those that it publishes of the bag."""
+        return list(self._topics_out)
 
     def wait_for_subscribers(self, topics: list[str], seconds: float) -> list[str]:
         """Wait until somebody subscribes to each topic; returns those that nobody subscribed to in time."""
@@ -84,12 +90,15 @@ def replay(
     """Play in a ROS context of its own until the end, or for ever; yields the topic of each message.
 
     wait: longest wait for subscribers of events and frames, s. SIGINT and SIGTERM raise KeyboardInterrupt.
+    Raises InputError where nothing is left to play.
     """
     start_ros()
     interrupt_on_signals()
     player = Replayer(bag, topics, clock)
     try:
-        inputs = [t for t in (bag.events_topic, bag.image_topic) if t and (not topics or t in topics)]
+        if not player.topics:
+            raise InputError(f"nothing of {bag.path} is left to play")
+        inputs = [t for t in (bag.events_topic, bag.image_topic) if t in player.topics]
         if deaf := player.wait_for_subscribers(inputs, wait):
             player.get_logger().warning(f"nobody subscribes to {', '.join(deaf)}; playing all the same")
         yield from player.play(rate)

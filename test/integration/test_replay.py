@@ -9,16 +9,19 @@ from live import PATIENCE, console
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
-from rehdr_ros.recordings import BagRecording
+from rehdr_ros.recordings import BagRecording, BagWriter
+from rehdr_ros.recordings.bag_types import EVENTS, IMAGE, typestore
+
+IMAGE_TOPIC = "/camera/image_raw"
 
 
 @pytest.fixture
 def replay(simulated_bag):
-    """A function that starts the replay of the simulated bag."""
+    """A function that starts the replay of a bag, by default the simulated one."""
     started = []
 
-    def replay(*options: str) -> subprocess.Popen:
-        command = [*console("rehdr"), "replay", str(simulated_bag), *options]
+    def replay(*options: str, bag=simulated_bag) -> subprocess.Popen:
+        command = [*console("rehdr"), "replay", str(bag), *options]
         started.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
         return started[-1]
 
@@ -29,8 +32,8 @@ def replay(simulated_bag):
 
 
 def test_clock_and_chosen_topics_are_published_until_the_end_of_the_bag(client, replay, simulated_bag):
-    process = replay("--clock", "--topics", "/camera/image_raw", "--wait", str(PATIENCE))
-    images = client.collect(Image, "/camera/image_raw")
+    process = replay("--clock", "--topics", IMAGE_TOPIC, "--wait", str(PATIENCE))
+    images = client.collect(Image, IMAGE_TOPIC)
     clock = client.collect(Clock, "/clock")
     assert client.wait_until(lambda: process.poll() is not None)
     assert process.returncode == 0
@@ -41,8 +44,8 @@ def test_clock_and_chosen_topics_are_published_until_the_end_of_the_bag(client, 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_signals_end_a_loop_with_zero(client, replay, simulated_bag, number):
-    process = replay("--loop", "--rate", "20", "--topics", "/camera/image_raw", "--wait", str(PATIENCE))
-    images = client.collect(Image, "/camera/image_raw")
+    process = replay("--loop", "--rate", "20", "--topics", IMAGE_TOPIC, "--wait", str(PATIENCE))
+    images = client.collect(Image, IMAGE_TOPIC)
     assert client.wait_until(lambda: len(images) > 2 * len(list(BagRecording(simulated_bag).frames())))
     while process.poll() is None:
         process.send_signal(number)
@@ -61,8 +64,39 @@ def test_ros_that_cannot_start_is_one_line(replay, monkeypatch):
 
 def test_it_says_for_whom_it_waits(client, replay):
     client.forget()
-    process = replay("--topics", "/camera/image_raw", "--wait", "12")
+    process = replay("--topics", IMAGE_TOPIC, "--wait", "12")
     assert process.wait(timeout=PATIENCE) == 0
     said = process.stderr.read()
     assert "waiting, 12 s at most, for a subscriber of /camera/image_raw" in said
     assert "nobody subscribes to /camera/image_raw" in said
+
+
+@pytest.fixture
+def bag_of_a_foreign_type(simulated_bag, tmp_path):
+    """Its images are as everywhere; its packets are of a package that is not installed."""
+    source, kind = BagRecording(simulated_bag), "foreign_msgs/msg/Packet"
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.register(kind, typestore().generate_msgdef(EVENTS, ros_version=2)[0])
+        for topic, log_ns, raw in source.raw_messages({source.events_topic, source.image_topic}):
+            bag.write_raw(topic, IMAGE if topic == source.image_topic else kind, raw, log_ns)
+    assert BagRecording(tmp_path / "bag").events_topic == source.events_topic
+    return tmp_path / "bag"
+
+
+def test_what_is_not_installed_is_left_out(client, replay, bag_of_a_foreign_type):
+    client.forget()
+    process = replay("--wait", str(PATIENCE), bag=bag_of_a_foreign_type)
+    images = client.collect(Image, IMAGE_TOPIC)
+    assert client.wait_until(lambda: process.poll() is not None)
+    said = process.stderr.read()
+    assert process.returncode == 0, said
+    assert len(images) == len(list(BagRecording(bag_of_a_foreign_type).frames()))
+    assert "/event_camera/events left out: foreign_msgs/msg/Packet is not installed" in said
+
+
+def test_a_bag_of_which_nothing_can_be_played_is_refused(replay, bag_of_a_foreign_type):
+    process = replay("--topics", "/event_camera/events", bag=bag_of_a_foreign_type)
+    assert process.wait(timeout=PATIENCE) == 2
+    reason, refusal = process.stderr.read().splitlines()
+    assert "foreign_msgs/msg/Packet is not installed" in reason
+    assert refusal == f"rehdr replay: nothing of {bag_of_a_foreign_type} is left to play"

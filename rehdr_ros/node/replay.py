@@ -16,6 +16,7 @@ from rehdr_ros.node.conversions import ns_to_stamp
 from rehdr_ros.node.signals import interrupt_on_signals
 from rehdr_ros.recordings import BagRecording
 
+_CLOCK = "/clock"
 _DEPTH = 1000
 _PATIENCE = 10.0  # s, after which to say for whom it waits
 _LAST_SECONDS = 1.0  # for best-effort subscribers, who don't acknowledge: what they lack is gone with us
@@ -23,9 +24,9 @@ _MATCHING_SECONDS = 1.0  # for a subscriber that we have found to find us: until
 
 
 class Replayer(Node):
-    """Publishes every topic of the bag whose type is installed (reliable), at the times of the log.
+    """Publishes every topic of the bag whose type is installed, at the times of the log.
 
-    topics: only these. clock: publish /clock as well.
+    Reliable. topics: only these. clock: publish /clock as well, in place of the bag's.
     """
 
     def __init__(self, bag: BagRecording, topics: list[str] | None = None, clock: bool = False):
@@ -36,11 +37,13 @@ class Replayer(Node):
             kind = _message_class(topic.type)
             if topics is not None and name not in topics:
                 continue
-            if kind is None:
+            if clock and name == _CLOCK:
+                self.get_logger().warning(f"{name} left out: the replay publishes its own")
+            elif kind is None:
                 self.get_logger().warning(f"{name} left out: {topic.type} is not installed")
-                continue
-            self._topics_out[name] = self.create_publisher(kind, name, QoSProfile(depth=_DEPTH))
-        self._clock_out = self.create_publisher(Clock, "/clock", 10) if clock else None
+            else:
+                self._topics_out[name] = self.create_publisher(kind, name, QoSProfile(depth=_DEPTH))
+        self._clock_out = self.create_publisher(Clock, _CLOCK, 10) if clock else None
 
     @property
     def topics(self) -> list[str]:

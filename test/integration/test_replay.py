@@ -4,6 +4,7 @@ import signal
 import subprocess
 import time
 
+import numpy as np
 import pytest
 from live import PATIENCE, console
 from rosgraph_msgs.msg import Clock
@@ -12,6 +13,8 @@ from sensor_msgs.msg import Image
 from rehdr_ros.recordings import BagRecording, BagWriter
 from rehdr_ros.recordings.bag_types import EVENTS, IMAGE, typestore
 
+S = 10**9
+STAMP = 1_700_000_000 * S
 IMAGE_TOPIC = "/camera/image_raw"
 
 
@@ -100,3 +103,21 @@ def test_a_bag_of_which_nothing_can_be_played_is_refused(replay, bag_of_a_foreig
     reason, refusal = process.stderr.read().splitlines()
     assert "foreign_msgs/msg/Packet is not installed" in reason
     assert refusal == f"rehdr replay: nothing of {bag_of_a_foreign_type} is left to play"
+
+
+def test_the_clock_of_the_replay_is_the_only_one(client, replay, tmp_path):
+    client.forget()
+    picture, kind = np.zeros((4, 4, 3), np.uint8), "rosgraph_msgs/msg/Clock"
+    with BagWriter(tmp_path / "bag") as bag:
+        for k in range(3):
+            at, simulated = STAMP + k * S // 10, bag.types["builtin_interfaces/msg/Time"](12 + k, 0)
+            bag.write("/clock", kind, bag.types[kind](simulated), at)
+            bag.write_image(IMAGE_TOPIC, at, "camera", picture, "rgb8")
+    process = replay("--clock", "--wait", str(PATIENCE), bag=tmp_path / "bag")
+    clock = client.collect(Clock, "/clock")
+    client.collect(Image, IMAGE_TOPIC)
+    assert client.wait_until(lambda: process.poll() is not None)
+    assert process.returncode == 0
+    client.spin(0.5)
+    assert {message.clock.sec for message in clock} == {STAMP // S}
+    assert "/clock left out" in process.stderr.read()

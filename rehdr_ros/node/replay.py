@@ -7,7 +7,7 @@ from importlib import import_module
 import rclpy
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
 
 from rehdr_ros.errors import InputError
@@ -18,6 +18,7 @@ from rehdr_ros.recordings import BagRecording
 
 _CLOCK = "/clock"
 _DEPTH = 1000
+_LATCHED_DEPTH = 100  # these stay in memory
 _PATIENCE = 10.0  # s, after which to say for whom it waits
 _LAST_SECONDS = 1.0  # for best-effort subscribers, who don't acknowledge: what they lack is gone with us
 _MATCHING_SECONDS = 1.0  # for a subscriber that we have found to find us: until then it would miss messages
@@ -26,7 +27,8 @@ _MATCHING_SECONDS = 1.0  # for a subscriber that we have found to find us: until
 class Replayer(Node):
     """Publishes every topic of the bag whose type is installed, at the times of the log.
 
-    Reliable. topics: only these. clock: publish /clock as well, in place of the bag's.
+    Reliable; what was latched, and every tf_static, transient local. topics: only these. clock: publish
+    /clock as well, in place of the bag's.
     """
 
     def __init__(self, bag: BagRecording, topics: list[str] | None = None, clock: bool = False):
@@ -42,7 +44,7 @@ class Replayer(Node):
             elif kind is None:
                 self.get_logger().warning(f"{name} left out: {topic.type} is not installed")
             else:
-                self._topics_out[name] = self.create_publisher(kind, name, QoSProfile(depth=_DEPTH))
+                self._topics_out[name] = self.create_publisher(kind, name, _qos(bag, name))
         self._clock_out = self.create_publisher(Clock, _CLOCK, 10) if clock else None
 
     @property
@@ -111,6 +113,12 @@ def replay(
     finally:
         player.destroy_node()
         rclpy.try_shutdown()
+
+
+def _qos(bag: BagRecording, topic: str) -> QoSProfile:
+    if topic in bag.latched or topic.endswith("/tf_static"):
+        return QoSProfile(depth=_LATCHED_DEPTH, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    return QoSProfile(depth=_DEPTH)
 
 
 def _message_class(name: str) -> type | None:

@@ -7,8 +7,12 @@ import time
 import numpy as np
 import pytest
 from live import PATIENCE, console
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+from rosbags.rosbag2 import StoragePlugin, Writer
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
+from std_msgs.msg import String
 
 from rehdr_ros.recordings import BagRecording, BagWriter
 from rehdr_ros.recordings.bag_types import EVENTS, IMAGE, typestore
@@ -121,3 +125,35 @@ def test_the_clock_of_the_replay_is_the_only_one(client, replay, tmp_path):
     client.spin(0.5)
     assert {message.clock.sec for message in clock} == {STAMP // S}
     assert "/clock left out" in process.stderr.read()
+
+
+def test_who_comes_late_gets_what_was_latched(client, replay, tmp_path):
+    late = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    latched = {
+        "/robot_description": QosDurability.TRANSIENT_LOCAL,
+        "/robot/tf_static": QosDurability.VOLATILE,
+    }
+    write_texts(tmp_path / "bag", {"/status": QosDurability.VOLATILE, **latched})
+    replay("--wait", "0", bag=tmp_path / "bag")
+    assert client.wait_until(lambda: client.count_publishers("/status"))
+    client.spin(2.0)
+    texts = []
+    for topic in latched:
+        client.create_subscription(String, topic, lambda message: texts.append(message.data), late)
+    assert client.wait_until(lambda: len(texts) == len(latched), 20.0)
+    assert sorted(texts) == sorted(latched)
+    (status,) = client.get_publishers_info_by_topic("/status")
+    assert status.qos_profile.durability == DurabilityPolicy.VOLATILE
+
+
+def write_texts(path, topics: dict[str, QosDurability]) -> None:
+    """Each topic's name as its only message, and a minute later one more."""
+    types, kind, zero = typestore(), "std_msgs/msg/String", QosTime(0, 0)
+    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as bag:
+        for topic, durability in topics.items():
+            profile = QosHistory.KEEP_LAST, 1, QosReliability.RELIABLE, durability, zero, zero
+            profile = Qos(*profile, QosLiveliness.AUTOMATIC, zero, False)
+            connection = bag.add_connection(topic, kind, typestore=types, offered_qos_profiles=[profile])
+            text = types.serialize_cdr(types.types[kind](topic), kind)
+            bag.write(connection, STAMP, text)
+        bag.write(connection, STAMP + 60 * S, text)

@@ -19,7 +19,7 @@ from rehdr_ros.cli.arguments import number
 from rehdr_ros.cli.interruption import Interruption
 from rehdr_ros.cli.job import DONE, Job, Outcome, Report, Stage, Work
 from rehdr_ros.cli.local_workers import run_local
-from rehdr_ros.cli.output_folder import exclusive_folder
+from rehdr_ros.cli.output_folder import exclusive_folder, require_kept
 from rehdr_ros.cli.pipeline_options import pipeline_config
 from rehdr_ros.errors import Failure, InputError
 from rehdr_ros.recordings.results.folder import SUMMARY
@@ -99,6 +99,7 @@ def _jobs(args: argparse.Namespace, work: Work) -> list[Job]:
     outputs = [str(Path(args.output) / name) for name in names_of(args.input)]
     for output, real in zip(outputs, paths, strict=True):
         _require_same(output, real)
+        require_kept(args.input, Path(output))
     return [
         Job(Path(output).name, argparse.Namespace(**{**vars(args), "input": path, "output": output}), work)
         for output, path in zip(outputs, args.input, strict=True)

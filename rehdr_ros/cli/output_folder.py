@@ -5,12 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.recordings.results.folder import TABLE
+from rehdr_ros.recordings.results.folder import holds_results, replaced
 
 
 @contextmanager
@@ -38,9 +38,17 @@ def exclusive_folder(output: Path, patience: float = 0.0, several: bool = False)
             output.rmdir()
 
 
+def require_kept(settings: Iterable[object], output: Path) -> None:
+    """Raise InputError where one names a file or folder that a run into `output` would remove."""
+    places = [place.resolve() for place in replaced(output)]
+    for path in filter(_names_a_path, settings):
+        if any(Path(path).resolve().is_relative_to(place) for place in places):
+            raise InputError(f"{path} would be replaced by the results; choose another folder with -o")
+
+
 def identity(value: object, output: Path) -> object:
     """A setting; of one that names a file or folder, what changes with that, but not with `output` in it."""
-    if not isinstance(value, str) or not os.path.exists(value):
+    if not _names_a_path(value):
         return value
     path, output = Path(value).resolve(), output.resolve()
     within = (p for p in path.rglob("*") if p.is_file() and output not in p.parents)
@@ -49,8 +57,12 @@ def identity(value: object, output: Path) -> object:
     return f"{path}, {sum(each.st_size for each in stats)} bytes, changed at {newest} ns"
 
 
+def _names_a_path(value: object) -> bool:
+    return isinstance(value, str) and os.path.exists(value)
+
+
 def _require_folders(output: Path) -> None:
-    if (output / TABLE).is_file():
+    if holds_results(output):
         raise InputError(f"{output} holds the results of one recording; choose another folder with -o")
     others = [p for p in output.glob("*") if not (p.is_dir() and _is_of_results(p))]
     if others:
@@ -59,7 +71,7 @@ def _require_folders(output: Path) -> None:
 
 
 def _is_of_results(path: Path) -> bool:
-    return (path / TABLE).is_file() or not (path.is_dir() and any(path.iterdir()))
+    return holds_results(path) or not (path.is_dir() and any(path.iterdir()))
 
 
 def _lock(folder: int, output: Path, deadline: float) -> None:

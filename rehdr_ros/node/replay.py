@@ -7,24 +7,28 @@ from importlib import import_module
 import rclpy
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
 
+from rehdr_ros.errors import InputError
 from rehdr_ros.node.context import start_ros
 from rehdr_ros.node.conversions import ns_to_stamp
 from rehdr_ros.node.signals import interrupt_on_signals
 from rehdr_ros.recordings import BagRecording
 
+_CLOCK = "/clock"
 _DEPTH = 1000
+_LATCHED_DEPTH = 100  # these stay in memory
 _PATIENCE = 10.0  # s, after which to say for whom it waits
 _LAST_SECONDS = 1.0  # for best-effort subscribers, who don't acknowledge: what they lack is gone with us
 _MATCHING_SECONDS = 1.0  # for a subscriber that we have found to find us: until then it would miss messages
 
 
 class Replayer(Node):
-    """Publishes every topic of the bag whose type is installed (reliable), at the times of the log.
+    """Publishes every topic of the bag whose type is installed, at the times of the log.
 
-    topics: only these. clock: publish /clock as well.
+    Reliable; what was latched, and every tf_static, transient local. topics: only these. clock: publish
+    /clock as well, in place of the bag's.
     """
 
     def __init__(self, bag: BagRecording, topics: list[str] | None = None, clock: bool = False):
@@ -35,11 +39,18 @@ class Replayer(Node):
             kind = _message_class(topic.type)
             if topics is not None and name not in topics:
                 continue
-            if kind is None:
+            if clock and name == _CLOCK:
+                self.get_logger().warning(f"{name} left out: the replay publishes its own")
+            elif kind is None:
                 self.get_logger().warning(f"{name} left out: {topic.type} is not installed")
-                continue
-            self._topics_out[name] = self.create_publisher(kind, name, QoSProfile(depth=_DEPTH))
-        self._clock_out = self.create_publisher(Clock, "/clock", 10) if clock else None
+            else:
+                self._topics_out[name] = self.create_publisher(kind, name, _qos(bag, name))
+        self._clock_out = self.create_publisher(Clock, _CLOCK, 10) if clock else None
+
+    @property
+    def topics(self) -> list[str]:
+        """Those that it publishes of the bag."""
+        return list(self._topics_out)
 
     def wait_for_subscribers(self, topics: list[str], seconds: float) -> list[str]:
         """Wait until somebody subscribes to each topic; returns those that nobody subscribed to in time."""
@@ -84,12 +95,15 @@ def replay(
     """Play in a ROS context of its own until the end, or for ever; yields the topic of each message.
 
     wait: longest wait for subscribers of events and frames, s. SIGINT and SIGTERM raise KeyboardInterrupt.
+    Raises InputError where nothing is left to play.
     """
     start_ros()
     interrupt_on_signals()
     player = Replayer(bag, topics, clock)
     try:
-        inputs = [t for t in (bag.events_topic, bag.image_topic) if t and (not topics or t in topics)]
+        if not player.topics:
+            raise InputError(f"nothing of {bag.path} is left to play")
+        inputs = [t for t in (bag.events_topic, bag.image_topic) if t in player.topics]
         if deaf := player.wait_for_subscribers(inputs, wait):
             player.get_logger().warning(f"nobody subscribes to {', '.join(deaf)}; playing all the same")
         yield from player.play(rate)
@@ -99,6 +113,12 @@ def replay(
     finally:
         player.destroy_node()
         rclpy.try_shutdown()
+
+
+def _qos(bag: BagRecording, topic: str) -> QoSProfile:
+    if topic in bag.latched or topic.endswith("/tf_static"):
+        return QoSProfile(depth=_LATCHED_DEPTH, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    return QoSProfile(depth=_DEPTH)
 
 
 def _message_class(name: str) -> type | None:

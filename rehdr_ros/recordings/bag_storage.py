@@ -44,9 +44,9 @@ class BagStorage:
     """The messages of a bag: a folder, or one of its files, told by what they are.
 
     Files that were compressed as a whole are unpacked once, into a temporary folder that goes with this
-    object. `topics`: all topics, name -> Topic. `layouts`: as which type to read each. `notes`: lines to tell
-    the user, as that a file ends early; reading adds what it can't read. Every reading opens the files anew
-    and streams them.
+    object. `topics`: all topics, name -> Topic. `layouts`: as which type to read each. `latched`: the topics
+    whose publishers kept messages for late subscribers. `notes`: lines to tell the user, as that a file ends
+    early; reading adds what it can't read. Every reading opens the files anew and streams them.
     Raises RecordingError for a path that is no readable bag.
     """
 
@@ -58,12 +58,14 @@ class BagStorage:
         self._files = self._open_all()
         self.topics: dict[str, Topic] = {}
         self.layouts: dict[str, str] = {}
+        self.latched: set[str] = set()
         for _, file in self._files:
             for of, connection in file.connections.items():
                 kind, count = self.topics.get(connection.topic, (connection.type, 0))
                 kinds = sorted({*kind.split(" or "), connection.type})
                 self.topics[connection.topic] = Topic(" or ".join(kinds), count + file.counts[of])
                 self.layouts[connection.topic] = _layout(connection) if len(kinds) == 1 else ""
+                self.latched |= {connection.topic} if connection.latched else set()
         self.topics = dict(sorted(self.topics.items()))
 
     def messages(self, topics: set[str], counters: Counter[str] | None = None) -> Iterator[Message]:
@@ -83,7 +85,7 @@ class BagStorage:
                 self._learn(connection)
             try:
                 for of, log_ns, raw in file.messages(wanted.keys(), damaged) if wanted else ():
-                    topic, _, _, _, ros1 = wanted[of]
+                    topic, ros1 = wanted[of].topic, wanted[of].ros1
                     if raw[:4] == ZSTD_MAGIC and not ros1:  # compressed by itself: CDR begins otherwise
                         try:
                             raw = unpack_message(raw)

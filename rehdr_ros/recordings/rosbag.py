@@ -43,8 +43,9 @@ class BagRecording:
     """The events and frames of a bag: a folder, or one of its .mcap, .db3 or .bag files; see Recording.
 
     Topics that are not named are found by their type and chosen by the rule of topic_choice. `topics`: all
-    topics, name -> Topic. `choice`: how the topics were chosen. `events_topics`, `image_topics`: the
-    candidates, the best first. `events_topic`, `image_topic`: the choice, or None.
+    topics, name -> Topic. `latched`: those whose publishers kept messages for late subscribers. `choice`: how
+    the topics were chosen. `events_topics`, `image_topics`: the candidates, the best first. `events_topic`,
+    `image_topic`: the choice, or None.
     Every iteration opens and streams the bag anew, so that several may go on at once.
     Messages that can't be used are left out, see Refusals: `counters` tells how many, `notes` names the first
     of each topic.
@@ -58,6 +59,7 @@ class BagRecording:
     ) -> None:
         self._storage = BagStorage(path)
         self.path, self.topics = self._storage.path, self._storage.topics
+        self.latched = self._storage.latched
         kinds = {name: self._kind(name) for name in self.topics}
         self.choice = BagTopics(self._storage, kinds, events_topic, image_topic)
         for name, types in ((events_topic, EVENT_TYPES), (image_topic, IMAGE_TYPES)):

@@ -492,6 +492,31 @@ def test_a_folder_with_something_else_is_left_alone(simulated_bag, rehdr, tmp_pa
     assert outcome.code == 2 and "is a file" in outcome.err
 
 
+def test_a_recording_beside_another_frames_csv_is_left_alone(simulated_bag, rehdr, tmp_path):
+    recording = shutil.copytree(simulated_bag, tmp_path / "walk" / "bag")
+    (tmp_path / "walk" / "frames.csv").write_text("timestamp_us,exposure_us\n40000,5000\n")
+    before = {path: path.read_bytes() for path in (tmp_path / "walk").rglob("*") if path.is_file()}
+    outcome = rehdr("reconstruct", recording, "-o", tmp_path / "walk")
+    assert outcome.code == 2 and "something else" in outcome.err and outcome.err.count("\n") == 1
+    assert {path: path.read_bytes() for path in (tmp_path / "walk").rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("several", [False, True], ids=["one", "several"])
+def test_a_recording_among_the_results_is_left_alone(several, simulated_bag, reconstruct, rehdr, tmp_path):
+    recording = shutil.copytree(simulated_bag, reconstruct(simulated_bag) / "bag")
+    before = contents(tmp_path / "out")
+    if several:  # the results of the first would replace the second
+        (tmp_path / "all").mkdir()
+        (tmp_path / "out").rename(tmp_path / "all" / "bag")
+        recording = tmp_path / "all" / "bag" / "bag"
+        options = simulated_bag, recording, "-o", tmp_path / "all"
+    else:
+        options = recording, "-o", tmp_path / "out"
+    outcome = rehdr("reconstruct", *options)
+    assert outcome.code == 2 and f"{recording} would be replaced by the results" in outcome.err
+    assert contents(recording.parent) == before
+
+
 def test_two_runs_do_not_write_to_one_folder(simulated_bag, rehdr, tmp_path):
     with exclusive_folder(tmp_path / "out"):
         outcome = rehdr("reconstruct", simulated_bag, "-o", tmp_path / "out")

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
@@ -11,7 +12,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Events, Packet
 from rehdr_ros.recordings import BagRecording, BagWriter, Calibration, Frame, RecordingError
-from rehdr_ros.recordings.bag_types import CAMERA_INFO, COMPRESSED, DVS_EVENTS, EVENTS, IMAGE
+from rehdr_ros.recordings.bag_types import CAMERA_INFO, COMPRESSED, DVS_EVENTS, EVENTS, IMAGE, typestore
 from rehdr_ros.wire.ros1 import events_from_ros1_event_array
 
 MS, S = 10**6, 10**9
@@ -189,6 +190,29 @@ def test_topics_with_messages_are_preferred(tmp_path):
     recording = BagRecording(tmp_path / "bag")
     assert recording.events_topics == ["/events/events", "/empty/events"]
     assert recording.image_topics == ["/image/image", "/empty/image"]
+
+
+def profile(durability) -> Qos:
+    reliable, zero = (QosHistory.KEEP_LAST, 1, QosReliability.RELIABLE), QosTime(0, 0)
+    return Qos(*reliable, durability, zero, zero, QosLiveliness.AUTOMATIC, zero, False)
+
+
+@pytest.mark.parametrize("plugin", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
+@pytest.mark.parametrize("version", [8, 9], ids=["numbers", "names"])
+def test_latched_topics_are_told(tmp_path, plugin, version):
+    latched, volatile = profile(QosDurability.TRANSIENT_LOCAL), profile(QosDurability.VOLATILE)
+    topics = {"/image": [volatile], "/map": [latched], "/maps": [volatile, latched], "/unknown": []}
+    with Writer(tmp_path / "bag", version=version, storage_plugin=plugin) as bag:
+        for topic, profiles in topics.items():
+            bag.add_connection(topic, IMAGE, typestore=typestore(), offered_qos_profiles=profiles)
+    assert BagRecording(tmp_path / "bag").latched == {"/map", "/maps"}
+
+
+def test_latched_topics_of_ros1_are_told(tmp_path):
+    with Ros1Writer(tmp_path / "some.bag") as bag:
+        for topic, latching in (("/image", 0), ("/map", 1), ("/unknown", None)):
+            bag.add_connection(topic, IMAGE, typestore=typestore(ros1=True), latching=latching)
+    assert BagRecording(tmp_path / "some.bag").latched == {"/map"}
 
 
 def events(k, count=50):

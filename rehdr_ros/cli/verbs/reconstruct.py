@@ -16,7 +16,7 @@ from rehdr_ros.cli.console import Console
 from rehdr_ros.cli.frame_results import UNCERTAINTY_HELP, require_products, row_of
 from rehdr_ros.cli.interruption import Interruption
 from rehdr_ros.cli.many_recordings import add_many_options, reconstruct_all
-from rehdr_ros.cli.output_folder import exclusive_folder, identity
+from rehdr_ros.cli.output_folder import exclusive_folder, identity, require_kept
 from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
 from rehdr_ros.cli.recording_options import add_recording_options, open_source, selected_messages
 from rehdr_ros.errors import InputError, writing
@@ -100,6 +100,7 @@ class _Run:
         self._args, self._recording, self._output = args, recording, output
         self._interruption, self._console = interruption, console
         self._config = replace(pipeline_config(args), event_image=True)
+        require_kept(self._paths().values(), output)
         self._products = written(args.uncertainty)
         self._settings = {
             **asdict(self._config),

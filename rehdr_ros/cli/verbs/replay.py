@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--topics", nargs="+", metavar="TOPIC", help="publish only these")
     parser.add_argument("--rate", type=number(above=0), default=1.0, help="speed: 2 is twice as fast")
     parser.add_argument("--loop", action="store_true", help="begin anew at the end")
-    parser.add_argument("--clock", action="store_true", help="publish /clock")
+    parser.add_argument("--clock", action="store_true", help="publish /clock, in place of the bag's")
     parser.add_argument("--wait", type=float, default=5.0, help="longest wait for subscribers, s")
 
 

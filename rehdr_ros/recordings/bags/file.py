@@ -13,13 +13,15 @@ from typing import Any, NamedTuple, Protocol
 
 LARGEST_UNPACKED = 1 << 28  # bytes, of a chunk or a message; damage, and malice, claim anything
 
+_LATCHED = re.compile(r"\bdurability:\s*(1|transient_local)\b")  # Humble writes numbers
+
 
 class Connection(NamedTuple):
     """What a file tells of messages; a topic may have several.
 
     type: as ROS 2 names it; with the serialization in brackets where that is not ROS'. definition: the text
     of the message's definition, in `language` ("msg" or "idl"); both empty where there is none that is known.
-    ros1: serialized as by ROS 1, else CDR.
+    ros1: serialized as by ROS 1, else CDR. latched: a publisher kept its last messages for late subscribers.
     """
 
     topic: str
@@ -27,6 +29,7 @@ class Connection(NamedTuple):
     language: str = ""
     definition: str = ""
     ros1: bool = False
+    latched: bool = False
 
 
 class BagFile(Protocol):
@@ -50,12 +53,19 @@ class BagFile(Protocol):
         ...
 
 
-def connection(topic: str, name: str, serialization: str, language: str, definition: str) -> Connection:
+def connection(
+    topic: str, name: str, serialization: str, language: str, definition: str, latched: bool = False
+) -> Connection:
     """name, serialization, language: as files write them."""
     ros1 = serialization == "ros1"
     kind = ros2_type(name) if ros1 or serialization == "cdr" else f"{name} ({serialization or 'unknown'})"
     known = {"ros1msg": "msg", "ros2msg": "msg", "ros2idl": "idl", "omgidl": "idl"}.get(language, "")
-    return Connection(topic, kind, known, definition if known else "", ros1)
+    return Connection(topic, kind, known, definition if known else "", ros1, latched)
+
+
+def is_latched(profiles: str) -> bool:
+    """Whether one of the publishers' QoS profiles, as rosbag2 writes them, is transient local."""
+    return bool(_LATCHED.search(profiles))
 
 
 def ros2_type(name: str) -> str:

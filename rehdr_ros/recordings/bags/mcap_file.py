@@ -16,7 +16,7 @@ from mcap.opcode import Opcode
 from mcap.records import Channel, Chunk, ChunkIndex, Footer, Schema, Statistics
 
 from rehdr_ros.recordings.bags.chunked import ChunkedFile, Part
-from rehdr_ros.recordings.bags.file import connection
+from rehdr_ros.recordings.bags.file import connection, is_latched
 from rehdr_ros.recordings.bags.packed import unpack
 
 MAGIC = b"\x89MCAP0\r\n"
@@ -165,7 +165,8 @@ class McapFile(ChunkedFile):
         channel = Channel.read(record)
         schema = self._schemas.get(channel.schema_id, Schema(0, b"", "", ""))
         kind = schema.name, channel.message_encoding, schema.encoding, schema.data.decode(errors="replace")
-        self.connections.setdefault(channel.id, connection(channel.topic, *kind))
+        latched = is_latched(channel.metadata.get("offered_qos_profiles", ""))
+        self.connections.setdefault(channel.id, connection(channel.topic, *kind, latched))
 
 
 def _records(file: BinaryIO, at: int, end: int, cut: bool = False) -> Iterator[tuple[int, int, int]]:

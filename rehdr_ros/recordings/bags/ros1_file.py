@@ -127,7 +127,8 @@ class Ros1File(ChunkedFile):
             about = _header(BytesIO(_UINT32.pack(len(data)) + data), len(data) + _UINT32.size)
             of, topic = header.get_uint32("conn"), header.get_string("topic")
             kind = about.get_string("type"), "ros1", "ros1msg", about.get_string("message_definition")
-            self.connections.setdefault(of, connection(_one_slash(topic), *kind))
+            latched = about.get("latching") == b"1"
+            self.connections.setdefault(of, connection(_one_slash(topic), *kind, latched))
 
 
 def _header(stream: BinaryIO, left: int) -> Header:

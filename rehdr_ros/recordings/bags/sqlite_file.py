@@ -12,7 +12,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from rehdr_ros.errors import one_line, writing
-from rehdr_ros.recordings.bags.file import connection, scratch_folder
+from rehdr_ros.recordings.bags.file import connection, is_latched, scratch_folder
 
 MAGIC = b"SQLite format 3\0"
 WAL_MAGICS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
@@ -31,10 +31,12 @@ class SqliteFile:
         self._file = self._recovered()
         self._is_cut = self._ends_early()
         with closing(self._open()) as database:
-            definitions = self._definitions(database)
+            definitions, latched = self._definitions(database), self._latched(database)
             topics = self._topics(database)
             self.connections = {
-                of: connection(str(topic), str(kind), str(form), *definitions.get(kind, ("", "")))
+                of: connection(
+                    str(topic), str(kind), str(form), *definitions.get(kind, ("", "")), of in latched
+                )
                 for of, topic, kind, form in topics
             }
             self.counts = self._count(database)
@@ -93,6 +95,12 @@ class SqliteFile:
             rows = database.execute(f"SELECT {columns} FROM message_definitions")
             return {kind: (str(encoding), str(text)) for kind, encoding, text in rows}
         return {}
+
+    def _latched(self, database: sqlite3.Connection) -> set[int]:
+        with suppress(sqlite3.DatabaseError):  # a column that the first recorders don't write
+            rows = database.execute("SELECT id, offered_qos_profiles FROM topics")
+            return {of for of, profiles in rows if is_latched(str(profiles))}
+        return set()
 
     def _open(self) -> sqlite3.Connection:
         database = sqlite3.connect(f"{self._file.absolute().as_uri()}?immutable=1", uri=True)

@@ -23,6 +23,7 @@ from rehdr_ros.recordings.images import read_exr, read_png, write_exr, write_png
 TABLE, SUMMARY, SETTINGS = "frames.csv", "summary.json", "settings.json"
 VIDEO, HDR_VIDEO, BAG = "video.mp4", "hdr.mp4", "bag"
 _OTHERS = (SUMMARY, SETTINGS, VIDEO, HDR_VIDEO, BAG, "report.html", "metrics.json")
+_COLUMNS = {"index", "stamp_ns", "clipped_fraction", "reset_reason"}  # of every version's frames.csv
 _THREADS = 4  # that compress and write beside the next frames
 _WAITING = 4  # frames at most that are not yet written
 _NAME = re.compile(r"(\d{6,})\.(exr|png)")
@@ -110,6 +111,21 @@ class ResultWriter:
 
     def _writing_table(self) -> AbstractContextManager[None]:
         return writing(self._folder / TABLE)
+
+
+def holds_results(folder: str | Path) -> bool:
+    """Whether there is a frames.csv of ours; an empty one is what a run leaves that was killed early."""
+    try:
+        with open(Path(folder) / TABLE, errors="replace") as file:
+            header = file.readline()
+    except OSError:
+        return False
+    return not header or set(header.strip().split(",")) >= _COLUMNS
+
+
+def replaced(folder: str | Path) -> list[Path]:
+    """The files and folders that another run there removes or writes anew."""
+    return [Path(folder) / name for name in (TABLE, *_OTHERS, *(product.name for product in PRODUCTS))]
 
 
 def read_rows(folder: str | Path) -> Iterator[dict[str, str]]:

@@ -484,7 +484,7 @@ class HdrPipeline:
     def _info(
         self, job: Job, result: Reconstruction, durations: dict[str, float], tonemapped_clipped: float
     ) -> FrameInfo:
-        counters = Counter(self.counters)
+        counters, why = Counter(self.counters), result.reset_reason
         return FrameInfo(
             index=self._index,
             events=len(job.taken) if job.before else 0,
@@ -492,7 +492,7 @@ class HdrPipeline:
             clipped_fraction=result.clipped_fraction,
             tonemapped_clipped_fraction=tonemapped_clipped,
             state_age=(job.frame.stamp_ns - self._state_since_ns) * 1e-9,
-            reset_reason=(result.fault and result.reset_reason) or job.reset_reason or result.reset_reason,
+            reset_reason=why if result.fault is Fault.OUT_OF_MEMORY else job.reset_reason or why,
             radiance=self.radiance,
             ready_at=job.ready_at,
             event_latency=job.latency_ns * 1e-9,

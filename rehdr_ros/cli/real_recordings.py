@@ -29,10 +29,8 @@ def add_real_recordings(parser: argparse.ArgumentParser) -> None:
     figures += "the fit and thresholds of the event model, events per pixel, exposures, latency, "
     figures += "shortest intervals"
     add("--statistics", action="store_true", help=figures)
-    response = (
-        "of the frames: a power, or a file that tabulates it; default: 2.2, but 1 (linear) with --reclip "
-    )
-    response += "or --statistics"
+    response = "of the frames: a power, or a file that tabulates it; "
+    response += "default: 2.2, but 1 (linear) with --reclip or --statistics"
     add("--response", help=response)
     add("--white-level", type=int, default=0, help="value at which 16-bit frames saturate; 0: at full scale")
     add_options(group, Timing)

@@ -30,7 +30,7 @@ from rehdr_ros.wire.header import stamp_from_bytes, stamp_to_ns
 from rehdr_ros.wire.packet import packet_from_bytes
 from rehdr_ros.wire.refusals import Refusals
 
-_CAMERAS = {"camera_info": "frames", "event_camera_info": "events"}
+_CAMERAS = {"camera_info": "frames", "event_camera_info": "events"}  # of what a topic tells
 
 
 class Inputs:
@@ -79,7 +79,8 @@ class Inputs:
             self._subscribe_events()
             self._subscribe(kind, "image_raw", on_image, depth, "transport_lost_frames")
             self._subscribe(CameraInfo, "camera_info", self._on_camera_info, depth)
-            self._subscribe(CameraInfo, "event_camera_info", self._on_event_camera_info, depth)
+            on_event_camera_info = partial(self._on_calibration, "event_camera_info")
+            self._subscribe(CameraInfo, "event_camera_info", on_event_camera_info, depth)
             self._subscribe(Exposure, "exposure", self._on_exposure, depth)
         except Exception:
             self.close()
@@ -93,9 +94,9 @@ class Inputs:
 
     def look_for_latched(self) -> None:
         """Subscribe also to camera infos that were published before, where a publisher keeps them."""
-        for name, of in _CAMERAS.items():
-            if name not in self._latched and keeps(self._node, name):
-                callback = partial(self._on_latched_info, name, of)
+        for name in _CAMERAS.keys() - self._latched.keys():
+            if keeps(self._node, name):
+                callback = partial(self._on_calibration, name)
                 self._latched[name] = subscribe_latched(self._node, CameraInfo, name, callback, raw=True)
 
     def _subscribe_events(self) -> None:
@@ -159,17 +160,13 @@ class Inputs:
             message = deserialize_message(raw, CameraInfo)
             self.camera_infos.put(stamp_to_ns(message.header.stamp), message)
             self.last_camera_info = message
-            self._calibrate("frames", raw)
+            self._calibrate("camera_info", raw)
 
-    def _on_latched_info(self, name: str, of: str, raw: bytes) -> None:
+    def _on_calibration(self, name: str, raw: bytes) -> None:
         with self._refusing(name, "camera_infos", raw):
-            self._calibrate(of, raw)
+            self._calibrate(name, raw)
 
-    def _on_event_camera_info(self, raw: bytes) -> None:
-        with self._refusing("event_camera_info", "camera_infos", raw):
-            self._calibrate("events", raw)
-
-    def _calibrate(self, of: str, raw: bytes) -> None:
+    def _calibrate(self, name: str, raw: bytes) -> None:
         """Known even where it isn't needed yet: one that is published once doesn't come again."""
         try:
             camera = camera_from_bytes(raw)
@@ -177,7 +174,7 @@ class Inputs:
             if self._pipeline.config.registration == "camera_info":
                 raise
         else:
-            self._pipeline.add(Calibration(of, camera))
+            self._pipeline.add(Calibration(_CAMERAS[name], camera))
 
     def _on_exposure(self, raw: bytes) -> None:
         with self._refusing("exposure", "exposures", raw):

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from queue import Queue
 
 from rehdr_ros.node.complaints import Complaints
@@ -69,7 +70,7 @@ class Worker:
 
     def _reconstruct_all(self) -> None:
         try:
-            self._repeat("network", self._take(self._pipeline.take), _POLL_SECONDS)
+            self._repeat("network", partial(self._take, self._pipeline.take), _POLL_SECONDS)
         finally:
             self._done.put(None)
 
@@ -78,7 +79,7 @@ class Worker:
 
     def _output_all(self) -> None:
         try:
-            take = self._take(self._pipeline.take_outputs)
+            take = partial(self._take, self._pipeline.take_outputs)
             self._repeat("outputs", take, _OUTPUT_POLL_SECONDS, _OUTPUT_REST_SECONDS)
         finally:
             self._done.put(None)
@@ -106,16 +107,12 @@ class Worker:
         now = self._now()
         return time.monotonic() if now is None else now
 
-    def _take(self, frames: Callable[[float], Iterator[HdrFrame]]) -> Callable[[float], bool]:
-        """Hands on the first of what may go, and tells whether there was one."""
-
-        def take(now: float) -> bool:
-            frame = next(frames(now), None)
-            if frame is not None:
-                self._done.put(frame)
-            return frame is not None
-
-        return take
+    def _take(self, frames: Callable[[float], Iterator[HdrFrame]], now: float) -> bool:
+        """Hand on the first that may go; whether there was one."""
+        frame = next(frames(now), None)
+        if frame is not None:
+            self._done.put(frame)
+        return frame is not None
 
     def _publish_all(self) -> None:
         while (frame := self._done.get()) is not None:

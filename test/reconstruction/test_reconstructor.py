@@ -206,7 +206,7 @@ def test_a_device_without_memory_hands_over_to_the_cpu(make_reconstructor, job):
 @needs_16_bits
 def test_a_stream_s_first_frame_tells_of_the_missing_memory_and_not_that_it_is_the_first(tiny_weights):
     pipeline = HdrPipeline(PipelineConfig(weights=str(tiny_weights), device="cpu", precision="bfloat16"))
-    reconstructor = vars(pipeline)["_reconstructor"]
+    reconstructor = pipeline._reconstructor  # noqa: SLF001 - without a GPU only it can be called one
     reconstructor.device, reconstructor.voxels.build = torch.device("cuda"), out_of_memory
     pipeline.add_frame(10 * MS, np.full((16, 16, 3), 100, np.uint8))
     (made,) = pipeline.take(flush=True)

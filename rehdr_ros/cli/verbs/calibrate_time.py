@@ -37,12 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("search").add_argument
     reach, exposure, count = number(above=0, most=10), number(least=0, below=10), number(int, least=1)
     add("--range", type=reach, default=0.1, metavar="S", help="on both sides of event_time_offset, s")
-    add(
-        "--exposure",
-        type=exposure,
-        metavar="S",
-        help="exposure time; default: as each frame has it",
-    )
+    add("--exposure", type=exposure, metavar="S", help="exposure time; default: as each frame has it")
     add("--pairs", type=count, default=40, metavar="N", help="most pairs of frames, spread over it all")
     add("-o", "--output", metavar="FOLDER", help="for curve.csv, curve.png and before_after.png")
     add("--json", action="store_true", help="print one JSON object")

@@ -20,6 +20,7 @@ from rehdr_ros.network.head_start.reference import Evidence, HeadStart, Inputs, 
 from rehdr_ros.network.head_start.scalars import (
     THIRD,
     between,
+    blended,
     columns,
     larger,
     mean_of_three,
@@ -359,16 +360,14 @@ def _correct(shared, clipped, weight, own, tells, shown, carried):
     for y in range(height):
         if not clipped[y]:
             continue
-        top, bottom, down = between(y, shared.shape[0], height)
+        rows = between(y, shared.shape[0], height)
         for x in range(width):
             if weight[y, x] == _0:
                 continue
             takes = _guessed(_HALF_TRUSTED / own[y, x] - _HALF_TRUSTED) * (_1 - tells[y, x])
             if takes == _0:
                 continue
-            above = shared[top, left[x]] + along[x] * (shared[top, right[x]] - shared[top, left[x]])
-            below = shared[bottom, left[x]] + along[x] * (shared[bottom, right[x]] - shared[bottom, left[x]])
-            error = takes * (above + down * (below - above))
+            error = takes * blended(shared, rows, left[x], right[x], along[x])
             for c in range(3):
                 carried[c, y, x] = smaller(larger(carried[c, y, x] + error, shown[c, y, x]), _LOG_LIMIT)
 

@@ -44,3 +44,12 @@ def columns(coarse, fine):
     for x in range(fine):
         left[x], right[x], along[x] = between(x, coarse, fine)
     return left, right, along
+
+
+@kernel
+def blended(coarse, rows, left, right, along):
+    """Bilinear, of a plane. rows: as of `between`; left, right, along: the same of the column."""
+    top, bottom, down = rows
+    above = coarse[top, left] + along * (coarse[top, right] - coarse[top, left])
+    below = coarse[bottom, left] + along * (coarse[bottom, right] - coarse[bottom, left])
+    return above + down * (below - above)

@@ -4,7 +4,7 @@ import numpy as np
 
 from rehdr_ros.jit import kernel
 from rehdr_ros.network.head_start import surroundings
-from rehdr_ros.network.head_start.scalars import between, columns, larger, mean_of_three
+from rehdr_ros.network.head_start.scalars import between, blended, columns, larger, mean_of_three
 
 _BLOCK, _AROUND = surroundings.BLOCK, surroundings.AROUND // 2
 _0, _LEAST = np.float32(0), np.float32(1e-6)
@@ -19,12 +19,10 @@ def level(shown, clipped, weight, log_radiance, out):
     for y in range(height):
         if not clipped[y]:
             continue
-        top, bottom, down = between(y, means.shape[0], height)
+        rows = between(y, means.shape[0], height)
         for x in range(width):
             if weight[y, x] > _0:
-                above = means[top, left[x]] + along[x] * (means[top, right[x]] - means[top, left[x]])
-                below = means[bottom, left[x]] + along[x] * (means[bottom, right[x]] - means[bottom, left[x]])
-                out[y, x] = above + down * (below - above)
+                out[y, x] = blended(means, rows, left[x], right[x], along[x])
 
 
 @kernel

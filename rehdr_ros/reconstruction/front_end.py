@@ -80,7 +80,7 @@ class FrontEnd:
             self.events += len(events)
             self.synchronizer.add_events(events, arrived, receiver.restarted, receiver.size)
             if self._schedule:
-                self._schedule.add_events(events, [len(events)], [arrived])
+                self._schedule.add_events(events, [len(events)], [arrived], self.synchronizer.passed_ns)
 
     def next(self, now: float | None = None, flush: bool = False) -> Job | None:
         """As of Synchronizer."""
@@ -109,7 +109,8 @@ class FrontEnd:
         self.events += len(decoded.events)
         self.synchronizer.add_run(decoded, run.arrived, receiver.restarted, receiver.size)
         if self._schedule:
-            self._schedule.add_events(decoded.events, decoded.ends.tolist(), run.arrived)
+            passed_ns = self.synchronizer.passed_ns
+            self._schedule.add_events(decoded.events, decoded.ends.tolist(), run.arrived, passed_ns)
         self.decode_seconds += time.perf_counter() - started
 
     def jobs(self, messages: Iterable[Message], event_size: tuple[int, int] | None = None) -> Iterator[Job]:

@@ -76,8 +76,13 @@ class OutputSchedule:
         self._marks: deque[tuple[int, float]] = deque(maxlen=_MARKS)
         self._frame_came: tuple[int, float | None, float] | None = None
 
-    def add_events(self, events: Events, ends: Sequence[int], arrived: Sequence[float]) -> None:
-        """Of packets, in ROS ns. ends: how many up to the end of each; arrived: of each, monotonic s."""
+    def add_events(
+        self, events: Events, ends: Sequence[int], arrived: Sequence[float], passed_ns: int | None
+    ) -> None:
+        """Of packets, in ROS ns. ends: how many up to the end of each; arrived: of each, monotonic s.
+
+        passed_ns: where the stream is now; what lies behind that tells nothing of when events come.
+        """
         latest = self._buffer.latest
         if len(events) and latest is not None and int(events.t[-1]) < latest - _RESTART_NS:
             self._buffer.clear()
@@ -87,7 +92,8 @@ class OutputSchedule:
         for end, at in zip(ends, arrived, strict=True):
             if end > begin:
                 newest = int(events.t[end - 1])
-                if not self._marks or newest - self._marks[-1][0] >= _MARK_NS:
+                follows = not self._marks or newest - self._marks[-1][0] >= _MARK_NS
+                if follows and passed_ns is not None and newest <= passed_ns:
                     self._marks.append((newest, at))
             begin = end
 

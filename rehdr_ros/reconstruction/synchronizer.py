@@ -21,6 +21,7 @@ CROWDED = 64  # waiting frames from which the oldest is skipped
 _RESTART_NS = 1_000_000_000  # events that step back further than this start a new stream
 _OVERTAKEN_NS = 250_000_000  # frames no further back may have changed places on their way
 _SHUFFLED_NS = 50_000_000  # and packets
+_AHEAD_NS = 500_000_000  # one packet so far ahead of all else may be damaged; the next one tells
 _FEW = 0.1  # share of the frames up to which left out ones are no problem
 _PATIENCE = 2.0  # s that a frame waits where the timeout goes by another clock, which may stand still
 
@@ -129,6 +130,7 @@ class Synchronizer:
         self._overtaken_ns: int | None = None  # the stamp of a frame that stepped back and was skipped
         self._passed_ns: int | None = None  # where the event stream is
         self._passed_at = 0.0  # monotonic s at which it came there
+        self._was_ahead = False  # the last packet, which nothing has passed yet
         self._processed = Exposed(0, 0)
         self._shared = Events.empty()  # of the last frame's exposure: the next frame's, too
         self._exposure_ns = self._latency_ns = self._estimated_exposure_ns = 0
@@ -240,9 +242,10 @@ class Synchronizer:
         latest = self._buffer.latest
         if latest is not None and int(events.t[-1]) < latest - (_SHUFFLED_NS if restarted else _RESTART_NS):
             self._drop_events()
+            self._passed_ns = None
             self._overtaken_ns = -(1 << 63)  # a frame that steps back now starts over too, however little
         self._buffer.append(events)
-        self._pass(int(events.t.max()), arrived)
+        self._pass(int(events.t.min()), int(events.t.max()), arrived)
 
     def add_run(
         self, decoded: Decoded, arrived: Sequence[float], restarted: bool, size: tuple[int, int] | None
@@ -256,7 +259,7 @@ class Synchronizer:
             if not in_order:
                 self.add_events(events[begin:end], at, restarted, size)
             elif end > begin:
-                self._pass(int(events.t[end - 1]), at)
+                self._pass(int(events.t[begin]), int(events.t[end - 1]), at)
             begin, restarted = end, False
 
     def _expect_size(self, size: tuple[int, int] | None) -> None:
@@ -264,15 +267,23 @@ class Synchronizer:
             self._drop_events()
         self._event_size = size
 
-    def _pass(self, newest: int, arrived: float) -> None:
-        """The event stream has come to that time."""
+    def _pass(self, oldest: int, newest: int, arrived: float) -> None:
+        """A packet's first and last time: the event stream has come to that."""
         passed = self._passed_ns
-        # A damaged packet, ahead of the stream, must not let frames go early once the stream goes on.
+        # A damaged packet, ahead of the stream, must not let frames go early, nor outputs of the future.
+        self._was_ahead = self._is_ahead(oldest) and not self._was_ahead
         shuffled = passed is not None and passed - _SHUFFLED_NS <= newest < passed
-        if not shuffled:
+        if not shuffled and not self._was_ahead:
             self._passed_ns, self._passed_at = newest, arrived
         for waiting in self._waiting:
             self._complete(waiting)
+
+    def _is_ahead(self, oldest: int) -> bool:
+        """Whether a packet begins long after both the stream and the last frame."""
+        last = self._waiting[-1].frame if self._waiting else self._last
+        if self._passed_ns is None or last is None:
+            return False
+        return oldest > max(self._passed_ns, last.stamp_ns + self._latency_ns) + _AHEAD_NS
 
     def add_frame(self, frame: Frame, arrived: float, since: float | None = None) -> None:
         """Queue a frame. A duplicate is skipped, and so is one that was overtaken on its way.

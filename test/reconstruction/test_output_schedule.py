@@ -75,6 +75,14 @@ class Stream:
         return {(o.stamp_ns - START) // MS: (o.keyframe.frame.stamp_ns - START) // MS for o in self.outputs}
 
 
+@pytest.mark.parametrize("ahead", [700, 10_000])
+def test_a_packet_ahead_of_the_stream_makes_no_outputs_of_the_future(ahead):
+    stream = Stream().add(frame(0), *steadily(0, 45), frame(43), *steadily(45, 48), events(48 + ahead))
+    assert max(stream.rests) == 40
+    stream.add(*steadily(49, 75))
+    assert list(stream.rests) == [0, 10, 20, 30, 40, 50, 60, 70]
+
+
 def test_stamps_are_regular_and_rest_on_the_last_frame():
     stream = Stream().add(frame(0), *steadily(0, 45), frame(43), *steadily(45, 75))
     assert stream.rests == {0: 0, 10: 0, 20: 0, 30: 0, 40: 0, 50: 43, 60: 43, 70: 43}

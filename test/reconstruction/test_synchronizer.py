@@ -383,6 +383,20 @@ def test_a_packet_ahead_of_the_stream_lets_no_later_frame_go_early():
     assert times(sync.next()) == [15, 18, 20]
 
 
+def test_a_packet_long_before_its_time_tells_nothing_alone():
+    sync = started()
+    sync.add_frame(frame(20), 0.0)
+    sync.add_events(events(900), 0.0)  # damaged
+    assert sync.next() is None and sync.passed_ns == 10 * MS
+    sync.add_events(events(15, 21), 0.0)
+    assert times(sync.next()) == [15]
+    sync.add_frame(frame(1500), 0.0)
+    sync.add_events(events(2100), 0.0)  # after a second without any
+    assert sync.next() is None
+    sync.add_events(events(2101), 0.0)
+    assert sync.next().frame.stamp_ns == 1500 * MS
+
+
 def test_packets_that_changed_places_still_let_the_frame_go():
     sync = started()
     sync.add_events(events(21), 0.0)

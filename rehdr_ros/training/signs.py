@@ -1,4 +1,4 @@
-"""Signs in a scene to train on: codes and letters, some behind a window, most of them brighter than the scene.
+"""Signs in a scene to train on: codes and letters, some behind windows, most brighter than the scene.
 
 What clips in the scenes themselves are lamps, sky and walls, whose inside says little. Signs have in it what
 their readers need: two tones, edges between them, of all that a camera's path shows.
@@ -69,5 +69,5 @@ def _letters(rng: np.random.Generator) -> np.ndarray:
 
 def _part(canvas: np.ndarray, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
     """A rectangle at random, no larger than the canvas, as a view."""
-    top, left = (int(rng.integers(max(1, whole - part))) for whole, part in zip(canvas.shape, (height, width)))
+    top, left = (int(rng.integers(max(1, n))) for n in (canvas.shape[0] - height, canvas.shape[1] - width))
     return canvas[top : top + height, left : left + width]

@@ -1,4 +1,4 @@
-"""What is measured after a training: python -m rehdr_ros.training.calibration WEIGHTS [FOLDER].
+"""Measures what is left to measure after a training: `python -m rehdr_ros.training.calibration --help`.
 
 Sequences of the exact simulator, in training scenes (of FOLDER's radiance files, or procedural), tell two
 things, with which the weights are written anew. The expansion (composition.py): the one with the least error
@@ -7,7 +7,7 @@ worse sensors than most users', so that its `sigma` is too large for them: the f
 errors lie within one sigma, in the mean of the sequences, whose events explain nearly all.
 """
 
-import sys
+import argparse
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
@@ -15,8 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from rehdr_ros import safetensors_file
+from rehdr_ros.errors import InputError
 from rehdr_ros.network import Rehdr, load_checkpoint, save_checkpoint
 from rehdr_ros.network.checkpoint import resolve
 from rehdr_ros.network.head_start import HeadStart
@@ -106,13 +108,31 @@ def calibrated(network: Rehdr, **values: float) -> Rehdr:
     return other.eval().requires_grad_(False)
 
 
-if __name__ == "__main__":
-    path = resolve(sys.argv[1])
-    streams = list(sequences(*sys.argv[2:]))
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("weights", help="checkpoint, .safetensors, or name of shipped weights")
+    parser.add_argument("radiance", nargs="?", help="folder of .hdr and .exr scenes; default: procedural")
+    parser.add_argument("-o", "--output", help="checkpoint to write, .safetensors; default: the same")
+    args = parser.parse_args(arguments)
+    try:
+        path, streams = resolve(args.weights), tqdm(sequences(args.radiance), total=SEQUENCES)
+        output = Path(args.output or path)
+        if output.suffix != ".safetensors":
+            parser.error(f"{output}: must end in .safetensors")
+        _calibrate(path, list(streams), output)
+    except InputError as error:
+        parser.error(str(error))
+
+
+def _calibrate(path: Path, streams: list[Sequence], output: Path) -> None:
     trained = calibrated(load_checkpoint(path), expansion=0.0, sigma=1.0)
     trained = calibrated(trained, expansion=expansion(trained, streams))
     trained = calibrated(trained, sigma=round(factor(trained, streams), 3))
     _, notes = safetensors_file.read(path)
     notes = {name: text for name, text in notes.items() if name not in ("architecture", "config")}
-    save_checkpoint(trained, path, torch.float16, **notes)
+    save_checkpoint(trained, output, torch.float16, **notes)
     print(f"expansion {trained.config.expansion:.2f}, sigma times {trained.config.sigma:.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -5,7 +5,7 @@ import torch
 
 from rehdr_ros.network import Rehdr, RehdrConfig
 from rehdr_ros.network.head_start.composition import OUTPUTS
-from rehdr_ros.training.calibration import calibrated, expansion, factor
+from rehdr_ros.training.calibration import calibrated, expansion, factor, main
 from rehdr_ros.training.sequence import Sequence, collate
 from rehdr_ros.training.unrolled import unroll
 
@@ -103,3 +103,11 @@ def test_a_training_goes_without_either(network):
     trained, other = last(network.train(), sequence), last(without.train(), sequence)
     assert torch.equal(trained.radiance, other.radiance) and torch.equal(trained.sigma, other.sigma)
     assert (evaluated.radiance > plain.radiance * 1.1).any() and (evaluated.sigma < plain.sigma).any()
+
+
+@pytest.mark.parametrize("words", ["no.safetensors", "rehdr_t no/folder", "rehdr_t -o x.pt"])
+def test_what_is_not_there_or_of_another_kind_is_told_in_a_line(words, capsys):
+    with pytest.raises(SystemExit) as error:
+        main(words.split())
+    assert error.value.code == 2
+    assert "error: " in capsys.readouterr().err.splitlines()[-1]

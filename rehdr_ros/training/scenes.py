@@ -12,12 +12,14 @@ from rehdr_ros.errors import InputError
 from rehdr_ros.recordings.images import read_radiance
 from rehdr_ros.simulation.batch_scene import TEXTURE, Background
 from rehdr_ros.simulation.procedural import procedural_canvas
+from rehdr_ros.training.signs import with_signs
 
 # Kept out of every training so that results on them mean something.
 VALIDATION_SCENES = ("leadenhall_market", "narrow_moonlit_road", "studio_small_05", "thatch_chapel")
 
 _CPU = torch.device("cpu")
 _GAMMAS = (0.25, 1.5)  # of the luminance: from flat to harsh
+SIGNS = 0.4  # share of the scenes that have any
 CANVASES = 64  # procedural ones; a training sees each from many places, in many colours
 
 
@@ -42,7 +44,10 @@ class Scenes:
         order = rng.permutation(3) if rng.random() < 0.5 else np.arange(3)
         # As the power of the luminance: the colours stay natural.
         luminance = radiance.mean(2, keepdim=True) + 1e-6
-        return Background(radiance[..., order.tolist()] * luminance ** (gamma - 1) * tint, is_panorama)
+        radiance = radiance[..., order.tolist()] * luminance ** (gamma - 1) * tint
+        if rng.random() < SIGNS:
+            radiance = with_signs(radiance, rng)
+        return Background(radiance, is_panorama)
 
 
 def training_files(folder: str | Path) -> list[Path]:

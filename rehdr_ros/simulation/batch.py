@@ -73,6 +73,7 @@ class Variety(Settings):
     changes_exposure: float = _share(0.2, "whose exposure changes")
     tells_exposure: float = _share(0.5, "whose exposure the network is told")
     walls: float = _share(0.35, "whose lights are no brighter than a white wall")
+    signs: float = _share(0.0, "in scenes with codes and letters, most of them far above white")
     good: float = _share(0.35, "without latency, vignetting, low pass, scatter, strays and readout")
     glares: float = _share(0.15, "whose brightest pixels fire whatever they see, as lamps make them")
     strange: float = _share(0.09, "whose events are out of time, of another scene, or none")

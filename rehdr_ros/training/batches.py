@@ -40,7 +40,8 @@ class SimulatedBatches(Dataset):
         validation: bool = False,
         reuse: int = 1,
     ):
-        self._simulator, self._batch, self._scenes = simulator, batch, Scenes(radiance, simulator.device)
+        self._simulator, self._batch = simulator, batch
+        self._scenes = Scenes(radiance, simulator.device, simulator.variety.signs)
         self._key = (_VALIDATION if validation else _TRAINING, seed)
         self._reuse, self._kept = reuse, {}
         self._stream = torch.cuda.Stream(simulator.device) if simulator.device.type == "cuda" else None

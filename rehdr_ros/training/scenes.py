@@ -19,7 +19,6 @@ VALIDATION_SCENES = ("leadenhall_market", "narrow_moonlit_road", "studio_small_0
 
 _CPU = torch.device("cpu")
 _GAMMAS = (0.25, 1.5)  # of the luminance: from flat to harsh
-SIGNS = 0.4  # share of the scenes that have any
 CANVASES = 64  # procedural ones; a training sees each from many places, in many colours
 
 
@@ -27,11 +26,13 @@ class Scenes:
     """Draws backgrounds: two thirds from a folder's files, or all procedural.
 
     radiance: folder of `.hdr`/`.exr` files, VALIDATION_SCENES left out. device: where the radiance stays and
-    is changed. Raises InputError for a folder that isn't there or has none.
+    is changed. signs: share of the scenes that have any. Raises InputError for a folder that isn't there or
+    has none.
     """
 
-    def __init__(self, radiance: str | Path | None = None, device: torch.device = _CPU):
+    def __init__(self, radiance: str | Path | None = None, device: torch.device = _CPU, signs: float = 0.0):
         self._files, self._device = training_files(radiance) if radiance else [], device
+        self._signs = signs
 
     def draw(self, rng: np.random.Generator) -> Background:
         """A scene with another dynamic range and other colours than it has."""
@@ -45,7 +46,7 @@ class Scenes:
         # As the power of the luminance: the colours stay natural.
         luminance = radiance.mean(2, keepdim=True) + 1e-6
         radiance = radiance[..., order.tolist()] * luminance ** (gamma - 1) * tint
-        if rng.random() < SIGNS:
+        if self._signs and rng.random() < self._signs:
             radiance = with_signs(radiance, rng)
         return Background(radiance, is_panorama)
 

@@ -66,6 +66,12 @@ def test_a_scene_comes_in_ever_other_colours_and_dynamic_ranges(folder):
     assert structure.min() > 0.7
 
 
+def test_signs_are_in_their_share_of_the_scenes(folder):
+    plain, some, all_of_them = (draws(Scenes(folder, signs=signs), 1, 5) for signs in (0, 0.001, 1))
+    assert torch.equal(plain[0].radiance, some[0].radiance)
+    assert not torch.equal(plain[0].radiance, all_of_them[0].radiance)
+
+
 @pytest.mark.parametrize("shape", [(100, 80), (40, 200)])
 def test_what_is_no_panorama_is_cut_to_the_texture_s_shape(tmp_path, shape):
     """The middle stays, half of it dark, and nothing is stretched."""

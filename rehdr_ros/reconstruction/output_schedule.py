@@ -81,7 +81,8 @@ class OutputSchedule:
     ) -> None:
         """Of packets, in ROS ns. ends: how many up to the end of each; arrived: of each, monotonic s.
 
-        passed_ns: where the stream is now; what lies behind that tells nothing of when events come.
+        passed_ns: where the stream is now, None without events; a packet beyond it tells nothing of when
+        events come.
         """
         latest = self._buffer.latest
         if len(events) and latest is not None and int(events.t[-1]) < latest - _RESTART_NS:
@@ -93,7 +94,7 @@ class OutputSchedule:
             if end > begin:
                 newest = int(events.t[end - 1])
                 follows = not self._marks or newest - self._marks[-1][0] >= _MARK_NS
-                if follows and passed_ns is not None and newest <= passed_ns:
+                if follows and newest <= passed_ns:
                     self._marks.append((newest, at))
             begin = end
 

@@ -130,7 +130,7 @@ class Synchronizer:
         self._overtaken_ns: int | None = None  # the stamp of a frame that stepped back and was skipped
         self._passed_ns: int | None = None  # where the event stream is
         self._passed_at = 0.0  # monotonic s at which it came there
-        self._was_ahead = False  # the last packet, which nothing has passed yet
+        self._was_ahead = False  # the last packet, which waits for another to confirm it
         self._processed = Exposed(0, 0)
         self._shared = Events.empty()  # of the last frame's exposure: the next frame's, too
         self._exposure_ns = self._latency_ns = self._estimated_exposure_ns = 0
@@ -278,9 +278,13 @@ class Synchronizer:
         for waiting in self._waiting:
             self._complete(waiting)
 
+    @property
+    def _newest_frame(self) -> Frame | None:
+        return self._waiting[-1].frame if self._waiting else self._last
+
     def _is_ahead(self, oldest: int) -> bool:
         """Whether a packet begins long after both the stream and the last frame."""
-        last = self._waiting[-1].frame if self._waiting else self._last
+        last = self._newest_frame
         if self._passed_ns is None or last is None:
             return False
         return oldest > max(self._passed_ns, last.stamp_ns + self._latency_ns) + _AHEAD_NS
@@ -291,7 +295,7 @@ class Synchronizer:
         arrived: monotonic s. since: s, by the clock whose time `next` gets, if not the monotonic one.
         """
         self._frames += 1
-        last = self._waiting[-1].frame if self._waiting else self._last
+        last = self._newest_frame
         if last is not None and self._is_stray(frame.stamp_ns, last.stamp_ns):
             self.skipped_frames += 1
             return

@@ -112,25 +112,24 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("weights", help="checkpoint, .safetensors, or name of shipped weights")
     parser.add_argument("radiance", nargs="?", help="folder of .hdr and .exr scenes; default: procedural")
-    parser.add_argument("-o", "--output", help="checkpoint to write, .safetensors; default: the same")
+    parser.add_argument("-o", "--output", required=True, help="checkpoint to write, .safetensors")
     args = parser.parse_args(arguments)
+    if Path(args.output).suffix != ".safetensors":
+        parser.error(f"--output {args.output}: must end in .safetensors")
     try:
-        path, streams = resolve(args.weights), tqdm(sequences(args.radiance), total=SEQUENCES)
-        output = Path(args.output or path)
-        if output.suffix != ".safetensors":
-            parser.error(f"{output}: must end in .safetensors")
-        _calibrate(path, list(streams), output)
+        _calibrate(args)
     except InputError as error:
         parser.error(str(error))
 
 
-def _calibrate(path: Path, streams: list[Sequence], output: Path) -> None:
-    trained = calibrated(load_checkpoint(path), expansion=0.0, sigma=1.0)
+def _calibrate(args: argparse.Namespace) -> None:
+    trained = calibrated(load_checkpoint(args.weights), expansion=0.0, sigma=1.0)
+    _, notes = safetensors_file.read(resolve(args.weights))
+    streams = list(tqdm(sequences(args.radiance), total=SEQUENCES, unit="sequence"))
     trained = calibrated(trained, expansion=expansion(trained, streams))
     trained = calibrated(trained, sigma=round(factor(trained, streams), 3))
-    _, notes = safetensors_file.read(path)
     notes = {name: text for name, text in notes.items() if name not in ("architecture", "config")}
-    save_checkpoint(trained, output, torch.float16, **notes)
+    save_checkpoint(trained, args.output, torch.float16, **notes)
     print(f"expansion {trained.config.expansion:.2f}, sigma times {trained.config.sigma:.3f}")
 
 

@@ -105,9 +105,16 @@ def test_a_training_goes_without_either(network):
     assert (evaluated.radiance > plain.radiance * 1.1).any() and (evaluated.sigma < plain.sigma).any()
 
 
-@pytest.mark.parametrize("words", ["no.safetensors", "rehdr_t no/folder", "rehdr_t -o x.pt"])
-def test_what_is_not_there_or_of_another_kind_is_told_in_a_line(words, capsys):
+@pytest.mark.parametrize(
+    "words, problem",
+    [
+        ("no.safetensors -o x.safetensors", "not found"),
+        ("rehdr_t no/folder -o x.safetensors", "not a folder"),
+        ("rehdr_t -o x.pt", "must end in .safetensors"),
+    ],
+)
+def test_what_is_not_there_or_of_another_kind_is_told_in_a_line(words, problem, capsys):
     with pytest.raises(SystemExit) as error:
         main(words.split())
     assert error.value.code == 2
-    assert "error: " in capsys.readouterr().err.splitlines()[-1]
+    assert problem in capsys.readouterr().err.splitlines()[-1]

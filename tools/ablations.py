@@ -1,6 +1,6 @@
-"""Trains rehdr_t's form anew without one of its parts after the other, and compares: docs/training.md.
+"""Trains rehdr_t's form, anew or on, without one of its parts after the other: docs/training.md.
 
-All trainings have the same seed, steps and data. Printed: the error in clipped pixels over the plain LDR's,
+All trainings have the same seed, start, steps and data. Printed: the error in clipped pixels over the plain LDR's,
 in the mean of the sequences: panoramas kept out of the training, procedural scenes, re-clipped recordings.
 """
 
@@ -77,6 +77,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("recordings", nargs="+", help="with frames and events of the same pixels")
     parser.add_argument("--steps", type=int, default=600, help="of each training (default: %(default)s)")
     parser.add_argument("--size", type=int, default=64, help="of its frames, px (default: %(default)s)")
+    parser.add_argument("--start", help="weights to train on, a shipped name or a file (default: anew)")
+    parser.add_argument("--learning-rate", type=float, help="at its highest (default: the configuration's)")
     size = "of the frames of panoramas and procedural scenes, px (default: %(default)s)"
     parser.add_argument("--test-size", type=int, default=128, help=size)
     parser.add_argument(
@@ -90,6 +92,9 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     config = read_config(str(ROOT / "config" / "train_rehdr_t.yaml"), {"radiance": args.radiance})
     config = replace(config, steps=args.steps, size=args.size, batch=4, save_every=args.steps)
+    config = replace(config, start=args.start, learning_rate=args.learning_rate or config.learning_rate)
+    # Of the weights that it began with the average keeps next to nothing, however few the steps.
+    config = replace(config, ema=1 - min(1.0, 20 / args.steps))
     bins = config.network.bins
     sequences = _simulated(args.radiance, args.test_size, bins)
     sequences += _real(read_all(args.recordings), args.reclip, bins)

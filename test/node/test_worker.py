@@ -263,7 +263,7 @@ def test_where_the_publication_is_slow_outputs_are_skipped_and_no_frame(run_betw
         time.sleep(0.002)
     assert until(lambda: published and published[-1] >= 740 * MS) and worker.stop(SECONDS)
     counters = pipeline.counters
-    assert counters["skipped_outputs"] > 10 and counters["skipped_frames"] == 0
+    assert counters["skipped_outputs"] > 0 and counters["skipped_frames"] == 0
     steps = np.diff(published) // (10 * MS)
     assert (steps >= 1).all() and published[0] % (10 * MS) == 0
     assert steps.sum() + 1 - len(published) <= counters["skipped_outputs"]

@@ -224,7 +224,7 @@ def test_live_outputs_make_way_for_frames_that_wait():
 
 
 def test_live_a_frame_has_but_one_output_while_frames_are_skipped_and_a_second_longer():
-    stream = Stream(LATEST).add(frame(0), *steadily(0, 5))
+    stream = Stream(replace(LATEST, output_timeout=10.0)).add(frame(0), *steadily(0, 5))
     for message in (frame(11), *steadily(5, 15), frame(21), *steadily(15, 25)):
         stream.front_end.add(message, arrived=time.monotonic())
     newest = stream.front_end.next(time.monotonic())

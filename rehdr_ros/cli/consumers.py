@@ -31,7 +31,7 @@ def add_consumers(parser: argparse.ArgumentParser) -> None:
     add("--tunnel", action="store_true", help=tunnel)
     downstream = "feature matches and tracks, AprilTags and QR codes on clipped scenes, procedural or, for "
     downstream += "features, of --radiance; or with --recordings and --reclip features of real frames; "
-    downstream += "--pictures: matches.jpg of the last tone mapping"
+    downstream += "--pictures: matches_1.jpg and so on, a scene each, of the last tone mapping"
     add("--downstream", action="store_true", help=downstream)
     many = f"how many; 30, 20 and, scenes of --downstream, {SCENES} if not given"
     add("--drives", type=count, metavar="N", help=many)
@@ -73,8 +73,9 @@ def downstream_report(args: argparse.Namespace) -> dict:
         recorded = benchmark.record(scene)
         feature_runs += benchmark.features(scene, recorded)
         code_runs += benchmark.codes(scene)
-        if args.pictures and scene == 0:
-            write_match_picture(Path(args.pictures), recorded, f"HDR, {args.tonemap[-1]}")
+        if args.pictures:
+            path = Path(args.pictures) / f"matches_{scene + 1}.jpg"
+            write_match_picture(path, recorded, f"HDR, {args.tonemap[-1]}")
     report = downstream_results.summary(feature_runs, code_runs)
     print(downstream_results.table(report))
     return {"summary": report, "runs": [asdict(run) for run in (*feature_runs, *code_runs)]}

@@ -15,8 +15,8 @@ _SCALE = 2
 _BLACK, _RED, _GREEN, _ORANGE = (0, 0, 0), (220, 40, 40), (40, 170, 40), (255, 140, 0)
 
 
-def write_match_picture(folder: Path, recorded: Recorded, variant: str) -> None:
-    """matches.jpg: ORB matches of the middle pair of frames of the LDR and of a variant."""
+def write_match_picture(path: Path, recorded: Recorded, variant: str) -> None:
+    """A JPEG: ORB matches of the middle pair of frames of the LDR and of a variant."""
     i, j = recorded.pairs()[len(recorded.pairs()) // 2]
     _, clipped, _, elsewhere, *_ = features.places(recorded.ldr[i])
     rows = []
@@ -27,9 +27,8 @@ def write_match_picture(folder: Path, recorded: Recorded, variant: str) -> None:
         in_clipped, in_range = correct & features.at(np.stack((clipped, elsewhere)), start)
         rows.append(_heading(name, correct, in_clipped, in_range, 2 * _SCALE * images[0].shape[1]))
         rows.append(_drawn(images, start, end, {_RED: ~correct, _GREEN: in_range, _ORANGE: in_clipped}))
-    folder.mkdir(parents=True, exist_ok=True)
-    picture = np.concatenate(rows)[..., ::-1]
-    cv2.imwrite(str(folder / "matches.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 85])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.concatenate(rows)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
 
 
 def _drawn(images: list[np.ndarray], start: np.ndarray, end: np.ndarray, masks: dict) -> np.ndarray:

@@ -50,7 +50,7 @@ def test_features_and_detectors_are_compared(rehdr, tiny_weights, tmp_path):
     result = json.loads(report.read_text())
     assert result["summary"]["scenes"] == 1
     assert "| AprilTags found |" in outcome.out and "| HDR, local / LDR |" in outcome.out
-    assert (tmp_path / "pictures" / "matches.jpg").stat().st_size > 5_000
+    assert (tmp_path / "pictures" / "matches_1.jpg").stat().st_size > 5_000
     assert "holds no .hdr" in rehdr("evaluate", "--downstream", "--radiance", tmp_path, *options).err
 
 

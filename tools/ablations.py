@@ -1,7 +1,8 @@
 """Trains rehdr_t's form, anew or on, without one of its parts after the other: docs/training.md.
 
-All trainings have the same seed, start, steps and data. Printed: the error in clipped pixels over the plain LDR's,
-in the mean of the sequences: panoramas kept out of the training, procedural scenes, re-clipped recordings.
+All trainings have the same seed, start, steps and data. Printed: the error in clipped pixels over the plain
+LDR's, in the mean of the sequences: panoramas kept out of the training, procedural scenes, re-clipped
+recordings.
 """
 
 import argparse

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.events import Calibration, Camera, Events, Frame, Packet, Receiver
+from rehdr_ros.events import Calibration, Camera, Events, Exposure, Frame, Packet, Receiver
 from rehdr_ros.events.buffer import in_time_order
 from rehdr_ros.events.receiver import Size
+from rehdr_ros.reconstruction.recent import Recent
 
 _MOST_WAITING = 32  # pairs, for events that may never come
 _FAR_NS = 5_000_000_000  # ahead of the frames, where events are of no use
@@ -36,13 +37,15 @@ def windows(
 ) -> Iterator[Window]:
     """The pairs whose second's number is wanted, with the events from reach_ns[0] before to [1] after them.
 
-    messages: a recording's; event_size: where Events come. longest_gap_ns: no pair is further apart. What is
-    kept of the stream is bounded, whatever the clocks say. Raises InputError for triggers instead of events.
+    messages: a recording's; event_size: where Events come; an Exposure tells how its frame was exposed.
+    longest_gap_ns: no pair is further apart. What is kept of the stream is bounded, whatever the clocks say.
+    Raises InputError for triggers instead of events.
     """
     before, after = reach_ns
     receiver = Receiver(frame_clock)
     chunks: list[Events] = []
     waiting: list[tuple[int, Frame, Frame]] = []
+    exposures: Recent[Exposure] = Recent()  # of frames that have not come yet
     previous, index, newest = None, -1, -(1 << 62)
 
     def cut(index: int, first: Frame, second: Frame) -> Window:
@@ -54,9 +57,17 @@ def windows(
     for message in messages:
         if isinstance(message, Frame):
             index += 1
+            told = exposures.take(message.stamp_ns)
+            message = message.exposed_as(told) if told else message
             if previous is not None and wanted(index) and _follows(previous, message, longest_gap_ns):
                 waiting.append((index, previous, message))
             previous = message
+        elif isinstance(message, Exposure):
+            if previous is None or message.stamp_ns > previous.stamp_ns:
+                exposures.put(message.stamp_ns, message)
+            else:
+                waiting = [(k, *(_exposed(frame, message) for frame in pair)) for k, *pair in waiting]
+                previous = _exposed(previous, message)
         elif isinstance(message, Packet | Events):
             events = in_time_order(receiver.receive(message, event_size))
             if len(events):
@@ -82,6 +93,10 @@ def events_and_frames(messages: Iterable[Any], cameras: dict[str, Camera]) -> It
         if isinstance(message, Frame) and message.grid is not None:
             raise InputError("this recording holds voxel grids, whose events have no times any more")
         yield message
+
+
+def _exposed(frame: Frame, exposure: Exposure) -> Frame:
+    return frame.exposed_as(exposure) if frame.stamp_ns == exposure.stamp_ns else frame
 
 
 def _follows(first: Frame, second: Frame, longest_gap_ns: int) -> bool:

@@ -10,28 +10,42 @@ import pytest
 from rehdr_ros.events import Packet
 from rehdr_ros.recordings import BagRecording, BagWriter
 from rehdr_ros.simulation import SimulationConfig
-from rehdr_ros.simulation.bag import EVENTS_TOPIC, IMAGE_TOPIC, write_bag
+from rehdr_ros.simulation.bag import EVENTS_TOPIC, EXPOSURE_TOPIC, IMAGE_TOPIC, write_bag
 
 LATE_NS = 20_000_000
 
 
 @pytest.fixture(scope="module")
-def late_bag(tmp_path_factory):
-    """A simulated bag whose packets are stamped 20 ms too late."""
-    folder = tmp_path_factory.mktemp("late")
+def late_messages(tmp_path_factory):
+    """Of a simulated bag whose packets are stamped 20 ms too late."""
+    folder = tmp_path_factory.mktemp("simulated")
     for _ in write_bag(SimulationConfig(width=160, height=120, seconds=0.8, seed=1), folder / "bag"):
         pass
     late = []
     for message in BagRecording(folder / "bag").messages():
         is_packet = isinstance(message, Packet)
         late.append(replace(message, stamp_ns=message.stamp_ns + LATE_NS) if is_packet else message)
-    with BagWriter(folder / "late") as bag:
-        for message in sorted(late, key=lambda message: message.stamp_ns):
+    return sorted(late, key=lambda message: message.stamp_ns)
+
+
+def written(messages, path, order=("image",)):
+    """order: of what is written of a frame, image and exposure."""
+    with BagWriter(path) as bag:
+        for message in messages:
             if isinstance(message, Packet):
                 bag.write_packet(EVENTS_TOPIC, message, "event_camera")
-            else:
-                bag.write_image(IMAGE_TOPIC, message.stamp_ns, "camera", message.image, "rgb8")
-    return folder / "late"
+                continue
+            for part in order:
+                if part == "image":
+                    bag.write_image(IMAGE_TOPIC, message.stamp_ns, "camera", message.image, "rgb8")
+                else:
+                    bag.write_exposure(EXPOSURE_TOPIC, message.stamp_ns, "camera", 0.004, 1.0)
+    return path
+
+
+@pytest.fixture(scope="module")
+def late_bag(late_messages, tmp_path_factory):
+    return written(late_messages, tmp_path_factory.mktemp("late") / "bag")
 
 
 def test_it_prints_the_parameter_and_how_sure_it_is(rehdr, late_bag):
@@ -59,6 +73,14 @@ def test_it_writes_the_curve_and_what_it_changes(rehdr, late_bag, tmp_path):
     half = before_after.shape[1] // 2
     assert before_after.shape[1] > 300 and (before_after[40:, :half] != before_after[40:, -half:]).any()
     assert cv2.imread(str(out / "curve.png")).shape == (420, 900, 3)
+
+
+@pytest.mark.parametrize("order", [("exposure", "image"), ("image", "exposure")])
+def test_exposures_are_read_from_their_topic(rehdr, late_messages, tmp_path, order):
+    bag = written(late_messages, tmp_path / "bag", order)
+    figures = json.loads(rehdr("calibrate-time", bag, "--range", "0.05", "--json").out)
+    assert figures["exposure"] == pytest.approx(0.004)
+    assert figures["event_time_offset"] == pytest.approx(-0.02, abs=0.001)
 
 
 def test_the_present_offset_is_where_the_search_begins(rehdr, late_bag):

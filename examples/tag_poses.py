@@ -2,8 +2,9 @@
 
     python examples/tag_poses.py --ros-args -p size:=0.2
 
-A tag whose pixels are less sure than most_uncertain (stops) is left out. Without a camera info (on
-tonemapped/camera_info) field_of_view (degrees, across) stands for it.
+A tag whose pixels are less sure than most_uncertain (stops) is left out. Without a calibration on
+tonemapped/camera_info (of a lens as plumb_bob and rational_polynomial have it) field_of_view (degrees,
+across) stands for it.
 """
 
 from contextlib import suppress
@@ -63,7 +64,7 @@ class TagPoses(Node):
         focal = picture.width / 2 / np.tan(np.deg2rad(self._field_of_view) / 2)
         camera = np.array([[focal, 0, picture.width / 2], [0, focal, picture.height / 2], [0, 0, 1]])
         distortion = None
-        if self._info is not None:
+        if self._info is not None and self._info.k[0] > 0:  # else the driver has no calibration
             camera, distortion = self._info.k.reshape(3, 3), np.array(self._info.d)
         _, turn, place = cv2.solvePnP(self._corners, quad, camera, distortion, flags=cv2.SOLVEPNP_IPPE_SQUARE)
         angle = np.linalg.norm(turn)

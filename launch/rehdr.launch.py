@@ -2,7 +2,7 @@
 
 ros2 launch rehdr_ros rehdr.launch.py events:=/event_camera/events image:=/camera/image_raw
 
-In a launch file of your own, include it before the camera drivers: they then use its shared memory, too.
+In a launch file of your own: docs/cameras.md.
 """
 
 import os
@@ -31,6 +31,7 @@ _WAIT_SECONDS = "120"  # of the bag for the node, which loads its network before
 _RESPAWN_SECONDS = 1.0
 # By the package of Fast DDS: 3, and 2 of Jazzy and Humble. Kilted takes the other's, too, but complains.
 _PROFILES = {"fastdds": "FASTDDS_DEFAULT_PROFILES_FILE", "fastrtps": "FASTRTPS_DEFAULT_PROFILES_FILE"}
+_TRANSPORTS = "FASTDDS_BUILTIN_TRANSPORTS"  # the user's choice, which a profile would overrule
 _LAST_FRAMES_SECONDS = 5.0  # for the node, once the bag has ended
 _CONFIG = [FindPackageShare("rehdr_ros"), "config"]
 _ARGUMENTS = {
@@ -71,7 +72,7 @@ def _actions(context: LaunchContext) -> list:
     value = {name: LaunchConfiguration(name) for name in _ARGUMENTS}
     given = {name for name in _ARGUMENTS if value[name].perform(context)}
     actions = []
-    if not any(name in context.environment for name in _PROFILES.values()):
+    if not any(name in context.environment for name in (*_PROFILES.values(), _TRANSPORTS)):
         prefixes = context.environment.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
         here = (name for prefix in prefixes for name in _PROFILES if Path(prefix, "share", name).is_dir())
         profile = PathJoinSubstitution([*_CONFIG, "fastdds_shm.xml"])

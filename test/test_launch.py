@@ -263,6 +263,11 @@ def test_a_profile_of_the_users_own_stays(robot, variable):
     assert robot.starts()[0].partition(" profiles: ")[2] == profiles
 
 
+def test_transports_of_the_users_choice_are_not_overruled(robot):
+    robot.launch("rehdr", until=1, FASTDDS_BUILTIN_TRANSPORTS="UDPv4")
+    assert robot.starts()[0].partition(" profiles: ")[2] == ","
+
+
 @pytest.fixture
 def actions(robot, monkeypatch):
     """A function: what a launch file starts, and the launch context, where nothing is really started."""

@@ -14,6 +14,7 @@ from rehdr_ros.reconstruction.recent import Recent
 
 _MOST_WAITING = 32  # pairs, for events that may never come
 _FAR_NS = 5_000_000_000  # ahead of the frames, where events are of no use
+_RESTART_NS = 1_000_000_000  # events that step back further are another stream
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +58,9 @@ def windows(
     for message in messages:
         if isinstance(message, Frame):
             index += 1
+            if previous is not None and message.stamp_ns < previous.stamp_ns:
+                yield from (cut(*pair) for pair in waiting)
+                waiting = []
             told = exposures.take(message.stamp_ns)
             message = message.exposed_as(told) if told else message
             if previous is not None and wanted(index) and _follows(previous, message, longest_gap_ns):
@@ -70,10 +74,11 @@ def windows(
                 previous = _exposed(previous, message)
         elif isinstance(message, Packet | Events):
             events = in_time_order(receiver.receive(message, event_size))
-            if len(events):
-                newest = max(newest, int(events.t[-1]))
-                if previous is None or events.t[0] < previous.stamp_ns + after + _FAR_NS:
-                    chunks.append(events)
+            if len(events) and (previous is None or events.t[0] < previous.stamp_ns + after + _FAR_NS):
+                if events.t[-1] < newest - _RESTART_NS:
+                    chunks.clear()
+                newest = int(events.t[-1])
+                chunks.append(events)
         while waiting and (newest >= waiting[0][2].stamp_ns + after or len(waiting) > _MOST_WAITING):
             yield cut(*waiting.pop(0))
         oldest = waiting[0][1] if waiting else previous

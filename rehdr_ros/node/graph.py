@@ -72,6 +72,8 @@ def _suggestion(node: Node, subscription: Subscription) -> str:
         if parameter := _OTHER_TYPES.get((needed, found)):
             return f", but {twin}; {parameter}?"
     typed = [name for name, types in published.items() if needed in types]
+    if needed == _PACKED and needed in published.get(twin, ()):
+        return f"; name the raw topic that {twin} belongs to, {twin.removesuffix(_COMPRESSED)}"
     similar = typed or [name for name in published if _similarity(name, topic) >= _SIMILAR]
     similar.sort(key=lambda name: -_similarity(name, topic))
     return f"; did you mean {' or '.join(similar[:_SUGGESTIONS])}?" if similar else ""

@@ -193,7 +193,8 @@ class Inputs:
 def image_topic(node, settings: Parameters) -> str:
     """The frames' topic; image_transport puts its transports below the raw one's name."""
     topic = node.resolve_topic_name("image_raw")
-    return f"{topic}/compressed" if settings.image_transport == "compressed" else topic
+    is_packed = settings.image_transport == "compressed"
+    return node.resolve_topic_name(f"{topic}/compressed") if is_packed else topic
 
 
 def event_array_class() -> type:

@@ -86,7 +86,7 @@ class LiveRun:
 
     def _wait_until_ready(self, player: Replayer, node: subprocess.Popen) -> None:
         deadline = time.monotonic() + _START_SECONDS
-        while player.wait_for_subscribers(self._topics, 1.0):
+        while player.wait_for_subscribers(*([topic] for topic in self._topics), seconds=1.0):
             if node.poll() is not None or time.monotonic() > deadline:
                 last = self._log.read_text().strip().splitlines()[-1:]
                 raise Failure(f"rehdr_node did not start: {''.join(last) or 'no output'}")

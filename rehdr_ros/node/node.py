@@ -272,7 +272,9 @@ class RehdrNode(LifecycleNode):
 
     def _problems(self) -> list[str]:
         problems = []
-        if self.get_parameter("use_sim_time").value and not self.count_publishers("/clock"):
+        if self.get_parameter("use_sim_time").value and not self.count_publishers(
+            self.resolve_topic_name("/clock")
+        ):
             problems.append("use_sim_time is set and nobody publishes /clock")
         names = self.get_node_names_and_namespaces()
         if names.count((self.get_name(), self.get_namespace())) > 1:

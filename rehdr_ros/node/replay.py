@@ -52,19 +52,26 @@ class Replayer(Node):
         """Those that it publishes of the bag."""
         return list(self._topics_out)
 
-    def wait_for_subscribers(self, topics: list[str], seconds: float) -> list[str]:
-        """Wait until somebody subscribes to each topic; returns those that nobody subscribed to in time."""
-        started, said, waiting = time.monotonic(), False, list(topics)
+    def wait_for_subscribers(self, *either: list[str], seconds: float) -> list[str]:
+        """Wait until somebody subscribes to one topic of each list.
+
+        Returns the lists, in words, of which nobody did in time.
+        """
+        started, said, waiting = time.monotonic(), False, [topics for topics in either if topics]
+        lists = len(waiting)
         while waiting and time.monotonic() - started < seconds and rclpy.ok(context=self.context):
-            waiting = [t for t in waiting if not self._topics_out[t].get_subscription_count()]
+            waiting = [topics for topics in waiting if not any(map(self._is_heard, topics))]
             time.sleep(0.05)
             if waiting and not said and time.monotonic() - started > _PATIENCE:
-                names = ", ".join(waiting)
+                names = ", ".join(map(" or ".join, waiting))
                 self.get_logger().info(f"waiting, {seconds:.0f} s at most, for a subscriber of {names}")
                 said = True
-        if len(waiting) < len(topics):
+        if len(waiting) < lists:
             time.sleep(_MATCHING_SECONDS)
-        return waiting
+        return list(map(" or ".join, waiting))
+
+    def _is_heard(self, topic: str) -> bool:
+        return self._topics_out[topic].get_subscription_count() > 0
 
     def play(self, rate: float = 1.0) -> Iterator[str]:
         """Publish once, in real time divided by `rate`; yields the topic of each message."""
@@ -94,8 +101,8 @@ def replay(
 ) -> Iterator[str]:
     """Play in a ROS context of its own until the end, or for ever; yields the topic of each message.
 
-    wait: longest wait for subscribers of events and frames, s. SIGINT and SIGTERM raise KeyboardInterrupt.
-    Raises InputError where nothing is left to play.
+    wait: longest wait for subscribers of events and of frames, s, on whichever of the bag's topics. SIGINT
+    and SIGTERM raise KeyboardInterrupt. Raises InputError where nothing is left to play.
     """
     start_ros()
     interrupt_on_signals()
@@ -103,8 +110,9 @@ def replay(
     try:
         if not player.topics:
             raise InputError(f"nothing of {bag.path} is left to play")
-        inputs = [t for t in (bag.events_topic, bag.image_topic) if t in player.topics]
-        if deaf := player.wait_for_subscribers(inputs, wait):
+        candidates = bag.events_topics, bag.image_topics
+        inputs = ([topic for topic in topics if topic in player.topics] for topics in candidates)
+        if deaf := player.wait_for_subscribers(*inputs, seconds=wait):
             player.get_logger().warning(f"nobody subscribes to {', '.join(deaf)}; playing all the same")
         yield from player.play(rate)
         while loop and rclpy.ok():

@@ -6,11 +6,15 @@ from pathlib import Path
 
 # By the package that Fast DDS is in: 3, and 2 of Jazzy and Humble. Kilted takes the other's too, complaining.
 _VARIABLES = {"fastdds": "FASTDDS_DEFAULT_PROFILES_FILE", "fastrtps": "FASTRTPS_DEFAULT_PROFILES_FILE"}
+_TRANSPORTS = "FASTDDS_BUILTIN_TRANSPORTS"  # the user's choice, which a profile would overrule
 
 
 def use_large_shared_memory() -> None:
-    """Name the shipped Fast DDS profile in the environment, before rclpy starts, unless the user did."""
-    if any(name in os.environ for name in _VARIABLES.values()):
+    """Name the shipped Fast DDS profile in the environment, before rclpy starts.
+
+    Unless the user named another one, or chose transports.
+    """
+    if any(name in os.environ for name in (*_VARIABLES.values(), _TRANSPORTS)):
         return
     profile = shared_file("config/fastdds_shm.xml")
     if profile is not None:

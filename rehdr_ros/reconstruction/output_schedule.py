@@ -31,7 +31,8 @@ class OutputJob:
     instant_ns: the stamp on the events' clock, by which they are late. keyframe: the reconstructed frame that
     it rests on. is_first: on which no output before rested. events: since the output before. since: those
     since the keyframe's time, where is_first, else as events. ready_at: monotonic s at which its last event
-    had arrived.
+    had arrived. started: the keyframe, this or one before it, with which the hidden state started anew since
+    the output before; None where it didn't.
     """
 
     stamp_ns: int
@@ -41,6 +42,7 @@ class OutputJob:
     events: Events
     since: Events
     ready_at: float
+    started: Keyframe | None = None
 
 
 class OutputSchedule:
@@ -71,10 +73,11 @@ class OutputSchedule:
         self._buffer.clear()
         self._keyframes: deque[Keyframe] = deque(maxlen=_KEYFRAMES)
         self._last: Keyframe | None = None  # on which an output rested
+        self._started: Keyframe | None = None  # that starts, which no output has told yet
         self._since: list[Events] = []  # its time, up to the output before
         self._number: int | None = None  # of the next output
         self._marks: deque[tuple[int, float]] = deque(maxlen=_MARKS)
-        self._frame_came: tuple[int, float | None, float] | None = None
+        self._came: deque[tuple[int, float | None, float]] = deque(maxlen=2)  # frames
 
     def add_events(
         self, events: Events, ends: Sequence[int], arrived: Sequence[float], passed_ns: int | None
@@ -100,7 +103,7 @@ class OutputSchedule:
 
     def add_frame(self, stamp_ns: int, arrived: float, since: float | None) -> None:
         """That a frame came, as of Synchronizer."""
-        self._frame_came = stamp_ns, since, arrived
+        self._came.append((stamp_ns, since, arrived))
 
     def add_keyframe(self, keyframe: Keyframe) -> None:
         """A frame that has been reconstructed."""
@@ -108,6 +111,7 @@ class OutputSchedule:
             self._keyframes.clear()
             self._last, self._number, self._since = None, None, []
         self._keyframes.append(keyframe)
+        self._started = keyframe if keyframe.starts else self._started
 
     def next(
         self, synchronizer: Synchronizer, running: Job | None, now: float | None, flush: bool
@@ -146,8 +150,7 @@ class OutputSchedule:
 
     def _recovers(self, synchronizer: Synchronizer) -> bool:
         """Whether frames were skipped lately because the machine is too slow."""
-        s = synchronizer
-        skipped, now = s.skipped_frames - s.duplicate_frames - s.overtaken_frames, time.monotonic()
+        skipped, now = synchronizer.outrun_frames, time.monotonic()
         if skipped > self._frames_skipped:
             self._frames_skipped, self._recovered_at = skipped, now + _RECOVERY
         return now < self._recovered_at
@@ -155,14 +158,15 @@ class OutputSchedule:
     def _make_job(self, stamp_ns: int, instant_ns: int, keyframe: Keyframe, ready_at: float) -> OutputJob:
         events, is_first = self._buffer.take_until(instant_ns), keyframe is not self._last
         self._since.append(events)
-        since = events
+        since, started = events, None
         if is_first:
             since = Events.concatenate(self._since)
             since = since[since.t > keyframe.time_ns]
             self._since, self._last = [since], keyframe
-            events = since if keyframe.starts else events
+            if self._started is not None and self._started.time_ns <= keyframe.time_ns:
+                started, self._started, events = self._started, None, since
         self._number += 1
-        return OutputJob(stamp_ns, instant_ns, keyframe, is_first, events, since, ready_at)
+        return OutputJob(stamp_ns, instant_ns, keyframe, is_first, events, since, ready_at, started)
 
     def _next_times(self) -> tuple[int, int]:
         """Stamp and instant of the next output."""
@@ -179,11 +183,16 @@ class OutputSchedule:
             return True
         if flush:
             return newest.usable_from >= instant_ns
-        if now is None or self._frame_came is None or instant_ns - newest.time_ns > self._gap_ns:
+        if now is None or not self._came or instant_ns - newest.time_ns > self._gap_ns:
             return False
-        came_ns, since, arrived = self._frame_came
+        came_ns, since, arrived = self._usual_frame
         clock, began = (time.monotonic(), arrived) if since is None else (now, since)
         return clock >= began + (stamp_ns - came_ns) * 1e-9 + self._timeout
+
+    @property
+    def _usual_frame(self) -> tuple[int, float | None, float]:
+        """Of the last two frames that whose stamp is less ahead of its arrival: one may be stamped wrong."""
+        return max(self._came, key=lambda came: round(came[2] * 1e9) - came[0])
 
     def _keyframe_of(self, instant_ns: int) -> Keyframe | None:
         usable = [k for k in self._keyframes if precedes(k.exposed, k.passed_ns, instant_ns)]
@@ -200,12 +209,12 @@ class OutputSchedule:
             self._marks.popleft()
         if self._marks:
             return self._marks[0][1]
-        came_ns, _, arrived = self._frame_came
+        came_ns, _, arrived = self._usual_frame
         return min(arrived + (instant_ns - came_ns) * 1e-9, time.monotonic())
 
     def _first_from(self, keyframe: Keyframe) -> int:
         """The number of the first output that rests on it, and follows those before."""
-        first = self._numbered(keyframe.usable_from - keyframe.latency_ns - 1) + 1
+        first = self._numbered(keyframe.usable_from - self._keyframes[-1].latency_ns - 1) + 1
         return first if self._number is None else max(first, self._number)
 
     def _stamp(self, number: int) -> int:

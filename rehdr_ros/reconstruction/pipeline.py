@@ -519,7 +519,7 @@ class HdrPipeline:
         """An output between the frames."""
         started = time.perf_counter()
         keyframe, stamp_ns = job.keyframe, job.stamp_ns
-        if job.is_first and keyframe.starts:
+        if job.started:
             self._propagation.reset()
             self._tonemapper.reset()
         radiance, events = self._propagation(job)
@@ -545,7 +545,7 @@ class HdrPipeline:
             **{name: counters[name] for name in _COUNTED},
             tonemapped_clipped_fraction=clipped,
             state_age=keyframe.info.state_age + (stamp_ns - frame.stamp_ns) * 1e-9,
-            reset_reason=keyframe.info.reset_reason if job.is_first else "",
+            reset_reason=job.started.info.reset_reason if job.started else "",
             fault=keyframe.info.fault if job.is_first else None,
             ready_at=job.ready_at,
             durations=durations,

@@ -79,7 +79,7 @@ class Propagation:
         else:
             interval = keyframe.time_ns - path.keyframe.time_ns
             until_ns = self._output_ns + min(round(TRANSITION * interval), LONGEST_TRANSITION_NS)
-            goes_on = not keyframe.starts and instant_ns < until_ns
+            goes_on = not job.started and instant_ns < until_ns
         shown = None
         if goes_on:
             path.add(job.events, instant_ns)

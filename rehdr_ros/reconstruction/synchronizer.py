@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from rehdr_ros.events import Decoded, EventBuffer, Events, Exposure, Frame
+from rehdr_ros.events.buffer import in_time_order
 from rehdr_ros.reconstruction.recent import Recent
 
 if TYPE_CHECKING:
@@ -137,7 +138,9 @@ class Synchronizer:
         self._event_size: tuple[int, int] | None = None
         self._reset_reason = "start"
         self._frames = 0  # that came
+        self._idle = True  # what takes the frames had none when it last asked
         self.skipped_frames = self.duplicate_frames = self.overtaken_frames = self.late_events = 0
+        self.outrun_frames = 0  # skipped since what takes the frames was busy
 
     def configure(self, config: PipelineConfig) -> None:
         """Go on with other settings."""
@@ -245,7 +248,7 @@ class Synchronizer:
             self._passed_ns = None
             self._overtaken_ns = -(1 << 63)  # a frame that steps back now starts over too, however little
         self._buffer.append(events)
-        self._pass(int(events.t.min()), int(events.t.max()), arrived)
+        self._pass(in_time_order(events).t, arrived)
 
     def add_run(
         self, decoded: Decoded, arrived: Sequence[float], restarted: bool, size: tuple[int, int] | None
@@ -259,7 +262,7 @@ class Synchronizer:
             if not in_order:
                 self.add_events(events[begin:end], at, restarted, size)
             elif end > begin:
-                self._pass(int(events.t[begin]), int(events.t[end - 1]), at)
+                self._pass(events.t[begin:end], at)
             begin, restarted = end, False
 
     def _expect_size(self, size: tuple[int, int] | None) -> None:
@@ -267,11 +270,11 @@ class Synchronizer:
             self._drop_events()
         self._event_size = size
 
-    def _pass(self, oldest: int, newest: int, arrived: float) -> None:
-        """A packet's first and last time: the event stream has come to that."""
-        passed = self._passed_ns
+    def _pass(self, times: np.ndarray, arrived: float) -> None:
+        """A packet's times, in order: the event stream has come to the last one."""
+        passed, newest = self._passed_ns, int(times[-1])
         # A damaged packet, ahead of the stream, must not let frames go early, nor outputs of the future.
-        self._was_ahead = self._is_ahead(oldest) and not self._was_ahead
+        self._was_ahead = self._is_ahead(times) and not self._was_ahead
         shuffled = passed is not None and passed - _SHUFFLED_NS <= newest < passed
         if not shuffled and not self._was_ahead:
             self._passed_ns, self._passed_at = newest, arrived
@@ -282,12 +285,16 @@ class Synchronizer:
     def _newest_frame(self) -> Frame | None:
         return self._waiting[-1].frame if self._waiting else self._last
 
-    def _is_ahead(self, oldest: int) -> bool:
-        """Whether a packet begins long after both the stream and the last frame."""
+    def _is_ahead(self, times: np.ndarray) -> bool:
+        """Whether it has events, its first or after a jump within, long after stream and last frame."""
         last = self._newest_frame
         if self._passed_ns is None or last is None:
             return False
-        return oldest > max(self._passed_ns, last.stamp_ns + self._latency_ns) + _AHEAD_NS
+        far = max(self._passed_ns, last.stamp_ns + self._latency_ns) + _AHEAD_NS
+        if times[-1] <= far:
+            return False
+        first = int(np.searchsorted(times, far, side="right"))  # that is ahead
+        return first == 0 or int(times[first] - times[first - 1]) > _AHEAD_NS
 
     def add_frame(self, frame: Frame, arrived: float, since: float | None = None) -> None:
         """Queue a frame. A duplicate is skipped, and so is one that was overtaken on its way.
@@ -359,12 +366,11 @@ class Synchronizer:
     def next(self, now: float | None = None, flush: bool = False) -> Job | None:
         """The next frame that may go. now: s by the clock of `since`, None: no timeout; flush: all go."""
         ready = [each for each in self._waiting if self._may_go(each, now, flush)]
-        if not ready:
-            return None
-        if self._policy == "latest":
+        if ready and self._policy == "latest":
             while self._waiting[0] is not ready[-1]:
                 self._skip()
-        return self._make_job(self._pop())
+        self._idle = not ready
+        return self._make_job(self._pop()) if ready else None
 
     def _may_go(self, waiting: _Waiting, now: float | None, flush: bool) -> bool:
         oldest_of_many = len(self._waiting) >= _EAGER and waiting is self._waiting[0]
@@ -381,6 +387,7 @@ class Synchronizer:
     def _skip(self) -> None:
         self._pop()
         self.skipped_frames += 1
+        self.outrun_frames += not self._idle
 
     def _pop(self) -> _Waiting:
         """The oldest frame; the stream's continuity is judged from each to the next, skipped or not."""

@@ -51,7 +51,7 @@ class VoxelConfig(Settings):
         super().__post_init__()
         roi = list(self.event_roi)
         if roi and self.registration != "scale":
-            raise InputError(f"event_roi {roi}: [x, y, width, height], with registration=scale")
+            raise InputError(f"event_roi {roi}: goes with registration=scale; set it to [] for another one")
         if roi and min(roi[2:]) < 1:
             raise InputError(f"event_roi {roi}: width and height must be positive")
         if self.registration == "homography" and not self.homography:

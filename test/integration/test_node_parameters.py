@@ -284,6 +284,7 @@ REFUSED = {
     "too few numbers": ("homography", [1.0, 2.0], "9"),
     "file that is not there": ("response", "/nowhere/response.npy", "/nowhere/response.npy"),
     "power out of reach": ("response", "-1", "between"),
+    "deletion": ("event_roi", None, "deleted"),
 }
 
 

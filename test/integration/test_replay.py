@@ -20,6 +20,7 @@ from rehdr_ros.recordings.bag_types import EVENTS, IMAGE, typestore
 S = 10**9
 STAMP = 1_700_000_000 * S
 IMAGE_TOPIC = "/camera/image_raw"
+GREY = np.full((24, 32, 3), 128, np.uint8)
 
 
 @pytest.fixture
@@ -67,6 +68,17 @@ def test_ros_that_cannot_start_is_one_line(replay, monkeypatch):
     assert process.wait(timeout=PATIENCE) == 2
     (line,) = process.stderr.read().splitlines()
     assert line.startswith("rehdr replay: cannot start ROS: ") and "/dev/null/log" in line
+
+
+def test_it_starts_for_listeners_of_other_topics_than_the_guessed_ones(client, replay, tmp_path):
+    with BagWriter(tmp_path / "bag") as bag:
+        for k in range(3):
+            for camera in ("camera", "rear/camera"):
+                bag.write_image(f"/{camera}/image_raw", STAMP + k * S // 10, camera, GREY, "rgb8")
+    process = replay("--wait", str(PATIENCE), bag=tmp_path / "bag")
+    images = client.collect(Image, "/rear/camera/image_raw")
+    assert client.wait_until(lambda: process.poll() is not None)
+    assert len(images) == 3 and "nobody subscribes" not in process.stderr.read()
 
 
 def test_it_says_for_whom_it_waits(client, replay):

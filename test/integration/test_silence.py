@@ -50,6 +50,13 @@ GRAPHS = {
         CompressedImage,
         f"{TOPIC}/compressed",
     ),
+    "compressed twice": Graph(
+        f"nobody publishes {TOPIC}/compressed/compressed; "
+        f"name the raw topic that {TOPIC}/compressed belongs to, {TOPIC}",
+        {f"{TOPIC}/compressed": CompressedImage},
+        CompressedImage,
+        f"{TOPIC}/compressed/compressed",
+    ),
     "compressed by its own name": Graph(
         f"{TOPIC}/compressed has type {PACKED}, this node needs {RAW}; "
         f"image_transport: compressed with {TOPIC}?",

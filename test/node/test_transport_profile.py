@@ -8,11 +8,12 @@ import pytest
 from rehdr_ros.node.transport import use_large_shared_memory
 
 VARIABLES = {"fastdds": "FASTDDS_DEFAULT_PROFILES_FILE", "fastrtps": "FASTRTPS_DEFAULT_PROFILES_FILE"}
+TRANSPORTS = "FASTDDS_BUILTIN_TRANSPORTS"
 
 
 @pytest.fixture(autouse=True)
 def unset(monkeypatch):
-    for name in VARIABLES.values():
+    for name in (*VARIABLES.values(), TRANSPORTS):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
 
@@ -36,3 +37,9 @@ def test_a_profile_of_the_users_own_is_the_only_one(name, monkeypatch):
         **dict.fromkeys(VARIABLES.values()),
         name: "/my.xml",
     }
+
+
+def test_transports_of_the_users_choice_are_not_overruled(monkeypatch):
+    monkeypatch.setenv(TRANSPORTS, "UDPv4")
+    use_large_shared_memory()
+    assert not VARIABLES.values() & os.environ.keys()

@@ -83,6 +83,36 @@ def test_a_packet_ahead_of_the_stream_makes_no_outputs_of_the_future(ahead):
     assert list(stream.rests) == [0, 10, 20, 30, 40, 50, 60, 70]
 
 
+def test_a_jump_within_a_packet_makes_no_outputs_of_the_future():
+    stream = Stream().add(
+        frame(0), *steadily(0, 45), frame(43), *steadily(45, 48), events(48, 49, 2050, 2051)
+    )
+    assert max(stream.rests) == 40
+    stream.add(*steadily(50, 75))
+    assert list(stream.rests) == [0, 10, 20, 30, 40, 50, 60, 70]
+
+
+def test_a_latency_that_falls_before_the_first_output_does_not_hold_it_up():
+    stream = Stream()
+    for latency_ms, come in ((20, (events(5), frame(10), events(31))), (18, (frame(50), events(69)))):
+        stream.front_end.synchronizer.latency_ns = latency_ms * MS
+        for message in come:
+            stream.front_end.add(message)
+        stream.front_end.add_keyframe(keyframe_of(stream.front_end.next()))
+    stream.take()
+    assert list(stream.rests) == [20, 30, 40, 50]
+
+
+def test_an_output_tells_of_a_start_before_the_frame_that_it_rests_on():
+    stream = Stream(replace(CONFIG, output_rate=10.0)).add(frame(0), *steadily(0, 125))
+    stream.front_end.synchronizer.reset("asked")
+    for ms in range(110, 210, 30):
+        stream.add(frame(ms), *steadily(max(ms, 125), ms + 30))
+    told = {(o.stamp_ns - START) // MS: o.started and o.started.info.reset_reason for o in stream.outputs}
+    assert told == {0: "start", 100: None, 200: "asked"}
+    assert stream.rests[200] == 200 and stream.outputs[2].started.frame.stamp_ns == START + 110 * MS
+
+
 def test_stamps_are_regular_and_rest_on_the_last_frame():
     stream = Stream().add(frame(0), *steadily(0, 45), frame(43), *steadily(45, 75))
     assert stream.rests == {0: 0, 10: 0, 20: 0, 30: 0, 40: 0, 50: 43, 60: 43, 70: 43}
@@ -225,16 +255,44 @@ def test_live_outputs_make_way_for_frames_that_wait():
 
 def test_live_a_frame_has_but_one_output_while_frames_are_skipped_and_a_second_longer():
     stream = Stream(replace(LATEST, output_timeout=10.0)).add(frame(0), *steadily(0, 5))
-    for message in (frame(11), *steadily(5, 15), frame(21), *steadily(15, 25)):
-        stream.front_end.add(message, arrived=time.monotonic())
+    add = partial(stream.front_end.add, arrived=time.monotonic())
+    for message in (frame(5), *steadily(5, 11)):
+        add(message)
+    running = stream.front_end.next(time.monotonic())
+    for message in (frame(11), *steadily(11, 15), frame(21), *steadily(15, 25)):
+        add(message)
+    stream.front_end.add_keyframe(keyframe_of(running))
     newest = stream.front_end.next(time.monotonic())
     assert stream.front_end.counters["skipped_frames"] == 1
     stream.front_end.add_keyframe(keyframe_of(newest))
     for packet in steadily(25, 55):
-        stream.front_end.add(packet, arrived=time.monotonic())
-    assert [(o.stamp_ns - START) // MS for o in iter(lambda: live(stream), None)] == [30]
-    assert stream.front_end.counters["skipped_outputs"] == 4
+        add(packet)
+    assert [(o.stamp_ns - START) // MS for o in iter(lambda: live(stream), None)] == [10, 30]
+    assert stream.front_end.counters["skipped_outputs"] == 3
     time.sleep(1.01)
     for packet in steadily(55, 75):
-        stream.front_end.add(packet, arrived=time.monotonic())
+        add(packet)
     assert [(live(stream).stamp_ns - START) // MS for _ in range(2)] == [60, 70]
+
+
+def test_live_frames_that_waited_for_events_alone_cost_no_outputs():
+    stream = Stream(replace(LATEST, output_timeout=10.0)).add(frame(0), *steadily(0, 5))
+    for message in (frame(11), frame(21)):
+        stream.front_end.add(message, arrived=time.monotonic())
+    assert stream.front_end.next(time.monotonic()) is None
+    for packet in steadily(5, 55):
+        stream.front_end.add(packet, arrived=time.monotonic())
+    newest = stream.front_end.next(time.monotonic())
+    assert stream.front_end.counters["skipped_frames"] == 1
+    stream.front_end.add_keyframe(keyframe_of(newest))
+    assert [(o.stamp_ns - START) // MS for o in iter(lambda: live(stream), None)] == [10, 20, 30, 40, 50]
+
+
+@pytest.mark.parametrize("ahead", [150, 2000])
+def test_live_a_frame_stamped_ahead_makes_no_outputs_of_the_future(ahead):
+    stream, now = Stream(), time.monotonic()
+    for message in (frame(0), *steadily(0, 25), frame(20), frame(30 + ahead)):
+        stream.front_end.add(message, arrived=now)
+        for job in iter(partial(stream.front_end.next, now), None):
+            stream.front_end.add_keyframe(keyframe_of(job))
+    assert [(o.stamp_ns - START) // MS for o in iter(lambda: live(stream), None)] == [0, 10, 20]

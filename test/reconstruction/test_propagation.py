@@ -41,7 +41,8 @@ def events(*rows) -> Events:
 
 def output(key: Keyframe, instant_ns: int, new: Events, since: Events | None = None) -> OutputJob:
     first = since is not None
-    return OutputJob(instant_ns, instant_ns, key, first, new, since if first else new, 0.0)
+    started = key if first and key.starts else None
+    return OutputJob(instant_ns, instant_ns, key, first, new, since if first else new, 0.0, started)
 
 
 def test_events_move_their_pixel_by_the_thresholds_and_no_other():

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rehdr_ros.network import Network
+from rehdr_ros.network import Network, load_checkpoint
 from rehdr_ros.network.compact import Attention, TimeAwareGru
 from rehdr_ros.network.event_fit import EventFit
 from rehdr_ros.network.head_start import composition, reference
@@ -76,7 +76,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("radiance", help="folder of .hdr and .exr scenes")
     parser.add_argument("recordings", nargs="+", help="with frames and events of the same pixels")
-    parser.add_argument("--steps", type=int, default=600, help="of each training (default: %(default)s)")
+    steps = "of each training; 0: the weights of --start as they are, a part being taken from them"
+    parser.add_argument("--steps", type=int, default=1000, help=f"{steps} (default: %(default)s)")
     parser.add_argument("--size", type=int, default=64, help="of its frames, px (default: %(default)s)")
     parser.add_argument("--start", help="weights to train on, a shipped name or a file (default: anew)")
     parser.add_argument("--learning-rate", type=float, help="at its highest (default: the configuration's)")
@@ -91,11 +92,13 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--only", type=int, nargs="*", help="numbers of the variants, from 0 (default: all)")
     args = parser.parse_args(arguments)
+    if not args.steps and not args.start:
+        parser.error("--steps 0 needs --start")
     config = read_config(str(ROOT / "config" / "train_rehdr_t.yaml"), {"radiance": args.radiance})
-    config = replace(config, steps=args.steps, size=args.size, batch=4, save_every=args.steps)
-    config = replace(config, start=args.start, learning_rate=args.learning_rate or config.learning_rate)
+    rate, steps = args.learning_rate or config.learning_rate, max(1, args.steps)
+    config = replace(config, steps=steps, size=args.size, batch=4, save_every=steps, start=args.start)
     # Of the weights that it began with the average keeps next to nothing, however few the steps.
-    config = replace(config, ema=1 - min(1.0, 20 / args.steps))
+    config = replace(config, learning_rate=rate, ema=1 - 20 / max(20, steps))
     bins = config.network.bins
     sequences = _simulated(args.radiance, args.test_size, bins)
     sequences += _real(read_all(args.recordings), args.reclip, bins)
@@ -106,7 +109,8 @@ def main(arguments: list[str] | None = None) -> None:
         with ExitStack() as stack:
             for patched in patches:
                 stack.enter_context(patch.object(*patched))
-            shares = _shares(_trained(config), sequences)
+            network = _trained(config) if args.steps else load_checkpoint(args.start)
+            shares = _shares(network, sequences)
         if not number:
             _print("head start: no network", shares[HEAD_START])
         _print(name, shares["ours"])

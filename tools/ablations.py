@@ -80,7 +80,6 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=1000, help=f"{steps} (default: %(default)s)")
     parser.add_argument("--size", type=int, default=64, help="of its frames, px (default: %(default)s)")
     parser.add_argument("--start", help="weights to train on, a shipped name or a file (default: anew)")
-    parser.add_argument("--learning-rate", type=float, help="at its highest (default: the configuration's)")
     size = "of the frames of panoramas and procedural scenes, px (default: %(default)s)"
     parser.add_argument("--test-size", type=int, default=128, help=size)
     parser.add_argument(
@@ -95,10 +94,10 @@ def main(arguments: list[str] | None = None) -> None:
     if not args.steps and not args.start:
         parser.error("--steps 0 needs --start")
     config = read_config(str(ROOT / "config" / "train_rehdr_t.yaml"), {"radiance": args.radiance})
-    rate, steps = args.learning_rate or config.learning_rate, max(1, args.steps)
+    steps = max(1, args.steps)
     config = replace(config, steps=steps, size=args.size, batch=4, save_every=steps, start=args.start)
     # Of the weights that it began with the average keeps next to nothing, however few the steps.
-    config = replace(config, learning_rate=rate, ema=1 - 20 / max(20, steps))
+    config = replace(config, ema=1 - 20 / max(20, steps))
     bins = config.network.bins
     sequences = _simulated(args.radiance, args.test_size, bins)
     sequences += _real(read_all(args.recordings), args.reclip, bins)

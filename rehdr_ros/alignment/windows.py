@@ -11,10 +11,10 @@ from rehdr_ros.events import Calibration, Camera, Events, Exposure, Frame, Packe
 from rehdr_ros.events.buffer import in_time_order
 from rehdr_ros.events.receiver import Size
 from rehdr_ros.reconstruction.recent import Recent
+from rehdr_ros.reconstruction.synchronizer import RESTART_NS
 
 _MOST_WAITING = 32  # pairs, for events that may never come
 _FAR_NS = 5_000_000_000  # ahead of the frames, where events are of no use
-_RESTART_NS = 1_000_000_000  # events that step back further are another stream
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ def windows(
         elif isinstance(message, Packet | Events):
             events = in_time_order(receiver.receive(message, event_size))
             if len(events) and (previous is None or events.t[0] < previous.stamp_ns + after + _FAR_NS):
-                if events.t[-1] < newest - _RESTART_NS:
+                if events.t[-1] < newest - RESTART_NS:
                     chunks.clear()
                 newest = int(events.t[-1])
                 chunks.append(events)

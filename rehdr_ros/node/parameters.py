@@ -133,8 +133,9 @@ def changed_by(given: Sequence[Parameter], now: Parameters, configured: bool) ->
     configured: the node is, and its fixed parameters can't change before it has been cleaned up.
     """
     known = {f.name: f for f in fields(Parameters)}
-    for name in (p.name for p in given if p.name in known and p.type_ == Parameter.Type.NOT_SET):
-        raise InputError(f"{name}: can't be deleted; set it to its default instead")
+    deleted = [p.name for p in given if p.name in known and p.type_ == Parameter.Type.NOT_SET]
+    if deleted:
+        raise InputError(f"{', '.join(deleted)}: can't be deleted; set it to its default instead")
     values = {p.name: _typed(known[p.name], p.value) for p in given if p.name in known}
     new = replace(now, **values)
     fixed = sorted(name for name in changed(now, new) if known[name].metadata["fixed"])

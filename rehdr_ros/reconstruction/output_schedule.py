@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 
 from rehdr_ros.events import EventBuffer, Events
 from rehdr_ros.reconstruction.keyframe import Keyframe
-from rehdr_ros.reconstruction.synchronizer import Job, Synchronizer, precedes
+from rehdr_ros.reconstruction.synchronizer import RESTART_NS, Job, Synchronizer, precedes
 
 if TYPE_CHECKING:
     from rehdr_ros.reconstruction.config import PipelineConfig
 
-_RESTART_NS = 1_000_000_000  # events that step back further start a new stream
 _KEYFRAMES = 4  # an output never rests on one before these
 _WAITING = 2  # outputs that are due besides the next one, with which that is left out
 _RECOVERY = 1.0  # s after a skipped frame in which each frame has but one output
@@ -88,7 +87,7 @@ class OutputSchedule:
         events come.
         """
         latest = self._buffer.latest
-        if len(events) and latest is not None and int(events.t[-1]) < latest - _RESTART_NS:
+        if len(events) and latest is not None and int(events.t[-1]) < latest - RESTART_NS:
             self._buffer.clear()
             self._marks.clear()
         self._buffer.append(events)
@@ -111,7 +110,8 @@ class OutputSchedule:
             self._keyframes.clear()
             self._last, self._number, self._since = None, None, []
         self._keyframes.append(keyframe)
-        self._started = keyframe if keyframe.starts else self._started
+        if keyframe.starts:
+            self._started = keyframe
 
     def next(
         self, synchronizer: Synchronizer, running: Job | None, now: float | None, flush: bool

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _EAGER = 32  # waiting frames from which the oldest goes without its last events
 CROWDED = 64  # waiting frames from which the oldest is skipped
-_RESTART_NS = 1_000_000_000  # events that step back further than this start a new stream
+RESTART_NS = 1_000_000_000  # events that step back further than this start a new stream
 _OVERTAKEN_NS = 250_000_000  # frames no further back may have changed places on their way
 _SHUFFLED_NS = 50_000_000  # and packets
 _AHEAD_NS = 500_000_000  # one packet so far ahead of all else may be damaged; the next one tells
@@ -243,7 +243,7 @@ class Synchronizer:
         if not len(events):
             return
         latest = self._buffer.latest
-        if latest is not None and int(events.t[-1]) < latest - (_SHUFFLED_NS if restarted else _RESTART_NS):
+        if latest is not None and int(events.t[-1]) < latest - (_SHUFFLED_NS if restarted else RESTART_NS):
             self._drop_events()
             self._passed_ns = None
             self._overtaken_ns = -(1 << 63)  # a frame that steps back now starts over too, however little
@@ -311,7 +311,7 @@ class Synchronizer:
         exposure = self._exposures.take(frame.stamp_ns)
         frame = frame.exposed_as(exposure) if exposure else frame
         passed = self._passed_ns
-        another_stream = passed is not None and passed > frame.stamp_ns + _RESTART_NS
+        another_stream = passed is not None and passed > frame.stamp_ns + RESTART_NS
         waiting = _Waiting(frame, arrived, since, None if another_stream else passed)
         self._expose(waiting)
         self._waiting.append(waiting)
@@ -400,7 +400,7 @@ class Synchronizer:
     def _interruption(self, last: Frame, frame: Frame) -> str:
         gap = frame.stamp_ns - last.stamp_ns
         if gap < 0:
-            if (self._buffer.latest or 0) > frame.stamp_ns + _RESTART_NS:
+            if (self._buffer.latest or 0) > frame.stamp_ns + RESTART_NS:
                 self._buffer.clear()
                 self._passed_ns = None
             return "time stepped back"

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -153,8 +154,10 @@ class PartedNetwork(Network):
         inputs, new, known = self.prepare(ldr, voxel, state, stream, compiled)
         output, cells = (features or self.features)(inputs, {name: state[name] for name in self.cells})
         estimate = self.compose(output, ldr, known, stream, compiled)
-        cropped = (None if x is None else x[..., :height, :width] for x in estimate)
-        return Estimate(*cropped), {**cells, **new}
+        parts = (None if x is None else x[..., :height, :width] for x in estimate)
+        if compiled:  # rows after rows, as what comes next wants them
+            parts = (None if x is None else torch.from_numpy(np.ascontiguousarray(x)) for x in parts)
+        return Estimate(*parts), {**cells, **new}
 
 
 def padded(length: int, multiple: int) -> int:

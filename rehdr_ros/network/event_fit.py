@@ -49,6 +49,13 @@ def initial_sums(like: Tensor) -> Tensor:
     return torch.stack([like.new_full((like.shape[0],), value, dtype=torch.float32) for value in PRIOR], 1)
 
 
+def explained_sums(like: Tensor) -> Tensor:
+    """The same of events that explain their frames wholly, to warm up what such a sensor needs."""
+    sums = initial_sums(like)
+    sums[:, 6] = 0.0
+    return sums
+
+
 def read(sums: Tensor) -> EventFit:
     """(N, 8) -> the fit."""
     aa, bb, ab, ad, bd, dd, rr, n = (x.view(-1, 1, 1, 1) for x in sums.unbind(1))

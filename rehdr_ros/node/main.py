@@ -34,6 +34,7 @@ def _run(arguments: list[str] | None, ending: Ending) -> int:
     from rehdr_ros.errors import InputError, missing_package, one_line
 
     try:
+        from rehdr_ros import threads
         from rehdr_ros.node.context import start_ros
         from rehdr_ros.node.node import RehdrNode
     except ModuleNotFoundError as error:
@@ -46,6 +47,7 @@ def _run(arguments: list[str] | None, ending: Ending) -> int:
     if ending.asked:
         return 0
     try:
+        threads.claim()
         start_ros(arguments)
         node = RehdrNode()
     except (InputError, ParameterException, RuntimeError) as error:

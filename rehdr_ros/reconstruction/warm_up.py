@@ -4,7 +4,8 @@ import numpy as np
 import torch
 
 from rehdr_ros.events import Events
-from rehdr_ros.network.event_fit import initial_sums, read
+from rehdr_ros.network import head_start
+from rehdr_ros.network.event_fit import explained_sums, read
 from rehdr_ros.reconstruction import propagation
 from rehdr_ros.reconstruction.dead_time import DeadTime, corrected
 from rehdr_ros.reconstruction.event_latency import EventLatency
@@ -31,6 +32,6 @@ def warm_up() -> None:
     latency.finish()
     propagation.warm_up()
     DeadTime().add(event, 1, 1)
-    sums = initial_sums(torch.zeros(1))
-    sums[:, 6] = 0.0  # all is explained: else nothing is corrected
-    corrected(torch.zeros(1, 1, 1, 1), torch.ones(1), torch.zeros(1), read(sums))
+    fit = read(explained_sums(torch.zeros(1)))  # else nothing is corrected
+    corrected(torch.zeros(1, 1, 1, 1), torch.ones(1), torch.zeros(1), fit)
+    head_start.warm_up()

@@ -12,6 +12,7 @@ from numba.extending import is_jitted
 from rehdr_ros import jit
 from rehdr_ros.events import Events, Packet, make_decoder, voxel_grid, warm_up
 from rehdr_ros.events.codecs import CODECS
+from rehdr_ros.events.hot_pixels import HotPixels
 
 
 def signatures():
@@ -37,8 +38,10 @@ def test_nothing_is_compiled_after_the_warm_up(encoding):
             events = decoder.decode(Packet(stamp, 640, 480, seq, 2**63 + seq, encoding, kind, is_bigendian))
             voxel_grid(events, 0, 10**9, 5, 480, 640)
     several = Events(np.arange(8), np.arange(8), np.arange(8), np.arange(8) % 2)
-    for events in (several, several[::2], several[::-1]):
+    hot_pixels = HotPixels(64, 64)
+    for t_ns, events in enumerate((several, several[::2], several[::-1])):
         voxel_grid(events, 0, 10, 5, 64, 64, out=np.zeros((5, 64, 64), np.float32))
+        hot_pixels.update(events, t_ns)
     assert signatures() == before
 
 

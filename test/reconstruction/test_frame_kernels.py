@@ -50,19 +50,34 @@ def test_a_size_that_is_not_known_yet_leaves_nothing_to_compile(tiny_weights):
     """In a process of its own: in this one other tests have compiled what the warm-up may have left."""
     program = f"""
 import numpy as np
+import torch
 from numba.extending import is_jitted
-from rehdr_ros.network.head_start import compose_kernels, kernels as head_start_kernels
+from rehdr_ros.network import Stream, load_checkpoint
+from rehdr_ros.network.engines.cpu import CpuEngine, for_inference
+from rehdr_ros.network.event_fit import explained_sums
+from rehdr_ros.network.head_start import (
+    compose_kernels, edges_kernels, kernels as head_start_kernels, smoothing_kernels, surroundings_kernels
+)
 from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
 config = PipelineConfig(weights={str(tiny_weights)!r}, device="cpu", engine="pytorch", policy="all")
 pipeline = HdrPipeline(config)
 pipeline.warm_up()
-modules = compose_kernels, head_start_kernels
+modules = compose_kernels, edges_kernels, head_start_kernels, smoothing_kernels, surroundings_kernels
 kernels = [value for module in modules for value in vars(module).values() if is_jitted(value)]
 before = [len(kernel.signatures) for kernel in kernels]
 assert any(before)
 for stamp in (0, 50_000_000):
     pipeline.add_frame(stamp, np.linspace(0, 255, 40 * 50 * 3).reshape(40, 50, 3).astype(np.uint8))
 assert len(list(pipeline.take(flush=True))) == 2
+assert [len(kernel.signatures) for kernel in kernels] == before
+# A sensor that does what its model says needs more than such frames do.
+network = for_inference(load_checkpoint({str(tiny_weights)!r}))
+ldr = torch.rand(1, 3, 40, 48).mul(2).clamp_max(1)
+voxel = torch.randint(-2, 3, (1, network.config.bins, 40, 48)).float()
+state = network.initial_state(1, 40, 48)
+state["fit"] = explained_sums(ldr)
+for _ in range(3):
+    _, state = CpuEngine(network).step(ldr, voxel, state, Stream())
 assert [len(kernel.signatures) for kernel in kernels] == before
 """
     subprocess.run([sys.executable, "-c", program], check=True)

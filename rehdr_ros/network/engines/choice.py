@@ -106,13 +106,15 @@ class Engine:
         size = height, width
         if self._ready == size or not (self._fast or self._candidates):
             return
-        self._thread = threading.Thread(target=self._compile, args=size, name="rehdr compile", daemon=True)
+        inputs = *size, torch.get_num_threads()
+        self._thread = threading.Thread(target=self._compile, args=inputs, name="rehdr compile", daemon=True)
         self._thread.start()
         if wait:
             self._thread.join()
 
     @torch.inference_mode()
-    def _compile(self, height: int, width: int) -> None:
+    def _compile(self, height: int, width: int, threads: int) -> None:
+        torch.set_num_threads(threads)  # of this thread, which might have found fewer
         self._ready = None
         while self._candidates and self._fast is None:
             name, make = self._candidates.pop(0)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from rehdr_ros.network.contract import USUAL_STREAM, Estimate, Network, PartedNetwork, State, Stream, padded
 from rehdr_ros.network.engines.sparse import SparseFeatures
+from rehdr_ros.threads import threads
 
 _TRACED = 16  # px, times the network's multiple: the size at which its convolutions are read
 _PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
@@ -77,7 +78,8 @@ class OpenVinoEngine:
         if tuple(ldr.shape[-2:]) != self._size:
             self.build(*ldr.shape[-2:])
         if self._parted:
-            return self._network.step(ldr, voxel, state, stream, self._sparse, compiled=True)
+            with threads(1):
+                return self._network.step(ldr, voxel, state, stream, self._sparse, compiled=True)
         state = self._network.initial_state(1, *ldr.shape[-2:]) if state is None else state
         estimate, state = self._run((ldr, voxel, *_tensors(stream)), state)
         return Estimate(*estimate), state

@@ -4,14 +4,16 @@ Each in two forms that are equal but for rounding: by PyTorch, anywhere, or `com
 on a CPU. Both read their constants from reference.py and composition.py.
 """
 
+import torch
 from torch import Tensor
 
-from rehdr_ros.network.contract import Estimate, Stream
+from rehdr_ros.network.contract import USUAL_SECONDS, Estimate, Stream
+from rehdr_ros.network.event_fit import explained_sums
 from rehdr_ros.network.head_start import compose_kernels, composition, kernels, reference
 from rehdr_ros.network.head_start.reference import Evidence, HeadStart, Inputs
 from rehdr_ros.network.head_start.smoothing import smoothed
 
-__all__ = ["Evidence", "HeadStart", "Inputs", "compose", "prepare"]
+__all__ = ["Evidence", "HeadStart", "Inputs", "compose", "prepare", "warm_up"]
 
 
 def prepare(
@@ -42,3 +44,13 @@ def compose(
         return estimate
     radiance = smoothed(estimate.radiance, ldr, state.variance, evidence.fit, clipped_from)
     return estimate._replace(radiance=radiance)
+
+
+def warm_up() -> None:
+    """Compile the kernels, or load them from the cache: those, too, that only explained frames need."""
+    ldr, voxel = torch.ones(1, 3, 8, 8), torch.zeros(1, 1, 8, 8)
+    state = reference.initial_state(ldr)._replace(fit=explained_sums(ldr))
+    stream = Stream(seconds=torch.tensor([USUAL_SECONDS]))
+    _, state, evidence = prepare(ldr, voxel, state, stream, compiled=True)
+    features = torch.zeros(1, composition.OUTPUTS, 8, 8)
+    compose(features, ldr, state, evidence, stream.clipped_from, composition.Calibration(), compiled=True)

@@ -47,6 +47,7 @@ _PLAUSIBLE = np.float32(event_fit.PLAUSIBLE)
 _OUTLIER, _FRAME_VARIANCE = np.float32(event_fit.OUTLIER), np.float32(event_fit.FRAME_VARIANCE)
 _BELOW = np.float32(tones.BELOW)
 _SHARE, _MOST_MOVED = np.float32(head_start.LOG_SHARE), np.float32(head_start.MOST_MOVED)
+_DARKEST, _LOG_FLOOR = np.float32(head_start.DARKEST), np.float32(math.log(head_start.FLOOR))
 _0, _1 = np.float32(0), np.float32(1)
 _NONE = np.zeros((4, 1, 1), np.float32)
 
@@ -57,20 +58,27 @@ def prepare(
     """As of the package: (1, 3, H, W), (1, bins, H, W) float32 on the CPU, H, W > 1; stream.seconds (1,)."""
     ldr, voxel, seconds = ldr.float(), voxel.float(), stream.seconds
     image = torch.empty(1, head_start.IMAGE_CHANNELS, *ldr.shape[2:])
-    encoded = image[:, :3]
-    log = ldr.contiguous().clamp_min(head_start.DARKEST).log_()
-    torch.div(log, head_start.ENCODING, out=encoded).exp_()
-    shown = log.clamp_min_(math.log(head_start.FLOOR))  # which is above DARKEST
+    encoded, shown = image[:, :3], torch.empty(ldr.shape)
+    _encode(_array(ldr), shown[0].numpy(), encoded[0].numpy())
     moved, fit = torch.empty(voxel.shape), torch.empty(4)
     level = torch.zeros(1, 1, *ldr.shape[2:])
     new = HeadStart(*(torch.empty(x.shape) for x in state))  # rows after rows, whatever the state's layout
     inputs, numbers = map(_array, (ldr, shown, voxel)), (np.float32(stream.clipped_from), seconds.item())
     outputs = _arrays(new), *(x[0].numpy() for x in (moved, image, level)), fit.numpy()
     _advance(*inputs, _arrays(state), *numbers, *outputs)
-    torch.neg(new.age, out=image[:, 8:9]).exp_()
+    np.exp(-_array(new.age), out=image[0, 8:9].numpy())
     fit, interval = EventFit(*fit.view(4, 1, 1, 1, 1)), seconds.view(1, 1, 1, 1)
     evidence = Evidence(fit, shown, image[:, 6:7], image[:, 7:8], tones.excess(new.tones), level)
     return Inputs(image, encoded, moved, condition(fit, interval, evidence.likely), interval), new, evidence
+
+
+def _encode(ldr: np.ndarray, shown: np.ndarray, encoded: np.ndarray) -> None:
+    """The LDR's logarithm and its display values; NumPy takes half of torch's time."""
+    _limited(ldr, _DARKEST, shown)
+    np.log(shown, out=shown)
+    np.multiply(shown, np.float32(1 / head_start.ENCODING), out=encoded)
+    np.exp(encoded, out=encoded)
+    _limited(shown, _LOG_FLOOR, shown)  # which is above DARKEST's
 
 
 def _array(x: Tensor) -> np.ndarray:
@@ -136,6 +144,16 @@ def _shared(wrong: np.ndarray, tells: np.ndarray, height: int, width: int) -> np
     values[0], values[3] = wrong / np.maximum(tells, np.float32(1e-9)), _1
     filled = fill(values, tells / np.outer(rows, columns).astype(np.float32), pyramid.LEVELS - 2)
     return np.float32(guesses.SHARE) * filled[0] * filled[3]
+
+
+@kernel
+def _limited(values, least, out):
+    """Values of (C, H, W), which may be `out`, no less than that."""
+    for c in range(len(values)):
+        for y in range(values.shape[1]):
+            source, target = values[c, y], out[c, y]
+            for x in range(len(target)):
+                target[x] = larger(source[x], least)
 
 
 @kernel

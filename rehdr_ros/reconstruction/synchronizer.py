@@ -52,7 +52,8 @@ class _Waiting:
 
     passed_ns: where the event stream was then, None where there was none. exposed: when, with the events'
     latency then, latency_ns; told_ns: how long, 0 where nothing tells. complete: monotonic s at which its
-    last event had arrived too; None while some may be missing.
+    last event had arrived too; None while some may be missing. in_turn: it became complete while nobody was
+    busy, with others: events had paused, and the machine may be fast enough for all.
     """
 
     frame: Frame
@@ -63,6 +64,7 @@ class _Waiting:
     latency_ns: int = 0
     told_ns: int = 0
     complete: float | None = None
+    in_turn: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,8 +119,8 @@ class Synchronizer:
     frame that tells none has that of the one before. estimated_exposure_ns: that of frames of which none ever
     told, 0: unknown; it lies around what a measured latency leads to, which is its middle. latency_ns: how
     much later than the light events are stamped. Policy "all" keeps every frame, up to 64 that wait; "latest"
-    skips frames that a newer one has overtaken, whose events join the next grid. Events of a camera of
-    another size leave those before behind.
+    skips frames that a newer one has overtaken while another was computed, whose events join the next grid.
+    Events of a camera of another size leave those before behind.
     max_frame_gap: s between two stamps from which on the stream counts as interrupted.
     """
 
@@ -366,11 +368,20 @@ class Synchronizer:
     def next(self, now: float | None = None, flush: bool = False) -> Job | None:
         """The next frame that may go. now: s by the clock of `since`, None: no timeout; flush: all go."""
         ready = [each for each in self._waiting if self._may_go(each, now, flush)]
+        if self._idle:
+            for each in ready:
+                each.in_turn = each.complete is not None
         if ready and self._policy == "latest":
-            while self._waiting[0] is not ready[-1]:
+            while self._waiting[0] is not ready[-1] and not self._goes_in_turn():
                 self._skip()
         self._idle = not ready
         return self._make_job(self._pop()) if ready else None
+
+    def _goes_in_turn(self) -> bool:
+        """Whether the oldest frame is no later than when a frame would have followed it anyway."""
+        oldest, next_ = self._waiting[0], self._waiting[1]
+        period = (next_.frame.stamp_ns - oldest.frame.stamp_ns) * 1e-9
+        return oldest.in_turn and time.monotonic() - oldest.complete < period
 
     def _may_go(self, waiting: _Waiting, now: float | None, flush: bool) -> bool:
         oldest_of_many = len(self._waiting) >= _EAGER and waiting is self._waiting[0]

@@ -283,9 +283,8 @@ def test_live_frames_that_waited_for_events_alone_cost_no_outputs():
     assert stream.front_end.next(time.monotonic()) is None
     for packet in steadily(5, 55):
         stream.front_end.add(packet, arrived=time.monotonic())
-    newest = stream.front_end.next(time.monotonic())
-    assert stream.front_end.counters["skipped_frames"] == 1
-    stream.front_end.add_keyframe(keyframe_of(newest))
+    for job in iter(lambda: stream.front_end.next(time.monotonic()), None):
+        stream.front_end.add_keyframe(keyframe_of(job))
     assert [(o.stamp_ns - START) // MS for o in iter(lambda: live(stream), None)] == [10, 20, 30, 40, 50]
 
 

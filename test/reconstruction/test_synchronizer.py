@@ -1,4 +1,5 @@
 import time
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -133,6 +134,21 @@ def test_latest_skips_overtaken_frames_but_not_their_events():
     sync.add_events(events(50), 0.0)
     (job,) = jobs(sync)
     assert (t0(job), times(job)) == (40 * MS, [41, 50])
+
+
+@pytest.mark.parametrize(("is_busy", "expected"), [(False, [510, 1010]), (True, [1010])])
+def test_latest_skips_no_frame_that_waited_for_events_alone(is_busy, expected):
+    """They had paused: all are complete at once, while the machine had nothing to do."""
+    sync, now = started(policy="latest"), time.monotonic()
+    if is_busy:
+        sync.add_frame(frame(20), now)
+        sync.add_events(events(20), now)
+    assert len(list(islice(iter(sync.next, None), 1))) == is_busy  # which leaves it at work
+    for stamp in (510, 1010):
+        sync.add_frame(frame(stamp), now)
+    sync.add_events(events(11, 1010), now)
+    assert [job.frame.stamp_ns // MS for job in jobs(sync)] == expected
+    assert sync.skipped_frames == 2 - len(expected)
 
 
 def test_all_skips_nothing():

@@ -33,6 +33,7 @@ _RESPAWN_SECONDS = 1.0
 _PROFILES = {"fastdds": "FASTDDS_DEFAULT_PROFILES_FILE", "fastrtps": "FASTRTPS_DEFAULT_PROFILES_FILE"}
 _TRANSPORTS = "FASTDDS_BUILTIN_TRANSPORTS"  # the user's choice, which a profile would overrule
 _LAST_FRAMES_SECONDS = 5.0  # for the node, once the bag has ended
+_OUTPUTS = "hdr", "tonemapped", "event_image", "rehdr_node"  # topics lie below these, in its namespace
 _CONFIG = [FindPackageShare("rehdr_ros"), "config"]
 _ARGUMENTS = {
     "events": ("/event_camera/events", "topic of the event packets"),
@@ -80,9 +81,7 @@ def _actions(context: LaunchContext) -> list:
     # Before the node: where it is not installed, launch fails, and would leave behind what it started.
     if IfCondition(value["viewer"]).evaluate(context):
         # It takes its argument as it is, so it must be the whole name.
-        pushed = context.launch_configurations.get("ros_namespace")
-        namespace = make_namespace_absolute(prefix_namespace(pushed, value["namespace"].perform(context)))
-        topic = f"{namespace.rstrip('/')}/tonemapped/image_raw"
+        topic = f"{_namespace(context)}/tonemapped/image_raw"
         viewer = {"executable": "rqt_image_view", "namespace": value["namespace"], "arguments": [topic]}
         actions.append(Node(package="rqt_image_view", **viewer))
     actions.append(_node(context, value, given))
@@ -90,9 +89,18 @@ def _actions(context: LaunchContext) -> list:
         _require(context, "bag", Path.exists, "does not exist")
         # Unlike `ros2 bag play`, it waits for the node, and comes with this package.
         replay = [ExecutableInPackage("rehdr", "rehdr_ros"), "replay", value["bag"]]
-        options = ["--rate", value["rate"], "--clock", "--wait", _WAIT_SECONDS]
+        # A bag of an earlier run holds the node's own topics, too.
+        outputs = [f"{_namespace(context)}/{name}/*" for name in _OUTPUTS]
+        options = ["--rate", value["rate"], "--clock", "--wait", _WAIT_SECONDS, "--exclude", *outputs]
         actions.append(ExecuteProcess(cmd=[*replay, *options], output="screen", on_exit=_after_bag))
     return actions
+
+
+def _namespace(context: LaunchContext) -> str:
+    """The whole one of the node, without a slash at its end."""
+    given = LaunchConfiguration("namespace").perform(context)
+    pushed = context.launch_configurations.get("ros_namespace")
+    return make_namespace_absolute(prefix_namespace(pushed, given)).rstrip("/")
 
 
 def _after_bag(event: ProcessExited, context: LaunchContext) -> list:

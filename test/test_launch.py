@@ -10,10 +10,13 @@ import signal
 import subprocess
 import sys
 import time
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 import yaml
+
+from rehdr_ros.products import CAMERA_INFOS, PRODUCTS, published
 
 pytest.importorskip(
     "launch_ros", reason="no launch_ros here: it comes with a ROS distribution, not from PyPI"
@@ -169,6 +172,17 @@ def test_a_bag_is_played_beside_the_node(robot):
     node, replay = sorted(robot.starts(), reverse=True)
     assert node.startswith("rehdr_node ")
     assert replay.startswith(f"rehdr replay {robot.bag} --rate 0.5 --clock ")
+
+
+@pytest.mark.parametrize(("namespace", "prefix"), [("", ""), ("robot", "/robot")])
+def test_of_a_bag_from_an_earlier_run_the_own_topics_are_not_played(robot, namespace, prefix):
+    robot.launch("rehdr", f"bag:={robot.bag}", f"namespace:={namespace}", until=2)
+    _, replay = sorted(robot.starts(), reverse=True)
+    excluded = replay.partition(" --exclude ")[2].split()
+    own = {product.topic for product in published(PRODUCTS)} | {"rehdr_node/frame_info", *CAMERA_INFOS}
+    for topic in own:
+        assert any(fnmatchcase(f"{prefix}/{topic}", pattern) for pattern in excluded), topic
+    assert not any(fnmatchcase(f"{prefix}/camera/image_raw", pattern) for pattern in excluded)
 
 
 def test_parameters_that_are_given_override_the_file(robot):

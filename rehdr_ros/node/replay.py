@@ -27,17 +27,17 @@ _MATCHING_SECONDS = 1.0  # for a subscriber that we have found to find us: until
 class Replayer(Node):
     """Publishes every topic of the bag whose type is installed, at the times of the log.
 
-    Reliable; what was latched, and every tf_static, transient local. topics: only these. clock: publish
+    Reliable; what was latched, and every tf_static, transient local. topics: these. clock: publish
     /clock as well, in place of the bag's.
     """
 
-    def __init__(self, bag: BagRecording, topics: list[str] | None = None, clock: bool = False):
+    def __init__(self, bag: BagRecording, topics: list[str], clock: bool = False):
         super().__init__("rehdr_replay")
         self._bag = bag
         self._topics_out = {}
         for name, topic in bag.topics.items():
             kind = _message_class(topic.type)
-            if topics is not None and name not in topics:
+            if name not in topics:
                 continue
             if clock and name == _CLOCK:
                 self.get_logger().warning(f"{name} left out: the replay publishes its own")
@@ -97,7 +97,7 @@ class Replayer(Node):
 
 
 def replay(
-    bag: BagRecording, topics: list[str] | None, rate: float, loop: bool, clock: bool, wait: float
+    bag: BagRecording, topics: list[str], rate: float, loop: bool, clock: bool, wait: float
 ) -> Iterator[str]:
     """Play in a ROS context of its own until the end, or for ever; yields the topic of each message.
 

@@ -39,8 +39,11 @@ def replay(simulated_bag):
         process.communicate()
 
 
-def test_clock_and_chosen_topics_are_published_until_the_end_of_the_bag(client, replay, simulated_bag):
-    process = replay("--clock", "--topics", IMAGE_TOPIC, "--wait", str(PATIENCE))
+@pytest.mark.parametrize("chosen", [("--topics", IMAGE_TOPIC), ("--exclude", "/event_camera/*")])
+def test_clock_and_chosen_topics_are_published_until_the_end_of_the_bag(
+    client, replay, simulated_bag, chosen
+):
+    process = replay("--clock", *chosen, "--wait", str(PATIENCE))
     images = client.collect(Image, IMAGE_TOPIC)
     clock = client.collect(Clock, "/clock")
     assert client.wait_until(lambda: process.poll() is not None)

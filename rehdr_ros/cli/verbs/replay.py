@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from fnmatch import fnmatchcase as fnmatch
 
 from rehdr_ros.cli.arguments import number
 from rehdr_ros.cli.progress import progress
@@ -12,6 +13,9 @@ from rehdr_ros.recordings import BagRecording
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bag", help="rosbag2 (folder, .mcap, .db3)")
     parser.add_argument("--topics", nargs="+", metavar="TOPIC", help="publish only these")
+    parser.add_argument(
+        "--exclude", nargs="+", metavar="TOPIC", default=[], help="not these; * stands for any"
+    )
     parser.add_argument("--rate", type=number(above=0), default=1.0, help="speed: 2 is twice as fast")
     parser.add_argument("--loop", action="store_true", help="begin anew at the end")
     parser.add_argument("--clock", action="store_true", help="publish /clock, in place of the bag's")
@@ -24,10 +28,11 @@ def run(args: argparse.Namespace) -> None:
     if unknown:
         raise InputError(f"{args.bag} has no topic {', '.join(unknown)}; it has {', '.join(bag.topics)}")
 
+    topics = [name for name in args.topics or bag.topics if not any(fnmatch(name, t) for t in args.exclude)]
     require_ros()
     from rehdr_ros.node.replay import replay
 
-    played = replay(bag, args.topics, args.rate, args.loop, args.clock, args.wait)
+    played = replay(bag, topics, args.rate, args.loop, args.clock, args.wait)
     try:
         for _ in progress(played, "replaying", unit="message"):
             pass

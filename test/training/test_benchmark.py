@@ -59,27 +59,22 @@ def test_cases_are_the_same_each_time(case, undisturbed):
     assert not same(other.sequence(5), undisturbed)
 
 
-# Of the floats two: processors round differently, by the instructions that they have.
-CHECKSUMS = {
-    "display": {"4b797bf64fa0f8860155c5fbcda7cf5a20af95e52380fd806a2ab465b9a163a8"},
-    "voxel": {
-        "78ce3a656fd7e660a923d54119b59d5ce13ebc480d9c955b6ff0db8ee0d00d9a",
-        "fd81b34c276437f75f7470fdec35bed17a5f7b7202d3b8194e25d778e95dcdb9",
-    },
-    "truth": {
-        "741f3ee432040c301e0357e0eb9424cd1b1095d60ef7ea1476e26018ab11adbb",
-        "5a66732deec282c17c655ba54283576337429419bc9ad32367cbc874078ca7d0",
-    },
-}
+DISPLAY = "4b797bf64fa0f8860155c5fbcda7cf5a20af95e52380fd806a2ab465b9a163a8"
+PROJECTIONS = {"voxel": 47.0465, "truth": -45.3502}
 
 
-def test_the_sequences_stay_as_they_are_to_the_bit():
-    """Results of years can be compared only on the same ones. Frames as the camera gives them, in 8 bit."""
+def test_the_sequences_stay_as_they_are():
+    """Results of years can be compared only on the same ones.
+
+    Frames as the camera gives them, in 8 bit, are so to the bit. Processors and compilers round floats
+    otherwise, by 2e-4 in all; an event that moves by a hundredth of a bin changes more.
+    """
     first = next(cases(None, 64)).sequence(5)
     display = np.stack(encoded(images(first.ldr[None])[0]))
-    found = {"display": display, "voxel": first.voxel.numpy(), "truth": first.truth.numpy()}
-    for name, values in found.items():
-        assert sha256(values.tobytes()).hexdigest() in CHECKSUMS[name]
+    assert sha256(display.tobytes()).hexdigest() == DISPLAY
+    for name, expected in PROJECTIONS.items():
+        values = getattr(first, name).numpy().ravel().astype(np.float64)
+        assert values @ np.cos(np.arange(len(values))) == pytest.approx(expected, abs=1e-3), name
 
 
 def test_a_sequence_has_its_shape_and_its_share_of_clipped_pixels(case, undisturbed):

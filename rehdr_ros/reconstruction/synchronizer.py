@@ -53,7 +53,7 @@ class _Waiting:
     passed_ns: where the event stream was then, None where there was none. exposed: when, with the events'
     latency then, latency_ns; told_ns: how long, 0 where nothing tells. complete: monotonic s at which its
     last event had arrived too; None while some may be missing. in_turn: it became complete while nobody was
-    busy, with others: events had paused, and the machine may be fast enough for all.
+    busy, by the same packet as others: events had paused, and the machine may be fast enough for all.
     """
 
     frame: Frame
@@ -370,7 +370,7 @@ class Synchronizer:
         ready = [each for each in self._waiting if self._may_go(each, now, flush)]
         if self._idle:
             for each in ready:
-                each.in_turn = each.complete is not None
+                each.in_turn = each.complete is not None and each.complete == ready[-1].complete
         if ready and self._policy == "latest":
             while self._waiting[0] is not ready[-1] and not self._goes_in_turn():
                 self._skip()

@@ -151,6 +151,15 @@ def test_latest_skips_no_frame_that_waited_for_events_alone(is_busy, expected):
     assert sync.skipped_frames == 2 - len(expected)
 
 
+def test_latest_skips_frames_that_nobody_asked_for_while_their_events_came():
+    sync, now = started(policy="latest"), time.monotonic()
+    assert sync.next() is None  # and then what takes them is held up by what follows it
+    for stamp in (510, 1010):
+        sync.add_frame(frame(stamp), now)
+        sync.add_events(events(stamp), now + 1e-6 * stamp)
+    assert [job.frame.stamp_ns // MS for job in jobs(sync)] == [1010]
+
+
 def test_all_skips_nothing():
     sync = started(policy="all")
     stamps = list(range(20, 320, 10))

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -76,7 +77,7 @@ class Reader:
         run: dict[str, Callable[[list[str]], None]] = {
             "rehdr": self._rehdr,
             "rehdr_node": self._start_node,
-            "ffprobe": self._run,
+            "ffprobe": self._run_if_installed,
             "python": self._python_program,
             "python3": self._python_program,
         }
@@ -130,6 +131,12 @@ class Reader:
 
     def _run(self, words: list[str]) -> None:
         subprocess.run(self._substituted(words), check=True, env=self._environment, timeout=PATIENCE)
+
+    def _run_if_installed(self, words: list[str]) -> None:
+        if shutil.which(words[0]):
+            self._run(words)
+        else:
+            warnings.warn(f"not run, {words[0]} is not installed: {' '.join(words)}", stacklevel=1)
 
     def _python_program(self, words: list[str]) -> None:
         if words[1] == "-c":

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-
 _alone = False
 
 
@@ -21,6 +19,8 @@ def claim() -> None:
 @contextmanager
 def threads(count: int) -> Iterator[None]:
     """Torch works by so many, in a process that is claimed."""
+    import torch  # here: a command that needs none may claim its process
+
     before = torch.get_num_threads()
     if not _alone or before == count:
         yield

@@ -7,6 +7,7 @@ import time
 from importlib import import_module
 from typing import NoReturn
 
+from rehdr_ros import threads
 from rehdr_ros.errors import Failure, InputError, exit_code, missing_package, one_line
 
 # Before torch is imported: on a busy machine its waiting threads would take the cores from everybody else.
@@ -66,6 +67,7 @@ def _run(arguments: list[str]) -> int:
             module.add_arguments(subparser)
             subparser.set_defaults(started=started)
     args = parser.parse_args(arguments)
+    threads.claim()
     try:
         module.run(args)
     except (InputError, OSError, Failure) as error:

@@ -31,10 +31,11 @@ def _run(arguments: list[str] | None, ending: Ending) -> int:
     from rclpy.executors import ExternalShutdownException
     from rclpy.lifecycle import TransitionCallbackReturn
 
+    from rehdr_ros import threads
     from rehdr_ros.errors import InputError, missing_package, one_line
 
+    threads.claim()
     try:
-        from rehdr_ros import threads
         from rehdr_ros.node.context import start_ros
         from rehdr_ros.node.node import RehdrNode
     except ModuleNotFoundError as error:
@@ -47,7 +48,6 @@ def _run(arguments: list[str] | None, ending: Ending) -> int:
     if ending.asked:
         return 0
     try:
-        threads.claim()
         start_ros(arguments)
         node = RehdrNode()
     except (InputError, ParameterException, RuntimeError) as error:

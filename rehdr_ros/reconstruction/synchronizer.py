@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -52,8 +53,8 @@ class _Waiting:
 
     passed_ns: where the event stream was then, None where there was none. exposed: when, with the events'
     latency then, latency_ns; told_ns: how long, 0 where nothing tells. complete: monotonic s at which its
-    last event had arrived too; None while some may be missing. in_turn: it became complete while nobody was
-    busy, by the same packet as others: events had paused, and the machine may be fast enough for all.
+    last event had arrived too; None while some may be missing. in_turn_until: monotonic s up to
+    which it goes though a newer one may go too.
     """
 
     frame: Frame
@@ -64,7 +65,17 @@ class _Waiting:
     latency_ns: int = 0
     told_ns: int = 0
     complete: float | None = None
-    in_turn: bool = False
+    in_turn_until: float = 0.0
+
+
+def _let_go_in_turn(ready: list[_Waiting]) -> None:
+    """Of frames that one packet has completed each goes until its successor would have followed it anyway.
+
+    The events had paused, while nobody was busy: the machine may be fast enough for all.
+    """
+    for each, successor in pairwise(ready):
+        if each.complete is not None and each.complete == successor.complete:
+            each.in_turn_until = each.complete + (successor.frame.stamp_ns - each.frame.stamp_ns) * 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -369,19 +380,13 @@ class Synchronizer:
         """The next frame that may go. now: s by the clock of `since`, None: no timeout; flush: all go."""
         ready = [each for each in self._waiting if self._may_go(each, now, flush)]
         if self._idle:
-            for each in ready:
-                each.in_turn = each.complete is not None and each.complete == ready[-1].complete
+            _let_go_in_turn(ready)
         if ready and self._policy == "latest":
-            while self._waiting[0] is not ready[-1] and not self._goes_in_turn():
+            now = time.monotonic()
+            while self._waiting[0] is not ready[-1] and now >= self._waiting[0].in_turn_until:
                 self._skip()
         self._idle = not ready
         return self._make_job(self._pop()) if ready else None
-
-    def _goes_in_turn(self) -> bool:
-        """Whether the oldest frame is no later than when a frame would have followed it anyway."""
-        oldest, next_ = self._waiting[0], self._waiting[1]
-        period = (next_.frame.stamp_ns - oldest.frame.stamp_ns) * 1e-9
-        return oldest.in_turn and time.monotonic() - oldest.complete < period
 
     def _may_go(self, waiting: _Waiting, now: float | None, flush: bool) -> bool:
         oldest_of_many = len(self._waiting) >= _EAGER and waiting is self._waiting[0]

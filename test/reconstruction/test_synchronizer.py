@@ -151,6 +151,17 @@ def test_latest_skips_no_frame_that_waited_for_events_alone(is_busy, expected):
     assert sync.skipped_frames == 2 - len(expected)
 
 
+def test_latest_goes_on_where_a_latency_leaves_frames_in_turn_without_their_events():
+    sync, now = started(policy="latest", event_timeout=0.1), time.monotonic()
+    assert sync.next(now) is None
+    for stamp in (310, 610, 910):
+        sync.add_frame(frame(stamp), now)
+    sync.add_events(events(910), now)
+    assert sync.next(now).frame.stamp_ns == 310 * MS
+    sync.latency_ns = 700 * MS
+    assert jobs(sync, now=now + 0.2)[-1].frame.stamp_ns == 910 * MS
+
+
 def test_latest_skips_frames_that_nobody_asked_for_while_their_events_came():
     sync, now = started(policy="latest"), time.monotonic()
     assert sync.next() is None  # and then what takes them is held up by what follows it

@@ -7,7 +7,6 @@ import platform
 
 import torch
 
-from rehdr_ros import threads
 from rehdr_ros.cli.benchmarks import events, network, node, training
 from rehdr_ros.reconstruction.reconstructor import pick_device
 
@@ -30,7 +29,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    threads.claim()
     figures = _BY_NAME[args.what](args)
     result = {"benchmark": args.what, "machine": _machine(args), "figures": figures}
     if args.json:
@@ -44,8 +42,8 @@ def run(args: argparse.Namespace) -> None:
 def _machine(args: argparse.Namespace) -> str:
     device = pick_device(args.device)
     model = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
-    cores, count = os.cpu_count(), torch.get_num_threads()
-    return f"{model}, {cores} CPU cores, torch {torch.__version__} with {count} threads"
+    cores, threads = os.cpu_count(), torch.get_num_threads()
+    return f"{model}, {cores} CPU cores, torch {torch.__version__} with {threads} threads"
 
 
 def _processor() -> str:

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from rehdr_ros import __version__, threads
+from rehdr_ros import __version__
 from rehdr_ros.cli.arguments import number
 from rehdr_ros.cli.console import Console
 from rehdr_ros.cli.frame_results import UNCERTAINTY_HELP, require_products, row_of
@@ -76,7 +76,6 @@ def _reconstruct(
     args: argparse.Namespace, interruption: Interruption, console: Console, once: bool = False
 ) -> None:
     """One recording. once: what the same settings have finished is left as it is."""
-    threads.claim()
     recording, output = open_source(args, args.fps), Path(args.output)
     for line in recording.sources(_reads_cameras(args)).lines():
         console.say(line)

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from fnmatch import fnmatchcase as fnmatch
+from fnmatch import fnmatchcase
 
 from rehdr_ros.cli.arguments import number
 from rehdr_ros.cli.progress import progress
@@ -28,7 +28,8 @@ def run(args: argparse.Namespace) -> None:
     if unknown:
         raise InputError(f"{args.bag} has no topic {', '.join(unknown)}; it has {', '.join(bag.topics)}")
 
-    topics = [name for name in args.topics or bag.topics if not any(fnmatch(name, t) for t in args.exclude)]
+    chosen = args.topics or bag.topics
+    topics = [name for name in chosen if not any(fnmatchcase(name, pattern) for pattern in args.exclude)]
     require_ros()
     from rehdr_ros.node.replay import replay
 

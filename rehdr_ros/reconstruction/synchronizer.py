@@ -382,8 +382,9 @@ class Synchronizer:
         if self._idle:
             _let_go_in_turn(ready)
         if ready and self._policy == "latest":
-            now = time.monotonic()
-            while self._waiting[0] is not ready[-1] and now >= self._waiting[0].in_turn_until:
+            in_turn = (each for each in ready if time.monotonic() < each.in_turn_until)
+            chosen = next(in_turn, ready[-1])
+            while self._waiting[0] is not chosen:
                 self._skip()
         self._idle = not ready
         return self._make_job(self._pop()) if ready else None

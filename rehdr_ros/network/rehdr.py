@@ -147,7 +147,8 @@ class Rehdr(PartedNetwork):
             interval, condition = stream.seconds.view(-1, 1, 1, 1), torch.zeros(len(ldr), CONDITIONS).to(ldr)
             needed = torch.ones_like(ldr[:, :1, :: self.multiple, :: self.multiple])
             return BodyInputs(ldr, ldr, voxel, condition, interval, needed), {}, None
-        inputs, new, evidence = head_start.prepare(ldr, voxel, _head_start(state), stream, compiled)
+        before, sparse = _head_start(state), self.halo is not None
+        inputs, new, evidence = head_start.prepare(ldr, voxel, before, stream, compiled, sparse)
         clipped = F.max_pool2d(inputs.image[:, -1:], self.multiple)
         return BodyInputs(*inputs, (clipped > 0).float()), new._asdict(), (new, evidence)
 

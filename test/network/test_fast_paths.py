@@ -114,9 +114,10 @@ def test_kernels_where_events_explain_the_frames(stream, size):
     assert levelled > 0
 
 
-def test_kernels_where_nothing_and_everything_is_clipped(make_network, stream):
-    network = make_network()
-    ldr, voxel = stream(frames=4, height=24, width=24)
+@pytest.mark.parametrize("form", ["full", "compact"])
+def test_kernels_where_nothing_and_everything_is_clipped(make_network, stream, form):
+    network = make_network(form=form)
+    ldr, voxel = stream(frames=5, height=24, width=24)
     ldr[1:3] = 0.3
     ldr[3] = 1.0
     assert_same(CpuEngine(network), network, ldr, voxel)

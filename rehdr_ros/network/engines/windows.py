@@ -43,6 +43,8 @@ def cover(needed: np.ndarray, halo: int) -> list[tuple[Box, Box]] | None:
 
     needed: (rows, columns) bool. None where the frame as a whole takes less time.
     """
+    if not needed.any():
+        return []
     rows, columns = needed.shape
     heights, widths = lengths(rows, halo), lengths(columns, halo)
 

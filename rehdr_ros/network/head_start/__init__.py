@@ -17,10 +17,15 @@ __all__ = ["Evidence", "HeadStart", "Inputs", "compose", "prepare", "warm_up"]
 
 
 def prepare(
-    ldr: Tensor, voxel: Tensor, state: HeadStart, stream: Stream, compiled: bool
+    ldr: Tensor, voxel: Tensor, state: HeadStart, stream: Stream, compiled: bool, sparse: bool = False
 ) -> tuple[Inputs, HeadStart, Evidence]:
-    """As of PartedNetwork: ldr (N, 3, H, W), voxel (N, bins, H, W), stream.seconds (N,)."""
-    return (kernels if compiled else reference).prepare(ldr, voxel, state, stream)
+    """As of PartedNetwork: ldr (N, 3, H, W), voxel (N, bins, H, W), stream.seconds (N,).
+
+    sparse: nobody takes the inputs of a frame in which nothing clips; they are then 0 where that saves time.
+    """
+    if compiled:
+        return kernels.prepare(ldr, voxel, state, stream, sparse)
+    return reference.prepare(ldr, voxel, state, stream)
 
 
 def compose(

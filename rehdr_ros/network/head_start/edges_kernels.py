@@ -6,6 +6,7 @@ from rehdr_ros.jit import kernel
 from rehdr_ros.network.head_start import edges
 from rehdr_ros.network.head_start.reference import LOG_LIMIT, NEVER
 from rehdr_ros.network.head_start.scalars import larger, mean_of_three, ramp, smaller
+from rehdr_ros.threads import in_bands
 
 _RECENT, _SWEEPS = np.float32(edges.RECENT), edges.SWEEPS
 _BLOCK, _AROUND = edges.BLOCK, edges.AROUND // 2
@@ -29,16 +30,18 @@ def level(
     log_radiance: np.ndarray,
 ) -> None:
     """Change log_radiance (3, H, W), which is at least `shown`. clipped: rows; weight: 0 elsewhere."""
-    delay, moving, *along = _motion(quiet, seconds, np.float32(bins))
+    counts = np.zeros((*(-(-n // _BLOCK) for n in quiet.shape), 6), np.float32)
+    in_bands(lambda first, end: _count(quiet, seconds, counts, first, end), len(quiet), _BLOCK)
+    delay, moving, *along = _motion(counts, quiet.shape, seconds, np.float32(bins))
     links = _links(clipped, weight, quiet, delay, *along)
     _level(shown, clipped, variance, *links, modelled * moving, log_radiance)
 
 
 @kernel
-def wait(voxel, before, seconds, quiet):
-    """As of edges.py: quiet (H, W), s, after the grid."""
+def wait(voxel, before, seconds, quiet, first, end):
+    """As of edges.py: quiet (H, W), s, after the grid, of rows from `first` to before `end`."""
     bins, height, width = voxel.shape
-    for y in range(height):
+    for y in range(first, end):
         out = quiet[y]
         for x in range(width):
             out[x] = smaller(before[y, x] + seconds, _NEVER)
@@ -50,13 +53,14 @@ def wait(voxel, before, seconds, quiet):
 
 
 @kernel
-def _motion(quiet, seconds, bins):
-    """As of edges.py, of blocks: delay, moving, along in both directions."""
+def _count(quiet, seconds, sums, first, end):
+    """Rows from `first` to before `end`, blocks' sums (rows, columns, 6).
+
+    Pairs of neighbours across and down that fired of late, their delays, pixels that did now, and of late.
+    """
     height, width = quiet.shape
-    rows, columns = -(-height // _BLOCK), -(-width // _BLOCK)
-    # Pairs of neighbours across and down that fired of late, their delays, pixels that did now, and of late.
-    sums = np.zeros((rows, columns, 6), np.float32)
-    for y in range(height):
+    columns = sums.shape[1]
+    for y in range(first, end):
         under = min(y + 1, height - 1)
         for j in range(columns):
             across, down, late_across, late_down, fired, fires = _0, _0, _0, _0, _0, _0
@@ -77,6 +81,13 @@ def _motion(quiet, seconds, bins):
             of = sums[y // _BLOCK, j]
             of[0], of[1], of[2] = of[0] + across, of[1] + down, of[2] + late_across
             of[3], of[4], of[5] = of[3] + late_down, of[4] + fired, of[5] + fires
+
+
+@kernel
+def _motion(sums, size, seconds, bins):
+    """As of edges.py, of blocks: delay, moving, along in both directions. sums: of _count, which change."""
+    height, width = size
+    rows, columns = sums.shape[:2]
     for i in range(rows):
         for j in range(columns):
             tall, wide = min(height - i * _BLOCK, _BLOCK), min(width - j * _BLOCK, _BLOCK)

@@ -27,6 +27,7 @@ from rehdr_ros.network.head_start.scalars import (
     ramp,
     smaller,
 )
+from rehdr_ros.threads import in_bands
 
 _FLOOR, _LOG_LIMIT = np.float32(head_start.FLOOR), np.float32(head_start.LOG_LIMIT)
 _UNKNOWN, _NEVER = np.float32(guesses.UNKNOWN), np.float32(head_start.NEVER)
@@ -37,7 +38,7 @@ _SPREAD, _ISOLATED = np.float32(head_start.SPREAD), np.float32(head_start.ISOLAT
 _TELLING, _LEAST_WEIGHT = np.float32(head_start.TELLING), np.float32(head_start.LEAST_WEIGHT)
 _SURE, _GUESSED = (np.float32(x) for x in guesses.GUESSED)
 _BELOW_WHITE, _BLOCK = np.float32(guesses.LEAST), guesses.BLOCK
-_PRIOR = event_fit.PRIOR
+_PRIOR = np.array(event_fit.PRIOR)
 _FEWEST = np.float32(event_fit.LEAST)
 _LEAST, _MOST = event_fit.THRESHOLDS
 _LEAST_NOISE, _MOST_NOISE = event_fit.NOISES
@@ -53,32 +54,30 @@ _NONE = np.zeros((4, 1, 1), np.float32)
 
 
 def prepare(
-    ldr: Tensor, voxel: Tensor, state: HeadStart, stream: Stream
+    ldr: Tensor, voxel: Tensor, state: HeadStart, stream: Stream, sparse: bool
 ) -> tuple[Inputs, HeadStart, Evidence]:
     """As of the package: (1, 3, H, W), (1, bins, H, W) float32 on the CPU, H, W > 1; stream.seconds (1,)."""
     ldr, voxel, seconds = ldr.float(), voxel.float(), stream.seconds
-    image = torch.empty(1, head_start.IMAGE_CHANNELS, *ldr.shape[2:])
-    encoded, shown = image[:, :3], torch.empty(ldr.shape)
-    _encode(_array(ldr), shown[0].numpy(), encoded[0].numpy())
+    image, shown = torch.empty(1, head_start.IMAGE_CHANNELS, *ldr.shape[2:]), torch.empty(ldr.shape)
     moved, fit = torch.empty(voxel.shape), torch.empty(4)
     level = torch.zeros(1, 1, *ldr.shape[2:])
     new = HeadStart(*(torch.empty(x.shape) for x in state))  # rows after rows, whatever the state's layout
     inputs, numbers = map(_array, (ldr, shown, voxel)), (np.float32(stream.clipped_from), seconds.item())
     outputs = _arrays(new), *(x[0].numpy() for x in (moved, image, level)), fit.numpy()
-    _advance(*inputs, _arrays(state), *numbers, *outputs)
-    np.exp(-_array(new.age), out=image[0, 8:9].numpy())
+    if not _advance(*inputs, _arrays(state), *numbers, *outputs, sparse):
+        image, moved = (torch.zeros(1, 1, 1, 1).expand(x.shape) for x in (image, moved))
+        new = new._replace(log_radiance=shown)
     fit, interval = EventFit(*fit.view(4, 1, 1, 1, 1)), seconds.view(1, 1, 1, 1)
     evidence = Evidence(fit, shown, image[:, 6:7], image[:, 7:8], tones.excess(new.tones), level)
-    return Inputs(image, encoded, moved, condition(fit, interval, evidence.likely), interval), new, evidence
+    inputs = image, image[:, :3], moved, condition(fit, interval, evidence.likely), interval
+    return Inputs(*inputs), new, evidence
 
 
-def _encode(ldr: np.ndarray, shown: np.ndarray, encoded: np.ndarray) -> None:
-    """The LDR's logarithm and its display values; NumPy takes half of torch's time."""
-    _limited(ldr, _DARKEST, shown)
-    np.log(shown, out=shown)
-    np.multiply(shown, np.float32(1 / head_start.ENCODING), out=encoded)
-    np.exp(encoded, out=encoded)
-    _limited(shown, _LOG_FLOOR, shown)  # which is above DARKEST's
+def _logarithm(ldr: np.ndarray, log: np.ndarray, shown: np.ndarray, first: int, end: int) -> None:
+    """Of those rows, as the convolutions' LDR is made of, and as the head start takes it."""
+    _limited(ldr, _DARKEST, log, first, end)
+    np.log(log[:, first:end], out=log[:, first:end])  # in half of torch's time
+    _limited(log, _LOG_FLOOR, shown, first, end)  # which is above DARKEST's
 
 
 def _array(x: Tensor) -> np.ndarray:
@@ -91,50 +90,104 @@ def _arrays(state: HeadStart) -> tuple[np.ndarray, ...]:
     return _array(log_radiance), *(_array(x[0]) for x in planes), *map(_array, (recent, fit, counts))
 
 
-def _advance(ldr, shown, voxel, old, clipped_from, seconds, new, moved, image, level, fit) -> None:
-    """Everything but exp and log."""
+def _advance(ldr, shown, voxel, old, clipped_from, seconds, new, moved, image, level, fit, sparse) -> bool:
+    """Writes what comes after `old`. Returns whether inputs and log radiance, else `shown`, are written."""
     # Planes of the image that are written last hold what only this function needs: less memory to go through.
     events, own, trust, weight, mask = image[3:5], *image[6:10]
     log_radiance, variance, age, quiet, recent, sums, counts = new
-    clipped = np.empty(len(own), np.bool_)
+    height, width = own.shape
+    clipped, told = np.empty(height, np.bool_), np.empty((height, 8))
     fades = math.exp(-seconds / event_fit.MEMORY), math.exp(-seconds / event_fit.BASELINE)
     known = old[0], old[2], old[4], old[5]
-    outputs = clipped, events, weight, mask, recent, sums
-    now = np.array(_observe(ldr, shown, voxel, *known, fades, clipped_from, *outputs))
+    outputs = clipped, events, weight, mask, recent, told
+
+    def observe(first: int, end: int) -> tuple[int, int]:
+        _logarithm(ldr, image[:3], shown, first, end)
+        return _observe(ldr, shown, voxel, *known, fades[1], clipped_from, *outputs, first, end)
+
+    now = np.sum(in_bands(observe, height, _BLOCK), 0) / (height * width)
+    sums[:] = _PRIOR + (old[5] - _PRIOR) * fades[0] + (1 - fades[1]) * told.sum(0)
     counts[:] = now + (old[6] - now) * math.exp(-seconds / tones.MEMORY)
     fit[:] = _read(sums)
-    _scale(voxel.ravel(), moved.ravel(), fit[0], fit[1])
+    clips = clipped.any()
+    if sparse and not clips:
+        edges_kernels.wait(voxel, old[3], np.float32(seconds), quiet, 0, height)
+        variance[:], age[:] = _EXPOSED, _0
+        return False
     modelled = np.float32(event_fit.as_modelled(EventFit(*torch.from_numpy(fit))))
     least, most = head_start.REFILLED
     refilled = np.float32(seconds / (least + (most - least) * modelled))
     drift, seconds = np.float32(head_start.DRIFT * seconds), np.float32(seconds)
-    edges_kernels.wait(voxel, old[3], seconds, quiet)
+    coarse, halves = _NONE, _halves(weight)
     wrong = np.zeros((2, *(-(-n // _BLOCK) for n in own.shape)), np.float32)
     outputs = log_radiance, weight, own, trust, wrong
-    _carry(ldr, shown, clipped, events, *old[:2], fit, modelled, drift, clipped_from, *outputs)
-    coarse, clips = _NONE, clipped.any()
-    if clips:
+
+    def carry(first: int, end: int) -> None:
+        rows = first, end
+        _scale(voxel, moved, fit[0], fit[1], *rows)
+        edges_kernels.wait(voxel, old[3], seconds, quiet, *rows)
+        _carry(ldr, shown, clipped, events, *old[:2], fit, modelled, drift, clipped_from, *outputs, *rows)
         if modelled:
-            _exposed_tell(shown, events, *old[:2], fit, weight, wrong)
-            shared = modelled * _shared(*wrong, *own.shape)
-            _correct(shared, clipped, weight, own, trust, shown, log_radiance)
-        coarse = fill(*_halve(log_radiance, own, weight), pyramid.LEVELS - 1)
-    _settle(
-        shown, clipped, coarse, weight, own, old[2], seconds, refilled, log_radiance, trust, variance, age
-    )
+            _exposed_tell(shown, events, *old[:2], fit, weight, wrong, *rows)
+        else:
+            halve(*rows)
+
+    def correct(first: int, end: int) -> None:
+        _correct(shared, clipped, weight, own, trust, shown, log_radiance, first, end)
+        halve(first, end)
+
+    def halve(first: int, end: int) -> None:
+        _halve(log_radiance, own, weight, *halves, first // 2, (end + 1) // 2)
+
+    def settle(first: int, end: int) -> None:
+        known = shown, clipped, coarse, weight, own, old[2], seconds, refilled
+        _settle(*known, log_radiance, trust, variance, age, first, end)
+
+    def see(first: int, end: int) -> None:
+        if clips:
+            surroundings_kernels.level(means, clipped, weight, level[0], first, end)
+        _see(log_radiance, age, image, first, end)
+
+    in_bands(carry, height, _BLOCK)
+    if modelled and clips:
+        shared = modelled * _shared(*wrong, *own.shape)
+        in_bands(correct, height, _BLOCK)
+    if clips:
+        coarse = fill(*halves, pyramid.LEVELS - 1)
+    in_bands(settle, height, _BLOCK)
     if modelled and clips:
         known = clipped, weight, variance, quiet
         edges_kernels.level(shown, *known, seconds, len(voxel), modelled, log_radiance)
     if clips:
-        surroundings_kernels.level(shown, clipped, weight, log_radiance, level[0])
-    np.multiply(log_radiance, _SHARE, out=image[3:6])
+        means = surroundings_kernels.means(shown, clipped, weight, log_radiance)
+    in_bands(see, height, _BLOCK)
+    return True
+
+
+def _see(log_radiance: np.ndarray, age: np.ndarray, image: np.ndarray, first: int, end: int) -> None:
+    """Those rows as convolutions see them, and the LDR's, of which `image` has the logarithm."""
+    rows = slice(first, end)
+    encoded, shares, exposed = image[:3, rows], image[3:6, rows], image[8, rows]
+    np.multiply(encoded, np.float32(1 / head_start.ENCODING), out=encoded)
+    np.exp(encoded, out=encoded)
+    np.multiply(log_radiance[:, rows], _SHARE, out=shares)
+    np.negative(age[rows], out=exposed)
+    np.exp(exposed, out=exposed)
 
 
 def fill(values: np.ndarray, weight: np.ndarray, levels: int) -> np.ndarray:
     """As of pyramid.py: values (4, H, W), the trust last, weight (H, W)."""
     if levels == 0 or min(weight.shape) < 2:
         return values
-    return _enlarge(fill(*_halve(values[:3], values[3], weight), levels - 1), values, weight)
+    halves = _halves(weight)
+    _halve(values[:3], values[3], weight, *halves, 0, len(halves[1]))
+    return _enlarge(fill(*halves, levels - 1), values, weight)
+
+
+def _halves(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of half the size, rounded up: values (4, ...) and weight, 0."""
+    shape = tuple((n + 1) // 2 for n in weight.shape)
+    return np.zeros((4, *shape), np.float32), np.zeros(shape, np.float32)
 
 
 def _shared(wrong: np.ndarray, tells: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -147,10 +200,10 @@ def _shared(wrong: np.ndarray, tells: np.ndarray, height: int, width: int) -> np
 
 
 @kernel
-def _limited(values, least, out):
-    """Values of (C, H, W), which may be `out`, no less than that."""
+def _limited(values, least, out, first, end):
+    """Rows of (C, H, W), no less than that."""
     for c in range(len(values)):
-        for y in range(values.shape[1]):
+        for y in range(first, end):
             source, target = values[c, y], out[c, y]
             for x in range(len(target)):
                 target[x] = larger(source[x], least)
@@ -158,22 +211,24 @@ def _limited(values, least, out):
 
 @kernel
 def _observe(
-    ldr, shown, voxel, before, age, past, old, fades, clipped_from, clipped, events, weight, mask, recent, new
-):
-    """The events by polarity without isolated ones, event_fit.py's state after them, and what is clipped.
+    ldr, shown, voxel, before, age, past, old, fading, clipped_from, clipped, events, weight, mask, recent,
+    told, first, end,
+):  # fmt: skip
+    """The events by polarity without isolated ones, what event_fit.py makes of them, and what is clipped.
 
-    before: log radiance. past: recent of before. fades: of the sums, of what is recent. clipped: rows with
-    any. weight: 1 where a channel is. mask: of the brightest one. Returns the shares of pixels that clip, and
-    that nearly do.
+    Of rows from `first` to before `end`. before: log radiance. past: recent of before. fading: of that.
+    clipped: rows with any. weight: 1 where a channel is. mask: of the brightest one. told: of each row what
+    it adds to the sums. Returns how many pixels clip, and how many nearly do.
     """
-    fade, fading = fades[0], np.float32(fades[1])
     bins, height, width = voxel.shape
+    fading = np.float32(fading)
     on, off = np.full((3, width + 2), -_1), np.full((3, width + 2), -_1)  # a row and those around it
     brightest, per = np.empty(width, np.float32), _read(old)
-    sums, share = np.zeros(8), _1 / (_1 + fading)
+    share = _1 / (_1 + fading)
     scale, nearly, clip, near = _1 / (_1 - clipped_from), _BELOW * clipped_from, 0, 0
-    _count(voxel, 0, on[0], off[0])
-    for y in range(height):
+    for y in range(max(first - 1, 0), first + 1):
+        _count(voxel, y, on[y % 3], off[y % 3])
+    for y in range(first, end):
         above, here, below = (y + 2) % 3, y % 3, (y + 1) % 3
         if y + 1 < height:
             _count(voxel, y + 1, on[below], off[below])
@@ -192,10 +247,8 @@ def _observe(
         for x in range(width):
             out[x] = smaller(larger((brightest[x] - clipped_from) * scale, _0), _1)
         _recall(shown, before, y, age[y], weight[y], events, past, fading, recent)
-        sums += _evidence(recent[0, y], recent[1, y], recent[2, y], share, per)
-    for i in range(8):
-        new[i] = _PRIOR[i] + (old[i] - _PRIOR[i]) * fade + (1 - fades[1]) * sums[i]
-    return clip / (height * width), (near - clip) / (height * width)
+        told[y] = _evidence(recent[0, y], recent[1, y], recent[2, y], share, per)
+    return clip, near - clip
 
 
 @kernel
@@ -282,11 +335,14 @@ def _evidence(change, on, off, share, fit):
 
 
 @kernel
-def _scale(voxel, moved, per_on, per_off):
-    for i in range(len(voxel)):
-        value = voxel[i]
-        value *= per_on if value > _0 else per_off
-        moved[i] = smaller(larger(value, -_MOST_MOVED), _MOST_MOVED)
+def _scale(voxel, moved, per_on, per_off, first, end):
+    for plane in range(len(voxel)):
+        for y in range(first, end):
+            row, out = voxel[plane, y], moved[plane, y]
+            for x in range(len(row)):
+                value = row[x]
+                value *= per_on if value > _0 else per_off
+                out[x] = smaller(larger(value, -_MOST_MOVED), _MOST_MOVED)
 
 
 @kernel
@@ -300,7 +356,7 @@ def _guessed(variance):
 @kernel
 def _carry(
     ldr, shown, clipped, events, old, old_variance, fit, modelled, drift, clipped_from, carried, weight, own,
-    tells, wrong,
+    tells, wrong, first, end,
 ):  # fmt: skip
     """In clipped pixels the log radiance, moved by events and corrected by known channels, and its weight.
 
@@ -309,7 +365,7 @@ def _carry(
     """
     per_on, per_off, noise = fit[0], fit[1], fit[2]
     width = weight.shape[1]
-    for y in range(len(clipped)):
+    for y in range(first, end):
         for c in range(3):
             carried[c, y] = shown[c, y]
         own[y] = _1
@@ -347,9 +403,9 @@ def _carry(
 
 
 @kernel
-def _exposed_tell(shown, events, old, old_variance, fit, weight, wrong):
+def _exposed_tell(shown, events, old, old_variance, fit, weight, wrong, first, end):
     """Add to `wrong`, as of _carry, what pixels show that are exposed now and whose level was a guess."""
-    for y in range(len(weight)):
+    for y in range(first, end):
         if not _any_above(old_variance[y], weight[y], _SURE):
             continue
         for x in range(weight.shape[1]):
@@ -371,11 +427,11 @@ def _any_above(values, weight, level):
 
 
 @kernel
-def _correct(shared, clipped, weight, own, tells, shown, carried):
+def _correct(shared, clipped, weight, own, tells, shown, carried, first, end):
     """Guesses by what others of the same kind have shown."""
     height, width = weight.shape
     left, right, along = columns(shared.shape[1], width)
-    for y in range(height):
+    for y in range(first, end):
         if not clipped[y]:
             continue
         rows = between(y, shared.shape[0], height)
@@ -391,14 +447,12 @@ def _correct(shared, clipped, weight, own, tells, shown, carried):
 
 
 @kernel
-def _halve(values, trust, weight):
-    """Half the size, rounded up: weighted means, (4, ...) with the trust, and their weight."""
+def _halve(values, trust, weight, means, weights, first, end):
+    """Rows of half the size: weighted means, (4, ...) with the trust, and their weight; 0 without any."""
     height, width = weight.shape
-    shape = (height + 1) // 2, (width + 1) // 2
-    means, weights = np.zeros((4, *shape), np.float32), np.zeros(shape, np.float32)
-    for y in range(shape[0]):
+    for y in range(first, end):
         top, bottom = 2 * y, min(2 * y + 1, height - 1)
-        for x in range(shape[1]):
+        for x in range(weights.shape[1]):
             left, right = 2 * x, min(2 * x + 1, width - 1)
             a, b = weight[top, left], weight[top, right]
             c, d = weight[bottom, left], weight[bottom, right]
@@ -414,7 +468,6 @@ def _halve(values, trust, weight):
             above = a * trust[top, left] + b * trust[top, right]
             below = c * trust[bottom, left] + d * trust[bottom, right]
             means[3, y, x] = (above + below) / divisor
-    return means, weights
 
 
 @kernel
@@ -450,13 +503,14 @@ def _enlarge(coarse, values, weight):
 
 @kernel
 def _settle(
-    shown, clipped, coarse, weight, own, old_age, seconds, refilled, log_radiance, trust, variance, age
+    shown, clipped, coarse, weight, own, old_age, seconds, refilled, log_radiance, trust, variance, age,
+    first, end,
 ):  # fmt: skip
     """What lies around fills in clipped pixels what is known worse; trust, variance and age after it."""
     height, width = weight.shape
     left, right, along = columns(coarse.shape[2], width)
     lines = np.empty((4, coarse.shape[2]), np.float32)
-    for y in range(height):
+    for y in range(first, end):
         if not clipped[y]:
             trust[y], variance[y], age[y] = _1, _EXPOSED, _0
             continue

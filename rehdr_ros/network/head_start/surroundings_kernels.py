@@ -11,12 +11,11 @@ _0, _LEAST = np.float32(0), np.float32(1e-6)
 
 
 @kernel
-def level(shown, clipped, weight, log_radiance, out):
-    """As of Evidence, where it is clipped: rows `clipped`, pixels with a weight."""
+def level(means, clipped, weight, out, first, end):
+    """As of Evidence, of rows from `first` to before `end`, where it is clipped: pixels with a weight."""
     height, width = weight.shape
-    means = _means(shown, clipped, weight, log_radiance)
     left, right, along = columns(means.shape[1], width)
-    for y in range(height):
+    for y in range(first, end):
         if not clipped[y]:
             continue
         rows = between(y, means.shape[0], height)
@@ -26,8 +25,8 @@ def level(shown, clipped, weight, log_radiance, out):
 
 
 @kernel
-def _means(shown, clipped, weight, log_radiance):
-    """Of blocks, over those around."""
+def means(shown, clipped, weight, log_radiance):
+    """Of blocks, over those around. clipped: rows with clipped pixels, which have a weight."""
     height, width = weight.shape
     rows, across = -(-height // _BLOCK), -(-width // _BLOCK)
     sums, wide = np.zeros((rows, across, 2), np.float32), np.zeros((rows, across, 2), np.float32)
@@ -45,11 +44,11 @@ def _means(shown, clipped, weight, log_radiance):
         for j in range(across):
             for k in range(max(j - _AROUND, 0), min(j + _AROUND + 1, across)):
                 wide[i, j, 0], wide[i, j, 1] = wide[i, j, 0] + sums[i, k, 0], wide[i, j, 1] + sums[i, k, 1]
-    means = np.zeros((rows, across), np.float32)
+    result = np.zeros((rows, across), np.float32)
     for i in range(rows):
         for j in range(across):
             total, count = _0, _0
             for k in range(max(i - _AROUND, 0), min(i + _AROUND + 1, rows)):
                 total, count = total + wide[k, j, 0], count + wide[k, j, 1]
-            means[i, j] = total / larger(count, _LEAST)
-    return means
+            result[i, j] = total / larger(count, _LEAST)
+    return result

@@ -42,10 +42,10 @@ def test_node_tells_outputs_between_the_frames(rehdr, tiny_weights):
 
 def test_network_stands_beside_eager_float32_and_the_roofline(rehdr):
     options = ("--networks", "rehdr_t", "--sizes", "46x34", "--device", "cpu", "--repeat", "1", "--json")
-    outcome = rehdr("benchmark", "network", *options)
+    outcome = rehdr("benchmark", "network", *options, "--engine", "pytorch", "--precision", "float32")
     assert outcome.code == 0, outcome.err
     ((name, row),) = json.loads(outcome.out)["figures"].items()
-    assert name.startswith("rehdr_t 46x34, ")
+    assert name == "rehdr_t 46x34, PyTorch"
     assert row["gflop"] == pytest.approx(
         sum(layer.flop for layer in layers(load_checkpoint("rehdr_t").config, 46, 34)) / 1e9
     )
@@ -83,6 +83,13 @@ def test_the_stream_holds_the_rate_in_packets_of_a_millisecond(clipped):
         assert times == sorted(times)
         assert len(times) == pytest.approx(0.5e-3 * (sample.stamp_ns - previous), abs=2)
         previous = sample.stamp_ns
+
+
+@pytest.mark.parametrize("what", ["node", "network", "events"])
+def test_settings_of_a_training_are_refused_elsewhere(rehdr, what):
+    outcome = rehdr("benchmark", what, "--set", "precision=float32")
+    assert outcome.code != 0 and len(outcome.err.splitlines()) == 1
+    assert f"--set goes with training, not with {what}" in outcome.err
 
 
 @pytest.mark.parametrize(

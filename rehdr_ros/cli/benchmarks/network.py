@@ -39,12 +39,12 @@ def network(args: argparse.Namespace) -> Figures:
     difference: of the radiance from that of eager float32, relative, over the frames measured.
     """
     device = pick_device(args.device)
-    precision = pick_precision("auto", device)
+    precision = pick_precision(args.precision, device)
     figures = {}
     for name in args.networks:
         plain = make_network(name).to(device)
         for width, height in args.sizes:
-            engine = choose(plain, device, precision)
+            engine = choose(plain, device, precision, args.engine)
             engine.compile(height, width)
             ours, reference = _Stream(engine, width, height, device), _Stream(plain, width, height, device)
             with _without_tf32():

@@ -59,7 +59,8 @@ def node(args: argparse.Namespace) -> Figures:
     """
     with TemporaryDirectory() as folder:
         weights = _weights(args.weights, Path(folder))
-        pipeline = HdrPipeline(PipelineConfig(policy="all", weights=weights, device=args.device))
+        runs = {name: getattr(args, name) for name in ("device", "engine", "precision")}
+        pipeline = HdrPipeline(PipelineConfig(policy="all", weights=weights, **runs))
     pipeline.warm_up(args.size)
     stream = list(simulated_stream(*args.size, args.rate, args.fps, args.seconds, args.clipped))
     name = f"{args.size[0]}x{args.size[1]}"

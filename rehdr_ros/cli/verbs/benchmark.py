@@ -8,6 +8,9 @@ import platform
 import torch
 
 from rehdr_ros.cli.benchmarks import events, network, node, training
+from rehdr_ros.cli.config_options import add_options
+from rehdr_ros.errors import InputError
+from rehdr_ros.reconstruction import PipelineConfig
 from rehdr_ros.reconstruction.reconstructor import pick_device
 
 _BY_NAME = {
@@ -26,9 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="not for events, voxels: auto, cpu, cuda or cuda:N")
     for benchmark in (events, network, node, training):
         benchmark.add_arguments(parser)
+    add_options(parser.add_argument_group("node and network"), PipelineConfig, only=("engine", "precision"))
 
 
 def run(args: argparse.Namespace) -> None:
+    if args.set and args.what != "training":
+        raise InputError(f"--set goes with training, not with {args.what}")
     figures = _BY_NAME[args.what](args)
     result = {"benchmark": args.what, "machine": _machine(args), "figures": figures}
     if args.json:

@@ -190,7 +190,10 @@ class Synchronizer:
 
     def _place_all(self) -> None:
         for waiting in self._waiting:
+            complete = waiting.complete
             self._place(waiting)
+            if complete is not None and waiting.complete is not None:  # since then, not since what came last
+                waiting.complete = complete
 
     @property
     def counters(self) -> dict[str, int]:

@@ -509,6 +509,16 @@ def test_frames_that_wait_follow_the_latency_whenever_they_came():
     assert (times(job), job.latency_ns) == ([22, 31, 32], 2 * MS)
 
 
+def test_a_frame_that_was_ready_stays_ready_since_then_as_the_latency_moves():
+    """Else its latency would be told too short."""
+    sync = started()
+    sync.add_frame(frame(20), 0.0)
+    sync.add_events(events(25), 0.5)
+    sync.add_events(events(50), 3.0)
+    sync.latency_ns = 1 * MS
+    assert sync.next().ready_at == 0.5
+
+
 def said(*times_ms):
     """The problem, after frames with these stamps."""
     sync = started()

@@ -8,6 +8,7 @@ across) stands for it.
 """
 
 from contextlib import suppress
+from functools import partial
 
 import cv2
 import numpy as np
@@ -27,7 +28,10 @@ class TagPoses(Node):
         self._most_uncertain = self.declare_parameter("most_uncertain", 1.0).value
         self._field_of_view = self.declare_parameter("field_of_view", 60.0).value
         dictionary = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_APRILTAG_36h11)
-        self._detector = cv2.aruco.ArucoDetector(dictionary)
+        if hasattr(cv2.aruco, "ArucoDetector"):
+            self._detect = cv2.aruco.ArucoDetector(dictionary).detectMarkers
+        else:  # OpenCV before 4.7
+            self._detect = partial(cv2.aruco.detectMarkers, dictionary=dictionary)
         self._info, self._waiting, self._outputs = None, {}, {}
         for kind, topic in (("picture", "tonemapped/image_raw"), ("sigma", "hdr/uncertainty")):
             self.create_subscription(Image, topic, lambda message, k=kind: self._pair(k, message), 10)
@@ -50,7 +54,7 @@ class TagPoses(Node):
         rgb = np.frombuffer(picture.data, np.uint8).reshape(picture.height, picture.width, -1)
         stops = np.frombuffer(sigma.data, np.float32).reshape(sigma.height, sigma.width)
         grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY) if rgb.shape[2] == 3 else rgb[..., 0]
-        corners, numbers, _ = self._detector.detectMarkers(grey)
+        corners, numbers, _ = self._detect(grey)
         for number, quad in zip([] if numbers is None else numbers.ravel(), corners, strict=True):
             inside = cv2.fillConvexPoly(np.zeros_like(grey), quad.astype(np.int32), 1) == 1
             if np.median(stops[inside]) > self._most_uncertain:

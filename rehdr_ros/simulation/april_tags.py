@@ -1,6 +1,7 @@
 """AprilTags (36h11) by OpenCV: drawn, and found in pictures for the display."""
 
 from collections.abc import Callable
+from functools import partial
 
 import cv2
 import numpy as np
@@ -11,24 +12,28 @@ Found = list[tuple[int, np.ndarray]]
 """Of each tag its number and its corners (4, 2), px."""
 
 
-HAS_TAGS = hasattr(cv2, "aruco") and hasattr(cv2.aruco, "ArucoDetector")
-"""Whether OpenCV knows them: from 4.7 on."""
+HAS_TAGS = hasattr(cv2, "aruco")
+"""Whether OpenCV knows them: from 4.7 on, and before that with its contrib modules, as Ubuntu has it."""
 
 
 def tag_marker(number: int, side: int) -> np.ndarray:
     """A tag with its black border, (side, side) uint8. Raises InputError without HAS_TAGS."""
     family = _dictionary()
-    return cv2.aruco.generateImageMarker(family, number, side)
+    draw = getattr(cv2.aruco, "generateImageMarker", None) or cv2.aruco.drawMarker  # of before 4.7
+    return draw(family, number, side)
 
 
 def tag_finder() -> Callable[[np.ndarray], Found]:
     """A function that finds the tags in (H, W, 3) or (H, W) uint8. Raises InputError without HAS_TAGS."""
     family = _dictionary()
-    detector = cv2.aruco.ArucoDetector(family)
+    if hasattr(cv2.aruco, "ArucoDetector"):
+        detect = cv2.aruco.ArucoDetector(family).detectMarkers
+    else:  # before 4.7
+        detect = partial(cv2.aruco.detectMarkers, dictionary=family)
 
     def find(image: np.ndarray) -> Found:
         grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        corners, numbers, _ = detector.detectMarkers(grey)
+        corners, numbers, _ = detect(grey)
         if numbers is None:
             return []
         return list(zip(numbers.ravel().tolist(), np.reshape(corners, (-1, 4, 2)), strict=True))
@@ -51,5 +56,6 @@ def outlined(image: np.ndarray, tags: Found) -> np.ndarray:
 
 def _dictionary():
     if not HAS_TAGS:
-        raise InputError(f"AprilTags need OpenCV 4.7 or later, and this is {cv2.__version__}")
+        words = f"AprilTags need OpenCV 4.7 or later, or opencv-contrib, and this is {cv2.__version__}"
+        raise InputError(words)
     return cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_APRILTAG_36h11)

@@ -207,7 +207,8 @@ def _rays(points: np.ndarray, camera: Camera) -> np.ndarray:
         plane = cv2.fisheye.undistortPoints(safe, matrix, distortion[:4])
     else:
         until = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 40, 1e-8)
-        plane = cv2.undistortPointsIter(safe, matrix, distortion, None, None, until)
+        undistort = getattr(cv2, "undistortPointsIter", cv2.undistortPoints)  # of OpenCV 4, of 5
+        plane = undistort(safe, matrix, distortion, R=None, P=None, criteria=until)
     return np.concatenate((plane[:, 0], np.ones((len(points), 1))), 1)
 
 

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from rehdr_ros.luminance import BT709
+from rehdr_ros.simulation.lettering import strokes
 from rehdr_ros.simulation.motion import Wander
 
 TAGS = {0: 0x21A146BAB, 1: 0x92D18FE9B, 2: 0x7089014BB, 3: 0x193979E27, 4: 0x44153D3D7}
@@ -216,7 +217,7 @@ def _sign() -> np.ndarray:
     for number, left in ((0, 16), (1, 324)):
         sign[16:226, left : left + 210] = tag_image(number).repeat(21, 0).repeat(21, 1)
     for text, place, size, thickness in (("7", (240, 165), 3.4, 12), ("LOADING ONLY", (52, 285), 1.9, 7)):
-        cv2.putText(sign, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, (_WHITE,) * 3, thickness, cv2.LINE_AA)
+        sign[strokes(sign.shape[:2], text, place, size, thickness)] = _WHITE
     return sign
 
 

@@ -14,8 +14,10 @@ DETECTORS = {
     # What ORB-SLAM falls back to.
     "ORB, FAST threshold 7": lambda: cv2.ORB_create(FEATURES, fastThreshold=7),
     "SIFT": lambda: cv2.SIFT_create(FEATURES),
-    "AKAZE": cv2.AKAZE_create,
 }
+for _module in (cv2, getattr(cv2, "xfeatures2d", None)):  # OpenCV 5 has AKAZE among its contrib modules
+    if hasattr(_module, "AKAZE_create"):
+        DETECTORS["AKAZE"] = _module.AKAZE_create
 PLACES = "all", "in clipped pixels", "in fully clipped pixels", "elsewhere", "at the rim", "exposed"
 
 _NORMS = {"SIFT": cv2.NORM_L2}  # of descriptors; else the Hamming distance

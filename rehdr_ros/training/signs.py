@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from rehdr_ros.luminance import BT709
+from rehdr_ros.simulation.lettering import FONT, strokes
 
 _BRIGHT = 0.9  # quantile of the scene's luminance
 _STOPS = (-1.0, 4.0)  # a sign's white over that
@@ -60,9 +61,9 @@ def _letters(rng: np.random.Generator) -> np.ndarray:
     """A word, black on white or white on black, (h, w) 0..1."""
     word = "".join(rng.choice(list(_LETTERS), rng.integers(1, 7)))
     scale = 4 * rng.uniform(0.4, 1.6)
-    (width, height), base = cv2.getTextSize(word, cv2.FONT_HERSHEY_SIMPLEX, scale, round(2 * scale))
-    fine = np.ones((height + base + 40, width + 40), np.float32)
-    cv2.putText(fine, word, (20, 20 + height), cv2.FONT_HERSHEY_SIMPLEX, scale, 0.0, round(2 * scale))
+    (width, height), base = cv2.getTextSize(word, FONT, scale, round(2 * scale))
+    shape = height + base + 40, width + 40
+    fine = np.float32(1) - strokes(shape, word, (20, 20 + height), scale, round(2 * scale))
     sign = cv2.resize(fine, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
     return sign if rng.random() < 0.5 else 1 - sign
 

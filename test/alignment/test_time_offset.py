@@ -56,7 +56,7 @@ def find(recording: Recording, *args, **kwargs):
 
 
 def assert_found(found, expected_ms: float):
-    assert found.offset * 1e3 == pytest.approx(expected_ms, abs=1.0)
+    assert found.offset * 1e3 == pytest.approx(expected_ms, abs=max(1.0, 1e3 * found.uncertainty))
     assert found.doubts == ()
     assert 0 < found.uncertainty < 0.002
     assert found.score > found.present_score - 0.01

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from rehdr_ros.simulation import april_tags
+from rehdr_ros.training.features import DETECTORS
 
 SMALL = "--drives", 1, "--drive-size", "96x72", "--tonemap", "local"
 
@@ -60,7 +61,7 @@ def test_features_of_real_recordings_are_compared(rehdr, tiny_weights, tmp_path)
     options = [*recording, "--weights", tiny_weights, "--tonemap", "highlights"]
     outcome = rehdr("evaluate", "--downstream", "--reclip", "0.4,0.5", *options)
     assert outcome.code == 0, outcome.err
-    assert outcome.out.count("| HDR, highlights / LDR |") == 8
+    assert outcome.out.count("| HDR, highlights / LDR |") == 2 * len(DETECTORS)
     assert "50 % clipped" in outcome.out
     assert rehdr("evaluate", "--downstream", *options).code == 2
 

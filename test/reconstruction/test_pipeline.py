@@ -551,7 +551,7 @@ def test_a_latency_learned_on_the_way_is_the_same_for_frames_that_had_to_wait(ma
         behind.add_events(events)
         behind.add_frame(stamp, image)
     behind = list(behind.take(flush=True))
-    assert len({frame.info.event_latency for frame in prompt}) > 2
+    assert len({frame.info.event_latency for frame in prompt}) > 1
     assert [frame.info.event_latency for frame in behind] == [frame.info.event_latency for frame in prompt]
     assert_same(behind, prompt)
 

@@ -1,6 +1,7 @@
 from dataclasses import replace
 from hashlib import sha256
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -59,8 +60,12 @@ def test_cases_are_the_same_each_time(case, undisturbed):
     assert not same(other.sequence(5), undisturbed)
 
 
-DISPLAY = "4b797bf64fa0f8860155c5fbcda7cf5a20af95e52380fd806a2ab465b9a163a8"
-PROJECTIONS = {"voxel": 47.0465, "truth": -45.3502}
+OPENCV = int(cv2.__version__.split(".")[0])  # before 5 images are warped by places rounded to 1/32 px
+DISPLAY = {
+    4: "4b797bf64fa0f8860155c5fbcda7cf5a20af95e52380fd806a2ab465b9a163a8",
+    5: "b8b8b50b39ec934f8f722c8cf3b329e2cbf14f3ac00522dffc1ea1117721e347",
+}
+PROJECTIONS = {4: {"voxel": 47.0465, "truth": -45.3502}, 5: {"voxel": 42.5837, "truth": -44.2451}}
 
 
 def test_the_sequences_stay_as_they_are():
@@ -71,8 +76,8 @@ def test_the_sequences_stay_as_they_are():
     """
     first = next(cases(None, 64)).sequence(5)
     display = np.stack(encoded(images(first.ldr[None])[0]))
-    assert sha256(display.tobytes()).hexdigest() == DISPLAY
-    for name, expected in PROJECTIONS.items():
+    assert sha256(display.tobytes()).hexdigest() == DISPLAY[OPENCV]
+    for name, expected in PROJECTIONS[OPENCV].items():
         values = getattr(first, name).numpy().ravel().astype(np.float64)
         assert values @ np.cos(np.arange(len(values))) == pytest.approx(expected, abs=1e-3), name
 

@@ -46,7 +46,7 @@ def network(args: argparse.Namespace) -> Figures:
         for width, height in args.sizes:
             engine = choose(plain, device, precision, args.engine)
             engine.compile(height, width)
-            ours, reference = _Stream(engine, width, height, device), _Stream(plain, width, height, device)
+            ours, reference = Steps(engine, width, height, device), Steps(plain, width, height, device)
             with _without_tf32():
                 fast, slow = pair(ours, reference, args.repeat)
             flop_per_second, bytes_per_second = _speed(device, PRECISIONS[precision])  # as busy as it is now
@@ -63,7 +63,7 @@ def network(args: argparse.Namespace) -> Figures:
                 "difference": difference.item(),
             }
             if device.type == "cuda":
-                row["ratio_to_tf32"] = seconds(_Stream(plain, width, height, device), args.repeat) / fast
+                row["ratio_to_tf32"] = seconds(Steps(plain, width, height, device), args.repeat) / fast
             figures[f"{name} {width}x{height}, {engine.name}"] = row
     return figures
 
@@ -72,14 +72,19 @@ def make_network(name: str) -> Rehdr:
     """The shipped network of that name, or an untrained one of its size."""
     if (SHIPPED / f"{name}.safetensors").exists():
         return load_checkpoint(name)
+    return untrained(_CONFIGURATIONS[name])
+
+
+def untrained(config: RehdrConfig) -> Rehdr:
+    """Random weights, the same each time."""
     torch.manual_seed(0)
-    untrained = Rehdr(_CONFIGURATIONS[name]).eval().requires_grad_(False)
-    for parameter in untrained.body.prediction.parameters():
+    network = Rehdr(config).eval().requires_grad_(False)
+    for parameter in network.body.prediction.parameters():
         torch.nn.init.normal_(parameter, std=0.01)  # or its features would not show
-    return untrained
+    return network
 
 
-class _Stream:
+class Steps:
     """One frame a call, of a scene that clips, with carried state."""
 
     def __init__(self, network: Engine | Network, width: int, height: int, device: torch.device):

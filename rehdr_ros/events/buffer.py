@@ -83,6 +83,13 @@ class EventBuffer:
             self.start, self._size = start, left
         return taken
 
+    def drop_until(self, t: int) -> None:
+        """Forget all events with time <= t (ns)."""
+        self._forget(self._count_until(t))
+
+    def _forget(self, count: int) -> None:
+        self.start, self._size = (self.start + count) % self.capacity, self._size - count
+
     def _spans(self, begin: int, end: int) -> Iterator[slice]:
         """Where the events from number `begin` to `end` lie in the ring: in one piece or in two."""
         first, last, length = self.start + begin, self.start + end, self.capacity
@@ -118,9 +125,7 @@ class EventBuffer:
         if excess <= 0:
             return
         self.dropped += excess
-        gone = min(excess, self._size)
-        self.start = (self.start + gone) % self.capacity
-        self._size -= gone
+        self._forget(min(excess, self._size))
 
 
 def in_time_order(events: Events) -> Events:

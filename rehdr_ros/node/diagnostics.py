@@ -1,5 +1,6 @@
 """What /diagnostics says, once a second: rates and losses of the last seconds, latencies, the device."""
 
+import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -161,7 +162,13 @@ _LOSSES = {
 }
 _ODD = {
     "events": ("dropped_events", "late_events", "unsynchronized", "out_of_bounds", "time_contradictions"),
-    "frames": ("duplicate_frames", "overtaken_frames", "refused_exposures", "refused_camera_infos"),
+    "frames": (
+        "duplicate_frames",
+        "overtaken_frames",
+        "unused_exposures",
+        "refused_exposures",
+        "refused_camera_infos",
+    ),
 }
 _BY_POLICY = {"skipped_frames"}  # never an error: policy latest asks for it
 
@@ -190,4 +197,4 @@ def memory_bytes(device: str) -> int:
     if device.startswith("cuda"):
         return torch.cuda.memory_allocated(device)
     pages = Path("/proc/self/statm")
-    return int(pages.read_text().split()[1]) * 4096 if pages.exists() else 0
+    return int(pages.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if pages.exists() else 0

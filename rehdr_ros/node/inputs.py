@@ -164,6 +164,8 @@ class Inputs:
 
     def _on_calibration(self, name: str, raw: bytes) -> None:
         with self._refusing(name, "camera_infos", raw):
+            if name == "camera_info" and self.last_camera_info is None:
+                self.last_camera_info = deserialize_message(raw, CameraInfo)
             self._calibrate(name, raw)
 
     def _calibrate(self, name: str, raw: bytes) -> None:

@@ -157,7 +157,7 @@ class RehdrNode(LifecycleNode):
         if self._inputs is not None:
             self._inputs.close()
         stopped = self._worker is None or self._worker.stop(seconds)
-        self._lazy_timer = self._reset_service = self._inputs = self._worker = None
+        self._lazy_timer = self._reset_service = self._worker = None
         return stopped
 
     def _free(self) -> None:
@@ -241,8 +241,6 @@ class RehdrNode(LifecycleNode):
             complaints.info(f"reset {reason.split()[0]}", f"hidden state reset: {reason}")
         if doubt := self._pipeline.registration_doubt:
             complaints.warn(doubt, doubt, seconds=math.inf)
-        if problem := self._pipeline.registration_problem:
-            complaints.warn("registration", f"frames go without events: {problem}")
         self._eventless = 0 if info.events or reason else self._eventless + 1
         if self._eventless >= max(_SILENT_FRAMES, _SILENT_SECONDS * self._settings.output_rate):
             topic = self.resolve_topic_name("events")

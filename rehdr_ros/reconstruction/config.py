@@ -129,6 +129,11 @@ class PipelineConfig(VoxelConfig):
             raise InputError(f"event_latency={self.event_latency!r}: auto, or a number from -1 to 1")
 
     @property
+    def ring_megabytes(self) -> float:
+        """Of one buffer of events; outputs between the frames have one of their own."""
+        return self.buffer_megabytes / (2 if self.output_rate else 1)
+
+    @property
     def fixed_latency(self) -> float | None:
         """event_latency in s, None where it is to be measured."""
         if self.event_latency == "auto":

@@ -73,7 +73,7 @@ class FrontEnd:
             if self._schedule:
                 self._schedule.add_frame(message.stamp_ns, arrived, since)
         elif isinstance(message, Exposure):
-            self.synchronizer.add_exposure(message)
+            self.synchronizer.add_exposure(message, arrived)
         else:
             receiver = self._receiver
             events = receiver.receive(message, event_size)

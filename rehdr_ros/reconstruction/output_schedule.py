@@ -57,7 +57,7 @@ class OutputSchedule:
     def __init__(self, config: PipelineConfig) -> None:
         self.configure(config)
         self._period = 10**9 / Fraction(config.output_rate).limit_denominator(1000)  # ns
-        self._buffer = EventBuffer(config.buffer_megabytes)
+        self._buffer = EventBuffer(config.ring_megabytes)
         self.skipped = 0
         self._frames_skipped, self._recovered_at = 0, -math.inf
         self.clear()
@@ -75,6 +75,8 @@ class OutputSchedule:
         self._started: Keyframe | None = None  # that starts, which no output has told yet
         self._since: list[Events] = []  # its time, up to the output before
         self._number: int | None = None  # of the next output
+        self._passed_ns = -(1 << 63)  # the farthest that the stream was when one went
+        self._back_from_ns: int | None = None  # the last frame's time, before frames stepped back
         self._marks: deque[tuple[int, float]] = deque(maxlen=_MARKS)
         self._came: deque[tuple[int, float | None, float]] = deque(maxlen=2)  # frames
 
@@ -91,6 +93,8 @@ class OutputSchedule:
             self._buffer.clear()
             self._marks.clear()
         self._buffer.append(events)
+        while self._marks and passed_ns is not None and self._marks[-1][0] > passed_ns:
+            self._marks.pop()  # of a packet that was ahead
         begin = 0
         for end, at in zip(ends, arrived, strict=True):
             if end > begin:
@@ -107,8 +111,11 @@ class OutputSchedule:
     def add_keyframe(self, keyframe: Keyframe) -> None:
         """A frame that has been reconstructed."""
         if self._keyframes and keyframe.time_ns < self._keyframes[-1].time_ns:
+            self._back_from_ns = self._keyframes[-1].time_ns
             self._keyframes.clear()
-            self._last, self._number, self._since = None, None, []
+            self._last, self._since = None, []
+        elif self._back_from_ns is not None and keyframe.time_ns > self._back_from_ns:
+            self._back_from_ns = None
         self._keyframes.append(keyframe)
         if keyframe.starts:
             self._started = keyframe
@@ -121,9 +128,13 @@ class OutputSchedule:
         now: s by the clock of the frames' waiting, None: no timeout, and no output is skipped; flush: nothing
         more comes.
         """
+        passed_ns = synchronizer.passed_ns
+        # Frames alone may be stamped wrong; where the events step back, too, it is another stream.
+        if self._back_from_ns is not None and passed_ns is not None and passed_ns < self._passed_ns:
+            self._back_from_ns, self._number, self._passed_ns = None, None, passed_ns
         while self._keyframes:
             stamp_ns, instant_ns = self._next_times()
-            if not self._is_due(stamp_ns, instant_ns, synchronizer.passed_ns, now, flush):
+            if not self._is_due(stamp_ns, instant_ns, passed_ns, now, flush):
                 return None
             keyframe = self._keyframe_of(instant_ns)
             if keyframe is None:  # the stream begins, or was interrupted
@@ -138,13 +149,14 @@ class OutputSchedule:
             if expected and (now is None or waited < self._timeout):
                 return None
             if now is not None and self._skips:
-                late = waited > self._timeout and self._is_passed(_WAITING, synchronizer.passed_ns)
+                late = waited > self._timeout and self._is_passed(_WAITING, passed_ns)
                 waits = running is not None and synchronizer.crowded
                 behind = (waits or self._recovers(synchronizer)) and keyframe is self._last
                 if late or behind:
                     self._number += 1
                     self.skipped += 1
                     continue
+            self._passed_ns = max(self._passed_ns, instant_ns if passed_ns is None else passed_ns)
             return self._make_job(stamp_ns, instant_ns, keyframe, ready_at)
         return None
 
@@ -156,14 +168,18 @@ class OutputSchedule:
         return now < self._recovered_at
 
     def _make_job(self, stamp_ns: int, instant_ns: int, keyframe: Keyframe, ready_at: float) -> OutputJob:
-        events, is_first = self._buffer.take_until(instant_ns), keyframe is not self._last
+        is_first, started = keyframe is not self._last, None
+        starts = self._started is not None and self._started.time_ns <= keyframe.time_ns
+        if is_first and starts:  # what came while there were no frames may be much
+            self._buffer.drop_until(keyframe.time_ns)
+        events = self._buffer.take_until(instant_ns)
         self._since.append(events)
-        since, started = events, None
+        since = events
         if is_first:
             since = Events.concatenate(self._since)
             since = since[since.t > keyframe.time_ns]
             self._since, self._last = [since], keyframe
-            if self._started is not None and self._started.time_ns <= keyframe.time_ns:
+            if starts:
                 started, self._started, events = self._started, None, since
         self._number += 1
         return OutputJob(stamp_ns, instant_ns, keyframe, is_first, events, since, ready_at, started)

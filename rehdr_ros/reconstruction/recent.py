@@ -13,11 +13,13 @@ class Recent(Generic[T]):
         self._capacity, self._values = capacity, {}
         self._lock = threading.Lock()
 
-    def put(self, stamp_ns: int, value: T) -> None:
+    def put(self, stamp_ns: int, value: T) -> T | None:
+        """Returns the value that has to go for it, if any."""
         with self._lock:
+            self._values.pop(stamp_ns, None)  # or it would keep its old place
             self._values[stamp_ns] = value
-            if len(self._values) > self._capacity:
-                del self._values[next(iter(self._values))]
+            full = len(self._values) > self._capacity
+            return self._values.pop(next(iter(self._values))) if full else None
 
     def take(self, stamp_ns: int) -> T | None:
         """The value with exactly this stamp, once; None where there is none."""

@@ -131,6 +131,7 @@ class Reconstructor:
         """What outputs until the next frame need of this one, which was the last; on the host."""
         radiance, planes = result.radiance, result.planes
         fit = self.event_fit
+        is_known = job.event_size is not None or job.passed_ns is not None  # of what size the events are
         return Keyframe(
             job.frame,
             self.white(job.frame.image.dtype),
@@ -142,7 +143,7 @@ class Reconstructor:
             self._correction(radiance, planes.get("cause")),
             read(initial_sums(torch.zeros(1))) if fit is None else fit,
             self.voxels.registration,
-            not self.voxels.problem,
+            not self.voxels.problem and is_known,
             info,
             result.white,
         )

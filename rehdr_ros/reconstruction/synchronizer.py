@@ -24,7 +24,10 @@ RESTART_NS = 1_000_000_000  # events that step back further than this start a ne
 _OVERTAKEN_NS = 250_000_000  # frames no further back may have changed places on their way
 _SHUFFLED_NS = 50_000_000  # and packets
 _AHEAD_NS = 500_000_000  # one packet so far ahead of all else may be damaged; the next one tells
-_FEW = 0.1  # share of the frames up to which left out ones are no problem
+_FEW, _LATELY = 0.1, 300  # share of the last so many frames up to which left out ones are no problem
+_SOME = 10  # exposures, up to which it is no problem if they meet no frame
+_UNTOLD = 3  # frames in a row without an exposure of their own, after which none waits for it any more
+_KEPT_NS = 500_000_000  # before the first frame, of whose events the latency is measured
 _PATIENCE = 2.0  # s that a frame waits where the timeout goes by another clock, which may stand still
 
 STAMPS = {"start": 0.0, "middle": 0.5, "end": 1.0}
@@ -129,17 +132,19 @@ class Synchronizer:
     stamp_is: what stamps mean, one of STAMPS; where the exposure time is unknown they are the exposure. A
     frame that tells none has that of the one before. estimated_exposure_ns: that of frames of which none ever
     told, 0: unknown; it lies around what a measured latency leads to, which is its middle. latency_ns: how
-    much later than the light events are stamped. Policy "all" keeps every frame, up to 64 that wait; "latest"
-    skips frames that a newer one has overtaken while another was computed, whose events join the next grid.
-    Events of a camera of another size leave those before behind.
+    much later than the light events are stamped. Where exposures come by themselves a frame waits for its
+    own until the next frame comes, or event_timeout s. Policy "all" keeps every frame, up to 64 that wait;
+    "latest" skips frames that a newer one has overtaken while another was computed, whose events join the
+    next grid. Events of a camera of another size leave those before behind.
     max_frame_gap: s between two stamps from which on the stream counts as interrupted.
     """
 
     def __init__(self, config: PipelineConfig):
         self.configure(config)
-        self._buffer = EventBuffer(config.buffer_megabytes)
+        self._buffer = EventBuffer(config.ring_megabytes)
         self._waiting: deque[_Waiting] = deque()
         self._exposures: Recent[Exposure] = Recent()  # of frames that have not come yet
+        self._untold = _UNTOLD  # frames in a row that went without an exposure of their own
         self._last: Frame | None = None  # skipped or processed
         self._overtaken_ns: int | None = None  # the stamp of a frame that stepped back and was skipped
         self._passed_ns: int | None = None  # where the event stream is
@@ -150,9 +155,11 @@ class Synchronizer:
         self._exposure_ns = self._latency_ns = self._estimated_exposure_ns = 0
         self._event_size: tuple[int, int] | None = None
         self._reset_reason = "start"
-        self._frames = 0  # that came
+        self._fates: deque[str] = deque(maxlen=_LATELY)  # of frames: why each was left out, or ""
+        self._met: deque[bool] = deque(maxlen=_LATELY)  # of exposures: whether each met its frame
         self._idle = True  # what takes the frames had none when it last asked
         self.skipped_frames = self.duplicate_frames = self.overtaken_frames = self.late_events = 0
+        self.unused_exposures = 0  # that came after their frame had gone, or have no frame's stamp
         self.outrun_frames = 0  # skipped since what takes the frames was busy
 
     def configure(self, config: PipelineConfig) -> None:
@@ -198,19 +205,23 @@ class Synchronizer:
     @property
     def counters(self) -> dict[str, int]:
         """Since construction, by cause. dropped_events: to the bound on memory, and the late ones."""
-        own = "late_events", "skipped_frames", "duplicate_frames", "overtaken_frames"
+        own = "late_events", "skipped_frames", "duplicate_frames", "overtaken_frames", "unused_exposures"
         dropped = self._buffer.dropped + self.late_events
         return {"dropped_events": dropped, **{name: getattr(self, name) for name in own}}
 
     @property
     def problem(self) -> str:
-        """Why many frames are left out by their stamps, in words; empty where they aren't."""
-        if self.duplicate_frames > _FEW * self._frames:
-            why = f"{self.duplicate_frames} of {self._frames} have that of the frame before and are left out"
+        """Why many frames or exposures are left out by their stamps lately, in words; empty where few are."""
+        frames, exposures = len(self._fates), len(self._met)
+        if (count := self._fates.count("duplicate")) > _FEW * frames:
+            why = f"{count} of {frames} have that of the frame before and are left out"
             return f"frames repeat stamps: {why}; does their driver fill header.stamp?"
-        if self.overtaken_frames > _FEW * self._frames:
-            why = f"{self.overtaken_frames} of {self._frames} are before the last frame's and are left out"
+        if (count := self._fates.count("overtaken")) > _FEW * frames:
+            why = f"{count} of {frames} are before the last frame's and are left out"
             return f"frames' stamps step back: {why}; do two cameras publish on the topic?"
+        if (count := self._met.count(False)) > max(_FEW * exposures, _SOME):
+            why = f"{count} of {exposures} have no frame's stamp, or came when that had gone"
+            return f"exposures miss their frames: {why}; publish each before its frame, with its header"
         return ""
 
     @property
@@ -317,30 +328,53 @@ class Synchronizer:
 
         arrived: monotonic s. since: s, by the clock whose time `next` gets, if not the monotonic one.
         """
-        self._frames += 1
         last = self._newest_frame
-        if last is not None and self._is_stray(frame.stamp_ns, last.stamp_ns):
+        fate = "" if last is None else self._fate(frame.stamp_ns, last.stamp_ns)
+        self._fates.append(fate)
+        if fate:
             self.skipped_frames += 1
             return
         if len(self._waiting) >= CROWDED:
             self._skip()
         exposure = self._exposures.take(frame.stamp_ns)
-        frame = frame.exposed_as(exposure) if exposure else frame
+        if exposure is not None:
+            self._meet()
+            frame = frame.exposed_as(exposure)
         passed = self._passed_ns
-        another_stream = passed is not None and passed > frame.stamp_ns + RESTART_NS
-        waiting = _Waiting(frame, arrived, since, None if another_stream else passed)
+        if passed is not None:
+            back = last is not None and frame.stamp_ns < last.stamp_ns
+            # The events of a stream that has stepped back may not have come yet: where are those that have?
+            before = back and passed - frame.stamp_ns > last.stamp_ns - passed
+            if before or passed > frame.stamp_ns + RESTART_NS:
+                passed = None
+        waiting = _Waiting(frame, arrived, since, passed)
         self._expose(waiting)
         self._waiting.append(waiting)
 
-    def add_exposure(self, exposure: Exposure) -> None:
-        """Of a frame that waits, or that has not come yet."""
+    def add_exposure(self, exposure: Exposure, arrived: float = 0.0) -> None:
+        """Of a frame that waits, or that has not come yet. arrived: monotonic s."""
         for waiting in self._waiting:
             if waiting.frame.stamp_ns == exposure.stamp_ns:
+                self._meet()
                 waiting.frame = waiting.frame.exposed_as(exposure)
                 if exposure.exposure_time_s is not None:
                     self._expose(waiting)
+                if waiting.complete is not None:
+                    waiting.complete = max(waiting.complete, arrived)
                 return
-        self._exposures.put(exposure.stamp_ns, exposure)
+        if self._last is not None and exposure.stamp_ns == self._last.stamp_ns:
+            self._untold = 0  # the next frame waits
+            self._miss()
+        elif self._exposures.put(exposure.stamp_ns, exposure) is not None:
+            self._miss()
+
+    def _meet(self) -> None:
+        self._met.append(True)
+        self._untold = 0
+
+    def _miss(self) -> None:
+        self.unused_exposures += 1
+        self._met.append(False)
 
     def _expose(self, waiting: _Waiting) -> None:
         if waiting.frame.exposure_time_s is not None:
@@ -366,18 +400,21 @@ class Synchronizer:
         elif self._passed_ns is not None and self._passed_ns >= waiting.exposed.end:
             waiting.complete = max(waiting.arrived, self._passed_at)
 
-    def _is_stray(self, stamp_ns: int, last_ns: int) -> bool:
-        """A duplicate, or a small step back; a second one that goes on from there is no accident any more."""
+    def _fate(self, stamp_ns: int, last_ns: int) -> str:
+        """Why a frame is left out: a duplicate, or overtaken; empty where it isn't.
+
+        A second small step back that goes on from the first is no accident any more.
+        """
         if stamp_ns == last_ns:
             self.duplicate_frames += 1
-            return True
+            return "duplicate"
         goes_on = self._overtaken_ns is not None and stamp_ns > self._overtaken_ns
         if 0 < last_ns - stamp_ns <= _OVERTAKEN_NS and not goes_on:
             self._overtaken_ns = stamp_ns
             self.overtaken_frames += 1
-            return True
+            return "overtaken"
         self._overtaken_ns = None
-        return False
+        return ""
 
     def next(self, now: float | None = None, flush: bool = False) -> Job | None:
         """The next frame that may go. now: s by the clock of `since`, None: no timeout; flush: all go."""
@@ -394,7 +431,7 @@ class Synchronizer:
 
     def _may_go(self, waiting: _Waiting, now: float | None, flush: bool) -> bool:
         oldest_of_many = len(self._waiting) >= _EAGER and waiting is self._waiting[0]
-        if flush or oldest_of_many or waiting.complete is not None:
+        if flush or oldest_of_many or waiting.complete is not None and not self._may_be_told(waiting):
             return True
         if now is None:
             return False
@@ -403,6 +440,11 @@ class Synchronizer:
         # A clock that steps back, or stands still as a paused bag's does, must not hold frames for ever.
         stuck = time.monotonic() - waiting.arrived >= max(_PATIENCE, self._event_timeout)
         return stuck or not -_PATIENCE <= now - waiting.since < self._event_timeout
+
+    def _may_be_told(self, waiting: _Waiting) -> bool:
+        """Whether its exposure, which comes by itself, may be on its way; not behind the next frame."""
+        untold = waiting.frame.effective_time_s is None
+        return untold and self._untold < _UNTOLD and waiting is self._waiting[-1]
 
     def _skip(self) -> None:
         self._pop()
@@ -430,6 +472,8 @@ class Synchronizer:
 
     def _make_job(self, waiting: _Waiting) -> Job:
         before, reason, exposed = self._processed, self._reset_reason, waiting.exposed
+        if reason:  # what came while there were no frames may be much
+            self._buffer.drop_until(exposed.start - _KEPT_NS)
         events = taken = self._buffer.take_until(exposed.end)
         if not reason:
             late = int(np.searchsorted(taken.t, before.end, side="right"))
@@ -439,6 +483,7 @@ class Synchronizer:
                 events = Events.concatenate([self._shared, taken])
         self._shared = events[np.searchsorted(events.t, exposed.start, side="right") :]
         self._processed, self._reset_reason = exposed, ""
+        self._untold += waiting.frame.effective_time_s is None
         if reason:
             before, events = None, Events.empty()
         ready_at, latency_ns = waiting.complete or waiting.arrived, waiting.latency_ns

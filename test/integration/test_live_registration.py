@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from live import CAMERA_INFO, EVENT_CAMERA_INFO, Camera, Manager, Stream
+from live import CAMERA_INFO, EVENT_CAMERA_INFO, Camera, Manager, Stream, stamp
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo
 
@@ -100,3 +100,18 @@ def test_camera_infos_that_were_published_once_before_the_node_came_are_known(st
     assert Manager(client).set("registration", "camera_info").successful
     stream.send(GREY)
     assert brightest(stream) == (30, 24)
+
+
+def test_a_camera_info_that_was_published_once_goes_with_outputs_between_the_frames(start_stream, client):
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    client.create_publisher(CameraInfo, CAMERA_INFO, latched).publish(
+        CameraInfo(width=64, height=48, k=MATRIX)
+    )
+    camera = start_stream(output_rate=100.0).camera
+    infos = client.collect(CameraInfo, "/hdr/camera_info")
+    client.spin(3.0)
+    at = camera.step(0.05)
+    camera.image(at, GREY, "rgb8")
+    camera.events(*(at + 5_000_000 * k for k in range(10)))
+    assert client.wait_until(lambda: infos)
+    assert list(infos[0].k) == MATRIX and stamp(infos[0]) % 10_000_000 == 0

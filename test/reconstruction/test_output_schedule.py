@@ -185,6 +185,40 @@ def test_time_that_steps_back_starts_anew():
     assert [(o.stamp_ns - START) // MS for o in stream.outputs] == [0, 10, 20, 30, -2000, -1990, -1980, -1970]
 
 
+@pytest.mark.parametrize("step", [300, 600])
+def test_time_that_steps_back_by_less_than_a_second_starts_anew_though_a_frame_comes_first(step):
+    again = [Events(e.t - step * MS, e.x, e.y, e.p) for e in steadily(545, 580)]
+    stream = Stream().add(
+        frame(0), *steadily(0, 505), frame(500), *steadily(505, 545), frame(540 - step), *again
+    )
+    stamps = [(o.stamp_ns - START) // MS for o in stream.outputs]
+    assert stamps == [*range(0, 550, 10), *range(540 - step, 580 - step, 10)]
+
+
+@pytest.mark.parametrize("wrong", [820, -400])
+def test_one_frame_stamped_wrong_makes_no_output_twice(wrong):
+    stream = Stream().add(frame(0), *steadily(0, 45), take=True)
+    stream.add(frame(wrong), frame(100), *steadily(45, 126), take=False)
+    front_end, running = stream.front_end, []
+    running += iter(front_end.next, None)
+    stream.outputs += iter(front_end.next_output, None)  # while the network works on both
+    for job in running:
+        front_end.add_keyframe(keyframe_of(job))
+    stream.add(*steadily(126, 165), frame(160), *steadily(165, 185))
+    assert [(o.stamp_ns - START) // MS for o in stream.outputs] == list(range(0, 190, 10))
+
+
+def test_a_packet_ahead_changes_no_time_at_which_later_events_had_come():
+    front_end = Stream().front_end
+    front_end.add(frame(0), arrived=0.0)
+    for ms in range(40):
+        front_end.add(events(ms + 400 * (ms == 20)), arrived=1e-3 * ms)
+        for job in iter(front_end.next, None):
+            front_end.add_keyframe(keyframe_of(job))
+    late = {(o.stamp_ns - START) // MS: o.ready_at for o in iter(front_end.next_output, None)}
+    assert late[30] == pytest.approx(0.03, abs=2e-3)
+
+
 # Live
 
 

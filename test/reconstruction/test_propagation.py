@@ -186,3 +186,21 @@ def test_a_new_stream_leaves_nothing_of_the_one_before(make_pipeline, samples):
         assert (frame.stamp_ns, frame.info.index) == (other.stamp_ns, other.info.index)
         np.testing.assert_array_equal(frame.radiance, other.radiance)
         np.testing.assert_array_equal(frame.tonemapped, other.tonemapped)
+
+
+@pytest.mark.parametrize("size", [(128, 96), (64, 48)])
+def test_events_of_unknown_pixels_move_none_until_a_frame_knows_where_they_belong(make_pipeline, size):
+    pipeline, image = make_pipeline(output_rate=100.0, event_latency=0.0), np.full((48, 64, 3), 100, np.uint8)
+    pipeline.add_frame(0, image)
+    outputs = list(pipeline.take(now=math.inf))  # goes without: no events have come
+    times = np.arange(MS, 100 * MS, MS // 10)
+    late = Events(times, np.full(len(times), 56), np.full(len(times), 40), np.ones(len(times)))
+    pipeline.add_events(late, size)
+    outputs += pipeline.take()
+    pipeline.add_frame(100 * MS, image)
+    pipeline.add_events(late.shifted(100 * MS), size)
+    outputs += pipeline.take()
+    moved = {o.stamp_ns // MS: np.argwhere(o.radiance[..., 0] != o.radiance[0, 0, 0]) for o in outputs}
+    assert not any(len(moved[ms]) for ms in range(0, 100, 10))
+    column, row = 56 * 64 // size[0], 40 * 48 // size[1]
+    assert moved[190].tolist() == [[row, column]]

@@ -471,7 +471,78 @@ def test_an_exposure_that_comes_after_its_frame_still_counts():
     assert sync.next().exposed == (10 * MS, 14 * MS)
     sync.add_frame(frame(20), 0.0)  # tells none: as the one before
     sync.add_events(events(24), 0.0)
-    assert sync.next().exposed == (20 * MS, 24 * MS)
+    assert sync.next(now=1.0).exposed == (20 * MS, 24 * MS)
+
+
+def exposure(stamp_ms):
+    return Exposure(stamp_ms * MS, 0.001 * stamp_ms, 0.004)
+
+
+def times_told(sync, now=None):
+    return [job.frame.effective_time_s for job in jobs(sync, now=now)]
+
+
+def test_where_exposures_come_by_themselves_a_frame_waits_for_its_own():
+    sync = synchronizer()
+    sync.add_events(events(900), 0.0)
+    sync.add_frame(frame(100), 0.0)
+    assert times_told(sync) == [None]  # nobody knows of any yet
+    sync.add_exposure(exposure(100))
+    for stamp_ms in (200, 300):
+        sync.add_frame(frame(stamp_ms), 5.0)
+        assert times_told(sync, now=5.0) == []
+        sync.add_exposure(exposure(stamp_ms), 5.5)
+        job = sync.next(now=5.5)
+        assert (job.frame.effective_time_s, job.ready_at) == (0.001 * stamp_ms, 5.5)
+    assert sync.counters["unused_exposures"] == 1
+
+
+def test_an_exposure_that_does_not_come_is_waited_for_until_the_next_frame_and_not_for_ever():
+    sync = synchronizer()
+    sync.add_events(events(900), 0.0)
+    sync.add_exposure(exposure(100))
+    sync.add_frame(frame(100), 0.0)
+    assert times_told(sync) == [0.1]
+    sync.add_frame(frame(200), 5.0)
+    assert times_told(sync, now=5.0) == []
+    assert times_told(sync, now=9.0) == [None]
+    told = []
+    for stamp_ms in (300, 400, 500, 600, 700):
+        sync.add_frame(frame(stamp_ms), 10.0)
+        told.append(len(times_told(sync, now=10.0)))
+    assert told == [0, 1, 2, 1, 1]  # each with the next one, until three in a row had none
+
+
+def test_exposures_without_a_frame_are_counted_and_a_problem_where_they_are_many():
+    sync = synchronizer()
+    sync.add_events(events(99_000), 0.0)
+    for stamp_ms in range(1000, 31_000, 100):
+        sync.add_exposure(Exposure(stamp_ms * MS + 1000, 0.001))  # 1 us off
+        sync.add_frame(frame(stamp_ms), 0.0)
+        assert times_told(sync) == [None]
+    assert sync.counters["unused_exposures"] == 100  # 200 may still be waited for
+    assert sync.problem.startswith(
+        "exposures miss their frames: 100 of 100 have no frame's stamp, or came when"
+    )
+
+
+def test_of_what_came_without_frames_the_first_one_takes_the_last_half_second():
+    sync = synchronizer()
+    sync.add_events(events(*range(0, 5000, 10)), 0.0)
+    sync.add_frame(frame(4900), 0.0)
+    job = sync.next()
+    assert (job.taken.t // MS).tolist() == list(range(4410, 4910, 10)) and not len(job.events)
+    assert sync.late_events == 0
+
+
+def test_frames_of_long_ago_are_no_problem():
+    sync = started()
+    for _ in range(400):
+        sync.add_frame(frame(10), 0.0)
+    assert sync.problem.startswith("frames repeat stamps: 300 of 300 ")
+    for stamp_ms in range(20, 420):
+        sync.add_frame(frame(stamp_ms), 0.0)
+    assert sync.problem == "" and sync.duplicate_frames == 400
 
 
 def test_with_a_latency_frames_take_later_events_and_none_is_lost_as_it_changes():

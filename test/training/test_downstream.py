@@ -54,7 +54,15 @@ def test_codes_above_white_are_in_the_truth_alone(report):
 
 def test_the_table_has_every_variant_and_what_it_is_over_the_ldr(report):
     text = table(report)
-    for name in ("ORB", "ORB, FAST threshold 7", "SIFT", *features.DETECTORS, KLT, "AprilTags found", "QR codes found"):
+    for name in (
+        "ORB",
+        "ORB, FAST threshold 7",
+        "SIFT",
+        *features.DETECTORS,
+        KLT,
+        "AprilTags found",
+        "QR codes found",
+    ):
         assert f"| {name} |" in text
     assert text.count("| HDR, local / LDR |") == len(features.DETECTORS) + 1
     assert text.count("| truth, local |") == len(features.DETECTORS) + 5

@@ -150,7 +150,7 @@ class PartedNetwork(Network):
         state = self.initial_state(count, height, width) if state is None else state
         ldr, voxel = (pad_to_multiple(x, self.multiple) for x in (ldr, voxel))
         seconds = torch.as_tensor(stream.seconds, dtype=torch.float32, device=ldr.device).expand(count)
-        stream = stream._replace(seconds=seconds)
+        stream = Stream(stream.clipped_from, seconds)  # torch.compile of PyTorch 2.8 knows no _replace
         inputs, new, known = self.prepare(ldr, voxel, state, stream, compiled)
         output, cells = (features or self.features)(inputs, {name: state[name] for name in self.cells})
         estimate = self.compose(output, ldr, known, stream, compiled)

@@ -67,7 +67,7 @@ class FullResolution(nn.Module):
             cell = {name: state[f"{name}_{i}"] for name in image_encoder.recurrent.names}
             x, cell = image_encoder(x, events, ldr, cell)
             outputs.append(x)
-            new_state |= {f"{name}_{i}": value for name, value in cell.items()}
+            new_state.update({f"{name}_{i}": value for name, value in cell.items()})  # PyTorch 2.5: no |=
         x = self.bottleneck(x)
         for decoder, skip in zip(self.decoders, reversed(outputs), strict=True):
             x = decoder(x + skip)

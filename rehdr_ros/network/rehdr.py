@@ -150,7 +150,8 @@ class Rehdr(PartedNetwork):
         before, sparse = _head_start(state), self.halo is not None
         inputs, new, evidence = head_start.prepare(ldr, voxel, before, stream, compiled, sparse)
         clipped = F.max_pool2d(inputs.image[:, -1:], self.multiple)
-        return BodyInputs(*inputs, (clipped > 0).float()), new._asdict(), (new, evidence)
+        named = {name: getattr(new, name) for name in HeadStart._fields}  # as for _replace in contract.py
+        return BodyInputs(*inputs, (clipped > 0).float()), named, (new, evidence)
 
     def features(self, inputs: BodyInputs, cells: State) -> tuple[Tensor, State]:
         *inputs, seconds, needed = inputs

@@ -238,7 +238,9 @@ def test_bfloat16_stays_near_float32(stream):
 
 
 @pytest.mark.skipif(torch.__version__ < "2", reason="torch.compile came with PyTorch 2")
-@pytest.mark.parametrize("config", [{}, {"radiance": "relative", "fusion": "published", "norm": "batch"}])
+@pytest.mark.parametrize(
+    "config", [{}, {"form": "compact"}, {"radiance": "relative", "fusion": "published", "norm": "batch"}]
+)
 def test_the_step_can_be_recorded(make_network, stream, config):
     """What CUDA graphs replay: one graph without a break, by the compiler that needs no GPU."""
     network = make_network(**config)

@@ -48,7 +48,7 @@ def compose(
     if calibration is None:
         return estimate
     radiance = smoothed(estimate.radiance, ldr, state.variance, evidence.fit, clipped_from)
-    return estimate._replace(radiance=radiance)
+    return Estimate(radiance, estimate.sigma, estimate.cause)
 
 
 def warm_up() -> None:

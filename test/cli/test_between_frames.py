@@ -53,6 +53,18 @@ def test_a_video_may_be_slower_than_it_was(reconstruct):
         assert float(video.streams.video[0].average_rate) == pytest.approx(OUTPUTS / 5, rel=0.01)
 
 
+@pytest.mark.parametrize(("factor", "rate"), [(200, 0.25), (0.1, 240)])
+def test_a_video_may_be_far_slower_and_is_said_to_be_slower_than_asked(
+    rehdr, simulated_bag, tiny_weights, tmp_path, factor, rate
+):
+    options = "--weights", tiny_weights, "--device", "cpu", "--output-rate", OUTPUTS, "--slow-motion", factor
+    outcome = rehdr("reconstruct", simulated_bag, "-o", tmp_path / "out", *options)
+    assert outcome.code == 0, outcome.err
+    with av.open(str(tmp_path / "out" / "video.mp4")) as video:
+        assert float(video.streams.video[0].average_rate) == pytest.approx(rate, rel=0.01)
+    assert ("note: videos of 240 frames/s, not 500" in outcome.out) == (rate == 240)
+
+
 def test_a_slow_motion_has_no_other_rate(rehdr, simulated_bag, tmp_path):
     outcome = rehdr("reconstruct", simulated_bag, "-o", tmp_path / "out", "--slow-motion", 5, "--fps", 10)
     assert outcome.code == 2 and "--slow-motion" in outcome.err

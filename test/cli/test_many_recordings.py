@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -79,6 +80,22 @@ def test_a_bad_recording_does_not_end_the_others(copies, network, rehdr, tmp_pat
     assert {name: row[-1] for name, row in table_of(outcome.out).items()} == dict.fromkeys(rows, "done")
     assert (out / "walk" / "hdr" / "000000.exr").stat().st_mtime_ns == written, "what is finished stays"
     assert contents(out / "walk_2") == contents(tmp_path / "alone"), "what has lost a frame is made again"
+
+
+def test_another_size_of_the_event_camera_is_another_run(network, rehdr, tmp_path):
+    """Of a file that doesn't tell it."""
+    words = make_encoder("evt3", 64, 48).encode(Events([1000, 2000], [1, 2], [3, 4], [0, 1])).data
+    (tmp_path / "evt3.raw").write_bytes(b"% format EVT3\n% end\n" + bytes(words))
+    (tmp_path / "frames").mkdir()
+    for k in range(3):
+        assert cv2.imwrite(str(tmp_path / "frames" / f"{k}.png"), np.full((48, 64), 100, np.uint8))
+    options = "--frames", tmp_path / "frames", "--fps", 10, "--workers", 1, *network
+    first, again, other = (
+        rehdr("reconstruct", tmp_path / "evt3.raw", "-o", tmp_path / "out", "--event-size", size, *options)
+        for size in ("64x48", "64x48", "96x64")
+    )
+    assert (first.code, again.code, other.code) == (0, 0, 0), first.err
+    assert "finished before" in again.out and "finished before" not in other.out
 
 
 @pytest.fixture

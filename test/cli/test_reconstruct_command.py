@@ -564,3 +564,15 @@ def test_voxel_grids_in_place_of_events_give_the_same(simulated_bag, reconstruct
         # A grid doesn't tell what pixels missed while they were blind after an event.
         np.testing.assert_allclose(read_exr(folder / "hdr" / name), radiance, rtol=3e-3, atol=1e-5)
     assert [row["stamp_ns"] for row in rows(folder)][:2] == ["0", "100000000"]
+
+
+@pytest.mark.parametrize(
+    "option",
+    [("--output-rate", 50), ("--event-time-offset", 0.1), ("--event-latency", 0), ("--hot-pixel-filter",)],
+    ids=lambda option: option[0],
+)
+def test_what_needs_events_is_refused_for_voxel_grids(simulated_bag, rehdr, tmp_path, option):
+    assert rehdr("export", simulated_bag, "-o", tmp_path / "set").code == 0
+    outcome = rehdr("reconstruct", tmp_path / "set", "-o", tmp_path / "out", *option)
+    assert outcome.code == 2 and outcome.err.count("\n") == 1 and f": {option[0]} needs events" in outcome.err
+    assert not (tmp_path / "out").exists()

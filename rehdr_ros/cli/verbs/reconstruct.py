@@ -21,7 +21,7 @@ from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
 from rehdr_ros.cli.recording_options import add_recording_options, open_source, selected_messages
 from rehdr_ros.errors import InputError, writing
 from rehdr_ros.products import written
-from rehdr_ros.reconstruction import HdrFrame, HdrPipeline
+from rehdr_ros.reconstruction import HdrFrame, HdrPipeline, PipelineConfig
 from rehdr_ros.reconstruction.losses import losses
 from rehdr_ros.reconstruction.snapshot import Snapshot
 from rehdr_ros.recordings.results import folder
@@ -30,8 +30,11 @@ from rehdr_ros.recordings.results.videos_and_bag import write_bag, write_hdr_vid
 
 _UNFINISHED = "unfinished.safetensors"  # there until everything is written
 SECONDS_BETWEEN_SNAPSHOTS = 10
+_MOST_FPS = 240.0  # of videos, where nobody says
 _PATIENCE = 60  # s that the process of a node that has died may still hold a folder
-_CHOICES = ("events", "image", "timestamps_unit", "start", "stop", "every", "half", "uncertainty")
+_CHOICES = ("events", "image", "timestamps_unit", "event_size", "camera")
+_CHOICES += ("start", "stop", "every", "half", "uncertainty")
+_OF_EVENTS = ("output_rate", "event_time_offset", "event_latency", "hot_pixel_filter", "deblur")
 _EPILOG = """\
 Interrupted (Ctrl-C, SIGTERM, or killed) and started again, a run goes on where it was, \
 and ends with the same files; with --output-rate it starts anew.
@@ -100,6 +103,8 @@ class _Run:
         self._args, self._recording, self._output = args, recording, output
         self._interruption, self._console = interruption, console
         self._config = replace(pipeline_config(args), event_image=True)
+        if recording.encoding == "voxel_grid":
+            _require_events_unneeded(recording.path, self._config)
         require_kept(self._paths().values(), output)
         self._products = written(args.uncertainty)
         self._settings = {
@@ -163,7 +168,7 @@ class _Run:
     def make_videos_and_bag(self) -> list[str]:
         """Write those that are asked for; returns what is in the folder."""
         args, output = self._args, self._output
-        fps = args.fps or min(max(_frame_rate(output) / (args.slow_motion or 1.0), 1.0), 240.0)
+        fps = args.fps or self._video_rate()
         documents = {folder.VIDEO: write_video(output, fps)}
         if args.hdr_video:
             documents[folder.HDR_VIDEO] = write_hdr_video(output, fps, args.hdr_white)
@@ -177,6 +182,13 @@ class _Run:
                     raise KeyboardInterrupt(f"interrupted while writing {name}; {_GOES_ON}")
         self._unfinished.unlink()
         return [*(f"{each.name}/" for each in self._products), *documents, folder.TABLE, folder.SUMMARY]
+
+    def _video_rate(self) -> float:
+        rate, slower = _frame_rate(self._output), self._args.slow_motion
+        rate = rate / slower if slower else max(rate, 1.0)
+        if rate > _MOST_FPS:
+            self._say(f"videos of {_MOST_FPS:g} frames/s, not {rate:.4g}: --fps gives them others")
+        return min(rate, _MOST_FPS)
 
     def is_finished(self) -> bool:
         """Whether a run of the same settings has written everything, and it is still there."""
@@ -292,6 +304,14 @@ def reconstruct(
         pipeline.add(message, event_size)
         yield from pipeline.take()
     yield from pipeline.take(flush=True)
+
+
+def _require_events_unneeded(path: Path, config: PipelineConfig) -> None:
+    """Raise InputError for a setting that voxel grids, in place of events, can't follow."""
+    for name in _OF_EVENTS:
+        if getattr(config, name) != getattr(PipelineConfig, name):
+            option = "--" + name.replace("_", "-")
+            raise InputError(f"{option} needs events, and {path} has voxel grids: leave it out")
 
 
 def _reads_cameras(args: argparse.Namespace) -> bool:

@@ -5,13 +5,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from rehdr_ros.cli.arguments import size
-from rehdr_ros.recordings import open_recording
+from rehdr_ros.recordings import FORMATS, open_recording
 from rehdr_ros.recordings.recording import Recording
 from rehdr_ros.recordings.selection import select
 from rehdr_ros.recordings.timestamps import UNITS
-
-_FORMATS = "bag (folder, .mcap, .db3, .bag, .bag.active), .aedat4, Prophesee .raw with --frames, "
-_FORMATS += "or RealHDR sequence (ROOT/LDR/NAME)"
 
 
 def add_recording_options(parser: argparse.ArgumentParser, several: bool = False) -> None:
@@ -25,7 +22,7 @@ def add_recording_options(parser: argparse.ArgumentParser, several: bool = False
 
 def add_source_options(parser: argparse.ArgumentParser, several: bool = False) -> Callable[..., Any]:
     """Which recording, or which several. Returns what adds more options to theirs."""
-    parser.add_argument("input", metavar="RECORDING", nargs="+" if several else None, help=_FORMATS)
+    parser.add_argument("input", metavar="RECORDING", nargs="+" if several else None, help=FORMATS)
     add = parser.add_argument_group("recording").add_argument
     add("--events", metavar="TOPIC", help="events topic of a bag; found by its type if not given")
     image = "image topic of a bag, compressed or not; found by its type if not given"

@@ -22,7 +22,10 @@ _HOMES = {
     "VideoWriter": "results.video",
     "select": "selection",
 }
-__all__ = [*_HOMES, "open_recording"]
+__all__ = [*_HOMES, "FORMATS", "open_recording"]
+
+FORMATS = "bag (folder, .mcap, .db3, .bag, .bag.active), .aedat4, Prophesee .raw (its frames, a folder of "
+FORMATS += "images, by --frames), or RealHDR sequence (ROOT/LDR/NAME)"
 
 
 def __getattr__(name: str) -> Any:
@@ -61,8 +64,10 @@ def open_recording(
     kind = _kind(path)
     beside = {"frames": frames, "timestamps": timestamps, "timestamps_unit": timestamps_unit}
     of_raw = {**beside, "event_size": event_size}
+    topics = {"events_topic": events_topic, "image_topic": image_topic}
     _refuse(path, {} if kind == ".raw" else of_raw, "a Prophesee RAW file")
     _refuse(path, {} if kind == ".aedat4" else {"camera": camera}, "an AEDAT4 file")
+    _refuse(path, {} if kind == "bag" else topics, "a bag")
     if kind == ".raw":
         from rehdr_ros.recordings.image_folder import ImageFolder
         from rehdr_ros.recordings.prophesee_raw import RawRecording
@@ -75,9 +80,9 @@ def open_recording(
         from rehdr_ros.recordings.aedat4 import Aedat4Recording
 
         return Aedat4Recording(path, camera)
-    from rehdr_ros.recordings.realhdr import RealHdrRecording, is_realhdr
+    if kind == "realhdr":
+        from rehdr_ros.recordings.realhdr import RealHdrRecording
 
-    if is_realhdr(path):
         return RealHdrRecording(path, fps)
     from rehdr_ros.recordings.rosbag import BagRecording
 
@@ -85,20 +90,31 @@ def open_recording(
 
 
 def _kind(path: Path) -> str:
-    """ ".raw" or ".aedat4" by the first bytes, else by the name's ending; "" of bags and folders."""
-    if path.is_dir():
-        return ""
+    """ ".raw" or ".aedat4" by the first bytes, else by the name's ending; "bag", or "realhdr".
+
+    Raises RecordingError for what is there and is none of them.
+    """
+    from rehdr_ros.recordings.bags.folder import files_of, kind_of
+
     if path.is_file():
         with path.open("rb") as file:
             head = file.read(10)
         for magic, kind in ((b"#!AER-DAT4", ".aedat4"), (b"% ", ".raw")):
             if head.startswith(magic):
                 return kind
-        from rehdr_ros.recordings.bags.folder import kind_of
+        if kind_of(path) or not head:
+            return "bag"
+    if not path.is_dir() and path.suffix.lower() in (".raw", ".aedat4"):
+        return path.suffix.lower()
+    from rehdr_ros.recordings.realhdr import is_realhdr
 
-        if kind_of(path):
-            return ""
-    return path.suffix.lower()
+    if is_realhdr(path):
+        return "realhdr"
+    if path.is_file() or (path.is_dir() and not files_of(path)[0]):
+        from rehdr_ros.recordings.errors import RecordingError
+
+        raise RecordingError(f"{path} is none of what is read: {FORMATS}")
+    return "bag"
 
 
 def _refuse(path: Path, options: dict[str, object], goes_with: str) -> None:

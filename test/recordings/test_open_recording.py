@@ -37,6 +37,33 @@ def test_options_that_go_with_other_recordings(tmp_path):
         open_recording(tmp_path / "bag", frames=tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["raw", "aedat4", "realhdr"])
+def test_topics_go_with_bags_alone(tmp_path, kind):
+    path = tmp_path / f"walk.{kind}"
+    if kind == "realhdr":
+        for folder in ("LDR", "event"):
+            (path / folder).mkdir(parents=True)
+    else:
+        path.write_bytes({"raw": b"% format EVT3\n", "aedat4": b"#!AER-DAT4.0\r\n"}[kind])
+    for topic in ("events_topic", "image_topic"):
+        with pytest.raises(RecordingError, match=f"{topic.replace('_', ' ')}: this goes with a bag"):
+            open_recording(path, **{topic: "/left"})
+
+
+@pytest.mark.parametrize("content", [b"\x89HDF\r\n\x1a\n", b"#!AER-DAT3.1\r\n", None], ids=str)
+def test_what_is_of_another_kind_is_told_which_there_are(tmp_path, content):
+    path = tmp_path / "walk"
+    if content is None:  # a folder of images
+        path.mkdir()
+        (path / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    else:
+        path.write_bytes(content)
+    with pytest.raises(
+        RecordingError, match=r"walk is none of what is read: bag .*\.aedat4, .* images, by --frames"
+    ):
+        open_recording(path)
+
+
 def test_every_public_name_is_there():
     assert all(getattr(recordings, name) for name in recordings.__all__)
     with pytest.raises(AttributeError, match="Cassette"):

@@ -136,7 +136,7 @@ def test_a_size_that_nothing_tells_is_asked_for(tmp_path):
         open_recording(path)
     assert open_recording(path, event_size=(640, 480)).event_size == (640, 480)
     with pytest.raises(RecordingError, match="event size: this goes with a Prophesee RAW file"):
-        open_recording(tmp_path, event_size=(640, 480))
+        open_recording(tmp_path / "a.aedat4", event_size=(640, 480))
 
 
 def test_a_file_that_ends_within_a_word_is_read_up_to_there(tmp_path, assert_same_events):

@@ -1,5 +1,6 @@
 """The training loop: resumable to the exact step, on a GPU, several (torchrun), or a CPU."""
 
+import hashlib
 import json
 import math
 import os
@@ -8,15 +9,16 @@ from dataclasses import asdict, replace
 from itertools import compress
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from rehdr_ros.errors import InputError, writing
+from rehdr_ros.errors import InputError, one_line, writing
 from rehdr_ros.network import Network, load_checkpoint, save_checkpoint
-from rehdr_ros.network.checkpoint import make_network
+from rehdr_ros.network.checkpoint import make_network, resolve
 from rehdr_ros.reconstruction.reconstructor import pick_device, pick_precision
 from rehdr_ros.simulation.batch import BatchSimulator
 from rehdr_ros.training import checkpoint_files
@@ -33,6 +35,7 @@ from rehdr_ros.training.validation import validate
 
 _VALIDATION_BATCHES = 3
 _VALIDATION_BATCH = 4  # sequences at most: the measures take long
+_OF_A_RUN = ("steps", "save_every")  # of the recipe what may be another one when a training goes on
 
 
 class _NoTime(Exception):
@@ -58,6 +61,8 @@ class Trainer:
         self._half = (pick_precision("auto", self._device) if precision == "auto" else precision) != "float32"
         torch.manual_seed(config.seed)
         network = load_checkpoint(config.start) if config.start else make_network(config.network)
+        # Of its content, since it may lie elsewhere when the training goes on.
+        self._start = config.start and hashlib.sha256(resolve(config.start).read_bytes()).hexdigest()
         network.requires_grad_(True).train()
         if self._rank == 0:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -189,6 +194,9 @@ class Trainer:
     def train_step(self, batch: Sequence) -> Tensor:
         """Take one step, by which `step` goes on; returns the loss."""
         config = self._config
+        # A network that draws numbers, as for dropout, draws the same ones after an interruption.
+        drawn = np.random.SeedSequence((config.seed, self.step, self._rank))
+        torch.manual_seed(int(drawn.generate_state(1, np.uint64)[0]))
         for group in self.optimizer.param_groups:
             group["lr"] = config.learning_rate * self._schedule()
         batch = batch.map(lambda x: x.to(self._device, non_blocking=True))
@@ -256,23 +264,43 @@ class Trainer:
         state = {
             "step": self.step,
             "processes": self._processes,
+            "recipe": {**self._recipe(), "start": self._start},
             "network": self.network.state_dict(),
             "average": self._average,
             "optimizer": self.optimizer.state_dict(),
         }
         checkpoint_files.write(self._folder / "state.pt", state, int(self._config.pieces * (1 << 20)))
-        config = replace(self._config, network=self.network.config)
-        recipe = {name: value for name, value in asdict(config).items() if name not in PLACES}
-        notes = {"training": json.dumps({**recipe, "processes": self._processes, "step": self.step})}
+        notes = {"training": json.dumps({**self._recipe(), "processes": self._processes, "step": self.step})}
         save_checkpoint(self.averaged(), self._folder / "weights.safetensors", torch.float16, **notes)
+
+    def _recipe(self) -> dict:
+        config = replace(self._config, network=self.network.config)
+        return {name: value for name, value in asdict(config).items() if name not in PLACES}
 
     def _resume(self) -> None:
         path = self._folder / "state.pt"
-        if (state := checkpoint_files.read(path, self._device)) is not None:
-            if state.get("processes", 1) != self._processes:
-                training = f"{path} is of a training by {state['processes']} processes"
-                raise InputError(f"{training}; go on with as many, or with --start")
-            self.step = state["step"]
-            self.network.load_state_dict(state["network"])
-            self._average = state["average"]
-            self.optimizer.load_state_dict(state["optimizer"])
+        try:
+            state = checkpoint_files.read(path, self._device)
+            if state is not None:
+                self._require_same(path, state)
+                self.step = state["step"]
+                self.network.load_state_dict(state["network"])
+                self._average = state["average"]
+                self.optimizer.load_state_dict(state["optimizer"])
+        except InputError:
+            raise
+        except Exception as error:  # a damaged file makes the reader raise anything
+            why = f"it can't be read ({one_line(error)})"
+            raise InputError(f"{path} is no state of this training: {why}; take another folder") from error
+
+    def _require_same(self, path: Path, state: dict) -> None:
+        """Raise InputError where a state is of another training."""
+        if state.get("processes", 1) != self._processes:
+            training = f"{path} is of a training by {state['processes']} processes"
+            raise InputError(f"{training}; go on with as many, or with --start in another folder")
+        now = {**self._recipe(), "start": self._start}
+        before = state.get("recipe", now)
+        changed = [name for name in now if name not in _OF_A_RUN and before.get(name) != now[name]]
+        if changed:
+            advice = "go on with the same, or take another folder"
+            raise InputError(f"{path} is of a training with another {', '.join(changed)}: {advice}")

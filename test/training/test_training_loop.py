@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -9,11 +10,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import torch.nn.functional as F
 import yaml
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.network import Rehdr, RehdrConfig, load_checkpoint, save_checkpoint
-from rehdr_ros.simulation.batch import BatchSimulator
+from rehdr_ros.simulation.batch import BatchSimulator, Variety
 from rehdr_ros.training import deadline, loop
 from rehdr_ros.training.batches import SimulatedBatches
 from rehdr_ros.training.config import TrainConfig
@@ -126,6 +128,66 @@ def test_a_resumed_training_gets_the_batches_that_are_used_again(tmp_path, make_
     resumed = Trainer(config, tmp_path / "cut")
     resumed.run()
     assert_equal_weights(resumed.network.state_dict(), whole.network.state_dict())
+
+
+def test_a_network_that_draws_numbers_is_resumed_to_the_same_weights(tmp_path, make_config, monkeypatch):
+    step = Rehdr.step
+
+    def dropping(self, ldr, *others, **more):
+        return step(self, F.dropout(ldr, 0.5, self.training), *others, **more)
+
+    monkeypatch.setattr(Rehdr, "step", dropping)
+    whole = Trainer(make_config(), tmp_path / "whole")
+    whole.run()
+    train_in_part(make_config(), tmp_path / "cut", 2)
+    resumed = Trainer(make_config(), tmp_path / "cut")
+    resumed.run()
+    assert_equal_weights(resumed.network.state_dict(), whole.network.state_dict())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": 1},
+        {"learning_rate": 1e-3},
+        {"size": 40},
+        {"network": WIDER},
+        {"variety": Variety(twins=0.25)},
+        {"start": "rehdr_t"},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_another_training_does_not_go_on(tmp_path, make_config, changes):
+    train_in_part(make_config(), tmp_path, 1)
+    before = (tmp_path / "state.pt").read_bytes()
+    with pytest.raises(InputError, match=f"state.pt is of a training with another .*{next(iter(changes))}"):
+        Trainer(make_config(**changes), tmp_path)
+    assert (tmp_path / "state.pt").read_bytes() == before
+
+
+def test_longer_and_elsewhere_a_training_goes_on(tmp_path, make_config):
+    """Its checkpoint to start from lies elsewhere, too."""
+    network = Rehdr(RehdrConfig(base_channels=3, scales=1))
+    save_checkpoint(network, tmp_path / "here.safetensors")
+    shutil.copy(tmp_path / "here.safetensors", tmp_path / "there.safetensors")
+    train_in_part(make_config(start=str(tmp_path / "here.safetensors")), tmp_path / "run", 1)
+    others = {"steps": 9, "save_every": 3, "minutes": 5, "start": str(tmp_path / "there.safetensors")}
+    assert Trainer(make_config(**others), tmp_path / "run").step == 1
+    with pytest.raises(InputError, match="another start"):
+        Trainer(make_config(network=network.config), tmp_path / "run")
+
+
+@pytest.mark.parametrize("damage", ["half", "start", "other", "empty"])
+def test_a_state_that_can_not_be_read_is_told(tmp_path, make_config, damage):
+    train_in_part(make_config(), tmp_path, 1)
+    path = tmp_path / "state.pt"
+    content = path.read_bytes()
+    if damage == "other":
+        torch.save({"processes": 1, "step": 1}, path)
+    else:
+        path.write_bytes(content[: {"half": len(content) // 2, "start": 5000, "empty": 0}[damage]])
+    with pytest.raises(InputError, match="state.pt is no state of this training"):
+        Trainer(make_config(), tmp_path)
 
 
 def learning_rates(trainer):

@@ -69,7 +69,7 @@ CAMERA_INFOS = tuple(f"{each.name}/camera_info" for each in PRODUCTS if each.liv
 """The topics of the CameraInfo, beside the images that are always made."""
 
 _ESTIMATED = " and no ".join(each.name for each in PRODUCTS if not each.offline)
-NO_ESTIMATE = f"weights of relative radiance give no {_ESTIMATED}: use others, such as rehdr_t"
+NO_ESTIMATE = f"the weights give no {_ESTIMATED}: use others, such as rehdr_t"
 
 
 def written(uncertainty: bool) -> tuple[Product, ...]:

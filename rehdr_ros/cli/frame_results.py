@@ -1,22 +1,13 @@
 """What a folder of results tells of one frame, offline or live."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from rehdr_ros.errors import InputError
-from rehdr_ros.products import NO_ESTIMATE, Product
-from rehdr_ros.reconstruction import HdrPipeline
 from rehdr_ros.reconstruction.event_model import Fit
 
 UNCERTAINTY_HELP = "write each pixel's uncertainty, in stops, and its cause, too"
 _FIGURES = ("events", "clipped_fraction", "tonemapped_clipped_fraction", "dropped_events", "late_events")
 _FIGURES += ("lost_packets", "skipped_frames", "state_age", "event_latency")
-
-
-def require_products(products: Iterable[Product], pipeline: HdrPipeline) -> None:
-    """Raise InputError where the weights can't give them."""
-    if pipeline.radiance == "relative" and not all(product.offline for product in products):
-        raise InputError(f"--uncertainty: {NO_ESTIMATE}")
 
 
 def row_of(info: Any, stamp_ns: int, fit: Fit, durations: Mapping[str, float]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ USUAL_STREAM = Stream()
 
 
 class Estimate(NamedTuple):
-    """What a step makes of a frame, float32; the latter two None for "relative" radiance."""
+    """What a step makes of a frame, float32; the latter two None where a network doesn't tell them."""
 
     radiance: Tensor  # (N, 3, H, W), 1.0 = the LDR's white
     sigma: Tensor | None = None  # (N, 1, H, W), standard deviation of log luminance, nat
@@ -47,7 +47,8 @@ class NetworkConfig(Protocol):
 class Network(nn.Module, ABC):
     """A step from frame to frame. A network that is no more runs on every engine that takes a step whole.
 
-    configuration: the class of `config`. Parameters may get any precision; inputs and estimates are float32.
+    configuration: the class of `config`. Inputs and estimates are float32, parameters too but for a
+    PartedNetwork's.
     """
 
     configuration: type
@@ -99,6 +100,8 @@ class Network(nn.Module, ABC):
 
 class PartedNetwork(Network):
     """A network whose step has three parts, of which engines compute some otherwise; on padded frames.
+
+    Its parameters may get any precision.
 
     multiple: what height and width are padded to. cells: the state's tensors that `features` takes and gives.
     outputs: channels of the features. halo: px around a block of multiple x multiple px whose features are

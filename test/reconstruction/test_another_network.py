@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from rehdr_ros.cli import main
 from rehdr_ros.network import Network, Stream, checkpoint, load_checkpoint, save_checkpoint
 from rehdr_ros.network.contract import USUAL_STREAM, Estimate, PartedNetwork
 from rehdr_ros.network.engines.choice import choose
@@ -96,6 +97,28 @@ class Whole(Network):
         return self.inner.step(ldr, voxel, state, stream)
 
 
+class Plain(Network):
+    """Convolutions right on what comes in, and no uncertainty."""
+
+    configuration = TrailConfig
+
+    def __init__(self, config: TrailConfig):
+        super().__init__()
+        self.config = config
+        self.encode = nn.Conv2d(3 + config.bins + 1, 4, 3, padding=1)
+
+    def initial_state(self, batch, height, width):
+        return {"level": self.encode.weight.new_zeros(batch, 1, height, width)}
+
+    def rescale(self, state, gain):
+        return {"level": state["level"] * gain}
+
+    def step(self, ldr, voxel, state=None, stream=USUAL_STREAM):
+        state = self.initial_state(len(ldr), *ldr.shape[2:]) if state is None else state
+        more, level = F.relu(self.encode(torch.cat((ldr, voxel, state["level"]), 1))).split((3, 1), 1)
+        return Estimate(ldr + torch.where(ldr >= stream.clipped_from, more, 0.0)), {"level": level}
+
+
 @pytest.fixture(params=[Trail, Whole])
 def network(request, monkeypatch):
     monkeypatch.setitem(checkpoint.NETWORKS, "another", request.param)
@@ -124,7 +147,7 @@ def through(runner, network, height=33, width=46):
             if k == 2:
                 state = network.rescale(state, 1.5)
             estimate, state = runner.step(ldr, voxel, state, Stream(0.9, 0.02 + 0.1 * k))
-            outputs += [x.clone() for x in (*estimate, *state.values())]
+            outputs += [x.clone() for x in (*estimate, *state.values()) if x is not None]
     return outputs, list(state)
 
 
@@ -174,6 +197,27 @@ def test_it_can_be_exported(network, tmp_path):
         pytest.importorskip(package)
     export_onnx(network, tmp_path / "net.onnx", (31, 20))
     assert difference(tmp_path / "net.onnx", network) < 1e-5
+
+
+@pytest.mark.skipif(torch.__version__ < "2", reason="16 bits on a CPU need PyTorch 2")
+def test_in_16_bits_a_network_without_parts_gets_what_it_computes_with():
+    torch.manual_seed(0)
+    network = Plain(TrailConfig()).eval().requires_grad_(False)
+    engine = choose(network, CPU, "bfloat16", "pytorch")
+    torch.testing.assert_close(through(engine, network)[0], through(network, network)[0])
+
+
+def test_a_network_without_uncertainty_is_refused_what_it_does_not_tell(
+    monkeypatch, simulated_bag, tmp_path, capsys
+):
+    monkeypatch.setitem(checkpoint.NETWORKS, "another", Plain)
+    save_checkpoint(Plain(TrailConfig()), tmp_path / "plain.safetensors")
+    run = ["reconstruct", str(simulated_bag), "-o", str(tmp_path / "out")]
+    run += ["--weights", str(tmp_path / "plain.safetensors"), "--device", "cpu"]
+    assert main([*run, "--uncertainty"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("rehdr reconstruct: --uncertainty: the weights give no uncertainty")
+    assert main(run) == 0
 
 
 def pipeline_of(weights, **config):

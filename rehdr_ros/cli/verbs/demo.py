@@ -9,13 +9,13 @@ import numpy as np
 from rehdr_ros.cli.comparison import comparison_picture
 from rehdr_ros.cli.config_options import add_options, option_values
 from rehdr_ros.cli.demo_pictures import CLIP, DemoPictures
-from rehdr_ros.cli.frame_results import UNCERTAINTY_HELP, require_products
+from rehdr_ros.cli.frame_results import UNCERTAINTY_HELP
 from rehdr_ros.cli.live_results import INFO_TOPIC, write_live_results
 from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.verbs.reconstruct import reconstruct
 from rehdr_ros.errors import Failure, InputError, require_ros, writing
-from rehdr_ros.products import NAMED, Product, written
+from rehdr_ros.products import NAMED, NO_ESTIMATE, Product, written
 from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
 from rehdr_ros.recordings import BagRecording, Frame, write_png
 from rehdr_ros.recordings.results.folder import write_summary
@@ -114,9 +114,9 @@ def _products(uncertainty: bool | None, config: PipelineConfig) -> tuple[Product
     pipeline = HdrPipeline(config)
     if uncertainty is None:
         return written(pipeline.radiance != "relative")
-    products = written(uncertainty=True)
-    require_products(products, pipeline)
-    return products
+    if pipeline.radiance == "relative":
+        raise InputError(f"--uncertainty: {NO_ESTIMATE}")
+    return written(uncertainty=True)
 
 
 def _live_figures(bag_path: Path, arrivals: list[float]) -> dict:

@@ -13,14 +13,14 @@ from pathlib import Path
 from rehdr_ros import __version__
 from rehdr_ros.cli.arguments import number
 from rehdr_ros.cli.console import Console
-from rehdr_ros.cli.frame_results import UNCERTAINTY_HELP, require_products, row_of
+from rehdr_ros.cli.frame_results import UNCERTAINTY_HELP, row_of
 from rehdr_ros.cli.interruption import Interruption
 from rehdr_ros.cli.many_recordings import add_many_options, reconstruct_all
 from rehdr_ros.cli.output_folder import exclusive_folder, identity, require_kept
 from rehdr_ros.cli.pipeline_options import add_pipeline_options, pipeline_config
 from rehdr_ros.cli.recording_options import add_recording_options, open_source, selected_messages
 from rehdr_ros.errors import InputError, writing
-from rehdr_ros.products import written
+from rehdr_ros.products import NO_ESTIMATE, written
 from rehdr_ros.reconstruction import HdrFrame, HdrPipeline, PipelineConfig
 from rehdr_ros.reconstruction.losses import losses
 from rehdr_ros.reconstruction.snapshot import Snapshot
@@ -130,6 +130,8 @@ class _Run:
         first, saved = next(frames, None), time.monotonic()
         if first is None and not count:
             raise InputError(f"{self._args.input} has no frames")
+        if first and any(first.picture(each.attribute) is None for each in self._products):
+            raise InputError(f"--uncertainty: {NO_ESTIMATE}")
         with folder.ResultWriter(self._output, self._args.half, notes, count) as results:
             for frame in chain([first] if first else [], frames):
                 if pipeline.registration_problem and not frame.info.reset_reason:
@@ -214,7 +216,6 @@ class _Run:
     def _pipeline(self, snapshot: Snapshot | None) -> tuple[HdrPipeline, int]:
         """And how many frames are done."""
         pipeline = HdrPipeline(self._config)
-        require_products(self._products, pipeline)
         if snapshot is None:
             return pipeline, 0
         try:

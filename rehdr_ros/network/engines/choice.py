@@ -183,7 +183,9 @@ def _as_configured(network: Network, device: torch.device, precision: str, *form
     made = for_inference(network)
     for form in (fold_norms, *forms):
         made = form(made)
-    return made.to(device, PRECISIONS[precision], memory_format=torch.channels_last)
+    # Of another network nobody knows what meets the float32 of its inputs.
+    dtype = PRECISIONS[precision] if isinstance(made, PartedNetwork) else torch.float32
+    return made.to(device, dtype, memory_format=torch.channels_last)
 
 
 def _said(error: Exception) -> str:

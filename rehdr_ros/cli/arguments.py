@@ -22,7 +22,10 @@ def key_value(text: str) -> tuple[list[str], object]:
     key, equals, value = text.partition("=")
     if not (key and equals):
         raise argparse.ArgumentTypeError(f"{text!r}: give KEY=VALUE")
-    return key.split("."), yaml.safe_load(value)
+    try:
+        return key.split("."), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {value!r} is no YAML") from error
 
 
 def number(kind: type = float, **bounds: float) -> Callable[[str], float]:

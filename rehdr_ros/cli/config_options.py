@@ -24,7 +24,9 @@ def add_options(
             about = {"action": "store_true"}
         elif isinstance(default, tuple):
             lengths = each.metadata["lengths"]
-            about |= {"nargs": max(lengths), "metavar": "N"} if lengths else {"nargs": "+", "metavar": "PATH"}
+            several = {"nargs": "+", "action": "extend", "metavar": "PATH"}
+            about |= {"nargs": max(lengths), "metavar": "N"} if lengths else several
+            default = list(default)  # that can be extended
         parser.add_argument(
             "--" + each.name.removesuffix(f"_{unit}").replace("_", "-"),
             dest=each.name,

@@ -37,7 +37,7 @@ class TrainConfig(Settings):
     )
     margin: float = setting(0.25, "by which those are larger and longer than what is drawn", least=0, most=4)
     frames: int = setting(12, "frames of a sequence", least=1)
-    size: int = setting(96, "of the square frames", unit="px", least=1)
+    size: int = setting(96, "of the square frames", unit="px", least=8)
     learning_rate: float = setting(5e-4, "at its highest", least=0, most=1)
     weight_decay: float = setting(1e-4, "of AdamW", least=0, most=1)
     ema: float = setting(0.995, "share of the averaged weights that a step keeps", least=0, most=1)

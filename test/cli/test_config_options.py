@@ -31,9 +31,9 @@ def test_nothing_said_means_the_defaults():
 
 
 def test_every_kind_of_setting_is_an_option_named_without_its_unit():
-    words = "--boils=60 --whistles --sides 1 2.5 --owners A B --weight=heavy --cups=2"
+    words = "--boils=60 --whistles --sides 1 2.5 --owners A B --owners C --weight=heavy --cups=2"
     made = Kettle(**option_values(parse(*words.split()), Kettle))
-    assert made == Kettle(60.0, True, (1.0, 2.5), ("A", "B"), "heavy", 2)
+    assert made == Kettle(60.0, True, (1.0, 2.5), ("A", "B", "C"), "heavy", 2)
 
 
 @pytest.mark.parametrize(

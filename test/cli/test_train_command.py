@@ -7,6 +7,7 @@ import pytest
 import torch
 import yaml
 
+from rehdr_ros import safetensors_file
 from rehdr_ros.network import load_checkpoint
 from rehdr_ros.training.config import TrainConfig
 from rehdr_ros.training.export import cached_folder
@@ -66,6 +67,12 @@ def test_more_steps_go_on_where_a_training_ended(train, tmp_path):
     assert steps_in(tmp_path / "run") == [1, 2]
 
 
+def test_keys_may_be_set_by_several_options(train, tmp_path):
+    assert train("--set", "steps=1", "--set", "frames=3", "batch=2").code == 0
+    recipe = json.loads(safetensors_file.read(tmp_path / "run/weights.safetensors")[1]["training"])
+    assert (recipe["steps"], recipe["frames"], recipe["batch"]) == (1, 3, 2)
+
+
 def test_a_start_is_fine_tuned(train, tiny_weights, tmp_path):
     assert train("--start", tiny_weights, "--set", "steps=1").code == 0
     tuned = load_checkpoint(tmp_path / "run/weights.safetensors")
@@ -107,6 +114,11 @@ def test_a_file_that_cannot_be_is_refused_in_one_line(rehdr, tmp_path, text, wor
 @pytest.mark.parametrize("value", ["0", "-3", "many"])
 def test_steps_are_a_positive_number(train, value):
     assert_one_line(train("--set", f"steps={value}"), "steps")
+
+
+@pytest.mark.parametrize(("option", "word"), [("recordings=[a,b", "is no YAML"), ("size=1", "at least 8")])
+def test_keys_that_can_not_be_are_refused_in_one_line(train, option, word):
+    assert_one_line(train("--set", option), option.partition("=")[0], word)
 
 
 def test_help_tells_of_several_gpus_and_of_resuming(rehdr):

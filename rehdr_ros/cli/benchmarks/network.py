@@ -26,9 +26,11 @@ _COPIED = 1 << 28  # bytes whose copy tells how fast its memory is
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add, names = parser.add_argument, list(_CONFIGURATIONS)
-    add("--networks", nargs="+", choices=names, default=names[:2], help="for network: which")
-    add("--sizes", nargs="+", type=size, default=_SIZES, help="for network: of frames, WIDTHxHEIGHT")
+    add, several = parser.add_argument, {"nargs": "+", "action": "extend"}
+    networks = "for network: which; those shipped if not given"
+    add("--networks", **several, choices=list(_CONFIGURATIONS), help=networks)
+    sizes = "for network: of frames, WIDTHxHEIGHT; 346x260 and 640x480 if not given"
+    add("--sizes", **several, type=size, help=sizes)
 
 
 @torch.inference_mode()
@@ -41,9 +43,9 @@ def network(args: argparse.Namespace) -> Figures:
     device = pick_device(args.device)
     precision = pick_precision(args.precision, device)
     figures = {}
-    for name in args.networks:
+    for name in args.networks or ("rehdr_t", "rehdr_s"):
         plain = make_network(name).to(device)
-        for width, height in args.sizes:
+        for width, height in args.sizes or _SIZES:
             engine = choose(plain, device, precision, args.engine)
             engine.compile(height, width)
             ours, reference = Steps(engine, width, height, device), Steps(plain, width, height, device)

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--config", default="config/train_rehdr_t.yaml", help="for training: YAML file")
     others = "for training: any key of the file, e.g. batch=4 radiance=FOLDER"
-    add("--set", metavar="KEY=VALUE", nargs="+", type=key_value, default=(), help=others)
+    add("--set", metavar="KEY=VALUE", nargs="+", action="extend", type=key_value, default=[], help=others)
 
 
 def training(args: argparse.Namespace) -> Figures:

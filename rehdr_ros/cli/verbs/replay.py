@@ -12,10 +12,9 @@ from rehdr_ros.recordings import BagRecording
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bag", help="rosbag2 (folder, .mcap, .db3)")
-    parser.add_argument("--topics", nargs="+", metavar="TOPIC", help="publish only these")
-    parser.add_argument(
-        "--exclude", nargs="+", metavar="TOPIC", default=[], help="not these; * stands for any"
-    )
+    several = {"nargs": "+", "action": "extend", "metavar": "TOPIC"}
+    parser.add_argument("--topics", **several, help="publish only these")
+    parser.add_argument("--exclude", **several, default=[], help="not these; * stands for any")
     parser.add_argument("--rate", type=number(above=0), default=1.0, help="speed: 2 is twice as fast")
     parser.add_argument("--loop", action="store_true", help="begin anew at the end")
     parser.add_argument("--clock", action="store_true", help="publish /clock, in place of the bag's")

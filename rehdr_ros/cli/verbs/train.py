@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser, TrainConfig, ("radiance", "simulated", "recordings", "start", "minutes", "pieces", "device")
     )
     others = "any other key, e.g. steps=100 network.base_channels=16"
-    add("--set", metavar="KEY=VALUE", nargs="+", type=key_value, help=others)
+    add("--set", metavar="KEY=VALUE", nargs="+", action="extend", type=key_value, help=others)
 
 
 def run(args: argparse.Namespace) -> None:

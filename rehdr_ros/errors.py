@@ -60,6 +60,26 @@ def writing(path: str | Path, *others: type[Exception]) -> Iterator[None]:
         raise OSError(errno.EIO, one_line(error), str(path)) from None
 
 
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Where to write a file that takes the place of `path` when it is whole; until then that stays.
+
+    As `writing`, it names the file in OSErrors.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file():  # a device, as /dev/stdout
+        with writing(path):
+            yield path
+        return
+    part = path.with_name(f"{path.name}.tmp")
+    try:
+        with writing(part):
+            yield part
+            part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def is_of_the_machine(error: BaseException) -> bool:
     """Whether an error is neither usage nor input: a full or failing disk."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)

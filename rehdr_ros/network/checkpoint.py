@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rehdr_ros import safetensors_file
-from rehdr_ros.errors import InputError
+from rehdr_ros.errors import InputError, replacing
 from rehdr_ros.network.contract import Network, NetworkConfig
 from rehdr_ros.network.rehdr import Rehdr, RehdrConfig
 
@@ -89,12 +89,13 @@ def save_checkpoint(
 ) -> None:
     """Write a `.safetensors` with the configuration (and any notes, e.g. how it was trained) inside.
 
-    Raises OSError where the file cannot be written.
+    Raises OSError where the file cannot be written; what was there then stays.
     """
     state = {name: x.to(dtype) if x.is_floating_point() else x for name, x in network.state_dict().items()}
     architecture = {kind: name for name, kind in NETWORKS.items()}[type(network)]
     config = json.dumps(asdict(network.config))
-    safetensors_file.write(path, state, {**notes, "architecture": architecture, "config": config})
+    with replacing(path) as part:
+        safetensors_file.write(part, state, {**notes, "architecture": architecture, "config": config})
 
 
 def resolve(path: str | Path) -> Path:

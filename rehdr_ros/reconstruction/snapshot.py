@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rehdr_ros import safetensors_file
-from rehdr_ros.errors import InputError
+from rehdr_ros.errors import InputError, replacing
 from rehdr_ros.network.contract import State
 
 _ABOUT = "snapshot 3"  # in the metadata; counts on where the state's names change
@@ -38,9 +38,8 @@ class Snapshot:
     def write(self, path: str | Path, **notes: str) -> None:
         """Into a safetensors file, whole or not at all; notes: more for its metadata. Raises OSError."""
         about = {name: value for name, value in vars(self).items() if name != "state"}
-        unfinished = Path(path).with_suffix(".tmp")
-        safetensors_file.write(unfinished, self.state, {**notes, _ABOUT: json.dumps(about)})
-        unfinished.replace(path)
+        with replacing(path) as unfinished:
+            safetensors_file.write(unfinished, self.state, {**notes, _ABOUT: json.dumps(about)})
 
     @classmethod
     def read(cls, path: str | Path) -> tuple[Snapshot, dict[str, str]]:

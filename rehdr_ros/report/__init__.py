@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rehdr_ros.errors import writing
+from rehdr_ros.errors import replacing
 from rehdr_ros.report.gather import INSTANTS, gather
 from rehdr_ros.report.page import html_page
 
@@ -17,6 +17,6 @@ def write_report(folder: str | Path, output: str | Path | None = None, instants:
     """
     output = Path(output or Path(folder) / "report.html")
     page = html_page(gather(folder, instants))
-    with writing(output):
-        output.write_text(page, encoding="utf-8")
+    with replacing(output) as part:
+        part.write_text(page, encoding="utf-8")
     return output

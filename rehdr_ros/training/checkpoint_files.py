@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from rehdr_ros.errors import InputError, writing
+from rehdr_ros.errors import InputError, replacing
 
 
 def write(path: Path, state: dict, most: int = 0) -> None:
@@ -24,11 +24,11 @@ def write(path: Path, state: dict, most: int = 0) -> None:
         digest = hashlib.sha256(data).hexdigest()
         new = [_piece(path, digest, k) for k in range(-(-len(data) // most))]
         for k, piece in enumerate(new):
-            _replace(piece, data[k * most : (k + 1) * most])
-        _replace(index, json.dumps({"sha256": digest, "pieces": len(new)}).encode())
+            _write(piece, data[k * most : (k + 1) * most])
+        _write(index, json.dumps({"sha256": digest, "pieces": len(new)}).encode())
         old = (pieces - set(new)) | {path}
     else:
-        _replace(path, data)
+        _write(path, data)
         old = {index, *pieces}
     for each in old:
         each.unlink(missing_ok=True)
@@ -53,11 +53,9 @@ def read(path: Path, device: torch.device) -> dict | None:
     return torch.load(io.BytesIO(data), map_location=device, weights_only=True)
 
 
-def _replace(path: Path, data: bytes | memoryview) -> None:
-    part = path.with_name(f"{path.name}.tmp")
-    with writing(part):
+def _write(path: Path, data: bytes | memoryview) -> None:
+    with replacing(path) as part:
         part.write_bytes(data)
-    part.replace(path)
 
 
 def _index(path: Path) -> Path:

@@ -77,7 +77,7 @@ def test_weights_that_are_not_there_are_told(rehdr, tmp_path):
 
 
 @pytest.mark.parametrize("relative", [1e-3, float("nan")])
-def test_a_file_that_computes_something_else_is_removed(rehdr, weights, tmp_path, monkeypatch, relative):
+def test_a_file_that_computes_something_else_is_not_written(rehdr, weights, tmp_path, monkeypatch, relative):
     monkeypatch.setattr(onnx, "export_onnx", lambda network, path, *_: path.write_bytes(b"wrong"))
     monkeypatch.setattr(onnx, "difference", lambda *_: relative)
     monkeypatch.setattr(onnx, "find_spec", str)

@@ -4,10 +4,12 @@ import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 import pytest
 
 from rehdr_ros.errors import is_of_the_machine
+from rehdr_ros.network import load_checkpoint, save_checkpoint
 from rehdr_ros.products import written
 from rehdr_ros.recordings.results.videos_and_bag import write_bag, write_hdr_video, write_video
 
@@ -64,6 +66,24 @@ def test_a_product_is_named_too(rehdr, simulated_bag, tiny_weights, tmp_path, na
         list(PRODUCTS[name](tmp_path))
     assert is_of_the_machine(caught.value)
     assert str(caught.value.filename).startswith(str(tmp_path)) and name in str(caught.value.filename)
+
+
+def test_weights_onnx_and_a_report_stay_as_they_were(rehdr, simulated_bag, tiny_weights, tmp_path):
+    network = load_checkpoint(tiny_weights)
+    options = ("--weights", tiny_weights, "--device", "cpu", "--engine", "pytorch")
+    assert rehdr("reconstruct", simulated_bag, "-o", tmp_path / "out", *options).code == 0
+    files = {name: tmp_path / name for name in ("net.safetensors", "net.onnx", "page.html")}
+    for path in files.values():
+        path.write_bytes(b"good")
+    with small_files(1000):
+        with pytest.raises(OSError, match="net.safetensors"):
+            save_checkpoint(network, files["net.safetensors"])
+        assert_named(rehdr("report", tmp_path / "out", "-o", files["page.html"]), files["page.html"])
+        if find_spec("onnxscript"):
+            outcome = rehdr("export", tiny_weights, "-o", files["net.onnx"], "--size", "24x16")
+            assert_named(outcome, files["net.onnx"])
+    assert {path.read_bytes() for path in files.values()} == {b"good"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*files, "out"])
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")

@@ -5,8 +5,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from rehdr_ros.cli.arguments import size
-from rehdr_ros.errors import Failure, InputError
-from rehdr_ros.network import load_checkpoint
+from rehdr_ros.errors import Failure, InputError, replacing
+from rehdr_ros.network import Network, load_checkpoint
 from rehdr_ros.network.engines.onnx import FRAMES, difference, export_onnx
 from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
 from rehdr_ros.reconstruction.response import Response
@@ -29,15 +29,20 @@ def export_weights(args: argparse.Namespace) -> None:
     clipped_from = Response(2.2 if args.response is None else args.response)(CLIPPED_LEVEL / 255)
     network = load_checkpoint(args.source)
     output.parent.mkdir(parents=True, exist_ok=True)
-    export_onnx(network, output, args.size, clipped_from)
-    megabytes = output.stat().st_size / 1e6
+    with replacing(output) as part:
+        export_onnx(network, part, args.size, clipped_from)
+        megabytes = part.stat().st_size / 1e6
+        checked = _checked(part, network, clipped_from)
     print(f"{output}: {args.source} for frames of {args.size[0]}x{args.size[1]}, {megabytes:.1f} MB")
+    print(checked)
+
+
+def _checked(path: Path, network: Network, clipped_from: float) -> str:
+    """What to say of the check against PyTorch. Raises Failure where it fails."""
     if not find_spec("onnxruntime"):
-        print("not checked against PyTorch: onnxruntime is not installed")
-        return
-    relative = difference(output, network, clipped_from)
+        return "not checked against PyTorch: onnxruntime is not installed"
+    relative = difference(path, network, clipped_from)
     found = f"onnxruntime differs from PyTorch by {relative:.1e}"
     if not relative <= _TOLERANCE:
-        output.unlink()
-        raise Failure(f"{output} removed: {found}, relative; allowed: {_TOLERANCE:.0e}")
-    print(f"checked: over {FRAMES} frames {found} at most, relative")
+        raise Failure(f"nothing written: {found}, relative; allowed: {_TOLERANCE:.0e}")
+    return f"checked: over {FRAMES} frames {found} at most, relative"

@@ -261,8 +261,7 @@ class _Run:
         return snapshot
 
     def _save(self, snapshot: Snapshot) -> None:
-        with writing(self._unfinished):
-            snapshot.write(self._unfinished, settings=json.dumps(self._settings))
+        snapshot.write(self._unfinished, settings=json.dumps(self._settings))
 
     def _summary(self, pipeline: HdrPipeline) -> dict:
         events, seconds = 0, {}

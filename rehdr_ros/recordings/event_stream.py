@@ -79,7 +79,8 @@ class EventStream:
         np.add.at(self._pixels, (events.y, events.x), 1)
 
     def figures(self) -> dict[str, Any]:
-        """All, in plain types: times in s, delays in ms, rates in events/s, `rates` by tenths of a second."""
+        """All, in plain types: times in s, delays in ms, rates in events/s, `rates` by tenths of a second,
+        what is over at the end with the last."""
         counters = Counter(self._counters)
         counters.update(self._receiver.counters)
         seconds = (self._last - self._first) * 1e-9 if self._events else 0.0
@@ -118,9 +119,15 @@ class EventStream:
         if not self._bins:
             return []
         first, last = min(self._bins), max(self._bins)
-        if last - first > 10 * len(self._bins) + 1000:  # times all over the place
-            return [count * 1e9 / _BIN_NS for _, count in sorted(self._bins.items())]
-        return [self._bins[number] * 1e9 / _BIN_NS for number in range(first, last + 1)]
+        scattered = last - first > 10 * len(self._bins) + 1000  # times all over the place
+        numbers = sorted(self._bins) if scattered else range(first, last + 1)
+        *counts, rest = (self._bins[number] for number in numbers)
+        covered_ns = (self._last - self._origin) % _BIN_NS
+        if not counts:
+            return [rest * 1e9 / covered_ns if covered_ns else 0.0]
+        # The rest may be too short for a rate of its own.
+        ends = (counts[-1] + rest) * 1e9 / (_BIN_NS + covered_ns)
+        return [*(count * 1e9 / _BIN_NS for count in counts[:-1]), ends]
 
     def _hot_pixels(self, seconds: float) -> dict[str, Any]:
         if seconds <= 0:

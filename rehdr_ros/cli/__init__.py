@@ -53,6 +53,9 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         print(f"rehdr {arguments[0]}: {missing}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt as interruption:  # what a verb imports takes a while, too
+        print(f"rehdr {arguments[0]}: {str(interruption) or 'interrupted'}", file=sys.stderr)
+        return 130
 
 
 def _run(arguments: list[str]) -> int:
@@ -73,7 +76,4 @@ def _run(arguments: list[str]) -> int:
     except (InputError, OSError, Failure) as error:
         print(f"rehdr {args.verb}: {one_line(error)}", file=sys.stderr)
         return exit_code(error)
-    except KeyboardInterrupt as interruption:
-        print(f"rehdr {args.verb}: {str(interruption) or 'interrupted'}", file=sys.stderr)
-        return 130
     return 0

@@ -18,7 +18,7 @@ import torch
 from tqdm import tqdm
 
 from rehdr_ros import safetensors_file
-from rehdr_ros.errors import InputError
+from rehdr_ros.errors import InputError, exit_code, one_line
 from rehdr_ros.network import Rehdr, load_checkpoint, save_checkpoint
 from rehdr_ros.network.checkpoint import resolve
 from rehdr_ros.network.head_start import HeadStart
@@ -117,9 +117,10 @@ def main(arguments: list[str] | None = None) -> None:
     if Path(args.output).suffix != ".safetensors":
         parser.error(f"--output {args.output}: must end in .safetensors")
     try:
+        Path(args.output).parent.mkdir(parents=True, exist_ok=True)
         _calibrate(args)
-    except InputError as error:
-        parser.error(str(error))
+    except (InputError, OSError) as error:
+        parser.exit(exit_code(error), f"{parser.prog}: {one_line(error)}\n")
 
 
 def _calibrate(args: argparse.Namespace) -> None:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from rehdr_ros.errors import InputError
+from rehdr_ros.errors import InputError, exit_code, one_line
 from rehdr_ros.network import Rehdr, load_checkpoint, save_checkpoint
 from rehdr_ros.network.compact import Block, Compact, TimeAwareGru
 from rehdr_ros.simulation.batch import BatchSimulator
@@ -144,9 +144,10 @@ def main(arguments: list[str] | None = None) -> None:
     if Path(args.output).suffix != ".safetensors":
         parser.error(f"--output {args.output}: must end in .safetensors")
     try:
+        Path(args.output).parent.mkdir(parents=True, exist_ok=True)
         _prune(args)
-    except InputError as error:
-        parser.error(str(error))
+    except (InputError, OSError) as error:
+        parser.exit(exit_code(error), f"{parser.prog}: {one_line(error)}\n")
 
 
 def _prune(args: argparse.Namespace) -> None:

@@ -1,5 +1,6 @@
 """Help, and wrong usage or input: exit code 2 and one line that says what is wrong."""
 
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rehdr_ros import cli
 from rehdr_ros.cli import VERBS
 from rehdr_ros.cli.verbs.demo import make_folder
 from rehdr_ros.recordings import BagRecording, BagWriter
@@ -39,6 +41,12 @@ def test_every_verb_has_help(rehdr, verb):
     assert outcome.code == 0
     assert outcome.out.startswith(f"usage: rehdr {verb}")
     assert outcome.err == ""
+
+
+def test_ctrl_c_while_a_verb_is_imported_is_said_in_one_line(rehdr, monkeypatch):
+    monkeypatch.setattr(cli, "import_module", lambda name: signal.raise_signal(signal.SIGINT))
+    outcome = rehdr("train", "small.yaml", "-o", "run")
+    assert (outcome.code, outcome.err) == (130, "rehdr train: interrupted\n")
 
 
 def test_help_lists_every_verb(rehdr):

@@ -86,3 +86,13 @@ def test_the_command_refuses_what_it_can_not_do_before_it_begins(network, tmp_pa
         with pytest.raises(SystemExit):
             main([*given, *options])
         assert message in capsys.readouterr().err
+
+
+def test_the_command_says_in_one_line_what_is_not_there_or_can_not_be_written(network, tmp_path, capsys):
+    weights, there = tmp_path / "weights.safetensors", ROOT / "config" / "train_rehdr_t.yaml"
+    save_checkpoint(network, weights)
+    for config, folder, message in ((tmp_path / "gone", tmp_path, "gone"), (there, weights, weights.name)):
+        with pytest.raises(SystemExit) as end:
+            main([*map(str, (weights, config, "-o", folder / "to.safetensors")), "--channels", "2"])
+        told = capsys.readouterr().err
+        assert end.value.code == 2 and message in told and told.count("\n") == 1

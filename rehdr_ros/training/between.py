@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from rehdr_ros.errors import Failure
 from rehdr_ros.events import Events, voxel_grid
 from rehdr_ros.network.integrator import initial_state, integrate, luminance
 from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
@@ -17,11 +18,12 @@ from rehdr_ros.training.evaluation import SKIPPED, Scores
 from rehdr_ros.training.metrics import FLOOR, log2_luminance, score
 from rehdr_ros.training.validation import encoded
 
-FPS = 10.0  # of the frames
+FPS = 10  # of the frames
 HELD, INTERPOLATED, AT_FRAMES = " held", " interpolated", " at the frames"
 FILTER = "filter"
 _MEASURES = ("log2_rmse", "well_exposed_log2_rmse", "clipped_log2_rmse", "pu21_psnr", "flicker_clipped")
-_START_NS = 10**12
+_SECOND_NS = 10**9
+_START_NS = 1000 * _SECOND_NS
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Moments:
     """A simulated recording with the truth between its frames.
 
     stamps: ns, of the outputs from the first scored frame on; truth: (H, W, 3) float32 at each, 1.0 = the
-    LDR's white; between: which of them are no frame's. exposure_ns: of the frames.
+    LDR's white; between: which of them are no frame's. rate: of the outputs, Hz. exposure_ns: of the frames.
     """
 
     config: SimulationConfig
@@ -37,15 +39,11 @@ class Moments:
     stamps: list[int]
     truth: list[np.ndarray]
     between: list[bool]
+    rate: int
 
     @property
     def exposure_ns(self) -> int:
         return round(self.config.exposure * 1e9)
-
-    @property
-    def rate(self) -> float:
-        """Of the outputs, Hz."""
-        return 1e9 / (self.stamps[1] - self.stamps[0])
 
 
 def moments(case: Case, between: int) -> Moments:
@@ -55,10 +53,10 @@ def moments(case: Case, between: int) -> Moments:
     samples, truth = list(simulate(config, radiance)), truth_at(config, radiance)
     first, last = samples[SKIPPED].stamp_ns, samples[-1].stamp_ns
     rate = (between + 1) * FPS
-    numbers = range(round(first * rate * 1e-9) + 1, round(last * rate * 1e-9))
-    stamps = [round(number * 1e9 / rate) for number in numbers]
+    numbers = range(first * rate // _SECOND_NS + 1, -(-last * rate // _SECOND_NS))
+    stamps = [number * _SECOND_NS // rate for number in numbers]  # as an OutputSchedule has them
     is_between = [number % (between + 1) > 0 for number in numbers]
-    return Moments(config, samples, stamps, [truth(t * 1e-9) for t in stamps], is_between)
+    return Moments(config, samples, stamps, [truth(t * 1e-9) for t in stamps], is_between, rate)
 
 
 def compare(recording: Moments, weights: dict[str, str]) -> Scores:
@@ -73,7 +71,7 @@ def compare(recording: Moments, weights: dict[str, str]) -> Scores:
     for name, path in weights.items():
         config = PipelineConfig(weights=path, policy="all")
         frames = _reconstructed(recording, config)
-        rows[name] = list(_outputs(recording, config))
+        rows[name] = _outputs(recording, config)
         rows[name + HELD] = [frames[i] for i, _ in _around(recording)]
         rows[name + INTERPOLATED] = [_mean(frames, i, share) for i, share in _around(recording)]
         scores[name + AT_FRAMES] = _score_frames(recording, frames)
@@ -122,11 +120,13 @@ def _reconstructed(recording: Moments, config: PipelineConfig) -> list[np.ndarra
     return [frame.radiance for frame in _run(recording, config)]
 
 
-def _outputs(recording: Moments, config: PipelineConfig) -> Iterator[np.ndarray]:
+def _outputs(recording: Moments, config: PipelineConfig) -> list[np.ndarray]:
+    outputs = _run(recording, replace(config, output_rate=float(recording.rate)))
     wanted = {_START_NS + stamp_ns for stamp_ns in recording.stamps}
-    for output in _run(recording, replace(config, output_rate=recording.rate)):
-        if output.stamp_ns in wanted:
-            yield output.radiance
+    made = {output.stamp_ns: output.radiance for output in outputs if output.stamp_ns in wanted}
+    if missing := sorted(wanted - made.keys()):
+        raise Failure(f"no output came for {len(missing)} moments, the first at {missing[0]} ns")
+    return [made[stamp_ns] for stamp_ns in sorted(wanted)]
 
 
 def _around(recording: Moments) -> Iterator[tuple[int, float]]:

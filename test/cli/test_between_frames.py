@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from rehdr_ros.recordings import read_exr, write_exr
+from rehdr_ros.simulation import SimulationConfig
 from rehdr_ros.simulation.procedural import procedural_canvas
-from rehdr_ros.training.between import pumping
+from rehdr_ros.training.benchmark import FRAMES, Case
+from rehdr_ros.training.between import compare, moments, pumping
+from rehdr_ros.training.evaluation import SKIPPED
 
 OUTPUTS = 50  # Hz
 
@@ -82,6 +85,17 @@ def test_outputs_are_compared_with_the_truth_at_their_moments(rehdr, tiny_weight
     assert errors["tiny at the frames"] < errors["tiny"] < errors["tiny held"]
     share = result["shares"]["tiny / held"]["log2_rmse"]
     assert share == pytest.approx(errors["tiny"] / errors["tiny held"])
+
+
+@pytest.mark.parametrize("between", [1, 2, 5, 6, 8])
+def test_so_many_moments_between_two_frames(tiny_weights, between):
+    """Also where the outputs' period is no whole number of ns."""
+    case = Case("small", SimulationConfig(width=16, height=16, clipped=0.3))
+    found = moments(case, between)
+    assert sum(found.between) == (FRAMES - 1 - SKIPPED) * between
+    assert found.rate == 10 * (between + 1)
+    scores = compare(found, {"tiny": str(tiny_weights)})
+    assert 0 < scores["tiny"]["log2_rmse"] < scores["tiny held"]["log2_rmse"]
 
 
 @pytest.mark.parametrize("options", [("--recordings", "."), ("--benchmark", "procedural", "--disturbed")])

@@ -1,6 +1,6 @@
-"""What one frame costs in forms of the network, untrained, which half of the pixels clip in: docs/performance.md.
+"""What a frame of which half clips costs in other forms of the network, untrained: docs/performance.md.
 
-The forms are of other widths, other blocks, and the published one. ms: of the head start and the network, by
+Forms of other widths, of other blocks, and the published one. ms: of the head start and the network, by
 OpenVINO, where it is installed, and by PyTorch, taken in turn.
 """
 
@@ -18,7 +18,7 @@ from rehdr_ros.cli.benchmarks.timing import pair
 from rehdr_ros.network import RehdrConfig
 from rehdr_ros.network.compact import Block
 from rehdr_ros.network.cost import layers
-from rehdr_ros.network.engines.choice import PRECISIONS, choose
+from rehdr_ros.network.engines.choice import choose
 from rehdr_ros.reconstruction.reconstructor import pick_precision
 
 _CPU = torch.device("cpu")
@@ -76,7 +76,8 @@ def main(arguments: list[str] | None = None) -> None:
     add = parser.add_argument
     add("--sizes", nargs="+", type=size, default=[(346, 260), (640, 480)], help="of frames, WIDTHxHEIGHT")
     add("--precision", default="auto", help="auto, float32 or bfloat16 (default: %(default)s)")
-    add("--repeat", type=int, default=9, help="measurements, of which the median counts (default: %(default)s)")
+    repeat = "measurements, of which the median counts (default: %(default)s)"
+    add("--repeat", type=int, default=9, help=repeat)
     args = parser.parse_args(arguments)
     precision = pick_precision(args.precision, _CPU)
     print(f"{precision:28}{'px':>10}{'GFLOP':>8}{'OpenVINO, ms':>14}{'PyTorch, ms':>14}")

@@ -25,17 +25,24 @@ class FolderRecording:
 
     LDR: 8 or 16 bit images; `response` (a power, or a table's file) linearises them. HDR: `.hdr` or `.exr`,
     of any scale. event: a `.npy` grid (bins, height, width) a frame. Files are read with it, not kept.
-    bins, height, width: of the first grid. scale: what brings the HDR to the LDR's white; else measured.
+    ROOT/NAME.csv, which may be missing: as of export_folder. bins, height, width: of the first grid. scale:
+    what brings the HDR to the LDR's white; else measured. white_level: of 16-bit LDR, as of Response.
     Raises InputError for folders that are missing, empty or of different counts, or an unreadable first grid.
     """
 
     def __init__(
-        self, root: str | Path, name: str, response: float | str | Path = 2.2, scale: float | None = None
+        self,
+        root: str | Path,
+        name: str,
+        response: float | str | Path = 2.2,
+        scale: float | None = None,
+        white_level: int = 0,
     ) -> None:
         self._folders = {kind: Path(root) / kind / name for kind in KINDS}
+        self._table = Path(root) / f"{name}.csv"
         self._names = {kind: sequence_files(folder, kind) for kind, folder in self._folders.items()}
         require_pairs(self._folders, self._names)
-        self._response = Response(response)
+        self._response = Response(response, white_level)
         if scale is not None:
             self.scale = scale
         self.bins, self.height, self.width = open_grid(self._path("event", 0)).shape
@@ -55,7 +62,7 @@ class FolderRecording:
         ratios = []
         for k in np.unique(np.linspace(0, len(self) - 1, _SCALE_FRAMES).round().astype(int)):
             ldr, hdr = self._ldr(k), self._hdr(k) @ BT709
-            eight_bit = ldr if ldr.dtype == np.uint8 else ldr // 257
+            eight_bit = ldr.astype(np.int64) * 255 // int(self._response.white(ldr.dtype))
             usable = pixel_classes(eight_bit)["well_exposed"] & (hdr > 0)
             ratios.append((self._linear(ldr) @ BT709)[usable] / hdr[usable])
         ratios = np.concatenate(ratios)
@@ -67,7 +74,8 @@ class FolderRecording:
     def read(self, start: int, stop: int, crop: tuple[slice, slice] = _EVERYTHING) -> Sequence:
         """The frames from `start` to before `stop`, in rows and columns of `crop`.
 
-        Grids are as stored, the first one too; gains are 1, and intervals the usual ones: nothing tells them.
+        Grids are as stored, the first one too. Where no table tells them gains are 1 and intervals the usual
+        ones.
         Raises InputError for a damaged file, one of another size or with values that are not finite, and
         IndexError for frames that the recording hasn't.
         """
@@ -81,7 +89,23 @@ class FolderRecording:
             ldr[i] = torch.from_numpy(self._linear(self._ldr(k)[crop])).permute(2, 0, 1)
             truth[i] = torch.from_numpy(self._hdr(k)[crop] * scale).permute(2, 0, 1)
             voxel[i] = torch.from_numpy(self._grid(k, crop))
-        return Sequence(ldr, voxel, truth, torch.ones(count), torch.full((count,), USUAL_SECONDS))
+        return Sequence(ldr, voxel, truth, *self._gains_and_seconds[:, start:stop])
+
+    @cached_property
+    def _gains_and_seconds(self) -> torch.Tensor:
+        """(2, frames) float32, as of Sequence."""
+        path, count = self._table, len(self)
+        if not path.is_file():
+            return torch.tensor([[1.0], [USUAL_SECONDS]]).repeat(1, count)
+        try:
+            times_ns, exposures = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2).T
+        except ValueError:
+            times_ns = exposures = np.empty(0)
+        if len(times_ns) != count:
+            raise InputError(f"{path} doesn't tell time and exposure of {count} frames: mend or remove it")
+        gains = exposures / np.concatenate([exposures[:1], exposures[:-1]])
+        seconds = np.diff(times_ns, prepend=times_ns[0]) * 1e-9
+        return torch.from_numpy(np.stack([gains, seconds])).float()
 
     def _path(self, kind: str, k: int) -> Path:
         return self._folders[kind] / self._names[kind][k]

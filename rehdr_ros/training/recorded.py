@@ -71,20 +71,23 @@ class RecordedSequences(Dataset):
         return augmented(sequence, rng)
 
 
-def find_recordings(path: str | Path, bins: int, response: float | str | Path = 2.2) -> list[FolderRecording]:
+def find_recordings(
+    path: str | Path, bins: int, response: float | str | Path = 2.2, white_level: int = 0
+) -> list[FolderRecording]:
     """The recordings at a root with LDR/, HDR/ and event/, of a bag with truth, or of a folder of such bags.
 
-    A bag is exported with `bins` on first use, beside it (see cached_folder). response: of the LDR frames.
+    A bag is exported with `bins` on first use, beside it (see cached_folder). response, white_level: of the
+    LDR frames, as of Response.
     Raises InputError where there are none, and for what FolderRecording and the export refuse.
     """
-    path = Path(path)
+    path, of_ldr = Path(path), {"response": response, "white_level": white_level}
     if any((path / kind).is_dir() for kind in KINDS):
         names = {p.name for kind in KINDS for p in (path / kind).glob("[!.]*") if p.is_dir()}
-        recordings = [FolderRecording(path, name, response) for name in sorted(names, key=natural_order)]
+        recordings = [FolderRecording(path, name, **of_ldr) for name in sorted(names, key=natural_order)]
     else:
         bags = [path] if _is_bag(path) else filter(_is_bag, path.glob("*"))
         roots = (cached_folder(bag, bins) for bag in sorted(bags, key=lambda p: natural_order(p.name)))
-        recordings = [FolderRecording(root, CACHED_NAME, response, scale=1.0) for root in roots]
+        recordings = [FolderRecording(root, CACHED_NAME, scale=1.0, **of_ldr) for root in roots]
     if not recordings:
         raise InputError(
             f"no recordings at {path}: give a folder with LDR/, HDR/ and event/, "

@@ -28,6 +28,13 @@ def test_a_bag_becomes_the_files_of_a_training(rehdr, bag, tmp_path):
     assert again.code == 2 and "tunnel exists" in again.err
 
 
+@pytest.mark.parametrize("name", ["../../evil", "a/b", "..", ".hidden"])
+def test_a_name_that_is_a_path_is_refused(rehdr, bag, tmp_path, name):
+    done = rehdr("export", bag[0], "-o", tmp_path / "one/two/root", "--name", name)
+    assert done.code == 2 and f"'{name}' is no name of a sequence" in done.err
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("wrong", [["--bins", "0"], ["nowhere"], ["--size", "32x24"], ["--response", "2"]])
 def test_wrong_input_is_told(rehdr, bag, tmp_path, wrong):
     source = [] if "nowhere" in wrong else [bag[0]]

@@ -1,5 +1,6 @@
 import os
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from rehdr_ros.recordings import BagRecording, BagWriter
 from rehdr_ros.simulation import SimulationConfig
 from rehdr_ros.simulation.bag import EVENTS_TOPIC, IMAGE_TOPIC, TRUTH_TOPIC, write_bag
 from rehdr_ros.training import export
-from rehdr_ros.training.export import CACHED_NAME, cached_folder, export_folder
+from rehdr_ros.training.export import CACHED_NAME, cached_folder, export_folder, grid_of
 from rehdr_ros.training.folder_recording import FolderRecording
 from rehdr_ros.training.recorded import RecordedSequences
 
@@ -105,14 +106,17 @@ def test_a_bag_trains_and_its_files_are_made_once(bag, simulated, monkeypatch):
     assert [p.name for p in bag.with_name("walk.sequence").iterdir()] == ["3"]
 
 
-def test_a_newer_bag_and_other_bins_are_exported_anew(bag):
+def test_another_bag_and_other_bins_are_exported_anew(bag, tmp_path):
     root = cached_folder(bag, 3)
     (root / "mark").write_text("")
-    os.utime(root, ns=(2**62, 2**62))
     assert cached_folder(bag, 3) == root and (root / "mark").exists()
     other = cached_folder(bag, 5)
     assert other != root and FolderRecording(other, CACHED_NAME).bins == 5 and (root / "mark").exists()
-    os.utime(root, ns=(0, 0))
+    older = shutil.copytree(bag, tmp_path / "older")
+    for file in older.iterdir():
+        os.utime(file, ns=(0, 0))
+    shutil.rmtree(bag)
+    older.rename(bag)
     assert cached_folder(bag, 3) == root and not (root / "mark").exists()
 
 
@@ -132,6 +136,44 @@ def test_an_export_that_fails_leaves_nothing(tmp_path):
     with pytest.raises(InputError, match=f"bag: the frame at {START + 20_000_000} ns has no truth"):
         cached_folder(tmp_path / "bag", 3)
     assert not list((tmp_path / "bag.sequence").iterdir())
+    with pytest.raises(InputError, match="has no truth"):
+        export_folder(tmp_path / "bag", tmp_path / "root", "x", 3)
+    assert not list((tmp_path / "root").iterdir())
+
+
+def test_an_export_that_is_interrupted_leaves_nothing(bag, tmp_path, monkeypatch):
+    def interrupted(job, bins):
+        if job.frame.stamp_ns > START + 100_000_000:
+            raise KeyboardInterrupt
+        return grid_of(job, bins)
+
+    monkeypatch.setattr(export, "grid_of", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        export_folder(bag, tmp_path / "root", "x", 3)
+    assert not list((tmp_path / "root").iterdir())
+
+
+def test_when_and_how_frames_were_exposed_comes_along(tmp_path):
+    """Irregular frames of an exposure that adapts: the truth is in the white of its own frame."""
+    config = SimulationConfig(
+        scene="hall", width=48, height=36, seconds=0.8, fps=10, seed=7, speed=75, renders=200
+    )
+    config = replace(config, auto_exposure=True, jitter=0.3)
+    samples = list(write_bag(config, tmp_path / "bag"))
+    export_folder(tmp_path / "bag", tmp_path, "walk", bins=3)
+    recording = FolderRecording(tmp_path, "walk")
+    sequence = recording.read(0, 8)
+    stamps, exposures = np.array([(sample.stamp_ns, sample.exposure) for sample in samples]).T
+    assert exposures.max() > 1.3 * exposures.min() and recording.scale == pytest.approx(1, rel=0.03)
+    np.testing.assert_allclose(sequence.gain, [1, *exposures[1:] / exposures[:-1]], rtol=1e-6)
+    np.testing.assert_allclose(sequence.seconds, [0, *np.diff(stamps) * 1e-9], rtol=1e-5)
+    ratio = (sequence.ldr / sequence.truth)[(sequence.ldr > 0.1) & (sequence.ldr < 0.9)]
+    assert 0.8 < ratio.quantile(0.01) < ratio.quantile(0.99) < 1.25
+    part = recording.read(3, 6)
+    assert torch.equal(part.gain, sequence.gain[3:6]) and torch.equal(part.seconds, sequence.seconds[3:6])
+    (tmp_path / "walk.csv").write_text("time_ns,exposure\n0,1.0\n")
+    with pytest.raises(InputError, match="walk.csv doesn't tell time and exposure of 8 frames"):
+        FolderRecording(tmp_path, "walk").read(0, 8)
 
 
 def test_a_bag_without_truth_is_refused(tmp_path):

@@ -20,6 +20,8 @@ def export_bag(args: argparse.Namespace) -> None:
     bins = 5 if args.bins is None else args.bins
     print("\n".join(source_lines(BagRecording(args.source))), flush=True)
     name = args.name or Path(args.source).resolve().name
+    if name.startswith(".") or Path(name).name != name:
+        raise InputError(f"{name!r} is no name of a sequence: give a --name without / and no dot before it")
     try:
         count = export_folder(args.source, args.output, name, bins)
     except FileExistsError as error:

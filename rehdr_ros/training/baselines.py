@@ -1,11 +1,12 @@
 """What any reconstruction must beat: fills of the clipped pixels, and event integration without a network.
 
-A baseline takes the LDR frames (H, W, 3) uint8 of a sequence of one exposure and its voxel grids (B, H, W)
-float32, signed event counts since the frame before (zeros for the first). It gives a radiance (H, W, 3)
-float32 for each frame, 1.0 = the LDR's white.
+A baseline takes the LDR frames (H, W, 3) uint8 of a sequence, its voxel grids (B, H, W) float32, signed
+event counts since the frame before (zeros for the first), and gains, exposures over that of the frame before,
+1 throughout if not given. It gives a radiance (H, W, 3) float32 for each frame, 1.0 = that frame's white.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -19,20 +20,21 @@ from rehdr_ros.training.metrics import FLOOR, fill_constant, pixel_classes
 
 HEAD_START = "head_start"
 Frames = Sequence[np.ndarray]
-Baseline = Callable[[Frames, Frames], list[np.ndarray]]
+Gains = Sequence[float] | None
+Baseline = Callable[[Frames, Frames, Gains], list[np.ndarray]]
 
 
-def linearised(ldr: Frames, voxels: Frames) -> list[np.ndarray]:
+def linearised(ldr: Frames, voxels: Frames, gains: Gains = None) -> list[np.ndarray]:
     """The LDR through the inverse response of the simulated camera."""
     return [(frame.astype(np.float32) / 255) ** RESPONSE for frame in ldr]
 
 
-def constant_fill(ldr: Frames, voxels: Frames) -> list[np.ndarray]:
+def constant_fill(ldr: Frames, voxels: Frames, gains: Gains = None) -> list[np.ndarray]:
     """The linearised LDR, its clipped pixels set to the luminance that is best over the training scenes."""
     return [fill_constant(*frames) for frames in zip(ldr, linearised(ldr, voxels), strict=True)]
 
 
-def grey_fill(ldr: Frames, voxels: Frames) -> list[np.ndarray]:
+def grey_fill(ldr: Frames, voxels: Frames, gains: Gains = None) -> list[np.ndarray]:
     """The linearised LDR, its clipped pixels grey with their luminance: any guess of colour must beat it."""
     return [
         np.where(pixel_classes(frame)["clipped"][..., None], (linear @ BT709)[..., None], linear)
@@ -40,7 +42,7 @@ def grey_fill(ldr: Frames, voxels: Frames) -> list[np.ndarray]:
     ]
 
 
-def complementary_filter(ldr: Frames, voxels: Frames) -> list[np.ndarray]:
+def complementary_filter(ldr: Frames, voxels: Frames, gains: Gains = None) -> list[np.ndarray]:
     """The LDR where it is exposed; where it is clipped, the events integrated since it was not.
 
     The network's integrator, which estimates the contrast threshold, gives the luminance; a pixel keeps the
@@ -48,10 +50,11 @@ def complementary_filter(ldr: Frames, voxels: Frames) -> list[np.ndarray]:
     as in the network, and never below it. Raises ValueError for unequal numbers of frames and grids.
     """
     state, predicted = None, []
-    for linear, voxel in zip(linearised(ldr, voxels), voxels, strict=True):
+    for linear, voxel, gain in _steps(ldr, voxels, gains):
         image = torch.from_numpy(linear).permute(2, 0, 1)[None]
         if state is None:
             state, chromaticity = initial_state(image), torch.ones_like(image)
+        state = state._replace(log_luminance=state.log_luminance + math.log(gain))
         state, _ = integrate(image, torch.as_tensor(voxel)[None], state)
         y = luminance(image)
         coloured = (state.recency == 1) & (y > FLOOR)  # exposed now, and not black
@@ -68,22 +71,27 @@ def untrained(bins: int) -> Rehdr:
 
 
 @torch.inference_mode()
-def head_start(ldr: Frames, voxels: Frames) -> list[np.ndarray]:
+def head_start(ldr: Frames, voxels: Frames, gains: Gains = None) -> list[np.ndarray]:
     """What `untrained` gives, of frames at the usual rate."""
     network, state, predicted = untrained(len(voxels[0])), None, []
-    for linear, voxel in zip(linearised(ldr, voxels), voxels, strict=True):
+    for linear, voxel, gain in _steps(ldr, voxels, gains):
         image, grid = torch.from_numpy(linear).permute(2, 0, 1)[None], torch.as_tensor(voxel)[None]
+        state = state and network.rescale(state, gain)
         radiance, state = network(image, grid, state)
         predicted.append(radiance[0].permute(1, 2, 0).numpy())
     return predicted
 
 
-def constant_lift(ldr: Frames, voxels: Frames, factor: float) -> list[np.ndarray]:
+def constant_lift(ldr: Frames, voxels: Frames, gains: Gains = None, *, factor: float) -> list[np.ndarray]:
     """The linearised LDR, its clipped pixels times one factor: what mild scenes give without events."""
     return [
         np.where(pixel_classes(frame)["clipped"][..., None], np.float32(factor) * linear, linear)
         for frame, linear in zip(ldr, linearised(ldr, voxels), strict=True)
     ]
+
+
+def _steps(ldr: Frames, voxels: Frames, gains: Gains) -> Iterator[tuple[np.ndarray, np.ndarray, float]]:
+    return zip(linearised(ldr, voxels), voxels, gains or [1.0] * len(ldr), strict=True)
 
 
 BASELINES: dict[str, Baseline] = {

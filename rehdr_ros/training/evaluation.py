@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,13 @@ from torch import Tensor
 from rehdr_ros.errors import InputError
 from rehdr_ros.network import Network
 from rehdr_ros.products import NAMED
+from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.recordings import BagRecording, RecordingError, read_exr
 from rehdr_ros.recordings.results.folder import TABLE, read_rows
 from rehdr_ros.simulation.bag import TRUTH_TOPIC
+from rehdr_ros.simulation.sensors import RESPONSE
 from rehdr_ros.training.baselines import BASELINES, HEAD_START, Baseline, untrained
-from rehdr_ros.training.export import grid_of, in_colour, paired
+from rehdr_ros.training.export import grid_of, in_colour, paired, with_exposures
 from rehdr_ros.training.metrics import mean_scores, score
 from rehdr_ros.training.sequence import Sequence, collate
 from rehdr_ros.training.unrolled import radiances
@@ -35,7 +38,7 @@ _BINS = 5  # of the filter's grids; it takes their sum
 
 @dataclass(frozen=True)
 class Comparison:
-    """The frames of one sequence, (H, W, 3) float32, 1.0 = the LDR's white, by method.
+    """The frames of one sequence, (H, W, 3) float32, by method, in the white of the truth.
 
     ldr: uint8. grids: (B, H, W). skipped: frames at its start that are not scored.
     """
@@ -72,7 +75,7 @@ def compare(
         if name == HEAD_START:  # as the networks have it, by the sequence's times
             rows[name] = images(radiances(untrained(len(grids[0])), batch))[0]
         else:
-            rows[name] = baseline(ldr, grids)
+            rows[name] = baseline(ldr, grids, sequence.gain.tolist())
     voxels = {"": sequence.voxel, WITHOUT_EVENTS: torch.zeros_like(sequence.voxel), **(others or {})}
     for name, network in networks.items():
         for suffix, voxel in voxels.items():
@@ -87,41 +90,69 @@ def mean_of(scores: list[Scores]) -> Scores:
     return {name: mean_scores([s[name] for s in scores]) for name in scores[0]}
 
 
-def evaluate_folder(predicted: str | Path, truth_bag: str | Path) -> Scores:
-    """Scores of the folder that `rehdr reconstruct` wrote and of the baselines, against the bag's truth.
+def compare_folder(predicted: str | Path, truth_bag: str | Path, *of_frames) -> Comparison:
+    """A folder of `rehdr reconstruct`, or one like it, as of compare_with_truth.
 
-    Frames are paired by their stamps. Raises RecordingError, ValueError or FileNotFoundError where something
-    is missing.
+    Of frames.csv it takes the columns index and stamp_ns. Raises RecordingError without that file, InputError
+    without these or for a frame that is not finite, and FileNotFoundError for one that is not there.
     """
-    predicted = Path(predicted)
-    table_file = predicted / TABLE
+    table_file = Path(predicted) / TABLE
     if not table_file.is_file():
         raise RecordingError(f"{table_file} does not exist; {predicted} is no folder of `rehdr reconstruct`")
-    stamps = [int(row["stamp_ns"]) for row in read_rows(predicted)]
-    radiance = {stamp: read_exr(predicted / NAMED["hdr"].file(i)) for i, stamp in enumerate(stamps)}
-    return score_with_baselines({"ours": radiance}, truth_bag)
+    try:
+        rows = [(int(row["stamp_ns"]), int(row["index"])) for row in read_rows(predicted)]
+    except (KeyError, TypeError, ValueError):
+        needed = "needs columns index and stamp_ns, whole numbers in every row"
+        raise InputError(f"{table_file} {needed}") from None
+    radiance = {}
+    for stamp, index in rows:
+        path = Path(predicted) / NAMED["hdr"].file(index)
+        radiance[stamp] = read_exr(path)
+        if not np.isfinite(radiance[stamp]).all():
+            raise InputError(f"{path} has values that are not finite: mend it, or leave its row out")
+    return compare_with_truth({"ours": radiance}, truth_bag, *of_frames)
 
 
-def score_with_baselines(radiance: dict[str, dict[int, np.ndarray]], truth_bag: str | Path) -> Scores:
-    """Scores of several reconstructions (name -> stamp -> (H, W, 3)) and of the baselines.
+def compare_with_truth(
+    radiance: dict[str, dict[int, np.ndarray]],
+    truth_bag: str | Path,
+    response: float | str | Path = RESPONSE,
+    white_level: int = 0,
+) -> Comparison:
+    """Several reconstructions (name -> stamp -> (H, W, 3)) and the baselines, with a bag's truth.
 
-    All over the frames that the truth and every reconstruction have. Raises ValueError where there are none.
+    All over the frames that the truth and every reconstruction have, paired by their stamps, in the white of
+    the first frame of which the exposure is told. response, white_level: of the bag's frames, as of Response.
+    Raises InputError where there are none, or of another size than the truth.
     """
-    bag = BagRecording(truth_bag)
-    truth = {f.stamp_ns: f.image for f in bag.frames(TRUTH_TOPIC)}
-    ldr, grids = {}, {}
-    for job in paired(bag):
-        ldr[job.frame.stamp_ns] = in_colour(job.frame.image)
-        grids[job.frame.stamp_ns] = grid_of(job, _BINS)
+    bag, to_linear = BagRecording(truth_bag), Response(response, white_level)
+    truth = {f.stamp_ns: in_colour(f.image) for f in bag.frames(TRUTH_TOPIC)}
+    ldr, grids, exposures = {}, {}, {}
+    for job, exposure in with_exposures(paired(bag)):
+        stamp = job.frame.stamp_ns
+        linear = to_linear.linearise(in_colour(job.frame.image), torch.device("cpu")).pixels
+        (ldr[stamp],) = encoded(images(linear[None])[0])
+        grids[stamp], exposures[stamp] = grid_of(job, _BINS), exposure
     stamps = sorted(truth.keys() & ldr.keys() & set.intersection(*(set(r) for r in radiance.values())))
     if not stamps:
         raise InputError(f"{truth_bag} has no frame with truth that was also reconstructed")
     rows = {name: [frames[s] for s in stamps] for name, frames in radiance.items()}
+    for name, frames in {**rows, "the camera": [ldr[s] for s in stamps]}.items():
+        for stamp, frame in zip(stamps, frames, strict=True):
+            _require_size(name, stamp, frame, truth[stamp])
+    gains = [1.0, *(now / before for before, now in pairwise(exposures.values()))]
     for name, baseline in BASELINES.items():
-        filled = dict(zip(ldr, baseline(list(ldr.values()), list(grids.values())), strict=True))
-        rows[name] = [filled[s] for s in stamps]
-    frames = [ldr[s] for s in stamps]
-    return _with_shares({name: score(row, frames, [truth[s] for s in stamps]) for name, row in rows.items()})
+        made = baseline(list(ldr.values()), list(grids.values()), gains)
+        filled = dict(zip(ldr, made, strict=True))
+        rows[name] = [filled[s] / np.float32(exposures[s]) for s in stamps]
+    parts = ([of[s] for s in stamps] for of in (ldr, grids, truth))
+    return Comparison(rows, *parts, skipped=0)
+
+
+def _require_size(name: str, stamp_ns: int, frame: np.ndarray, truth: np.ndarray) -> None:
+    if frame.shape != truth.shape:
+        sizes = (f"{x.shape[1]}x{x.shape[0]}" for x in (frame, truth))
+        raise InputError("{}: the frame at {} ns has {} pixels, its truth {}".format(name, stamp_ns, *sizes))
 
 
 def _with_shares(scores: Scores) -> Scores:

@@ -151,6 +151,21 @@ def test_the_head_start_is_what_an_untrained_network_gives():
     assert np.abs(actual - np.stack(list(map(linear, ldr)))).max() > 0.1, "events have moved something"
 
 
+@pytest.mark.parametrize(("name", "off"), [("filter", 1e-4), ("head_start", 0.1)])
+def test_what_events_tell_stays_as_the_exposure_changes(name, off):
+    """In units of the new white; the head start's guess of unknown pixels follows the tones of the frame."""
+    white, grey, darker = (255, 255, 255), (128, 128, 128), (116, 116, 116)
+    first = [row((200, 200, 200), grey), row(white, grey)]
+    voxels = [counts(0, 0), counts(6, 0), counts(0, 0)]
+    kept = BASELINES[name]([*first, row(white, grey)], voxels)[-1][0, 0]
+    changed, untold = (
+        BASELINES[name]([*first, row(white, darker)], voxels, gains)[-1][0, 0] / 0.8
+        for gains in ([1.0, 1.0, 0.8], None)
+    )
+    np.testing.assert_allclose(changed, kept, rtol=off)
+    assert untold.min() > 1.2 * kept.max() > 1.8
+
+
 def test_a_lift_multiplies_clipped_pixels_alone():
     ldr = row((255, 100, 50), (249, 100, 50))
     (frame,) = constant_lift([ldr], [counts(1, 1)], factor=1.5)

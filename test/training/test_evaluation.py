@@ -6,21 +6,23 @@ import numpy as np
 import pytest
 import torch
 
+from rehdr_ros.errors import InputError
+from rehdr_ros.events import Packet
 from rehdr_ros.network import Rehdr, RehdrConfig
 from rehdr_ros.products import NAMED
-from rehdr_ros.recordings import BagRecording, RecordingError
+from rehdr_ros.recordings import BagRecording, BagWriter, RecordingError, write_exr
 from rehdr_ros.recordings.results.folder import ResultWriter
 from rehdr_ros.simulation import SimulationConfig
-from rehdr_ros.simulation.bag import write_bag
+from rehdr_ros.simulation.bag import EVENTS_TOPIC, IMAGE_TOPIC, TRUTH_TOPIC, write_bag
 from rehdr_ros.simulation.procedural import procedural_canvas
 from rehdr_ros.training.baselines import BASELINES
 from rehdr_ros.training.evaluation import (
     WITHOUT_EVENTS,
     compare,
-    evaluate_folder,
+    compare_folder,
+    compare_with_truth,
     json_text,
     mean_of,
-    score_with_baselines,
     table,
     table_by_sequence,
 )
@@ -53,7 +55,7 @@ def written(path, images):
 
 def test_a_reconstruction_of_the_truth_beats_the_baselines_whatever_its_scale(tmp_path, bag, truth):
     folder = written(tmp_path / "out", {stamp: 3.001 * image for stamp, image in truth.items()})
-    scores = evaluate_folder(folder, bag)
+    scores = compare_folder(folder, bag).scores()
     assert list(scores) == ["ours", *BASELINES]
     assert scores["ours"]["clipped_log2_rmse"] < 1e-3
     assert scores["ours"]["mu_psnr"] > 60 > scores["constant_fill"]["mu_psnr"]
@@ -66,7 +68,7 @@ def test_frames_are_paired_by_their_stamps(tmp_path, bag, truth):
     stamps = list(truth)
     some = {stamp: 1.001 * truth[stamp] for stamp in (stamps[3], stamps[1])}
     strange = {stamps[0] + 1: truth[stamps[0]] * 0}
-    scores = evaluate_folder(written(tmp_path / "out", {**strange, **some}), bag)
+    scores = compare_folder(written(tmp_path / "out", {**strange, **some}), bag).scores()
     assert scores["ours"]["clipped_log2_rmse"] < 1e-3
 
 
@@ -75,27 +77,112 @@ def test_all_are_scored_on_the_frames_that_all_have(bag, truth):
     first = {stamp: truth[stamp] * 1.001 for stamp in stamps[:3]}
     wrong_outside = {stamp: truth[stamp] * (1.001 if stamp in first else 100.0) for stamp in stamps}
     for images in ({"a": first, "b": wrong_outside}, {"b": wrong_outside, "a": first}):
-        scores = score_with_baselines(images, bag)
+        scores = compare_with_truth(images, bag).scores()
         assert scores["a"] == pytest.approx(scores["b"], nan_ok=True)
 
 
 def test_the_baseline_is_linearised_by_the_response_of_the_simulated_camera(bag, truth):
     images = {stamp: truth[stamp] * 1.001 for stamp in truth}
-    assert score_with_baselines({"ours": images}, bag)["ldr"]["mu_psnr_well_exposed"] > 45
+    assert compare_with_truth({"ours": images}, bag).scores()["ldr"]["mu_psnr_well_exposed"] > 45
 
 
 def test_what_is_missing_is_named(tmp_path, bag, truth):
     with pytest.raises(RecordingError, match="frames.csv"):
-        evaluate_folder(tmp_path, bag)
+        compare_folder(tmp_path, bag)
     stamp, image = next(iter(truth.items()))
     folder = written(tmp_path / "other", {stamp + 5: image})
     with pytest.raises(ValueError, match="no frame with truth"):
-        evaluate_folder(folder, bag)
+        compare_folder(folder, bag)
     with pytest.raises(RecordingError, match="gone"):
-        evaluate_folder(folder, tmp_path / "gone")
+        compare_folder(folder, tmp_path / "gone")
     (folder / "hdr" / "000000.exr").unlink()
     with pytest.raises(FileNotFoundError, match="000000.exr"):
-        evaluate_folder(folder, bag)
+        compare_folder(folder, bag)
+
+
+def test_a_folder_of_another_method_needs_two_columns_and_the_frames(tmp_path, bag, truth):
+    table = tmp_path / "frames.csv"
+    (tmp_path / "hdr").mkdir()
+    for index, image in enumerate(truth.values()):
+        write_exr(tmp_path / f"hdr/{index:06d}.exr", 1.001 * image)
+    whole = [f"{index},{stamp}" for index, stamp in enumerate(truth)]
+    table.write_text("\n".join(["index,stamp_ns", *whole[1:]]))
+    comparison = compare_folder(tmp_path, bag)
+    assert len(comparison.truth) == len(truth) - 1 and comparison.scores()["ours"]["log2_rmse"] < 1e-3
+    for wrong in ("index\n0", "index,stamp_ns\n0,1000000000000.0", "index,stamp_ns\n0"):
+        table.write_text(wrong)
+        with pytest.raises(InputError, match="frames.csv needs columns index and stamp_ns"):
+            compare_folder(tmp_path, bag)
+    table.write_text("\n".join(["index,stamp_ns", *whole]))
+    write_exr(tmp_path / "hdr/000002.exr", np.full((24, 32, 3), np.nan, np.float32))
+    with pytest.raises(InputError, match="hdr/000002.exr has values that are not finite"):
+        compare_folder(tmp_path, bag)
+    write_exr(tmp_path / "hdr/000002.exr", np.ones((12, 16, 3), np.float32))
+    with pytest.raises(InputError, match="ours: the frame at .* ns has 16x12 pixels, its truth 32x24"):
+        compare_folder(tmp_path, bag)
+
+
+def rewritten(bag, path, convert, encoding):
+    """The same bag with frames of another encoding."""
+    source = BagRecording(bag)
+    truth = {frame.stamp_ns: frame.image for frame in source.frames(TRUTH_TOPIC)}
+    with BagWriter(path) as written:
+        for message in source.messages():
+            if isinstance(message, Packet):
+                written.write_packet(EVENTS_TOPIC, message, "")
+            else:
+                written.write_image(IMAGE_TOPIC, message.stamp_ns, "", convert(message.image), encoding)
+                written.write_image(TRUTH_TOPIC, message.stamp_ns, "", truth[message.stamp_ns], "32FC3")
+    return path
+
+
+def test_frames_of_any_depth_and_response_score_alike(tmp_path, bag, truth):
+    images = {"ours": {stamp: 1.5 * image for stamp, image in truth.items()}}
+
+    def scores(name, convert, *of_frames):
+        deep = rewritten(bag, tmp_path / name, convert, "rgb16")
+        return compare_with_truth(images, deep, *of_frames).scores()
+
+    expected = compare_with_truth(images, bag).scores()
+    others = [
+        scores("full", lambda x: x.astype(np.uint16) * 257),
+        scores("12 bits", lambda x: x.astype(np.uint16) * 16, 2.2, 255 * 16),
+        scores("linear", lambda x: np.rint(65535 * (x / 255) ** 2.2).astype(np.uint16), 1.0),
+    ]
+    for other in others:
+        for name in expected:
+            assert other[name] == pytest.approx(expected[name], abs=1e-6, nan_ok=True)
+
+
+@pytest.fixture(scope="module")
+def adapting(tmp_path_factory):
+    """A bag of a camera whose exposure adapts, and tells, and its samples."""
+    path = tmp_path_factory.mktemp("adapting") / "bag"
+    config = SimulationConfig(
+        scene="hall",
+        width=48,
+        height=36,
+        seconds=0.8,
+        fps=10,
+        seed=7,
+        speed=75,
+        auto_exposure=True,
+        renders=200,
+    )
+    return path, list(write_bag(config, path))
+
+
+def test_baselines_are_brought_to_one_exposure(adapting):
+    """As the truth is: where frames are exposed they all are what the camera has measured."""
+    path, samples = adapting
+    exposures = [sample.exposure for sample in samples]
+    assert max(exposures) > 1.3 * min(exposures)
+    images = {f.stamp_ns: f.image for f in BagRecording(path).frames(TRUTH_TOPIC)}
+    comparison = compare_with_truth({"ours": images}, path)
+    scores = comparison.scores()
+    for name in BASELINES:
+        assert scores[name]["well_exposed_log2_rmse"] < 0.1, name
+    assert scores["filter"]["clipped_log2_rmse"] < scores["ldr"]["clipped_log2_rmse"]
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from rehdr_ros.recordings.results.folder import write_summary
 from rehdr_ros.report import write_report
 from rehdr_ros.simulation import SimulationConfig
 from rehdr_ros.simulation.bag import TRUTH_TOPIC, write_bag
-from rehdr_ros.training.evaluation import json_text, score_with_baselines, table
+from rehdr_ros.training.evaluation import compare_with_truth, json_text, table
 
 _ABOUT = (
     "A camera turns in a dim hall to a gate that stands open on a sunlit yard, and gives white there; the "
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> None:
     ours = {f.stamp_ns: f.image for f in BagRecording(output / "output").frames(_HDR_TOPIC)}
     pipeline, offline = _reconstruct_offline(output / "input", config, with_events=True)
     _, blind = _reconstruct_offline(output / "input", config, with_events=False)
-    scores = score_with_baselines({"ours": ours, "ours_without_events": blind}, output / "input")
+    scores = compare_with_truth({"ours": ours, "ours_without_events": blind}, output / "input").scores()
     differences = [np.linalg.norm(ours[s] - offline[s]) / np.linalg.norm(offline[s]) for s in ours]
     report = {
         "about": _ABOUT,

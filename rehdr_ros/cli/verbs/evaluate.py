@@ -11,6 +11,8 @@ from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.real_recordings import add_real_recordings, compared_statistics, reclipped_recordings
 from rehdr_ros.errors import InputError, writing
 from rehdr_ros.network import Network, load_checkpoint
+from rehdr_ros.recordings import BagRecording
+from rehdr_ros.simulation.bag import TRUTH_TOPIC
 from rehdr_ros.simulation.sensors import RESPONSE
 from rehdr_ros.training import between, evaluation, rates
 from rehdr_ros.training.baselines import BASELINES
@@ -86,9 +88,12 @@ def run(args: argparse.Namespace) -> None:
         _write(args.output, compared_statistics(args))
         return
     if args.predicted:
-        scores = evaluation.evaluate_folder(args.predicted, args.truth)
+        of_frames = args.response or RESPONSE, args.white_level
+        comparison = evaluation.compare_folder(args.predicted, args.truth, *of_frames)
+        count = BagRecording(args.truth).topics[TRUTH_TOPIC].count
+        scores = comparison.scores()
         _write(args.output or Path(args.predicted) / "metrics.json", scores)
-        print(evaluation.table(scores))
+        print(f"{len(comparison.truth)} of {count} frames of the truth\n{evaluation.table(scores)}")
         return
     if modes[0] in CONSUMERS:
         _write(args.output, CONSUMERS[modes[0]](args))
@@ -105,7 +110,7 @@ def run(args: argparse.Namespace) -> None:
     elif args.rates:
         _write(args.output, _evaluate_rates(args, networks))
     elif args.recordings:
-        compared = _compared(_recorded(args.recordings, networks, args.response or RESPONSE), networks)
+        compared = _compared(_recorded(args, networks), networks)
         _write(args.output, _evaluate(compared, args.pictures, "recording"))
     else:
         _write(args.output, _evaluate_benchmark(args, networks))
@@ -179,9 +184,10 @@ def _evaluate(comparisons: _Comparisons, pictures: str | None, unit: str, total:
     return {"mean": mean, "sequences": scores}
 
 
-def _recorded(paths: list[str], networks: dict[str, Network], response: float | str) -> _Sequences:
+def _recorded(args: argparse.Namespace, networks: dict[str, Network]) -> _Sequences:
     bins, skipped = _bins(networks), evaluation.SKIPPED
-    for recording in (recording for path in paths for recording in find_recordings(path, bins, response)):
+    of_frames = args.response or RESPONSE, args.white_level
+    for recording in (r for path in args.recordings for r in find_recordings(path, bins, *of_frames)):
         if recording.bins != bins:
             raise InputError(f"{recording}: grids of {recording.bins} bins, the networks take {bins}")
         if (count := len(recording)) <= skipped:

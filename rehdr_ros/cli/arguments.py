@@ -3,6 +3,7 @@
 import argparse
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import yaml
 
@@ -26,6 +27,16 @@ def key_value(text: str) -> tuple[list[str], object]:
         return key.split("."), yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise argparse.ArgumentTypeError(f"{text!r}: {value!r} is no YAML") from error
+
+
+def new_file(text: str) -> Path:
+    """A file to write to when the work is done: what is wrong with its place is said before that."""
+    path = Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a folder: name a file")
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: there is no folder {path.parent}, make it first")
+    return path
 
 
 def number(kind: type = float, **bounds: float) -> Callable[[str], float]:

@@ -35,11 +35,12 @@ def add_consumers(parser: argparse.ArgumentParser) -> None:
     add("--downstream", action="store_true", help=downstream)
     many = f"how many; 30, 20 and, scenes of --downstream, {SCENES} if not given"
     add("--drives", type=count, metavar="N", help=many)
-    often = "how often each drive of --odometry, with other noise of the sensors"
-    add("--seeds", type=count, default=5, metavar="N", help=often)
-    pixels = "of the drives' frames"
-    add("--drive-size", type=size, default=(346, 260), metavar="WxH", help=pixels)
-    add("--tonemap", nargs="+", choices=ToneMapper.OPERATORS, default=list(TONEMAPS), help="to compare")
+    often = "how often each drive of --odometry, with other noise of the sensors; 5 if not given"
+    add("--seeds", type=count, metavar="N", help=often)
+    pixels = "of the drives' frames; 346x260 if not given"
+    add("--drive-size", type=size, metavar="WxH", help=pixels)
+    compared = f"to compare; {', '.join(TONEMAPS)} if not given"
+    add("--tonemap", nargs="+", action="extend", choices=ToneMapper.OPERATORS, help=compared)
 
 
 def odometry_report(args: argparse.Namespace) -> dict:

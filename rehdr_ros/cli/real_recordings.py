@@ -1,6 +1,7 @@
 """rehdr evaluate on real recordings: their frames clipped again, and their statistics beside a training's."""
 
 import argparse
+from dataclasses import asdict
 
 import torch
 
@@ -32,10 +33,12 @@ def add_real_recordings(parser: argparse.ArgumentParser) -> None:
     response = "of the frames: a power, or a file that tabulates it; "
     response += "default: 2.2, but 1 (linear) with --reclip or --statistics"
     add("--response", help=response)
-    add("--white-level", type=int, default=0, help="value at which 16-bit frames saturate; 0: at full scale")
+    white = "value at which 16-bit frames saturate; 0, as if not given: at full scale"
+    add("--white-level", type=number(int, least=0, most=65535), help=white)
     add_options(group, Timing)
-    frames = "most frames of a recording, from its start on"
-    add("--frames", type=int, default=MOST_FRAMES, metavar="N", help=frames)
+    parser.set_defaults(**dict.fromkeys(asdict(Timing())))
+    frames, count = "most frames of a recording, from its start on", number(int, least=1)
+    add("--frames", type=count, metavar="N", help=f"{frames}; {MOST_FRAMES} if not given")
     training = "YAML file of the training that --statistics simulates; else its defaults"
     add("--training", metavar="CONFIG", help=training)
     add(
@@ -43,8 +46,8 @@ def add_real_recordings(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="of .hdr and .exr scenes: of that training, else as CONFIG says; of --downstream",
     )
-    count = number(int, least=1)
-    add("--sequences", type=count, default=100, metavar="N", help="of that training, for --statistics")
+    sequences = "of that training, for --statistics; 100 if not given"
+    add("--sequences", type=count, metavar="N", help=sequences)
 
 
 def reclipped_recordings(args: argparse.Namespace, bins: int) -> Reclipped:

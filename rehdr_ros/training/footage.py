@@ -28,10 +28,12 @@ class Timing(Settings):
     """When a frame was, and its events."""
 
     frame_time: str = setting(
-        "middle", "when in its exposure a frame was: start or middle", choices=tuple(FRAME_TIMES)
+        "middle",
+        "when in its exposure a frame was: start, or middle if not given",
+        choices=tuple(FRAME_TIMES),
     )
     event_latency: float = setting(
-        0.0, "how much later than the light events are", unit="s", above=-1, below=1
+        0.0, "how much later than the light events are; 0 if not given", unit="s", above=-1, below=1
     )
 
 

@@ -73,8 +73,10 @@ def test_where_no_pixel_tells_the_clocks_the_rest_is_told(rehdr, simulated_bag):
     assert outcome.code == 0 and "too few pixels are well exposed for calibrate-time" in outcome.out
 
 
-def test_wrong_option(rehdr, demo):
+def test_wrong_option(rehdr, demo, tmp_path):
     outcome = rehdr("calibrate-events", demo, "--range", "0")
     assert outcome.code == 2 and "--range" in outcome.err and len(outcome.err.splitlines()) == 1
+    outcome = rehdr("calibrate-events", demo, "-o", tmp_path / "nowhere/events.yaml")
+    assert outcome.code == 2 and "there is no folder" in outcome.err and not outcome.out
     with pytest.raises(InputError, match="event_latency"):
         PipelineConfig(event_latency="late")

@@ -1,5 +1,6 @@
 """rehdr evaluate: its forms, and what cannot be."""
 
+import argparse
 import json
 import math
 from shutil import copytree
@@ -7,6 +8,7 @@ from shutil import copytree
 import numpy as np
 import pytest
 
+from rehdr_ros.cli.verbs import evaluate
 from rehdr_ros.network import Rehdr, RehdrConfig, save_checkpoint
 from rehdr_ros.recordings import write_exr
 from rehdr_ros.simulation import SimulationConfig
@@ -47,6 +49,7 @@ def test_a_reconstruction_is_compared_with_the_truth_of_a_bag(rehdr, simulated_b
     assert outcome.code == 0
     scores = json.loads((tmp_path / "out/metrics.json").read_text())
     assert columns(outcome.out) == [["ours", *BASELINES]] == [list(scores)]
+    assert outcome.out.startswith("10 of 10 frames of the truth\n")
     assert scores["ours"]["clipped_log2_rmse"] < scores["ldr"]["clipped_log2_rmse"]
     elsewhere = ["-o", tmp_path / "elsewhere.json"]
     assert rehdr("evaluate", "--predicted", tmp_path / "out", "--truth", simulated_bag, *elsewhere).code == 0
@@ -185,8 +188,9 @@ def test_what_cannot_be_clipped_again(rehdr, simulated_bag, tiny_weights, tmp_pa
         return rehdr("evaluate", "--weights", tiny_weights, *options)
 
     outcome = refused("--benchmark", "procedural", "--reclip", "0.3")
-    assert_one_line(outcome, "--statistics go with --recordings")
-    assert_one_line(refused("--recordings", simulated_bag, "--wrong-events"), "--wrong-events with --reclip")
+    assert_one_line(outcome, "or --recordings --reclip or", "not --benchmark --reclip")
+    outcome = refused("--recordings", simulated_bag, "--wrong-events")
+    assert_one_line(outcome, "--wrong-events goes with --recordings --reclip, not with --recordings")
     assert_one_line(refused("--recordings", simulated_bag, "--reclip", "0.1;0.3"), "0.1;0.3", "as 0.15,0.3")
     assert_one_line(refused("--recordings", simulated_bag, "--reclip", "1.5"), "between 0 and 1")
     assert_one_line(refused("--recordings", tmp_path / "nowhere", "--reclip", "0.3"), tmp_path / "nowhere")
@@ -221,8 +225,9 @@ def test_what_has_no_statistics(rehdr, simulated_bag, tmp_path):
     def refused(*options):
         return rehdr("evaluate", "--statistics", *options)
 
-    assert_one_line(refused("--benchmark", "procedural"), "--reclip and --statistics go with --recordings")
-    assert_one_line(refused("--recordings", simulated_bag, "--reclip", "0.3"), "not both")
+    assert_one_line(refused("--benchmark", "procedural"), "not --benchmark --statistics")
+    both = "not --recordings --reclip --statistics"
+    assert_one_line(refused("--recordings", simulated_bag, "--reclip", "0.3"), both)
     assert_one_line(refused("--recordings", simulated_bag, "--sequences", 0), "--sequences: 0")
     nowhere = tmp_path / "nowhere.yaml"
     assert_one_line(refused("--recordings", simulated_bag, "--training", nowhere), nowhere)
@@ -255,16 +260,87 @@ def assert_one_line(outcome, *words):
 @pytest.mark.parametrize(
     "options",
     [
-        [],
         ["--predicted", "out"],
         ["--truth", "bag"],
-        ["--benchmark", "procedural", "--truth", "bag"],
+        ["--truth", "bag", "--benchmark", "procedural"],
         ["--benchmark", "procedural", "--recordings", "bag"],
         ["--predicted", "out", "--truth", "bag", "--recordings", "bag"],
+        ["--benchmark", "procedural", "--disturbed", "--blur"],
+        ["--recordings", "bag", "--blur"],
     ],
 )
-def test_one_of_the_three_forms_must_be_chosen(rehdr, options):
-    assert_one_line(rehdr("evaluate", *options), "--predicted with --truth, or --benchmark, or --recordings")
+def test_one_of_the_forms_must_be_chosen(rehdr, options):
+    chosen = " ".join(option for option in options if option.startswith("--"))
+    assert_one_line(rehdr("evaluate", *options), "give --", f", not {chosen}")
+    assert_one_line(rehdr("evaluate"), *(f" {option} " for option in ("--predicted", "--benchmark")))
+
+
+@pytest.mark.parametrize(
+    ("options", "ignored"),
+    [
+        ("--predicted out --truth bag", "--pictures x"),
+        ("--predicted out --truth bag", "--weights rehdr_s"),
+        ("--predicted out --truth bag", "--frame-time middle"),
+        ("--benchmark procedural", "--response 2.2"),
+        ("--benchmark procedural --rates", "--pictures x"),
+        ("--recordings bag", "--size 192"),
+        ("--recordings bag", "--frames 60"),
+        ("--recordings bag", "--event-latency 0"),
+        ("--recordings bag --statistics", "--weights nope"),
+        ("--recordings bag --reclip 0.3", "--sequences 100"),
+        ("--recordings bag --reclip 0.3 --downstream", "--pictures x"),
+        ("--tunnel", "--seeds 5"),
+    ],
+)
+def test_an_option_that_would_be_ignored_is_refused(rehdr, options, ignored):
+    option = ignored.split()[0]
+    outcome = rehdr("evaluate", *options.split(), *ignored.split())
+    assert_one_line(outcome, f"{option} goes with --", ", not with --")
+
+
+def test_every_option_goes_with_some_form():
+    parser = argparse.ArgumentParser()
+    evaluate.add_arguments(parser)
+    names = vars(parser.parse_args([])).keys() - {"output"}
+    assert names == set(" ".join([*evaluate.FORMS, *evaluate.FORMS.values()]).split())
+    given = {name: value for name, value in vars(parser.parse_args([])).items() if value not in (None, False)}
+    assert not given, "what is not given can't be told from what is"
+
+
+@pytest.mark.parametrize("wrong", [["--frames", "0"], ["--frames", "-1"], ["--white-level", "70000"]])
+def test_numbers_have_bounds(rehdr, wrong):
+    outcome = rehdr("evaluate", "--recordings", "bag", "--reclip", "0.3", *wrong)
+    assert_one_line(outcome, f"{wrong[0]}: {wrong[1]}: must be")
+
+
+def test_where_the_measures_go_is_checked_first(rehdr, tmp_path):
+    for place in (tmp_path / "nowhere" / "x.json", tmp_path):
+        outcome = rehdr("evaluate", "--odometry", "--weights", "nope", "-o", place)
+        assert_one_line(outcome, "-o", place, "folder")
+
+
+def test_how_frames_are_encoded_can_be_told(rehdr, bright_bag, tiny_weights, tmp_path):
+    assert rehdr("reconstruct", bright_bag, "-o", tmp_path / "out", "--weights", tiny_weights).code == 0
+    told = []
+    for form in (
+        ["--predicted", tmp_path / "out", "--truth", bright_bag],
+        ["--recordings", bright_bag, "--weights", tiny_weights],
+    ):
+        for response in ([], ["--response", "1"]):
+            outcome = rehdr("evaluate", *form, *response, "-o", tmp_path / "report.json")
+            assert outcome.code == 0, outcome.err
+            report = json.loads((tmp_path / "report.json").read_text())
+            told.append(report.get("mean", report)["ldr"]["well_exposed_log2_rmse"])
+    assert told[0] < 0.1 < 0.4 < told[1] and told[2] < 0.1 < 0.4 < told[3]
+
+
+def test_options_add_up(rehdr, scenes, tiny_weights, tmp_path):
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes(tiny_weights.read_bytes())
+    options = ["--size", 16, "--weights", tiny_weights, "--weights", copy]
+    outcome = rehdr("evaluate", "--benchmark", scenes, *options)
+    assert outcome.code == 0, outcome.err
+    assert {"tiny", "copy"} <= set(columns(outcome.out)[0])
 
 
 def test_what_is_not_there_is_named(rehdr, tiny_weights, tmp_path):
@@ -297,8 +373,3 @@ def test_recordings_of_other_bins_or_few_frames_are_refused(
         if not path.stem.endswith(("0", "1", "2")):
             path.unlink()
     assert_one_line(rehdr("evaluate", "--recordings", root, "--weights", tiny_weights), root, "3 frames")
-
-
-def test_blur_goes_with_the_benchmark_alone(rehdr):
-    for options in (["--recordings", "somewhere"], ["--benchmark", "procedural", "--disturbed"]):
-        assert_one_line(rehdr("evaluate", *options, "--blur"), "--blur goes with --benchmark")

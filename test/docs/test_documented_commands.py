@@ -102,7 +102,8 @@ class Reader:
 
     def _rehdr(self, words: list[str]) -> None:
         verb, *rest = words[1:]
-        arguments = [verb, *SMALL.get(verb, "").split(), *self._substituted(rest)]
+        small = SMALL.get(" ".join(words[1:3])) or SMALL.get(verb, "")
+        arguments = [verb, *small.split(), *self._substituted(rest)]
         if verb == "replay":
             arguments += ["--wait", str(PATIENCE) if self._node else "0.1"]
         if verb in WITH_ROS:  # only one in a process may use rclpy

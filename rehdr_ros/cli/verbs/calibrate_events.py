@@ -4,12 +4,11 @@ import argparse
 import json
 import math
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from rehdr_ros.alignment import NoPairs, TimeOffset, collect_pairs, estimate_time_offset
 from rehdr_ros.alignment.event_calibration import EventCalibration, calibrate_events
-from rehdr_ros.cli.arguments import number
+from rehdr_ros.cli.arguments import new_file, number
 from rehdr_ros.cli.pipeline_options import ALIGNMENT, add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
 from rehdr_ros.cli.recording_options import (
@@ -18,6 +17,7 @@ from rehdr_ros.cli.recording_options import (
     selected_messages,
     source_rows,
 )
+from rehdr_ros.errors import writing
 from rehdr_ros.reconstruction import PipelineConfig
 
 _CLOCKS = 0.03  # s: no pixel is later; what is more is the clocks', and goes into event_time_offset
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_recording_options(parser)
     add, reach = parser.add_argument_group("search").add_argument, number(above=0, most=10)
     add("--range", type=reach, default=0.1, metavar="S", help="of the clocks, around event_time_offset")
-    add("-o", "--output", metavar="FILE", help="YAML of parameters for the node (params_file)")
+    add("-o", "--output", type=new_file, metavar="FILE", help="YAML of parameters for the node (params_file)")
     add("--json", action="store_true", help="print one JSON object")
     add_pipeline_options(parser, ALIGNMENT)
 
@@ -50,7 +50,8 @@ def run(args: argparse.Namespace) -> None:
     lines = _lines(figures, source_rows(recording, cameras))
     print(json.dumps(told) if args.json else "\n".join(lines), flush=True)
     if args.output:
-        Path(args.output).write_text(_yaml(figures, args.input, lines), encoding="utf-8")
+        with writing(args.output):
+            args.output.write_text(_yaml(figures, args.input, lines), encoding="utf-8")
 
 
 def _clocks(messages, event_size, config: PipelineConfig, reach: float) -> TimeOffset | None:

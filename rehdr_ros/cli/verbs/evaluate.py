@@ -2,9 +2,10 @@
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
-from rehdr_ros.cli.arguments import number
+from rehdr_ros.cli.arguments import new_file, number
 from rehdr_ros.cli.consumers import CONSUMERS, add_consumers
 from rehdr_ros.cli.pictures import write_pictures
 from rehdr_ros.cli.progress import progress
@@ -18,39 +19,67 @@ from rehdr_ros.training import between, evaluation, rates
 from rehdr_ros.training.baselines import BASELINES
 from rehdr_ros.training.benchmark import DISTURBANCES, cases
 from rehdr_ros.training.blur import blur_cases
+from rehdr_ros.training.footage import MOST_FRAMES, Timing
 from rehdr_ros.training.reclipped import CONSTANT_LIFT
 from rehdr_ros.training.recorded import find_recordings
 from rehdr_ros.training.sequence import Sequence
+from rehdr_ros.training.views import TONEMAPS
 
 # Of each recording that is clipped again.
 _BY_SEQUENCE = ("clipped_error_share", "structure_error_share", "structure_correlation_clipped")
 # By name.
 _Sequences = Iterator[tuple[str, Sequence]]
 _Comparisons = Iterator[tuple[str, evaluation.Comparison]]
-_EPILOG = """\
-One of six: --predicted and --truth; --benchmark, for networks on simulated sequences; --recordings, for
-networks on recordings with truth or, with --reclip, on any recordings; \
-with --statistics it is not for networks,
-but for any recordings beside the simulations of a training. \
---odometry, --tunnel or --downstream, for what a consumer of the images gets; \
-the last also with --recordings and --reclip.
-"""
+_REAL = "response white_level frame_time event_latency frames"
+_DRIVES = "weights tonemap drives drive_size"
+# What each form takes, by the options that choose it.
+FORMS = {
+    "predicted truth": "response white_level",
+    "benchmark": "weights size pictures",
+    "benchmark disturbed": "weights size pictures",
+    "benchmark between": "weights size",
+    "benchmark rates": "weights size",
+    "benchmark blur": "weights size pictures",
+    "recordings": "weights response white_level pictures",
+    "recordings reclip": f"weights wrong_events pictures {_REAL}",
+    "recordings statistics": f"training radiance sequences {_REAL}",
+    "odometry": f"{_DRIVES} seeds",
+    "tunnel": _DRIVES,
+    "downstream": f"{_DRIVES} radiance pictures",
+    "recordings reclip downstream": f"weights tonemap {_REAL}",
+}
+_ALWAYS = "verb", "started", "output"
+# Of options whose own default is None, so that those which a form doesn't take are noticed.
+_DEFAULTS = {"weights": ["rehdr_s"], "size": 192, **asdict(Timing()), "white_level": 0, "frames": MOST_FRAMES}
+_DEFAULTS |= {"sequences": 100, "seeds": 5, "drive_size": (346, 260), "tonemap": list(TONEMAPS)}
+
+
+def _options(names: str) -> str:
+    return " ".join("--" + name.replace("_", "-") for name in names.split())
+
+
+_EPILOG = "Its forms, each with -o and any of the options in brackets:\n"
+_EPILOG += "\n".join(f"  {_options(form)} [{_options(takes)}]" for form, takes in FORMS.items())
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     add = parser.add_argument
-    add("--predicted", metavar="DIR", help="folder that `rehdr reconstruct` wrote")
+    predicted = "folder that `rehdr reconstruct` wrote; scored from the first frame on"
+    add("--predicted", metavar="DIR", help=predicted)
     add("--truth", metavar="BAG", help="bag with frames and the true HDR")
     scenes = "procedural, or a folder of .hdr and .exr scenes: "
     scenes += "20 frames each, 10, 20 and 40 %% of the pixels clipped"
     add("--benchmark", metavar="FOLDER", help=scenes)
-    recordings = "folders with LDR/, HDR/ and event/, bags with truth, or folders of bags; "
-    recordings += "with --reclip any recordings of frames and events that `rehdr reconstruct` reads"
-    add("--recordings", nargs="+", metavar="PATH", help=recordings)
-    networks = "networks to evaluate, one for --odometry, --tunnel and --downstream: shipped names or files"
-    add("--weights", nargs="+", default=["rehdr_s"], help=networks)
-    add("--size", type=number(int, least=16), default=192, help="of the benchmark's square frames, px")
+    recordings = "folders with LDR/, HDR/ and event/, bags with truth, or folders of bags, scored from their "
+    recordings += "fourth frame on; with --reclip any recordings of frames and events that "
+    recordings += "`rehdr reconstruct` reads"
+    add("--recordings", nargs="+", action="extend", metavar="PATH", help=recordings)
+    networks = "networks to evaluate, one for --odometry, --tunnel and --downstream: shipped names or files; "
+    networks += "rehdr_s if not given"
+    add("--weights", nargs="+", action="extend", help=networks)
+    size = "of the benchmark's square frames, px; 192 if not given"
+    add("--size", type=number(int, least=16), help=size)
     disturbed = "the benchmark also with hot pixels, lost packets, other thresholds"
     add("--disturbed", action="store_true", help=disturbed)
     moments = "the benchmark at 10 Hz: errors of outputs at so many moments between two frames"
@@ -62,28 +91,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--blur", action="store_true", help=blurred + "and the truth of their middle")
     add("--pictures", metavar="DIR", help="write a picture, a video and EXR frames of every sequence")
-    add("-o", "--output", help="JSON file for the measures; DIR/metrics.json if there is a DIR")
+    output = "JSON file for the measures; DIR/metrics.json if there is a DIR"
+    add("-o", "--output", type=new_file, help=output)
     add_real_recordings(parser)
     add_consumers(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    modes = [name for name in ("predicted", "benchmark", "recordings", *CONSUMERS) if getattr(args, name)]
-    if args.downstream and args.reclip and not args.wrong_events:
-        modes = [name for name in modes if name != "recordings"]
-    if len(modes) != 1 or bool(args.truth) != bool(args.predicted):
-        others = "".join(f", or --{name}" for name in CONSUMERS)
-        raise InputError(f"give --predicted with --truth, or --benchmark, or --recordings{others}")
-    if (args.reclip or args.statistics) and not args.recordings or args.wrong_events and not args.reclip:
-        raise InputError("--reclip and --statistics go with --recordings, and --wrong-events with --reclip")
-    if args.reclip and args.statistics:
-        raise InputError("give --reclip or --statistics, not both")
-    if args.between and (not args.benchmark or args.disturbed or args.pictures):
-        raise InputError("--between goes with --benchmark, without --disturbed and --pictures")
-    if args.rates and (not args.benchmark or args.disturbed or args.pictures or args.between):
-        raise InputError("--rates goes with --benchmark, without --disturbed, --pictures and --between")
-    if args.blur and (not args.benchmark or args.disturbed or args.between or args.rates):
-        raise InputError("--blur goes with --benchmark, without --disturbed, --between and --rates")
+    _require_form(args)
+    vars(args).update({name: x for name, x in _DEFAULTS.items() if getattr(args, name) is None})
     if args.statistics:
         _write(args.output, compared_statistics(args))
         return
@@ -95,8 +111,8 @@ def run(args: argparse.Namespace) -> None:
         _write(args.output or Path(args.predicted) / "metrics.json", scores)
         print(f"{len(comparison.truth)} of {count} frames of the truth\n{evaluation.table(scores)}")
         return
-    if modes[0] in CONSUMERS:
-        _write(args.output, CONSUMERS[modes[0]](args))
+    for consumer in (report for name, report in CONSUMERS.items() if getattr(args, name)):
+        _write(args.output, consumer(args))
         return
     networks = {Path(w).stem if Path(w).is_file() else w: load_checkpoint(w) for w in args.weights}
     reserved = [*BASELINES, CONSTANT_LIFT]
@@ -114,6 +130,21 @@ def run(args: argparse.Namespace) -> None:
         _write(args.output, _evaluate(compared, args.pictures, "recording"))
     else:
         _write(args.output, _evaluate_benchmark(args, networks))
+
+
+def _require_form(args: argparse.Namespace) -> None:
+    """Raise InputError where the options choose none of FORMS, or one that doesn't take all of them."""
+    given = [name for name, x in vars(args).items() if x is not None and x is not False]
+    chosen = [name for name in given if name in " ".join(FORMS).split()]
+    form = next((form for form in FORMS if set(form.split()) == set(chosen)), None)
+    if form is None:
+        near = [form for form in FORMS if not chosen or set(chosen) & set(form.split())]
+        wrong = f", not {_options(' '.join(chosen))}" if chosen else ""
+        raise InputError(f"give {' or '.join(map(_options, near))}{wrong}")
+    for name in given:
+        if name not in (*chosen, *FORMS[form].split(), *_ALWAYS):
+            takers = " or ".join(_options(other) for other, takes in FORMS.items() if name in takes.split())
+            raise InputError(f"{_options(name)} goes with {takers}, not with {_options(form)}")
 
 
 def _evaluate_reclipped(args: argparse.Namespace, networks: dict[str, Network]) -> dict:

@@ -1,11 +1,13 @@
 """What users can mend, and what they can't."""
 
 import errno
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from stat import S_IMODE, S_ISREG
 
 _SOURCE = re.compile(r",? at /\S+:\d+")  # where in the sources of ROS' libraries
 
@@ -64,18 +66,23 @@ def writing(path: str | Path, *others: type[Exception]) -> Iterator[None]:
 def replacing(path: str | Path) -> Iterator[Path]:
     """Where to write a file that takes the place of `path` when it is whole; until then that stays.
 
-    As `writing`, it names the file in OSErrors.
+    A link goes on leading to it, and its mode stays. What is no file of a folder, as /dev/stdout, is written
+    in place. As `writing`, it names the file in OSErrors.
     """
     path = Path(path)
-    if path.exists() and not path.is_file():  # a device, as /dev/stdout
+    real = Path(os.path.realpath(path))
+    mode = real.stat().st_mode if real.exists() else None
+    if mode is not None and not S_ISREG(mode) or path.absolute().is_relative_to("/dev"):
         with writing(path):
             yield path
         return
-    part = path.with_name(f"{path.name}.tmp")
+    part = real.with_name(f"{real.name}.tmp")
     try:
         with writing(part):
             yield part
-            part.replace(path)
+            if mode is not None:
+                part.chmod(S_IMODE(mode))
+            part.replace(real)
     finally:
         part.unlink(missing_ok=True)
 

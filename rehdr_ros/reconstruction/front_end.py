@@ -90,7 +90,8 @@ class FrontEnd:
 
     def add_keyframe(self, keyframe: Keyframe) -> None:
         """A frame that has been reconstructed, where there are outputs between the frames."""
-        self._schedule.add_keyframe(keyframe)
+        self.decode()
+        self._schedule.add_keyframe(keyframe, self.synchronizer.passed_ns)
 
     def next_output(
         self, running: Job | None = None, now: float | None = None, flush: bool = False

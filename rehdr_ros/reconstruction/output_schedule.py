@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from rehdr_ros.events import EventBuffer, Events
 from rehdr_ros.reconstruction.keyframe import Keyframe
-from rehdr_ros.reconstruction.synchronizer import RESTART_NS, Job, Synchronizer, precedes
+from rehdr_ros.reconstruction.synchronizer import AHEAD_NS, RESTART_NS, Job, Synchronizer, precedes
 
 if TYPE_CHECKING:
     from rehdr_ros.reconstruction.config import PipelineConfig
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _KEYFRAMES = 4  # an output never rests on one before these
 _WAITING = 2  # outputs that are due besides the next one, with which that is left out
 _RECOVERY = 1.0  # s after a skipped frame in which each frame has but one output
+_GONE_ON_NS = 250_000_000  # since frames stepped back, without events to contradict them
 _MARK_NS, _MARKS = 1_000_000, 4000  # how finely, and how far back, it is known when events came
 
 
@@ -75,8 +76,10 @@ class OutputSchedule:
         self._started: Keyframe | None = None  # that starts, which no output has told yet
         self._since: list[Events] = []  # its time, up to the output before
         self._number: int | None = None  # of the next output
+        self._done: int | None = None  # of the last one that went, or was skipped
         self._passed_ns = -(1 << 63)  # the farthest that the stream was when one went
-        self._back_from_ns: int | None = None  # the last frame's time, before frames stepped back
+        # Where frames have stepped back: from when, to when, and where the event stream was.
+        self._back: tuple[int, int, int | None] | None = None
         self._marks: deque[tuple[int, float]] = deque(maxlen=_MARKS)
         self._came: deque[tuple[int, float | None, float]] = deque(maxlen=2)  # frames
 
@@ -108,14 +111,19 @@ class OutputSchedule:
         """That a frame came, as of Synchronizer."""
         self._came.append((stamp_ns, since, arrived))
 
-    def add_keyframe(self, keyframe: Keyframe) -> None:
-        """A frame that has been reconstructed."""
+    def add_keyframe(self, keyframe: Keyframe, passed_ns: int | None) -> None:
+        """A frame that has been reconstructed. passed_ns: where the event stream is."""
         if self._keyframes and keyframe.time_ns < self._keyframes[-1].time_ns:
-            self._back_from_ns = self._keyframes[-1].time_ns
+            self._back = self._keyframes[-1].time_ns, keyframe.time_ns, passed_ns
             self._keyframes.clear()
             self._last, self._since = None, []
-        elif self._back_from_ns is not None and keyframe.time_ns > self._back_from_ns:
-            self._back_from_ns = None
+            self._number = None if self._done is None else self._done + 1  # as if they had never been ahead
+        elif self._back is not None:
+            from_ns, to_ns, passed_then = self._back
+            if keyframe.time_ns > from_ns:
+                self._back = None
+            elif keyframe.time_ns - to_ns >= _GONE_ON_NS and passed_ns == passed_then:
+                self._number_anew(passed_ns)
         self._keyframes.append(keyframe)
         if keyframe.starts:
             self._started = keyframe
@@ -129,9 +137,8 @@ class OutputSchedule:
         more comes.
         """
         passed_ns = synchronizer.passed_ns
-        # Frames alone may be stamped wrong; where the events step back, too, it is another stream.
-        if self._back_from_ns is not None and passed_ns is not None and passed_ns < self._passed_ns:
-            self._back_from_ns, self._number, self._passed_ns = None, None, passed_ns
+        if self._back is not None and self._is_another_stream(passed_ns):
+            self._number_anew(passed_ns)
         while self._keyframes:
             stamp_ns, instant_ns = self._next_times()
             if not self._is_due(stamp_ns, instant_ns, passed_ns, now, flush):
@@ -153,12 +160,28 @@ class OutputSchedule:
                 waits = running is not None and synchronizer.crowded
                 behind = (waits or self._recovers(synchronizer)) and keyframe is self._last
                 if late or behind:
-                    self._number += 1
+                    self._count()
                     self.skipped += 1
                     continue
             self._passed_ns = max(self._passed_ns, instant_ns if passed_ns is None else passed_ns)
             return self._make_job(stamp_ns, instant_ns, keyframe, ready_at)
         return None
+
+    def _is_another_stream(self, passed_ns: int | None) -> bool:
+        """Whether the events have stepped back as the frames have: those alone may be stamped wrong.
+
+        Or whether outputs of the future went, by such a frame.
+        """
+        if passed_ns is None or passed_ns < self._passed_ns:
+            return True
+        return self._done is not None and self._stamp(self._done) > passed_ns + AHEAD_NS
+
+    def _number_anew(self, passed_ns: int | None) -> None:
+        self._back = self._number = self._done = None
+        self._passed_ns = -(1 << 63) if passed_ns is None else passed_ns
+
+    def _count(self) -> None:
+        self._done, self._number = self._number, self._number + 1
 
     def _recovers(self, synchronizer: Synchronizer) -> bool:
         """Whether frames were skipped lately because the machine is too slow."""
@@ -181,7 +204,7 @@ class OutputSchedule:
             self._since, self._last = [since], keyframe
             if starts:
                 started, self._started, events = self._started, None, since
-        self._number += 1
+        self._count()
         return OutputJob(stamp_ns, instant_ns, keyframe, is_first, events, since, ready_at, started)
 
     def _next_times(self) -> tuple[int, int]:

@@ -21,6 +21,14 @@ class Recent(Generic[T]):
             full = len(self._values) > self._capacity
             return self._values.pop(next(iter(self._values))) if full else None
 
+    def forget(self, after_ns: int, until_ns: int) -> int:
+        """Drop the values with stamps in this range; returns how many these were."""
+        with self._lock:
+            gone = [stamp_ns for stamp_ns in self._values if after_ns < stamp_ns <= until_ns]
+            for stamp_ns in gone:
+                del self._values[stamp_ns]
+        return len(gone)
+
     def take(self, stamp_ns: int) -> T | None:
         """The value with exactly this stamp, once; None where there is none."""
         with self._lock:

@@ -23,10 +23,10 @@ CROWDED = 64  # waiting frames from which the oldest is skipped
 RESTART_NS = 1_000_000_000  # events that step back further than this start a new stream
 _OVERTAKEN_NS = 250_000_000  # frames no further back may have changed places on their way
 _SHUFFLED_NS = 50_000_000  # and packets
-_AHEAD_NS = 500_000_000  # one packet so far ahead of all else may be damaged; the next one tells
+AHEAD_NS = 500_000_000  # one packet so far ahead of all else may be damaged; the next one tells
 _FEW, _LATELY = 0.1, 300  # share of the last so many frames up to which left out ones are no problem
 _SOME = 10  # exposures, up to which it is no problem if they meet no frame
-_UNTOLD = 3  # frames in a row without an exposure of their own, after which none waits for it any more
+_FEW_TOLD = 8  # frames, of which more than half must have had an exposure for the next to wait for its own
 _KEPT_NS = 500_000_000  # before the first frame, of whose events the latency is measured
 _PATIENCE = 2.0  # s that a frame waits where the timeout goes by another clock, which may stand still
 
@@ -144,7 +144,8 @@ class Synchronizer:
         self._buffer = EventBuffer(config.ring_megabytes)
         self._waiting: deque[_Waiting] = deque()
         self._exposures: Recent[Exposure] = Recent()  # of frames that have not come yet
-        self._untold = _UNTOLD  # frames in a row that went without an exposure of their own
+        self._told: deque[bool] = deque(maxlen=_FEW_TOLD)  # of frames that went: whether theirs came in time,
+        self._went: int | None = None  # or behind the last one of them, whose stamp this is
         self._last: Frame | None = None  # skipped or processed
         self._overtaken_ns: int | None = None  # the stamp of a frame that stepped back and was skipped
         self._passed_ns: int | None = None  # where the event stream is
@@ -317,11 +318,11 @@ class Synchronizer:
         last = self._newest_frame
         if self._passed_ns is None or last is None:
             return False
-        far = max(self._passed_ns, last.stamp_ns + self._latency_ns) + _AHEAD_NS
+        far = max(self._passed_ns, last.stamp_ns + self._latency_ns) + AHEAD_NS
         if times[-1] <= far:
             return False
         first = int(np.searchsorted(times, far, side="right"))  # that is ahead
-        return first == 0 or int(times[first] - times[first - 1]) > _AHEAD_NS
+        return first == 0 or int(times[first] - times[first - 1]) > AHEAD_NS
 
     def add_frame(self, frame: Frame, arrived: float, since: float | None = None) -> None:
         """Queue a frame. A duplicate is skipped, and so is one that was overtaken on its way.
@@ -338,7 +339,7 @@ class Synchronizer:
             self._skip()
         exposure = self._exposures.take(frame.stamp_ns)
         if exposure is not None:
-            self._meet()
+            self._met.append(True)
             frame = frame.exposed_as(exposure)
         passed = self._passed_ns
         if passed is not None:
@@ -355,26 +356,23 @@ class Synchronizer:
         """Of a frame that waits, or that has not come yet. arrived: monotonic s."""
         for waiting in self._waiting:
             if waiting.frame.stamp_ns == exposure.stamp_ns:
-                self._meet()
+                self._met.append(True)
                 waiting.frame = waiting.frame.exposed_as(exposure)
                 if exposure.exposure_time_s is not None:
                     self._expose(waiting)
                 if waiting.complete is not None:
                     waiting.complete = max(waiting.complete, arrived)
                 return
-        if self._last is not None and exposure.stamp_ns == self._last.stamp_ns:
-            self._untold = 0  # the next frame waits
-            self._miss()
-        elif self._exposures.put(exposure.stamp_ns, exposure) is not None:
-            self._miss()
+        if exposure.stamp_ns == self._went:
+            self._told[-1] = True
+        if self._last is not None and 0 <= self._last.stamp_ns - exposure.stamp_ns < RESTART_NS:
+            self._miss(1)
+        else:
+            self._miss(self._exposures.put(exposure.stamp_ns, exposure) is not None)
 
-    def _meet(self) -> None:
-        self._met.append(True)
-        self._untold = 0
-
-    def _miss(self) -> None:
-        self.unused_exposures += 1
-        self._met.append(False)
+    def _miss(self, exposures: int) -> None:
+        self.unused_exposures += exposures
+        self._met.extend([False] * exposures)
 
     def _expose(self, waiting: _Waiting) -> None:
         if waiting.frame.exposure_time_s is not None:
@@ -443,8 +441,8 @@ class Synchronizer:
 
     def _may_be_told(self, waiting: _Waiting) -> bool:
         """Whether its exposure, which comes by itself, may be on its way; not behind the next frame."""
-        untold = waiting.frame.effective_time_s is None
-        return untold and self._untold < _UNTOLD and waiting is self._waiting[-1]
+        untold, usual = waiting.frame.effective_time_s is None, 2 * sum(self._told) > len(self._told)
+        return untold and usual and waiting is self._waiting[-1]
 
     def _skip(self) -> None:
         self._pop()
@@ -457,6 +455,8 @@ class Synchronizer:
         if self._last is not None:
             self._reset_reason = self._interruption(self._last, waiting.frame) or self._reset_reason
         self._last = waiting.frame
+        stamp_ns = waiting.frame.stamp_ns
+        self._miss(self._exposures.forget(stamp_ns - RESTART_NS, stamp_ns))  # no later frame's
         return waiting
 
     def _interruption(self, last: Frame, frame: Frame) -> str:
@@ -483,7 +483,8 @@ class Synchronizer:
                 events = Events.concatenate([self._shared, taken])
         self._shared = events[np.searchsorted(events.t, exposed.start, side="right") :]
         self._processed, self._reset_reason = exposed, ""
-        self._untold += waiting.frame.effective_time_s is None
+        self._told.append(waiting.frame.effective_time_s is not None)
+        self._went = waiting.frame.stamp_ns
         if reason:
             before, events = None, Events.empty()
         ready_at, latency_ns = waiting.complete or waiting.arrived, waiting.latency_ns

@@ -102,10 +102,12 @@ def _kind(path: Path) -> str:
         for magic, kind in ((b"#!AER-DAT4", ".aedat4"), (b"% ", ".raw")):
             if head.startswith(magic):
                 return kind
-        if kind_of(path) or not head:
+        if kind_of(path):
             return "bag"
     if not path.is_dir() and path.suffix.lower() in (".raw", ".aedat4"):
         return path.suffix.lower()
+    if path.is_file() and not head:
+        return "bag"
     from rehdr_ros.recordings.realhdr import is_realhdr
 
     if is_realhdr(path):

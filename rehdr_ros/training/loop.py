@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from rehdr_ros.errors import InputError, one_line, writing
+from rehdr_ros.errors import InputError, writing
 from rehdr_ros.network import Network, load_checkpoint, save_checkpoint
 from rehdr_ros.network.checkpoint import make_network, resolve
 from rehdr_ros.reconstruction.reconstructor import pick_device, pick_precision
@@ -287,10 +287,10 @@ class Trainer:
                 self.network.load_state_dict(state["network"])
                 self._average = state["average"]
                 self.optimizer.load_state_dict(state["optimizer"])
-        except InputError:
+        except (InputError, PermissionError, MemoryError, torch.cuda.OutOfMemoryError):
             raise
         except Exception as error:  # a damaged file makes the reader raise anything
-            why = f"it can't be read ({one_line(error)})"
+            why = "it is damaged, or holds another network"
             raise InputError(f"{path} is no state of this training: {why}; take another folder") from error
 
     def _require_same(self, path: Path, state: dict) -> None:
@@ -299,8 +299,8 @@ class Trainer:
             training = f"{path} is of a training by {state['processes']} processes"
             raise InputError(f"{training}; go on with as many, or with --start in another folder")
         now = {**self._recipe(), "start": self._start}
-        before = state.get("recipe", now)
-        changed = [name for name in now if name not in _OF_A_RUN and before.get(name) != now[name]]
+        before = {**now, **state.get("recipe", {})}  # an older release may have known fewer settings
+        changed = [name for name in now if name not in _OF_A_RUN and before[name] != now[name]]
         if changed:
             advice = "go on with the same, or take another folder"
             raise InputError(f"{path} is of a training with another {', '.join(changed)}: {advice}")

@@ -208,6 +208,26 @@ def test_one_frame_stamped_wrong_makes_no_output_twice(wrong):
     assert [(o.stamp_ns - START) // MS for o in stream.outputs] == list(range(0, 190, 10))
 
 
+@pytest.mark.parametrize("wrong", [(60_000,), (820, 500), (60_000, 30_000)])
+def test_frames_stamped_ahead_silence_no_later_outputs(wrong):
+    stream = Stream().add(*map(frame, wrong), frame(1), *steadily(0, 125), frame(124), *steadily(125, 165))
+    assert [(o.stamp_ns - START) // MS for o in stream.outputs] == list(range(10, 170, 10))
+
+
+@pytest.mark.parametrize("with_events", [False, True])
+def test_without_events_frames_that_step_back_start_anew(with_events):
+    stream, made = Stream(replace(CONFIG, max_frame_gap=0.11, event_timeout=0.0)), []
+    if with_events:  # before the frames
+        stream.front_end.add(events(1900), arrived=0.0)
+    for ms in (*range(2000, 2500, 100), *range(0, 800, 100)):
+        stream.front_end.add(frame(ms), arrived=0.0)
+        for job in iter(partial(stream.front_end.next, now=LONG), None):
+            stream.front_end.add_keyframe(keyframe_of(job))
+        made.append([(o.stamp_ns - START) // MS for o in iter(partial(live, stream), None)])
+    assert made[4][-1] == 2510
+    assert [len(part) for part in made[9:]] == [10, 10, 10, 10] and made[12][-1] == 810
+
+
 def test_a_packet_ahead_changes_no_time_at_which_later_events_had_come():
     front_end = Stream().front_end
     front_end.add(frame(0), arrived=0.0)

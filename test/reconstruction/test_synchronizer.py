@@ -499,18 +499,44 @@ def test_where_exposures_come_by_themselves_a_frame_waits_for_its_own():
 
 def test_an_exposure_that_does_not_come_is_waited_for_until_the_next_frame_and_not_for_ever():
     sync = synchronizer()
-    sync.add_events(events(900), 0.0)
-    sync.add_exposure(exposure(100))
-    sync.add_frame(frame(100), 0.0)
-    assert times_told(sync) == [0.1]
-    sync.add_frame(frame(200), 5.0)
+    sync.add_events(events(2000), 0.0)
+    for stamp_ms in range(100, 900, 100):
+        sync.add_exposure(exposure(stamp_ms))
+        sync.add_frame(frame(stamp_ms), 0.0)
+        assert times_told(sync) == [0.001 * stamp_ms]
+    sync.add_frame(frame(900), 5.0)
     assert times_told(sync, now=5.0) == []
     assert times_told(sync, now=9.0) == [None]
-    told = []
-    for stamp_ms in (300, 400, 500, 600, 700):
+    gone = []
+    for stamp_ms in range(1000, 1800, 100):
         sync.add_frame(frame(stamp_ms), 10.0)
-        told.append(len(times_told(sync, now=10.0)))
-    assert told == [0, 1, 2, 1, 1]  # each with the next one, until three in a row had none
+        gone.append(len(times_told(sync, now=10.0)))
+    assert gone == [0, 1, 1, 2, 1, 1, 1, 1]  # each with the next one, until half of the last eight had none
+
+
+@pytest.mark.parametrize("every", [2, 4])
+def test_where_few_exposures_are_told_no_frame_waits(every):
+    sync = synchronizer()
+    sync.add_events(events(99_000), 0.0)
+    waited = 0
+    for stamp_ms in range(1000, 5000, 100):
+        sync.add_frame(frame(stamp_ms), 0.0)
+        waited += not times_told(sync, now=0.0)
+        if not stamp_ms % (100 * every):
+            sync.add_exposure(exposure(stamp_ms))
+            times_told(sync, now=0.0)
+    assert waited <= 4
+    assert sync.unused_exposures >= 40 // every - 2
+
+
+def test_exposures_that_come_before_the_frames_of_a_loop_are_theirs():
+    sync = synchronizer()
+    sync.add_events(events(99_000), 0.0)
+    sync.add_frame(frame(9000), 0.0)
+    assert times_told(sync) == [None]
+    sync.add_exposure(exposure(1000))
+    sync.add_frame(frame(1000), 0.0)
+    assert times_told(sync, now=9.0) == [1.0]
 
 
 def test_exposures_without_a_frame_are_counted_and_a_problem_where_they_are_many():
@@ -520,10 +546,20 @@ def test_exposures_without_a_frame_are_counted_and_a_problem_where_they_are_many
         sync.add_exposure(Exposure(stamp_ms * MS + 1000, 0.001))  # 1 us off
         sync.add_frame(frame(stamp_ms), 0.0)
         assert times_told(sync) == [None]
-    assert sync.counters["unused_exposures"] == 100  # 200 may still be waited for
+    assert sync.counters["unused_exposures"] == 299  # the last one may be the next frame's
     assert sync.problem.startswith(
-        "exposures miss their frames: 100 of 100 have no frame's stamp, or came when"
+        "exposures miss their frames: 299 of 299 have no frame's stamp, or came when"
     )
+
+
+def test_exposures_that_come_behind_the_next_frame_are_counted_at_once():
+    sync = synchronizer()
+    sync.add_events(events(99_000), 0.0)
+    for stamp_ms in range(1000, 4000, 100):
+        sync.add_frame(frame(stamp_ms), 0.0)
+        assert times_told(sync) == [None]
+        sync.add_exposure(exposure(stamp_ms - 100))
+    assert sync.counters["unused_exposures"] == 30 and sync.problem
 
 
 def test_of_what_came_without_frames_the_first_one_takes_the_last_half_second():

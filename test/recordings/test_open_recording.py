@@ -76,3 +76,11 @@ def test_converting_images_needs_no_file_library():
         "print({'av', 'OpenEXR', 'rosbags', 'lz4', 'rclpy', 'torch'} & set(sys.modules))"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
+
+
+@pytest.mark.parametrize("name", ["empty.raw", "empty.aedat4"])
+def test_an_empty_file_is_of_the_kind_of_its_name(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(RecordingError) as raised:
+        open_recording(tmp_path / name)
+    assert "bag" not in str(raised.value) and "goes with" not in str(raised.value)

@@ -177,6 +177,14 @@ def test_longer_and_elsewhere_a_training_goes_on(tmp_path, make_config):
         Trainer(make_config(network=network.config), tmp_path / "run")
 
 
+def test_a_state_of_a_release_with_fewer_settings_goes_on(tmp_path, make_config):
+    train_in_part(make_config(), tmp_path, 1)
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    del state["recipe"]["margin"]
+    torch.save(state, tmp_path / "state.pt")
+    assert Trainer(make_config(), tmp_path).step == 1
+
+
 @pytest.mark.parametrize("damage", ["half", "start", "other", "empty"])
 def test_a_state_that_can_not_be_read_is_told(tmp_path, make_config, damage):
     train_in_part(make_config(), tmp_path, 1)

@@ -83,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     disturbed = "the benchmark also with hot pixels, lost packets, other thresholds"
     add("--disturbed", action="store_true", help=disturbed)
     moments = "the benchmark at 10 Hz: errors of outputs at so many moments between two frames"
-    add("--between", type=number(int, least=1), metavar="N", help=moments)
+    add("--between", type=number(int, least=1, most=99), metavar="N", help=moments)
     both = "the benchmark at {} and at {} Hz: errors of pixels that clip for long, at the stamps of both"
     add("--rates", action="store_true", help=both.format(*rates.RATES))
     blurred = (
@@ -138,9 +138,12 @@ def _require_form(args: argparse.Namespace) -> None:
     chosen = [name for name in given if name in " ".join(FORMS).split()]
     form = next((form for form in FORMS if set(form.split()) == set(chosen)), None)
     if form is None:
-        near = [form for form in FORMS if not chosen or set(chosen) & set(form.split())]
-        wrong = f", not {_options(' '.join(chosen))}" if chosen else ""
-        raise InputError(f"give {' or '.join(map(_options, near))}{wrong}")
+        firsts = dict.fromkeys(form.split()[0] for form in FORMS)
+        begun = [form for form in FORMS if chosen and set(chosen) < set(form.split())]
+        near = [form for form in FORMS if (set(chosen) - set(firsts)) & set(form.split())]
+        apart = f"{_options(' '.join(chosen))} don't go together: " if chosen and not begun else ""
+        forms = " or ".join(map(_options, begun or near or firsts))
+        raise InputError(f"{apart}give {forms}; --help lists what goes with which")
     for name in given:
         if name not in (*chosen, *FORMS[form].split(), *_ALWAYS):
             takers = " or ".join(_options(other) for other, takes in FORMS.items() if name in takes.split())

@@ -32,7 +32,7 @@ class _Writer:
 
     def __init__(self, path: str | Path, fps: float) -> None:
         self._container = av.open(str(path), "w", format=self._format, options=self._options)
-        self._rate = Fraction(fps).limit_denominator(1001)
+        self._rate = Fraction(fps).limit_denominator(1001) or Fraction(fps).limit_denominator(10**6)
         self._stream = None
 
     def __enter__(self):

@@ -73,7 +73,7 @@ def test_what_cannot_be(rehdr, tiny_weights, monkeypatch):
         (line,) = outcome.err.splitlines()
         return line
 
-    assert "not --odometry --tunnel" in refused("--odometry", "--tunnel")
+    assert "--odometry --tunnel don't go together" in refused("--odometry", "--tunnel")
     assert "one network" in refused("--tunnel", "--weights", tiny_weights, "rehdr_t")
     monkeypatch.setattr(april_tags, "HAS_TAGS", False)
     assert "OpenCV 4.7 or later" in refused("--tunnel", *SMALL, "--weights", tiny_weights)

@@ -45,6 +45,7 @@ SMALL = {
     "evaluate --downstream": "--drives 1 --drive-size 96x72",
     "rehdr_ros.training.pruning": "--batches 1",
     "ablations.py": "--only 0 --size 32 --test-size 32",
+    "forms.py": "--sizes 64x48 --repeat 1",
     "benchmark": "--repeat 1 --sizes 64x48 --networks rehdr_t --size 64x48 --rate 0.2 --fps 10 --seconds 0.4",
 }
 

@@ -8,6 +8,7 @@ PLACEHOLDERS = (
     "OUT",
     "FOLDER",
     "RUN2",
+    "RUN3",
     "RUN",
     "ROOT",
     "DIR",

@@ -16,8 +16,8 @@ from rehdr_ros.events.hot_pixels import find_hot_pixels
 from rehdr_ros.luminance import BT709
 from rehdr_ros.reconstruction import PipelineConfig
 from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
+from rehdr_ros.reconstruction.config import STAMPS
 from rehdr_ros.reconstruction.response import Response
-from rehdr_ros.reconstruction.synchronizer import STAMPS
 from rehdr_ros.reconstruction.voxel_input import registration_of
 
 MEMORY_NS = 100_000_000  # how far from a frame's time its pixels' nearest events are looked for

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rehdr_ros.reconstruction.event_model import Fit
+from rehdr_ros.reconstruction.frame_info import Fit
 
 UNCERTAINTY_HELP = "write each pixel's uncertainty, in stops, and its cause, too"
 _FIGURES = ("events", "clipped_fraction", "tonemapped_clipped_fraction", "dropped_events", "late_events")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rehdr_ros.cli.frame_results import row_of
 from rehdr_ros.products import NAMED, PRODUCTS, published
-from rehdr_ros.reconstruction.event_model import Fit
+from rehdr_ros.reconstruction.frame_info import Fit
 from rehdr_ros.recordings import BagRecording
 from rehdr_ros.recordings.results.folder import ResultWriter
 

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.network.engines.choice import ENGINES
-from rehdr_ros.reconstruction.synchronizer import STAMPS
 from rehdr_ros.reconstruction.tonemap import ToneMapper
 from rehdr_ros.reconstruction.voxel_input import VoxelConfig
 from rehdr_ros.settings import setting
+
+STAMPS = {"start": 0.0, "middle": 0.5, "end": 1.0}
+"""What frames' stamps may mean, as the share of the exposure that has passed."""
 
 _LONGEST_LATENCY = 1.0  # s
 _DURATION = {"unit": "s", "least": 0, "most": 3600}

@@ -5,11 +5,9 @@ And how long its frames are exposed, where that is wanted and nothing else tells
 
 from __future__ import annotations
 
-import math
-from typing import NamedTuple
-
 from rehdr_ros.reconstruction.event_latency import EventLatency
 from rehdr_ros.reconstruction.exposure_time import ExposureTime
+from rehdr_ros.reconstruction.frame_info import Fit
 from rehdr_ros.reconstruction.reconstructor import Reconstructor
 from rehdr_ros.reconstruction.synchronizer import Exposed, Job
 
@@ -18,21 +16,6 @@ _POOR = 0.25  # share of the change explained
 _SECONDS = 3  # of a poor fit, after which it is a problem
 _SETTLED = 0.001  # s, by which the latency in use may be off the measured one
 _FEWEST_EVENTS = 1.0  # a second and pixel of the frame; a still scene has less, and nothing to explain
-
-
-class Fit(NamedTuple):
-    """How well the events explain the frames; all NaN where nothing is known yet."""
-
-    contrast_on: float = math.nan  # threshold, nat
-    contrast_off: float = math.nan  # the same
-    event_noise: float = math.nan  # variance that an event adds, nat^2
-    explained: float = math.nan  # share, 0..1, of the frames' change
-
-    @classmethod
-    def of(cls, reconstructor: Reconstructor) -> Fit:
-        """As its hidden state has it; waits for its device."""
-        fit = reconstructor.event_fit
-        return cls() if fit is None else cls(*map(float, fit))
 
 
 class EventModel:
@@ -122,7 +105,7 @@ class EventModel:
         elapsed = job.frame.stamp_ns - (job.frame.stamp_ns if self._looked_ns is None else self._looked_ns)
         if elapsed < _PERIOD_NS:
             return
-        self.fit = Fit.of(reconstructor)
+        self.fit = Fit.of(reconstructor.event_fit)
         height, width = job.frame.image.shape[:2]
         busy = self._events >= _FEWEST_EVENTS * elapsed * 1e-9 * height * width
         self._poor = self._poor + 1 if busy and self.fit.explained < _POOR else 0

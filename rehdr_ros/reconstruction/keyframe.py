@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rehdr_ros.events import Frame, Registration
 from rehdr_ros.network.event_fit import EventFit
+from rehdr_ros.reconstruction.frame_info import FrameInfo
 from rehdr_ros.reconstruction.synchronizer import Exposed
-
-if TYPE_CHECKING:
-    from rehdr_ros.reconstruction.pipeline import FrameInfo
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,14 +8,11 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from rehdr_ros.events import EventBuffer, Events
+from rehdr_ros.reconstruction.config import PipelineConfig
 from rehdr_ros.reconstruction.keyframe import Keyframe
 from rehdr_ros.reconstruction.synchronizer import AHEAD_NS, RESTART_NS, Job, Synchronizer, precedes
-
-if TYPE_CHECKING:
-    from rehdr_ros.reconstruction.config import PipelineConfig
 
 _KEYFRAMES = 4  # an output never rests on one before these
 _WAITING = 2  # outputs that are due besides the next one, with which that is left out

@@ -1,12 +1,11 @@
 """The whole core behind one small face: packets and frames in, HDR frames out."""
 
-import math
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from functools import partial
 
 import numpy as np
@@ -15,14 +14,15 @@ import torch
 from rehdr_ros.errors import InputError
 from rehdr_ros.events import Calibration, Events, Exposure, Frame, Packet, warm_up
 from rehdr_ros.events.codecs import CODECS
-from rehdr_ros.network.contract import Estimate
 from rehdr_ros.reconstruction.config import PipelineConfig
 from rehdr_ros.reconstruction.event_image import event_image
-from rehdr_ros.reconstruction.event_model import EventModel, Fit
+from rehdr_ros.reconstruction.event_model import EventModel
+from rehdr_ros.reconstruction.frame_info import Fault, Fit, FrameInfo
 from rehdr_ros.reconstruction.front_end import FrontEnd
+from rehdr_ros.reconstruction.hdr_frame import HdrFrame
 from rehdr_ros.reconstruction.output_schedule import OutputJob
 from rehdr_ros.reconstruction.propagation import LatePlane, Propagation, cause, sigma
-from rehdr_ros.reconstruction.reconstructor import Fault, Reconstruction, Reconstructor
+from rehdr_ros.reconstruction.reconstructor import Reconstruction, Reconstructor
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.snapshot import Snapshot
 from rehdr_ros.reconstruction.synchronizer import Exposed, Job
@@ -32,91 +32,6 @@ from rehdr_ros.reconstruction.voxel_input import VoxelConfig
 from rehdr_ros.reconstruction.warm_up import warm_up as warm_up_kernels
 from rehdr_ros.settings import changed
 from rehdr_ros.transfer import Download, LateDownload
-
-
-@dataclass(frozen=True)
-class FrameInfo:
-    """What happened to one frame; the fields of rehdr_ros/msg/FrameInfo but for the header and the latency.
-
-    dropped_events (late_events among them), lost_packets and skipped_frames count since the activation.
-    clipped_fraction: of the LDR, tonemapped_clipped_fraction: of what became of it. state_age: s of the
-    stream that the hidden state has seen. event_latency: s, taken off the events' time; event_fit: as of the
-    last whole second of the state. fault: why the network was the cause of a reset. durations: stage -> s.
-    ready_at: monotonic s at which the last message that the frame needed had arrived. source: "frame", or
-    "between" at a regular stamp, carried on by events from the frame that is frame_age s older.
-    """
-
-    index: int
-    events: int
-    dropped_events: int
-    late_events: int
-    lost_packets: int
-    skipped_frames: int
-    clipped_fraction: float
-    tonemapped_clipped_fraction: float
-    state_age: float
-    reset_reason: str
-    radiance: str
-    ready_at: float
-    event_latency: float = 0.0
-    event_fit: Fit = Fit()
-    fault: Fault | None = None
-    durations: dict[str, float] = field(default_factory=dict)
-    source: str = "frame"
-    frame_age: float = 0.0
-
-
-@dataclass(frozen=True)
-class HdrFrame:
-    """radiance: (H, W, 3) float32 linear RGB; tonemapped: (H, W, 3) uint8 RGB; stamp and frame_id as the LDR.
-
-    With output_rate the stamp is a regular one, the LDR that of the last frame before.
-    image: the LDR as it came; white: its value that means white. event_image: its events over it, (H, W, 3)
-    uint8 RGB, where configured. planes: what else the network estimated, from the device when asked for.
-    """
-
-    stamp_ns: int
-    frame_id: str
-    image: np.ndarray
-    white: float
-    download: Download
-    tonemapped: np.ndarray
-    info: FrameInfo
-    event_image: np.ndarray | None = None
-    planes: dict[str, LateDownload | LatePlane] = field(default_factory=dict)
-
-    @property
-    def radiance(self) -> np.ndarray:
-        # Who asks waits for it, and not the next frame.
-        return self.download.array()
-
-    @property
-    def ldr(self) -> np.ndarray:
-        """The frame that came, (H, W, 3) uint8 RGB."""
-        ldr = self.image if self.image.ndim == 3 else np.repeat(self.image[..., None], 3, 2)
-        if ldr.dtype == np.uint8:
-            return ldr
-        scaled = np.nan_to_num(ldr.astype(np.float32) / np.float32(self.white))
-        return (scaled.clip(0, 1) * 255 + 0.5).astype(np.uint8)
-
-    @property
-    def uncertainty(self) -> np.ndarray | None:
-        """One sigma of log2 luminance, in stops, (H, W) float32; None for networks of "relative" radiance."""
-        return self._plane("sigma", lambda sigma: sigma / np.float32(math.log(2)))
-
-    @property
-    def cause(self) -> np.ndarray | None:
-        """What each pixel rests on, an index of products.CAUSES, (H, W) uint8; None as of `uncertainty`."""
-        return self._plane("cause", lambda cause: cause.astype(np.uint8))
-
-    def picture(self, name: str) -> np.ndarray | None:
-        """That attribute; or a plane of the network's Estimate, (H, W), None where it gave none."""
-        if name in Estimate._fields and not hasattr(HdrFrame, name):
-            return self._plane(name, np.ascontiguousarray)
-        return getattr(self, name)
-
-    def _plane(self, name: str, convert: Callable[[np.ndarray], np.ndarray]) -> np.ndarray | None:
-        return convert(self.planes[name].array()[0, 0]) if name in self.planes else None
 
 
 class HdrPipeline:
@@ -341,7 +256,7 @@ class HdrPipeline:
     @property
     def event_fit(self) -> Fit:
         """How well the events explain the frames so far; waits for the network's device."""
-        return Fit.of(self._reconstructor)
+        return Fit.of(self._reconstructor.event_fit)
 
     @property
     def event_problem(self) -> str:

@@ -3,8 +3,6 @@
 import math
 import time
 from dataclasses import dataclass, field, replace
-from enum import Enum
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,22 +17,13 @@ from rehdr_ros.products import CAUSES
 from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
 from rehdr_ros.reconstruction.dead_time import DeadTime, corrected
 from rehdr_ros.reconstruction.deblurring import Deblurring
+from rehdr_ros.reconstruction.frame_info import Fault, FrameInfo
 from rehdr_ros.reconstruction.keyframe import Keyframe
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.synchronizer import Job
 from rehdr_ros.reconstruction.voxel_input import VoxelConfig, VoxelInput
 
-if TYPE_CHECKING:
-    from rehdr_ros.reconstruction.pipeline import FrameInfo
-
 _DEBLURRED = "deblurred"  # beside the network's own in a saved state
-
-
-class Fault(Enum):
-    """Why a reconstructor forgot its hidden state of its own accord."""
-
-    OUT_OF_MEMORY = "out of memory"
-    NOT_FINITE = "not finite"
 
 
 @dataclass(frozen=True)
@@ -127,7 +116,7 @@ class Reconstructor:
         return None if self._state is None else self._engine.event_fit(self._state)
 
     @torch.inference_mode()
-    def keyframe(self, job: Job, result: Reconstruction, info: "FrameInfo") -> Keyframe:
+    def keyframe(self, job: Job, result: Reconstruction, info: FrameInfo) -> Keyframe:
         """What outputs until the next frame need of this one, which was the last; on the host."""
         radiance, planes = result.radiance, result.planes
         fit = self.event_fit

@@ -7,16 +7,14 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from rehdr_ros.events import Decoded, EventBuffer, Events, Exposure, Frame
 from rehdr_ros.events.buffer import in_time_order
+from rehdr_ros.reconstruction.config import STAMPS, PipelineConfig
 from rehdr_ros.reconstruction.recent import Recent
-
-if TYPE_CHECKING:
-    from rehdr_ros.reconstruction.config import PipelineConfig
 
 _EAGER = 32  # waiting frames from which the oldest goes without its last events
 CROWDED = 64  # waiting frames from which the oldest is skipped
@@ -29,9 +27,6 @@ _SOME = 10  # exposures, up to which it is no problem if they meet no frame
 _FEW_TOLD = 8  # frames, of which more than half must have had an exposure for the next to wait for its own
 _KEPT_NS = 500_000_000  # before the first frame, of whose events the latency is measured
 _PATIENCE = 2.0  # s that a frame waits where the timeout goes by another clock, which may stand still
-
-STAMPS = {"start": 0.0, "middle": 0.5, "end": 1.0}
-"""What frames' stamps may mean, as the share of the exposure that has passed."""
 
 
 class Exposed(NamedTuple):

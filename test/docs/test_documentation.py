@@ -9,6 +9,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 from configparser import ConfigParser
 from dataclasses import fields
+from graphlib import TopologicalSorter
 
 import pytest
 import yaml
@@ -149,6 +150,15 @@ def test_packages_import_only_what_the_architecture_lets_them():
         imported = set(re.findall(r"^ *from rehdr_ros\.(\w+)", text, re.MULTILINE)) & packages
         assert imported - {name} <= allowed[name], name
         assert name == "node" or not re.search(r"^ *(from|import) rclpy", text, re.MULTILINE), name
+
+
+def test_no_files_import_each_other_in_a_circle():
+    graph = {}
+    for path in (ROOT / "rehdr_ros").rglob("*.py"):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        # Those for type checkers alone, too.
+        graph[module] = re.findall(r"^ *from (rehdr_ros[\w.]*) import", path.read_text(), re.MULTILINE)
+    TopologicalSorter(graph).prepare()  # raises CycleError
 
 
 def test_every_product_is_documented():

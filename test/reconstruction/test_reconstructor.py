@@ -8,7 +8,8 @@ from rehdr_ros.events import Events
 from rehdr_ros.network import CheckpointError, Rehdr, RehdrConfig, save_checkpoint
 from rehdr_ros.network.head_start.tones import MOST
 from rehdr_ros.reconstruction import HdrPipeline, PipelineConfig
-from rehdr_ros.reconstruction.reconstructor import Fault, Reconstructor, pick_device, pick_precision
+from rehdr_ros.reconstruction.frame_info import Fault
+from rehdr_ros.reconstruction.reconstructor import Reconstructor, pick_device, pick_precision
 
 MS = 1_000_000
 no_16_bits = torch.__version__ < "2"

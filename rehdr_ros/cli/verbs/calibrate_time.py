@@ -24,8 +24,8 @@ from rehdr_ros.cli.recording_options import (
 )
 from rehdr_ros.errors import writing
 from rehdr_ros.reconstruction import PipelineConfig
+from rehdr_ros.reconstruction.config import STAMPS
 from rehdr_ros.reconstruction.response import Response
-from rehdr_ros.reconstruction.synchronizer import STAMPS
 from rehdr_ros.reconstruction.voxel_input import registration_of
 from rehdr_ros.recordings import write_png
 

@@ -6,6 +6,7 @@ from importlib import import_module
 
 import rclpy
 from rclpy.duration import Duration
+from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
@@ -33,7 +34,7 @@ class Replayer(Node):
 
     def __init__(self, bag: BagRecording, topics: list[str], clock: bool = False):
         super().__init__("rehdr_replay")
-        self._bag = bag
+        self._bag, self._said = bag, 0
         self._topics_out = {}
         for name, topic in bag.topics.items():
             kind = _message_class(topic.type)
@@ -44,7 +45,10 @@ class Replayer(Node):
             elif kind is None:
                 self.get_logger().warning(f"{name} left out: {topic.type} is not installed")
             else:
-                self._topics_out[name] = self.create_publisher(kind, name, _qos(bag, name))
+                try:
+                    self._topics_out[name] = self.create_publisher(kind, name, _qos(bag, name))
+                except InvalidTopicNameException:  # ROS 1 took others
+                    self.get_logger().warning(f"{name} left out: ROS 2 takes no such name")
         self._clock_out = self.create_publisher(Clock, _CLOCK, 10) if clock else None
 
     @property
@@ -76,6 +80,7 @@ class Replayer(Node):
     def play(self, rate: float = 1.0) -> Iterator[str]:
         """Publish once, in real time divided by `rate`; yields the topic of each message."""
         started, first = time.monotonic(), None
+        self._say_notes()
         for topic, stamp_ns, raw in self._bag.raw_messages(set(self._topics_out)):
             first = stamp_ns if first is None else first
             time.sleep(max(0.0, started + (stamp_ns - first) * 1e-9 / rate - time.monotonic()))
@@ -88,6 +93,13 @@ class Replayer(Node):
                 continue
             self._topics_out[topic].publish(bytes(raw))
             yield topic
+        self._say_notes()
+
+    def _say_notes(self) -> None:
+        """What the bag has to tell of itself, as damage; reading adds to it."""
+        for note in self._bag.notes[self._said :]:
+            self.get_logger().warning(note)
+        self._said = len(self._bag.notes)
 
     def finish(self, seconds: float = 5.0) -> None:
         """Wait until subscribers have what was published."""

@@ -9,6 +9,7 @@ import pytest
 from live import PATIENCE, console
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
@@ -122,6 +123,37 @@ def test_a_bag_of_which_nothing_can_be_played_is_refused(replay, bag_of_a_foreig
     reason, refusal = process.stderr.read().splitlines()
     assert "foreign_msgs/msg/Packet is not installed" in reason
     assert refusal == f"rehdr replay: nothing of {bag_of_a_foreign_type} is left to play"
+
+
+def test_what_ros_1_has_otherwise_is_left_out(client, replay, tmp_path):
+    client.forget()
+    store, kind, odd = typestore(ros1=True), "sensor_msgs/msg/Range", "/camera/0/image_raw"
+    header = store.types["std_msgs/msg/Header"](0, store.types["builtin_interfaces/msg/Time"](12, 0), "")
+    image = store.types[IMAGE](header, *GREY.shape[:2], "rgb8", 0, 3 * GREY.shape[1], GREY.reshape(-1))
+    with Ros1Writer(tmp_path / "ros1.bag") as bag:
+        kinds = {IMAGE_TOPIC: IMAGE, "/sonar": kind, odd: IMAGE}
+        topics = {name: bag.add_connection(name, each, typestore=store) for name, each in kinds.items()}
+        for k in range(3):
+            for name, each in topics.items():
+                raw = b"as ROS 1 had it" if name == "/sonar" else store.serialize_ros1(image, IMAGE)
+                bag.write(each, STAMP + k * S // 10, raw)
+    process = replay("--wait", str(PATIENCE), bag=tmp_path / "ros1.bag")
+    images = client.collect(Image, IMAGE_TOPIC)
+    assert client.wait_until(lambda: process.poll() is not None)
+    said = process.stderr.read()
+    assert process.returncode == 0 and len(images) == 3, said
+    assert f"{odd} left out: ROS 2 takes no such name" in said
+    assert said.count(f"/sonar: what is no ROS 2 {kind} is left out: ") == 1
+
+
+def test_it_says_what_the_bag_lacks(client, replay, simulated_bag, tmp_path):
+    client.forget()
+    (file,) = simulated_bag.glob("*.mcap")
+    whole = file.read_bytes()
+    (tmp_path / "cut.mcap").write_bytes(whole[: len(whole) // 2])
+    process = replay("--wait", "0", "--rate", "100", bag=tmp_path / "cut.mcap")
+    assert process.wait(timeout=PATIENCE) == 0
+    assert process.stderr.read().count("cut.mcap ends early, at byte ") == 1
 
 
 def test_the_clock_of_the_replay_is_the_only_one(client, replay, tmp_path):

@@ -30,7 +30,7 @@ def export_folder(bag: str | Path, root: str | Path, name: str, bins: int) -> in
     ROOT/NAME.csv tells the frames' times and relative exposures; each truth is brought to the white of its
     frame, as far as exposures are told. Memory does not grow with the bag, and nothing is left half done.
     Frames get their events as in the pipeline, see Synchronizer: the first grid is zero, and events that the
-    bag holds too late for their frame are in none.
+    bag holds too late for their frame are in none. What can't be read of the bag is told on stdout.
     Raises InputError for a bag that is unreadable, lacks the truth of a frame, changes its size or encoding,
     has events of other pixels than the frames' or frames out of the order of time, and FileExistsError.
     """
@@ -42,7 +42,11 @@ def export_folder(bag: str | Path, root: str | Path, name: str, bins: int) -> in
     Path(root).mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=root, prefix="unfinished-") as temporary:
         parts = {kind: Path(temporary) / kind for kind in KINDS}
-        rows, table = _write_frames(recording, parts, bins), Path(temporary) / "table"
+        try:
+            rows, table = _write_frames(recording, parts, bins), Path(temporary) / "table"
+        finally:  # what was left out may be why it fails
+            for note in recording.notes:
+                tqdm.write(f"note: {note}")
         with writing(table):
             table.write_text("".join(["time_ns,exposure\n", *rows]))
         table.rename(Path(root) / f"{name}.csv")

@@ -176,6 +176,18 @@ def test_when_and_how_frames_were_exposed_comes_along(tmp_path):
         FolderRecording(tmp_path, "walk").read(0, 8)
 
 
+def test_what_can_not_be_read_of_a_bag_is_told(simulated, tmp_path, capsys):
+    source, packets = BagRecording(simulated[0]), 0
+    with BagWriter(tmp_path / "bag") as bag:
+        for topic, at, raw in source.raw_messages(set(source.topics)):
+            packets += topic == EVENTS_TOPIC
+            cut = raw[:40] if topic == EVENTS_TOPIC and packets == 3 else raw
+            bag.write_raw(topic, source.topics[topic].type, cut, at)
+    assert export_folder(tmp_path / "bag", tmp_path, "x", 2) == len(simulated[1])
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"note: refused a message on {EVENTS_TOPIC}, stamped ")
+
+
 def test_a_bag_without_truth_is_refused(tmp_path):
     write_frames(tmp_path / "bags/one", [0, 10], truths={})
     with pytest.raises(InputError, match=f"one has no topic {TRUTH_TOPIC}"):

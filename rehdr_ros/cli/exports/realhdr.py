@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from rehdr_ros.cli.arguments import number
-from rehdr_ros.cli.recording_options import source_lines
 from rehdr_ros.errors import InputError
 from rehdr_ros.recordings import BagRecording
 from rehdr_ros.training.export import export_folder
@@ -18,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def export_bag(args: argparse.Namespace) -> None:
     bins = 5 if args.bins is None else args.bins
-    print("\n".join(source_lines(BagRecording(args.source))), flush=True)
+    print("\n".join(BagRecording(args.source).sources().lines()), flush=True)
     name = args.name or Path(args.source).resolve().name
     if name.startswith(".") or Path(name).name != name:
         raise InputError(f"{name!r} is no name of a sequence: give a --name without / and no dot before it")

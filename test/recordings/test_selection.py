@@ -75,9 +75,18 @@ def test_every_third_frame_gets_the_events_of_all(start, expected):
     assert numbers == [n for n in content(messages())[1] if start is None or n >= 12]
 
 
-def test_exposures_pass():
-    passed = [m for m in select(messages(), 0.4, 0.4, 2) if isinstance(m, Exposure)]
-    assert len(passed) == 7
+@pytest.mark.parametrize("behind", [0, 2], ids=["before their frames", "behind them"])
+def test_exposures_go_with_their_frames(behind):
+    """One of them has no frame's stamp."""
+    stream = []
+    for k in range(8):
+        stream += [events(k), frame(k)]
+        stream.insert(len(stream) - 1 + behind, Exposure(BEGIN + k * 100 * MS + (k == 5), 0.01))
+    passed = list(select(stream, 0.3, every=2))
+    assert [(m.stamp_ns - BEGIN) / (100 * MS) for m in passed if isinstance(m, Exposure)] == [3, 5 + 1e-8, 7]
+    assert content(passed)[0] == [3, 5, 7]
+    order = [type(m) for m in passed if not isinstance(m, Packet | Events)][:2]
+    assert order == ([Frame, Exposure] if behind else [Exposure, Frame])
 
 
 @pytest.mark.parametrize(

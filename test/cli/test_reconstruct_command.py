@@ -102,6 +102,20 @@ def test_bag_gives_every_frame_and_its_encoding(simulated_bag, reconstruct):
         assert video.streams.video[0].average_rate == 10
 
 
+def test_the_video_has_the_rate_of_the_frames_whatever_stamp_the_first_has(
+    simulated_bag, reconstruct, tmp_path
+):
+    source = BagRecording(simulated_bag)
+    with BagWriter(tmp_path / "bag") as bag:
+        for k, frame in enumerate(source.frames()):
+            bag.write_image("/image", frame.stamp_ns if k else 0, "", frame.image, "rgb8")
+        for packet in source.packets():
+            bag.write_packet("/events", packet, "")
+    folder = reconstruct(tmp_path / "bag")
+    with av.open(str(folder / "video.mp4")) as video:
+        assert video.streams.video[0].average_rate == 10
+
+
 def test_a_bag_that_was_cut_off_says_so_everywhere(simulated_bag, reconstruct, rehdr, tmp_path):
     whole = next(simulated_bag.glob("*.mcap")).read_bytes()
     cut = tmp_path / "killed.mcap"

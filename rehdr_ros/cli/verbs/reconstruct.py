@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from functools import partial
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
+from statistics import median
 
 from rehdr_ros import __version__
 from rehdr_ros.cli.arguments import number
@@ -31,6 +32,7 @@ from rehdr_ros.recordings.results.videos_and_bag import write_bag, write_hdr_vid
 _UNFINISHED = "unfinished.safetensors"  # there until everything is written
 SECONDS_BETWEEN_SNAPSHOTS = 10
 _MOST_FPS = 240.0  # of videos, where nobody says
+_PAUSE = 10  # usual frame intervals
 _PATIENCE = 60  # s that the process of a node that has died may still hold a folder
 _CHOICES = ("events", "image", "timestamps_unit", "event_size", "camera")
 _CHOICES += ("start", "stop", "every", "half", "uncertainty")
@@ -319,8 +321,8 @@ def _reads_cameras(args: argparse.Namespace) -> bool:
 
 
 def _frame_rate(output: Path) -> float:
-    """Of the frames' stamps; 25 where they don't tell."""
+    """Of the frames' stamps, but for pauses, as behind a stale first frame; 25 where they don't tell."""
     stamps = [int(row["stamp_ns"]) for row, _ in zip(folder.read_rows(output), range(20), strict=False)]
-    if len(stamps) < 2 or stamps[-1] <= stamps[0]:
-        return 25.0
-    return (len(stamps) - 1) / ((stamps[-1] - stamps[0]) * 1e-9)
+    steps = [after - before for before, after in pairwise(stamps) if after > before]
+    steps = [step for step in steps if step < _PAUSE * median(steps)]
+    return len(steps) / (sum(steps) * 1e-9) if steps else 25.0

@@ -18,8 +18,9 @@ class ImageFolder:
 
     timestamps: a file for `read_timestamps`; by default the one text file (.txt, .csv) in the folder or
     beside it whose name contains "timestamp". fps: where there is no such file: the first frame at 0 s, the
-    others 1/fps apart. `notes`: what was found, deduced or left out. `counters`: refused_frames, of the
-    reading that was begun last. `fps`: None where there is such a file. Files are read when a frame is.
+    others 1/fps apart. `timestamps`: that file; `fps`: None where there is one. `notes`: what was found,
+    deduced or left out. `counters`: refused_frames, of the reading that was begun last. Files are read when a
+    frame is.
     Raises RecordingError for no images, and for stamps that are missing, too many, too few or of no image.
     """
 
@@ -35,10 +36,10 @@ class ImageFolder:
         self.notes: list[str] = []
         self.counters: Counter[str] = Counter()
         self._exposures: list[float] | None = None
-        timestamps = timestamps or self._find_timestamps()
-        self.fps = None if timestamps else fps
-        if timestamps:
-            self._take(Path(timestamps), read_timestamps(timestamps, unit))
+        self.timestamps = Path(timestamps) if timestamps else self._find_timestamps()
+        self.fps = None if self.timestamps else fps
+        if self.timestamps:
+            self._take(self.timestamps, read_timestamps(self.timestamps, unit))
         elif fps is not None:
             self._stamps_ns = even_stamps(len(self._names), fps)
             taken = f"frames taken as {fps:g} a second, the first one at 0 s"

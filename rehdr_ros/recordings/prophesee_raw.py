@@ -49,8 +49,9 @@ class RawRecording(Uncalibrated):
 
     def sources(self, cameras: bool = False) -> Sources:
         """See Recording."""
-        folder = [str(self._frames.path)] if self._frames else []
-        return Sources({"events": [str(self.path)], "frames": folder})
+        beside = (self._frames.path, self._frames.timestamps) if self._frames else (None, None)
+        frames, timestamps = ([str(path)] if path else [] for path in beside)
+        return Sources({"events": [str(self.path)], "frames": frames, "timestamps": timestamps})
 
     def frames(self) -> Iterator[Frame]:
         """The frames. Raises RecordingError where there are none, and for an unreadable one."""

@@ -82,20 +82,45 @@ def test_a_bad_recording_does_not_end_the_others(copies, network, rehdr, tmp_pat
     assert contents(out / "walk_2") == contents(tmp_path / "alone"), "what has lost a frame is made again"
 
 
-def test_another_size_of_the_event_camera_is_another_run(network, rehdr, tmp_path):
-    """Of a file that doesn't tell it."""
+@pytest.fixture
+def raw(tmp_path) -> Path:
+    """A file that doesn't tell the event camera's size; its frames are in frames/."""
     words = make_encoder("evt3", 64, 48).encode(Events([1000, 2000], [1, 2], [3, 4], [0, 1])).data
     (tmp_path / "evt3.raw").write_bytes(b"% format EVT3\n% end\n" + bytes(words))
     (tmp_path / "frames").mkdir()
     for k in range(3):
         assert cv2.imwrite(str(tmp_path / "frames" / f"{k}.png"), np.full((48, 64), 100, np.uint8))
+    return tmp_path / "evt3.raw"
+
+
+def test_another_size_of_the_event_camera_is_another_run(network, rehdr, tmp_path, raw):
     options = "--frames", tmp_path / "frames", "--fps", 10, "--workers", 1, *network
     first, again, other = (
-        rehdr("reconstruct", tmp_path / "evt3.raw", "-o", tmp_path / "out", "--event-size", size, *options)
+        rehdr("reconstruct", raw, "-o", tmp_path / "out", "--event-size", size, *options)
         for size in ("64x48", "64x48", "96x64")
     )
     assert (first.code, again.code, other.code) == (0, 0, 0), first.err
     assert "finished before" in again.out and "finished before" not in other.out
+
+
+def test_other_files_beside_the_recording_are_another_run(network, rehdr, tmp_path, raw):
+    def runs(recording, *options) -> list[str]:
+        options = "-o", tmp_path / "out", "--workers", 1, *network, *options
+        outcomes = [rehdr("reconstruct", recording, *options) for _ in range(2)]
+        assert [outcome.code for outcome in outcomes] == [0, 0], outcomes[0].err
+        return ["finished before" in outcome.out for outcome in outcomes]
+
+    of_raw = "--frames", tmp_path / "frames", "--event-size", "64x48"
+    for step in (100, 50):
+        (tmp_path / "timestamps.txt").write_text("".join(f"{k * step}\n" for k in range(3)))
+        assert runs(raw, *of_raw) == [False, True]
+    (tmp_path / "set/LDR").mkdir(parents=True)
+    (tmp_path / "frames").rename(tmp_path / "set/LDR/walk")
+    (tmp_path / "set/event/walk").mkdir(parents=True)
+    for count in (0, 1):
+        for k in range(3):
+            np.save(tmp_path / f"set/event/walk/{k}.npy", np.full((5, 48, 64), count, np.float32))
+        assert runs(tmp_path / "set/LDR/walk") == [False, True]
 
 
 @pytest.fixture

@@ -236,11 +236,10 @@ class _Run:
             yield message
 
     def _paths(self) -> dict[str, str]:
-        """The settings that are files, or may be."""
+        """The settings that are files, or may be, and what of the recording is read."""
         return {
+            **{brings: ", ".join(names) for brings, names in self._recording.sources().used.items()},
             "recording": self._args.input,
-            "frames": self._args.frames,
-            "timestamps": self._args.timestamps,
             "weights": self._config.weights,
             "response": self._config.response,
         }

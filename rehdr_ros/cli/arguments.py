@@ -39,6 +39,14 @@ def new_file(text: str) -> Path:
     return path
 
 
+def folder(text: str) -> Path:
+    """A folder to write to when the work is done, new or not: a file of that name is told before that."""
+    path = Path(text)
+    if path.exists() and not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a file: name a folder")
+    return path
+
+
 def number(kind: type = float, **bounds: float) -> Callable[[str], float]:
     """Of that kind and within bounds, as of settings.setting."""
     each = setting(kind(), "", **bounds)

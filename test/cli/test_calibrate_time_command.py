@@ -57,6 +57,12 @@ def test_it_prints_the_parameter_and_how_sure_it_is(rehdr, late_bag):
     assert lines[-1] == "sure"
 
 
+def test_a_file_in_place_of_the_folder_is_said_before_the_work(rehdr, late_bag, tmp_path):
+    (tmp_path / "file").write_text("")
+    outcome = rehdr("calibrate-time", late_bag, "-o", tmp_path / "file")
+    assert (outcome.code, outcome.out) == (2, "") and "file is a file: name a folder" in outcome.err
+
+
 def test_it_writes_the_curve_and_what_it_changes(rehdr, late_bag, tmp_path):
     out = tmp_path / "out"
     outcome = rehdr("calibrate-time", late_bag, "--range", "0.05", "--json", "-o", out)

@@ -4,7 +4,6 @@ import argparse
 import csv
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from rehdr_ros.alignment import Collected, TimeOffset, collect_pairs, estimate_time_offset
 from rehdr_ros.alignment.overlay import before_after, curve
 from rehdr_ros.alignment.windows import windows
-from rehdr_ros.cli.arguments import number
+from rehdr_ros.cli.arguments import folder, number
 from rehdr_ros.cli.comparison import grid_picture
 from rehdr_ros.cli.pipeline_options import ALIGNMENT, add_pipeline_options, pipeline_config
 from rehdr_ros.cli.progress import progress
@@ -39,7 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--range", type=reach, default=0.1, metavar="S", help="on both sides of event_time_offset, s")
     add("--exposure", type=exposure, metavar="S", help="exposure time; default: as each frame has it")
     add("--pairs", type=count, default=40, metavar="N", help="most pairs of frames, spread over it all")
-    add("-o", "--output", metavar="FOLDER", help="for curve.csv, curve.png and before_after.png")
+    pictures = "for curve.csv, curve.png and before_after.png"
+    add("-o", "--output", type=folder, metavar="FOLDER", help=pictures)
     add("--json", action="store_true", help="print one JSON object")
     add_pipeline_options(parser, ALIGNMENT)
 
@@ -93,13 +93,13 @@ def _text(found: TimeOffset, collected: Collected, stamp_is: str, sources: list[
 def _write(
     args: argparse.Namespace, recording, config: PipelineConfig, collected: Collected, found: TimeOffset
 ) -> None:
-    folder = Path(args.output)
-    folder.mkdir(parents=True, exist_ok=True)
-    with writing(folder / "curve.csv"), open(folder / "curve.csv", "w", newline="") as file:
+    output = args.output
+    output.mkdir(parents=True, exist_ok=True)
+    with writing(output / "curve.csv"), open(output / "curve.csv", "w", newline="") as file:
         table = csv.writer(file)
         table.writerow(("event_time_offset", "score"))
         table.writerows((round(x, 6), round(y, 5)) for x, y in zip(found.offsets, found.scores, strict=True))
-    write_png(folder / "curve.png", curve(found))
+    write_png(output / "curve.png", curve(found))
     # The events of whole frames are too many to keep all along: they are read anew.
     pairs = collected.pairs
     chosen = {pairs[k].index for k in np.linspace(0, len(pairs) - 1, min(_SHOWN, len(pairs))).astype(int)}
@@ -119,4 +119,4 @@ def _write(
         rows.append(before_after(window, offsets, registration, until_middle, response.white(image.dtype)))
     times = (round(1e3 * offset, 1) + 0.0 for offset in offsets)  # not -0.0
     titles = [f"{name}: {time:+.1f} ms" for name, time in zip(("at present", "found"), times, strict=True)]
-    write_png(folder / "before_after.png", grid_picture(rows, titles))
+    write_png(output / "before_after.png", grid_picture(rows, titles))

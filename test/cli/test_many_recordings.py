@@ -20,7 +20,7 @@ from rehdr_ros.cli.local_workers import run_local
 from rehdr_ros.cli.many_recordings import names_of
 from rehdr_ros.events import Events, make_encoder
 from rehdr_ros.recordings import BagWriter
-from rehdr_ros.recordings.results.folder import read_rows, write_summary
+from rehdr_ros.recordings.results.folder import read_rows, remove, write_summary
 
 PATIENCE = 120  # s
 LONG = 300  # frames
@@ -101,6 +101,15 @@ def test_another_size_of_the_event_camera_is_another_run(network, rehdr, tmp_pat
     )
     assert (first.code, again.code, other.code) == (0, 0, 0), first.err
     assert "finished before" in again.out and "finished before" not in other.out
+
+
+@pytest.mark.parametrize("lost", ["video.mp4", "bag"])
+def test_what_has_lost_its_video_or_bag_is_made_again(network, rehdr, tmp_path, raw, lost):
+    options = "--frames", tmp_path / "frames", "--fps", 10, "--event-size", "64x48", "--bag", "--workers", 1
+    for _ in range(2):
+        assert rehdr("reconstruct", raw, "-o", tmp_path / "out", *options, *network).code == 0
+        assert (tmp_path / "out/evt3" / lost).exists()
+        remove(tmp_path / "out/evt3" / lost)
 
 
 def test_other_files_beside_the_recording_are_another_run(network, rehdr, tmp_path, raw):

@@ -201,7 +201,9 @@ class _Run:
             frames = json.loads((self._output / folder.SUMMARY).read_text())["frames"]
         except (OSError, ValueError, KeyError):
             return False
-        return before == self._finished() and folder.is_whole(self._output, frames, self._products)
+        asked = {folder.VIDEO: True, folder.HDR_VIDEO: self._args.hdr_video, folder.BAG: self._args.bag}
+        made = all((self._output / name).exists() for name in asked if asked[name])
+        return before == self._finished() and made and folder.is_whole(self._output, frames, self._products)
 
     def note_finished(self) -> None:
         """Write settings.json, by which is_finished knows."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.events import Events, Frame, Packet, Receiver, voxel_grid
+from rehdr_ros.events import Events, Exposure, Frame, Packet, Receiver, voxel_grid
 from rehdr_ros.reconstruction.clipping import clipped_from
 from rehdr_ros.reconstruction.dead_time import DeadTime
 from rehdr_ros.reconstruction.response import Response
@@ -125,7 +125,7 @@ def read_footage(
     """
     response = Response(response, white_level)
     recording, receiver = open_recording(path), Receiver()
-    frames, parts = [], []
+    frames, parts, told = [], [], {}
     for message in checked(recording):
         if isinstance(message, Packet | Events):
             parts.append(receiver.receive(message, recording.event_size))
@@ -134,8 +134,11 @@ def read_footage(
                 break
             _check(path, message, frames)
             frames.append(message)
+        elif isinstance(message, Exposure):
+            told[message.stamp_ns] = message
     if len(frames) < 2:
         raise InputError(f"{path} has {len(frames)} frames: at least two are needed")
+    frames = [f.exposed_as(told[f.stamp_ns]) if f.stamp_ns in told else f for f in frames]
     events = Events.concatenate(parts)
     images = [in_colour(frame.image) for frame in frames]
     return Footage(

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from rehdr_ros.errors import InputError
-from rehdr_ros.events import Events
-from rehdr_ros.recordings import BagRecording
+from rehdr_ros.events import Events, Packet
+from rehdr_ros.recordings import BagRecording, BagWriter
 from rehdr_ros.training.export import export_folder
 from rehdr_ros.training.footage import Footage, Timing, read_footage
 
@@ -95,6 +95,21 @@ def test_a_bag_is_read_as_it_is_exported(simulated_bag, tmp_path):
     exported = np.stack([np.load(tmp_path / f"event/x/{k:06d}.npy") for k in range(6)])
     assert np.abs(exported).sum() > 100
     np.testing.assert_allclose(read.grids(3, START), exported, atol=1e-4)
+
+
+@pytest.mark.parametrize("behind", [False, True], ids=["before its frame", "behind it"])
+def test_exposures_that_come_by_themselves(simulated_bag, tmp_path, behind):
+    with BagWriter(tmp_path / "bag") as bag:
+        for message in BagRecording(simulated_bag).messages():
+            if isinstance(message, Packet):
+                bag.write_packet("/events", message, "")
+                continue
+            for part in ("image", "exposure") if behind else ("exposure", "image"):
+                if part == "image":
+                    bag.write_image("/image", message.stamp_ns, "", message.image, "rgb8")
+                else:
+                    bag.write_exposure("/exposure", message.stamp_ns, "", 0.008, 2.0)
+    np.testing.assert_allclose(read_footage(tmp_path / "bag", most_frames=6).exposure, [0.008] * 6)
 
 
 def test_a_real_recording(shared):

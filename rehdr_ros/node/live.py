@@ -21,6 +21,7 @@ from rehdr_ros.products import Product
 from rehdr_ros.reconstruction import PipelineConfig
 from rehdr_ros.recordings import BagRecording, BagWriter
 
+_DISCOVERY_SECONDS = 1.0  # for others in the domain to be found
 _START_SECONDS = 120  # for the node to load its weights and subscribe
 _DRAIN_SECONDS = 60  # without a frame, after which the rest counts as lost
 
@@ -43,11 +44,22 @@ class LiveRun:
         self.arrivals: list[float] = []
 
     def play(self) -> Iterator[str]:
-        """Run from start to end; yields each played message's topic. Raises Failure if no node starts."""
+        """Run from start to end; yields each played message's topic.
+
+        Raises Failure where others would take part, and if no node starts.
+        """
         os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
         os.environ.setdefault("ROS_DOMAIN_ID", "87")
         start_ros(signals=SignalHandlerOptions.ALL)
         player = Replayer(self._bag, self._topics)
+        if self._is_joined(player):
+            player.destroy_node()
+            rclpy.try_shutdown()
+            domain = os.environ["ROS_DOMAIN_ID"]
+            raise Failure(
+                f"another rehdr_node or camera is in ROS domain {domain}, as of another demo: "
+                "wait for its end, or set another ROS_DOMAIN_ID"
+            )
         with open(self._log, "w") as log, BagWriter(self._bag_out) as out:
             node = subprocess.Popen(self._command(), stdout=log, stderr=subprocess.STDOUT)
             recorder = Recorder(out, self._products)
@@ -68,6 +80,12 @@ class LiveRun:
                 rclpy.try_shutdown()
                 node.wait(timeout=30)
         self.frames, self.arrivals = min(recorder.count.values()), recorder.arrivals
+
+    def _is_joined(self, player: Replayer) -> bool:
+        """Whether others would hear what is played, or play to the node, too."""
+        time.sleep(_DISCOVERY_SECONDS)
+        is_heard = "rehdr_node" in player.get_node_names()
+        return is_heard or any(player.count_publishers(topic) > 1 for topic in self._topics)
 
     def _command(self) -> list[str]:
         size = next(self._bag.frames()).image.shape

@@ -58,6 +58,10 @@ class Sample:
     tail: Events
     exposure: float
 
+    @property
+    def event_count(self) -> int:
+        return len(self.events) + len(self.tail)
+
 
 def simulate(config: SimulationConfig, radiance: np.ndarray | None = None) -> Iterator[Sample]:
     """The recording, frame by frame, in constant memory. `radiance`, if given, replaces config.scene's."""

@@ -61,7 +61,7 @@ def test_the_event_camera_is_as_asked_for(simulate, tmp_path):
     def count(camera) -> int:
         events = EventCameraConfig(**camera)
         config = SimulationConfig(width=32, height=24, seconds=0.5, fps=10, events=events)
-        return sum(len(sample.events) + len(sample.tail) for sample in simulated(config, radiance))
+        return sum(sample.event_count for sample in simulated(config, radiance))
 
     assert events == count(wanted)
     for name in wanted:
@@ -75,3 +75,10 @@ def test_a_property_that_cannot_be_is_named(rehdr, tmp_path, option):
     outcome = rehdr("simulate", "-o", tmp_path / "bag", *SMALL, f"{option}=-1")
     assert outcome.code == 2 and option[2:].replace("-", "_") in outcome.err
     assert not (tmp_path / "bag").exists()
+
+
+def test_it_tells_how_many_events_the_bag_has(rehdr, tmp_path):
+    outcome = rehdr("simulate", "-o", tmp_path / "bag", *SMALL)
+    decoder = make_decoder("evt3", 32, 24)
+    events = sum(len(decoder.decode(packet)) for packet in BagRecording(tmp_path / "bag").packets())
+    assert outcome.out == f"5 frames and {events} events in {tmp_path / 'bag'}\n"

@@ -11,7 +11,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from live import EVENTS, IMAGE, INPUTS, PATIENCE, Camera, Client, Diagnosis, Manager, pixels, rclpy, stamp
+from live import (
+    EVENTS,
+    IMAGE,
+    INPUTS,
+    PATIENCE,
+    Camera,
+    Client,
+    Diagnosis,
+    Manager,
+    console,
+    pixels,
+    rclpy,
+    stamp,
+)
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
@@ -155,6 +168,17 @@ def test_three_listeners_all_get_every_frame(client, rigs, tmp_path):
     finally:
         for listener in listeners:
             listener.end()
+
+
+def test_a_demo_beside_another_says_so_before_it_begins(client, tmp_path):
+    """Each would play to the other's node."""
+    Camera(client)  # publishes on the topics of the demo's bag
+    command = [*console("rehdr"), "demo", "-o", "demo", "--seconds", "0.2", "--weights", "rehdr_t"]
+    outcome = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
+    assert outcome.returncode == 1, outcome.stderr
+    last = outcome.stderr.splitlines()[-1]
+    assert last.startswith("rehdr demo: another rehdr_node or camera is in ROS domain ")
+    assert not (tmp_path / "demo" / "node.log").exists()
 
 
 def listen(topic: str) -> None:

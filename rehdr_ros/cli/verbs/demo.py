@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
     options = option_values(args, SimulationConfig)
     simulation = SimulationConfig(scene="hall", white=1.0, speed=75.0, **options)
     samples = progress(write_bag(simulation, output / "input"), "simulating", simulation.frames)
-    events = sum(len(sample.events) for sample in samples)
+    events = sum(sample.event_count for sample in samples)
 
     print("2/4 running rehdr_node on it, live", flush=True)
     from rehdr_ros.node.live import LiveRun

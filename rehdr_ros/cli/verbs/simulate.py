@@ -27,5 +27,5 @@ def run(args: argparse.Namespace) -> None:
     frames, events = 0, 0
     for sample in progress(write_bag(config, args.output, args.encoding), "simulating", config.frames):
         frames += 1
-        events += len(sample.events)
+        events += sample.event_count
     print(f"{frames} frames and {events} events in {args.output}")

@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import asdict
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from torch import Tensor
@@ -78,6 +79,9 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Net
         network.load_state_dict({name: value.float() for name, value in state.items()})
     except CheckpointError:
         raise
+    except UnpicklingError as error:  # whose text advises to do without the restriction
+        refused = "PyTorch's restricted loader refuses it; of a training keep the state_dict alone"
+        raise CheckpointError(f"{path}: not a checkpoint of this network ({refused})") from error
     except Exception as error:  # a damaged file makes the readers raise anything
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise CheckpointError(f"{path}: not a checkpoint of this network ({reason})") from error

@@ -97,7 +97,7 @@ def _read_table(path: Path) -> np.ndarray:
         table = np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path)
         table = np.asarray(table, np.float64).ravel()
     except OSError as error:
-        words = f"neither a power nor a readable file ({error.strerror})"
+        words = f"neither a power nor a readable file ({error.strerror or 'not found'})"
         raise InputError(f"response {str(path)!r}: {words}") from error
     except (EOFError, TypeError, ValueError) as error:
         # Without the reader's words, which quote the file: anybody may name one by a parameter.

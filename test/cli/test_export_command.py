@@ -70,7 +70,7 @@ def test_weights_become_an_onnx_file(rehdr, weights, tmp_path):
         (["-o", "net.onnx", "--size", "0x9"], "give WIDTHxHEIGHT"),
         (["-o", "net", "--size", "30x21"], "must end in .onnx"),
         (["-o", "net.onnx", "--size", "30x21", "--bins", "3"], "--bins goes with bags"),
-        (["-o", "a.onnx", "--size", "9x9", "--response", "nothing"], "neither a power nor a readable file"),
+        (["-o", "a.onnx", "--size", "9x9", "--response", "nothing"], "nor a readable file (not found)"),
     ],
 )
 def test_wrong_use_of_weights_is_told(rehdr, weights, arguments, words):

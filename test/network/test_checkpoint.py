@@ -110,6 +110,7 @@ def test_pickled_objects_are_refused_and_not_run(tmp_path, suffix, writer):
     with pytest.raises(CheckpointError, match="weights") as error:
         load_checkpoint(path)
     assert "\n" not in str(error.value)
+    assert "set to `False`" not in str(error.value)  # PyTorch's advice: to run it
     assert not trace.exists()
 
 

@@ -80,9 +80,8 @@ def _suggestion(node: Node, subscription: Subscription) -> str:
 
 
 def _by_others(node: Node, topic: str) -> bool:
-    """Whether another node publishes a topic."""
-    own = node.get_name(), node.get_namespace()
-    return any((p.node_name, p.node_namespace) != own for p in node.get_publishers_info_by_topic(topic))
+    """Whether another node publishes a topic; those of our name in other namespaces publish results, too."""
+    return any(p.node_name != node.get_name() for p in node.get_publishers_info_by_topic(topic))
 
 
 def _similarity(a: str, b: str) -> float:

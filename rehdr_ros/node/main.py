@@ -30,6 +30,7 @@ def _run(arguments: list[str] | None, ending: Ending) -> int:
     from rclpy.exceptions import ParameterException
     from rclpy.executors import ExternalShutdownException
     from rclpy.lifecycle import TransitionCallbackReturn
+    from rclpy.utilities import remove_ros_args
 
     from rehdr_ros import threads
     from rehdr_ros.errors import InputError, missing_package, one_line
@@ -49,6 +50,9 @@ def _run(arguments: list[str] | None, ending: Ending) -> int:
         return 0
     try:
         start_ros(arguments)
+        if others := remove_ros_args(arguments)[1:]:  # ROS ignores them
+            usage = "--ros-args -p PARAMETER:=VALUE -r events:=TOPIC (docs/parameters.md)"
+            raise InputError(f"{' '.join(others)}: what it takes are ROS' arguments, {usage}")
         node = RehdrNode()
     except (InputError, ParameterException, RuntimeError) as error:
         print(f"rehdr_node: {one_line(error)}", file=sys.stderr)  # ROS' logger may be what failed

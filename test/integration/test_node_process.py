@@ -1,11 +1,13 @@
 """How rehdr_node starts and ends, as a process."""
 
 import signal
+import subprocess
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from live import PATIENCE, console
 
 from rehdr_ros.msg import FrameInfo
 from rehdr_ros.node.transport import shared_file
@@ -124,6 +126,15 @@ def test_what_ros_does_not_take_ends_it_with_two_and_one_line_of_ours(start_node
     (line,) = [line for line in node.log.splitlines() if "[rcl]" not in line]
     assert line.startswith("rehdr_node: cannot start ROS: ") and value in line
     assert " at /" not in line
+
+
+@pytest.mark.parametrize("argument", ["--help", "-p policy:=all"])
+def test_what_ros_would_ignore_ends_it_with_two_and_one_line_that_says_how(argument):
+    command = [*console("rehdr_node"), *argument.split()]
+    outcome = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert outcome.returncode == 2
+    (line,) = [line for line in outcome.stderr.splitlines() if "[rcl]" not in line]
+    assert line.startswith(f"rehdr_node: {argument.split()[0]}: ") and "--ros-args -p" in line
 
 
 def test_log_folder_that_cannot_be_made_ends_it_with_two_and_one_line(start_node, monkeypatch):

@@ -96,9 +96,12 @@ def listener(client):
     context = rclpy.Context()
     rclpy.init(context=context)
     listener = rclpy.create_node("listener", context=context)
-    listener.create_publisher(Image, "/eye/own_output", 1)  # never a suggestion
+    beside = rclpy.create_node("listener", context=context, namespace="right")
+    for each in (listener, beside):
+        each.create_publisher(Image, "eye/own_output", 1)  # never a suggestion
     yield listener
     listener.destroy_node()
+    beside.destroy_node()
     rclpy.shutdown(context=context)
     client.forget()
 

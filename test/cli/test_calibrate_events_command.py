@@ -47,11 +47,13 @@ def test_clocks_that_are_far_apart_go_into_the_offset(rehdr, demo):
 
 def test_the_file_is_one_of_the_node_s_parameters(rehdr, demo, tmp_path):
     file = tmp_path / "events.yaml"
-    outcome = rehdr("calibrate-events", demo, "--response", "1", "-o", file)
+    given = ("--response", "1", "--event-roi", "0", "0", "346", "260")
+    outcome = rehdr("calibrate-events", demo, *given, "-o", file)
     assert outcome.code == 0 and outcome.out.splitlines()[-1] == "sure"
     parameters = yaml.safe_load(file.read_text())["/**"]["ros__parameters"]
     config = PipelineConfig(**parameters)
     assert 0.002 < config.fixed_latency < 0.008 and config.stamp_is == "start"
+    assert config.response == "1" and config.event_roi == (0, 0, 346, 260)  # by which it holds
     assert "# " in file.read_text() and "thresholds" in file.read_text()
 
 

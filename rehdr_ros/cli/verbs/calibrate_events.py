@@ -19,6 +19,7 @@ from rehdr_ros.cli.recording_options import (
 )
 from rehdr_ros.errors import writing
 from rehdr_ros.reconstruction import PipelineConfig
+from rehdr_ros.settings import changed
 
 _CLOCKS = 0.03  # s: no pixel is later; what is more is the clocks', and goes into event_time_offset
 _POOR = 0.25  # share of the change explained
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
     print(json.dumps(told) if args.json else "\n".join(lines), flush=True)
     if args.output:
         with writing(args.output):
-            args.output.write_text(_yaml(figures, args.input, lines), encoding="utf-8")
+            args.output.write_text(_yaml(figures, config, args.input, lines), encoding="utf-8")
 
 
 def _clocks(messages, event_size, config: PipelineConfig, reach: float) -> TimeOffset | None:
@@ -146,8 +147,8 @@ def _lines(figures: dict[str, Any], sources: list[str]) -> list[str]:
     return lines
 
 
-def _yaml(figures: dict[str, Any], recording: str, lines: list[str]) -> str:
-    """Parameters of the node; what it measures itself stands beside them."""
+def _yaml(figures: dict[str, Any], config: PipelineConfig, recording: str, lines: list[str]) -> str:
+    """Parameters of the node, with those that it was measured by; what it measures itself stands beside."""
     comments = [f"# rehdr calibrate-events {recording}", *(f"# {line}" for line in lines)]
     latency = f"{figures['event_latency']:.4f}" if figures["sure"] else "auto"
     parameters = {
@@ -155,5 +156,7 @@ def _yaml(figures: dict[str, Any], recording: str, lines: list[str]) -> str:
         "event_latency": latency,
         "stamp_is": figures["stamp_is"],
     }
+    for name in sorted(changed(PipelineConfig(), config) & set(ALIGNMENT) - parameters.keys()):
+        parameters[name] = json.dumps(getattr(config, name))
     body = ["/**:", "  ros__parameters:", *(f"    {name}: {value}" for name, value in parameters.items())]
     return "\n".join([*comments, *body]) + "\n"

@@ -2,12 +2,14 @@
 
 import argparse
 
+from rehdr_ros.cli.arguments import new_file
 from rehdr_ros.report import INSTANTS, write_report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", help="what rehdr reconstruct or rehdr demo wrote")
-    parser.add_argument("-o", "--output", metavar="FILE", help="the page; FOLDER/report.html if not given")
+    page = "the page; FOLDER/report.html if not given"
+    parser.add_argument("-o", "--output", type=new_file, metavar="FILE", help=page)
     instants = "frames that the page holds; fewer stay larger"
     parser.add_argument("--instants", type=int, default=INSTANTS, help=instants)
 

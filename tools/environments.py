@@ -61,7 +61,7 @@ class Environment(NamedTuple):
 ENVIRONMENTS = {
     "kilted": Environment(
         ROOT / ".venv",
-        ("3.11", "3.12", "3.13"),
+        ("3.11", "3.12", "3.13", "3.14"),
         "constraints.txt",
         (*_ROS_WHEELS, "ros-ament-cmake-ros-core"),
         ("-e", ".[cluster,odometry,onnx,openvino,train,test]"),

@@ -67,12 +67,21 @@ def test_inputs_that_nobody_publishes_are_complained_of(diagnosis):
 
 
 def test_good_stream_is_ok_and_its_rates_are_right_once_a_second(diagnosis, filming):
-    with filming() as times:
-        for _ in range(SECONDS):
-            statuses = diagnosis.now()
-        took = times[-1] - times[0]
-        rate = (len(times) - 1) / took
-    assert took == pytest.approx(SECONDS, abs=1.0)
+    for _ in range(5):  # a busy machine may stand still for some of the time
+        with filming() as times:
+            for _ in range(SECONDS):
+                statuses = diagnosis.now()
+            took = times[-1] - times[0]
+        told = [
+            figure(statuses["events"], "packets per second"),
+            figure(statuses["frames"], "frames per second"),
+            figure(statuses["reconstruction"], "frames per second"),
+        ]
+        rate = pytest.approx((len(times) - 1) / took, rel=0.2)
+        if took == pytest.approx(SECONDS, abs=1.0) and told == [rate] * 3:
+            break
+    else:
+        pytest.fail(f"rates {told} of {rate}, {SECONDS} times in {took} s")
     assert list(statuses) == PARTS
     assert {part: (status.level, status.message) for part, status in statuses.items()} == {
         "events": (OK, "ok"),
@@ -81,9 +90,6 @@ def test_good_stream_is_ok_and_its_rates_are_right_once_a_second(diagnosis, film
         "device": (OK, "active"),
     }
     assert {status.name for status in statuses.values()} == {f"rehdr_node: {part}" for part in PARTS}
-    assert figure(statuses["events"], "packets per second") == pytest.approx(rate, rel=0.2)
-    assert figure(statuses["frames"], "frames per second") == pytest.approx(rate, rel=0.2)
-    assert figure(statuses["reconstruction"], "frames per second") == pytest.approx(rate, rel=0.2)
     assert figure(statuses["reconstruction"], "events per frame") == pytest.approx(1, abs=0.2)
     assert figure(statuses["reconstruction"], "latency, max (ms)") < 2000
     assert figure(statuses["device"], "memory (MB)") > 100

@@ -15,7 +15,6 @@ from rehdr_ros.events import Camera
 from rehdr_ros.events.hot_pixels import find_hot_pixels
 from rehdr_ros.luminance import BT709
 from rehdr_ros.reconstruction import PipelineConfig
-from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
 from rehdr_ros.reconstruction.config import STAMPS
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.voxel_input import registration_of
@@ -113,7 +112,7 @@ class _Collector:
     def __init__(self, config: PipelineConfig, exposure: float | None, most: int) -> None:
         self._config, self._exposure, self._most = config, exposure, most
         self._response = Response(config.response, config.white_level)
-        self._dark, self._clipped = self._response(_DARK_LEVEL / 255), self._response(CLIPPED_LEVEL / 255)
+        self._dark, self._clipped = self._response(_DARK_LEVEL / 255), self._response.clipped_from
         self._stride, self._known = 1, None
         self.cameras: dict[str, Camera] = {}
         self._targets: dict[tuple, np.ndarray] = {}

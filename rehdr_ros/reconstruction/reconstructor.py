@@ -14,7 +14,6 @@ from rehdr_ros.network.contract import USUAL_SECONDS, Estimate, State
 from rehdr_ros.network.engines.choice import PRECISIONS, choose
 from rehdr_ros.network.event_fit import EventFit, initial_sums, read
 from rehdr_ros.products import CAUSES
-from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
 from rehdr_ros.reconstruction.dead_time import DeadTime, corrected
 from rehdr_ros.reconstruction.deblurring import Deblurring
 from rehdr_ros.reconstruction.frame_info import Fault, FrameInfo
@@ -104,7 +103,7 @@ class Reconstructor:
 
     def set_response(self, response: Response) -> None:
         """Another response from the next frame on; the hidden state, made by the old one, should be reset."""
-        self._response, self._clipped_from = response, response(CLIPPED_LEVEL / 255)
+        self._response, self._clipped_from = response, response.clipped_from
 
     @property
     def response(self) -> Response:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rehdr_ros.errors import InputError
 from rehdr_ros.jit import sealed
-from rehdr_ros.reconstruction.clipping import clipped_fraction, clipped_from
+from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL, clipped_fraction, clipped_from
 from rehdr_ros.reconstruction.response_kernels import interpolate, look_up
 from rehdr_ros.transfer import upload
 
@@ -18,24 +18,27 @@ class Linear(NamedTuple):
     """A frame in linear RGB."""
 
     pixels: Tensor  # (1, 3, H, W) float32 in 0..1
-    clipped_fraction: float  # share of those with a channel at 250/255 of white
+    clipped_fraction: float  # share of those with a channel at 250/255 of where the camera saturates
 
 
 class Response:
     """The camera's response: a power (2.2 as in the paper), or a file that tabulates it.
 
     A table (`.npy`, or text with one number per line) holds the linear values, 0..1, of evenly spaced display
-    values from black to white. white_level: value at which 16-bit images saturate; 0: at their full scale.
+    values from black to white; the camera saturates where it first has the last value. white_level: value at
+    which 16-bit images saturate; 0: at their full scale.
     Raises ValueError for anything else.
     """
 
     def __init__(self, response: float | str | Path = 2.2, white_level: int = 0):
         self._white_level = white_level
-        self._power, self._values = None, None
+        self._power, self._values, self._saturates = None, None, 1.0
         try:
             self._power = float(response)
         except (TypeError, ValueError):
             self._values = _read_table(Path(response))
+            whites = self._values.astype(np.float32) == 1
+            self._saturates = whites.argmax() / (len(whites) - 1)  # display value
         if self._power is not None and not 0.1 <= self._power <= 10:
             raise InputError(f"response={response}: a power between 0.1 and 10, or a table's file")
         self._tables: dict[tuple, Tensor] = {}
@@ -43,6 +46,11 @@ class Response:
     def __call__(self, display: float) -> float:
         """The linear value of a display value, both in 0..1."""
         return float(self._apply(np.array([display]))[0])
+
+    @property
+    def clipped_from(self) -> float:
+        """The linear value from which a channel counts as clipped, below 1."""
+        return self(CLIPPED_LEVEL / 255 * self._saturates)
 
     def linearise(self, image: np.ndarray, device: torch.device) -> Linear:
         """(H, W) or (H, W, 3) uint8, uint16 or float32 in 0..1 -> linear RGB on the device.
@@ -55,7 +63,7 @@ class Response:
         pixels = upload(image, device)
         linear = self._table(image.dtype, device)[pixels.to(torch.int32)]
         linear = linear.permute(2, 0, 1) if linear.ndim == 3 else linear.expand(3, *linear.shape)
-        return Linear(linear.unsqueeze(0), clipped_fraction(image, self.white(image.dtype)))
+        return Linear(linear.unsqueeze(0), clipped_fraction(image, self.saturation(image.dtype)))
 
     def _by_kernels(self, image: np.ndarray) -> Linear:
         height, width = image.shape[:2]
@@ -63,7 +71,7 @@ class Response:
         table = sealed(self._table(image.dtype, torch.device("cpu")).numpy())
         linear = torch.empty((1, 3, height, width))
         kernel = interpolate if image.dtype == np.float32 else look_up
-        limit = clipped_from(image.dtype, self.white(image.dtype))
+        limit = clipped_from(image.dtype, self.saturation(image.dtype))
         clipped = kernel(pixels, table, limit, linear.numpy().reshape(3, -1))
         return Linear(linear, clipped / len(pixels))
 
@@ -86,6 +94,10 @@ class Response:
             return self._white_level
         return float(np.iinfo(dtype).max) if dtype.kind == "u" else 1.0
 
+    def saturation(self, dtype: np.dtype) -> float:
+        """The value at which images of this type saturate."""
+        return self.white(dtype) * self._saturates
+
     def _apply(self, values: np.ndarray) -> np.ndarray:
         if self._values is None:
             return values**self._power
@@ -102,6 +114,7 @@ def _read_table(path: Path) -> np.ndarray:
     except (EOFError, TypeError, ValueError) as error:
         # Without the reader's words, which quote the file: anybody may name one by a parameter.
         raise InputError(f"response {str(path)!r}: neither a power nor a table of numbers") from error
-    if len(table) < 2 or not np.isfinite(table).all() or (np.diff(table) < 0).any() or table[-1] <= 0:
+    is_finite = len(table) > 1 and np.isfinite(table).all()
+    if not is_finite or (np.diff(table) < 0).any() or table[-1] <= max(table[0], 0):
         raise InputError(f"response {path}: a table needs at least two rising, finite values")
     return table / table[-1]

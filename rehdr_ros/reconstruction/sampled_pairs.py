@@ -16,7 +16,6 @@ import torch
 from rehdr_ros.events import Events, Registration
 from rehdr_ros.jit import kernel, sealed
 from rehdr_ros.luminance import BT709
-from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
 from rehdr_ros.reconstruction.response import Response
 from rehdr_ros.reconstruction.synchronizer import Exposed
 
@@ -141,7 +140,7 @@ def _sampled(exposed: Exposed, image: np.ndarray, response: Response) -> Sample:
     rank = int(_BRIGHT * (len(some) - 1))
     bright = np.partition(some, rank)[rank]
     dark = max(response(_DARKEST_LEVEL / 255), _DARK * float(bright))
-    usable = (luminance > dark) & (linear.max(0) < response(CLIPPED_LEVEL / 255))
+    usable = (luminance > dark) & (linear.max(0) < response.clipped_from)
     return Sample(exposed, np.log(np.maximum(luminance, 1e-6)).astype(np.float32), usable)
 
 

@@ -166,4 +166,4 @@ def _check(path: str | Path, frame: Frame, before: list[Frame]) -> None:
 
 
 def _is_saturated(image: np.ndarray, response: Response) -> np.ndarray:
-    return (image >= clipped_from(image.dtype, response.white(image.dtype))).any(-1)
+    return (image >= clipped_from(image.dtype, response.saturation(image.dtype))).any(-1)

@@ -111,6 +111,7 @@ def table(path, content):
         ("falling.npy", np.array([0.0, 1.0, 0.5])),
         ("nan.npy", np.array([0.0, np.nan, 1.0])),
         ("black.npy", np.zeros(256)),
+        ("even.npy", np.ones(256)),
         ("object.npy", np.array([0, {}, 1], object)),
         ("words.npy", np.array(["a", "b"])),
     ],
@@ -147,6 +148,17 @@ def test_a_white_level_is_where_16_bits_saturate():
     assert response.white(image.dtype) == 4095
     assert response.white(np.dtype(np.uint8)) == 255
     assert response.linearise(image, CPU).clipped_fraction == pytest.approx(3 / 5)
+
+
+@pytest.mark.parametrize("dtype, saturated", [(np.uint8, 204), (np.uint16, 204 * 257), (np.float32, 0.8)])
+def test_a_camera_saturates_where_its_table_does(tmp_path, dtype, saturated):
+    np.save(tmp_path / "response.npy", np.minimum(np.arange(256) / 204, 1))
+    response = Response(tmp_path / "response.npy")
+    assert response.saturation(np.dtype(dtype)) == pytest.approx(saturated)
+    assert response.clipped_from == pytest.approx(250 / 255)
+    image = (np.array([[0.9, 0.97, 0.99, 1, 1.2]]) * saturated).astype(dtype)
+    assert response.linearise(image, CPU).clipped_fraction == pytest.approx(3 / 5)
+    assert Response(2.2).clipped_from == (250 / 255) ** 2.2
 
 
 def test_a_file_that_is_no_table_does_not_come_back_in_the_message(tmp_path):

@@ -40,6 +40,16 @@ def through(pipeline, frames, exposures=None) -> list[HdrFrame]:
     return results
 
 
+def test_what_saturates_below_the_end_of_the_scale_is_reconstructed(make, frames, tmp_path):
+    np.save(tmp_path / "response.npy", np.minimum(np.arange(256) / 204, 1))
+    darker = [np.rint(0.8 * frame).astype(np.uint8) for frame in frames]
+    usual, ours = through(make(), frames), through(make(response=str(tmp_path / "response.npy")), darker)
+    for expected, result in zip(usual, ours, strict=True):
+        np.testing.assert_array_equal(result.cause, expected.cause)
+        assert expected.cause.any() and result.info.clipped_fraction == expected.info.clipped_fraction
+        np.testing.assert_allclose(result.radiance, expected.radiance, rtol=0.1, atol=0.01)
+
+
 def test_uncertainty_is_the_networks_in_stops_of_log2(make, frames, tiny_weights):
     (frame,) = through(make(), frames[:1])
     ldr = torch.from_numpy(frames[0].astype(np.float32) / 255).permute(2, 0, 1)[None]

@@ -8,7 +8,6 @@ from rehdr_ros.cli.arguments import size
 from rehdr_ros.errors import Failure, InputError, replacing
 from rehdr_ros.network import Network, load_checkpoint
 from rehdr_ros.network.engines.onnx import FRAMES, difference, export_onnx
-from rehdr_ros.reconstruction.clipping import CLIPPED_LEVEL
 from rehdr_ros.reconstruction.response import Response
 
 _TOLERANCE = 1e-4  # relative, of what another runtime computes
@@ -26,7 +25,7 @@ def export_weights(args: argparse.Namespace) -> None:
         raise InputError("weights need the --size of the frames, for example 346x260")
     if output.suffix != ".onnx":
         raise InputError(f"-o {output}: of weights it must end in .onnx")
-    clipped_from = Response(2.2 if args.response is None else args.response)(CLIPPED_LEVEL / 255)
+    clipped_from = Response(2.2 if args.response is None else args.response).clipped_from
     network = load_checkpoint(args.source)
     output.parent.mkdir(parents=True, exist_ok=True)
     with replacing(output) as part:

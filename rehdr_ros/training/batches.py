@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from rehdr_ros.errors import InputError
 from rehdr_ros.simulation.batch import Batch, BatchSimulator
 from rehdr_ros.training.augmentation import augmented, exposed_anew
 from rehdr_ros.training.recorded import RecordedSequences
@@ -89,7 +90,26 @@ def stream(batches: Batches, numbers: range, workers: int) -> Iterator[Sequence]
     """The batches of those numbers, in order, prepared by `workers` processes ahead of time."""
     processes = {"num_workers": workers, "worker_init_fn": _one_thread}
     processes["multiprocessing_context"] = "spawn" if workers else None
-    return iter(DataLoader(batches, batch_size=None, sampler=numbers, **processes))
+    return map(_raised, iter(DataLoader(_Tried(batches), batch_size=None, sampler=numbers, **processes)))
+
+
+class _Tried(Dataset):
+    """Batches, or what users can mend instead: DataLoader would raise a worker's traceback as its text."""
+
+    def __init__(self, batches: Batches):
+        self._batches = batches
+
+    def __getitem__(self, number: int) -> Sequence | Exception:
+        try:
+            return self._batches[number]
+        except (InputError, OSError) as error:
+            return error
+
+
+def _raised(made: Sequence | Exception) -> Sequence:
+    if isinstance(made, Exception):
+        raise made
+    return made
 
 
 def _one_thread(_: int) -> None:

@@ -1,5 +1,6 @@
 """Sequences that are simulated once and drawn many times: what is kept of them, and what is drawn."""
 
+import re
 from dataclasses import fields, replace
 
 import pytest
@@ -133,6 +134,14 @@ def test_a_folder_of_another_configuration_is_refused(make):
     for changes in ({"seed": 1}, {"size": 14}, {"variety": replace(Variety(), fps=(9, 10))}):
         with pytest.raises(InputError, match="another configuration"):
             make(**changes)[0]
+
+
+def test_what_a_worker_refuses_is_told_in_a_line(make):
+    make()[0]
+    with pytest.raises(InputError) as refused:
+        next(stream(make(seed=1), range(3), workers=1))
+    expected = r"\S+/kept/000000\.safetensors: simulated by another configuration; [^:]*"
+    assert re.fullmatch(expected, str(refused.value))
 
 
 def test_workers_fill_the_folder_beside_the_training(make, tmp_path):

@@ -55,6 +55,7 @@ class Trainer:
     ):
         self._deadline = Deadline(config.minutes, started)
         self._config, self._folder = config, Path(folder)
+        self._weights = self._folder / "weights.safetensors"
         self._rank, self._processes = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
         self._device = self._pick_device()
         precision = config.precision
@@ -94,6 +95,8 @@ class Trainer:
         batches = stream(self.batches(), range(first, last, self._processes), self._workers())
         losses, begun = [], self._deadline.elapsed()
         shown = {"unit": "step", "mininterval": 2, "disable": True if self._rank else None}
+        if first >= last and not self._weights.is_file():  # the state alone was copied here
+            self._save()
         if config.minutes and first < last:
             self._save()  # it also tells how long a save takes
             if self._share_of_the_minutes("save") >= 1:
@@ -260,7 +263,9 @@ class Trainer:
                 writer.add_scalar(name, value, entry["step"])
 
     def save(self) -> None:
-        """Write state.pt and weights.safetensors."""
+        """Write weights.safetensors and state.pt, the last: what is cut between both goes on before both."""
+        notes = {"training": json.dumps({**self._recipe(), "processes": self._processes, "step": self.step})}
+        save_checkpoint(self.averaged(), self._weights, torch.float16, **notes)
         state = {
             "step": self.step,
             "processes": self._processes,
@@ -270,8 +275,6 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
         }
         checkpoint_files.write(self._folder / "state.pt", state, int(self._config.pieces * (1 << 20)))
-        notes = {"training": json.dumps({**self._recipe(), "processes": self._processes, "step": self.step})}
-        save_checkpoint(self.averaged(), self._folder / "weights.safetensors", torch.float16, **notes)
 
     def _recipe(self) -> dict:
         config = replace(self._config, network=self.network.config)

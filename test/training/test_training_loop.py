@@ -120,6 +120,27 @@ def test_a_finished_training_stays_as_it_is(make_config, uninterrupted):
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
 
 
+def test_weights_that_could_not_be_written_come_with_the_next_run(tmp_path, make_config, uninterrupted):
+    weights = tmp_path / "weights.safetensors"
+    weights.mkdir()
+    trainer = Trainer(make_config(save_every=4), tmp_path)
+    with pytest.raises(OSError, match="weights.safetensors"):
+        trainer.run()
+    weights.rmdir()
+    Trainer(make_config(save_every=4), tmp_path).run()
+    whole, _ = uninterrupted
+    expected = whole.averaged().state_dict()
+    assert_equal_weights(load_checkpoint(weights).state_dict(), expected, rtol=1e-3, atol=1e-6)
+
+
+def test_a_finished_training_whose_state_was_copied_gives_its_weights(tmp_path, make_config, uninterrupted):
+    _, folder = uninterrupted
+    (tmp_path / "state.pt").write_bytes((folder / "state.pt").read_bytes())
+    Trainer(make_config(), tmp_path).run()
+    weights = [load_checkpoint(each / "weights.safetensors").state_dict() for each in (tmp_path, folder)]
+    assert_equal_weights(*weights)
+
+
 def test_a_resumed_training_gets_the_batches_that_are_used_again(tmp_path, make_config):
     config = make_config(reuse=2, steps=6, save_every=6)
     whole = Trainer(config, tmp_path / "whole")

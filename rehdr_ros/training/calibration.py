@@ -37,7 +37,7 @@ SEQUENCES, _SIZE, _SEED = 36, 128, 20_270_000
 EXPANSIONS = np.linspace(0, 1, 21)  # that are tried
 
 
-def sequences(folder: str | Path | None = None) -> Iterator[Sequence]:
+def sequences(folder: str | Path | None, bins: int) -> Iterator[Sequence]:
     """As of the benchmark, a third in procedural scenes and the others in training scenes."""
     files = training_files(folder) if folder else []
     rng = np.random.default_rng(_SEED)
@@ -46,7 +46,7 @@ def sequences(folder: str | Path | None = None) -> Iterator[Sequence]:
         is_file = files and k // len(shares) % 3
         scene = str(files[rng.integers(len(files))]) if is_file else "procedural"
         config = replace(shares[k % len(shares)], scene=scene, seed=_SEED + k)
-        yield simulated_sequence(config, load_radiance(scene, _SIZE, _SIZE, config.seed))
+        yield simulated_sequence(config, load_radiance(scene, _SIZE, _SIZE, config.seed), bins)
 
 
 @torch.inference_mode()
@@ -124,9 +124,13 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _calibrate(args: argparse.Namespace) -> None:
-    trained = calibrated(load_checkpoint(args.weights), expansion=0.0, sigma=1.0)
+    network = load_checkpoint(args.weights)
+    if not isinstance(network, Rehdr) or network.config.radiance != "ldr_white":
+        what = "only a network of the architecture rehdr and of ldr_white radiance is calibrated"
+        raise InputError(f"{args.weights}: {what}")
+    trained = calibrated(network, expansion=0.0, sigma=1.0)
     _, notes = safetensors_file.read(resolve(args.weights))
-    streams = list(tqdm(sequences(args.radiance), total=SEQUENCES, unit="sequence"))
+    streams = list(tqdm(sequences(args.radiance, network.config.bins), total=SEQUENCES, unit="sequence"))
     trained = calibrated(trained, expansion=expansion(trained, streams))
     trained = calibrated(trained, sigma=round(factor(trained, streams), 3))
     notes = {name: text for name, text in notes.items() if name not in ("architecture", "config")}

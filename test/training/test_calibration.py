@@ -3,8 +3,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from rehdr_ros.network import Rehdr, RehdrConfig
+from rehdr_ros.network import Rehdr, RehdrConfig, load_checkpoint, save_checkpoint
 from rehdr_ros.network.head_start.composition import OUTPUTS
+from rehdr_ros.training import calibration
 from rehdr_ros.training.calibration import calibrated, expansion, factor, main
 from rehdr_ros.training.sequence import Sequence, collate
 from rehdr_ros.training.unrolled import unroll
@@ -103,6 +104,26 @@ def test_a_training_goes_without_either(network):
     trained, other = last(network.train(), sequence), last(without.train(), sequence)
     assert torch.equal(trained.radiance, other.radiance) and torch.equal(trained.sigma, other.sigma)
     assert (evaluated.radiance > plain.radiance * 1.1).any() and (evaluated.sigma < plain.sigma).any()
+
+
+def test_a_network_of_other_bins_is_calibrated(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(calibration, "SEQUENCES", 1)
+    save_checkpoint(
+        Rehdr(RehdrConfig(form="compact", base_channels=2, bins=3)), tmp_path / "trained.safetensors"
+    )
+    main([str(tmp_path / "trained.safetensors"), "-o", str(tmp_path / "new.safetensors")])
+    network = load_checkpoint(tmp_path / "new.safetensors")
+    assert network.config.bins == 3 and f"sigma times {network.config.sigma}" in capsys.readouterr().out
+
+
+def test_a_network_that_gives_no_radiance_above_white_is_refused(tmp_path, capsys):
+    weights = tmp_path / "published.safetensors"
+    save_checkpoint(Rehdr(RehdrConfig(base_channels=2, radiance="relative")), weights)
+    with pytest.raises(SystemExit) as error:
+        main([str(weights), "-o", str(tmp_path / "new.safetensors")])
+    assert error.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{weights}: only" in line
 
 
 @pytest.mark.parametrize(

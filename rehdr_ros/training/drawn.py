@@ -24,7 +24,7 @@ _DRAWS = 2  # a stream of random numbers beside the simulations'
 class KeptSequences:
     """The sequences of a configuration, by number: simulated when first asked for, by the batch.
 
-    Files of config.simulated, or without it in the memory of the device that simulates.
+    Files of config.simulated, and then on the CPU, or without it in the memory of the device that simulates.
     """
 
     def __init__(self, config: TrainConfig, bins: int, device: torch.device):
@@ -39,12 +39,11 @@ class KeptSequences:
         self._recipe = json.dumps({**what, "scenes": scenes, "variety": asdict(config.variety)})
 
     def __getitem__(self, number: int) -> Kept:
-        found = self._memory.get(number)
-        if self._folder and self._path(number).exists():
-            found = kept.read(self._path(number), self._recipe)
-        return found or self._simulate(number)
+        if not (self._path(number).exists() if self._folder else number in self._memory):
+            self._simulate(number)
+        return kept.read(self._path(number), self._recipe) if self._folder else self._memory[number]
 
-    def _simulate(self, number: int) -> Kept:
+    def _simulate(self, number: int) -> None:
         first = number - number % self._batch
         sequences = kept.keep(self._batches.simulated(first // self._batch))
         if self._folder:
@@ -53,7 +52,6 @@ class KeptSequences:
                 kept.write(self._path(k), sequence, self._recipe)
         else:
             self._memory |= dict(enumerate(sequences, first))
-        return sequences[number - first]
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:06}.safetensors"

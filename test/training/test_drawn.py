@@ -129,6 +129,16 @@ def test_a_batch_is_a_function_of_its_number_whatever_the_folder_has(make):
     assert not same(make("another", seed=1)[5], drawn[5])
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.parametrize("folder", ["kept", None])
+def test_new_and_kept_sequences_go_together_on_a_gpu(tmp_path, folder):
+    small = {"batch": 2, "size": 12, "frames": 2, "sequences": 6}
+    config = TrainConfig(**small, simulated=folder and str(tmp_path / folder))
+    batches = DrawnBatches(KeptSequences(config, 2, torch.device("cuda")), config)
+    for number in range(4):
+        assert batches[number].ldr.shape == (2, 2, 3, 12, 12)
+
+
 def test_a_folder_of_another_configuration_is_refused(make):
     make()[0]
     for changes in ({"seed": 1}, {"size": 14}, {"variety": replace(Variety(), fps=(9, 10))}):

@@ -68,7 +68,8 @@ def load_radiance(source: str | Path, height: int, width: int, seed: int) -> np.
     Raises FileNotFoundError, and ValueError for a file that is neither.
     """
     if str(source) == "procedural":
-        return procedural_canvas(seed, max(900, 2 * height), max(1200, 2 * width))
+        rows, columns = max(900, 2 * height), max(1200, 2 * width)
+        return procedural_canvas(seed, rows + (columns == 2 * rows), columns)  # or it is taken for a panorama
     return np.maximum(np.nan_to_num(read_radiance(source), posinf=65504.0), 0)
 
 

@@ -103,6 +103,11 @@ def test_scenes_from_files(shared, name, kind):
     assert sum(len(s.events) for s in samples) > 1000
 
 
+def test_a_procedural_canvas_that_is_twice_as_wide_as_high_is_no_panorama():
+    radiance = load_radiance("procedural", 450, 900, seed=0)
+    assert isinstance(make_scene(radiance, 450, 900, 60.0, np.random.default_rng(0)), PlanarScene)
+
+
 def test_negative_radiance_counts_as_black(tmp_path):
     write_exr(tmp_path / "scene.exr", np.full((8, 9, 3), -1, np.float32))
     assert not load_radiance(tmp_path / "scene.exr", 4, 4, seed=0).any()

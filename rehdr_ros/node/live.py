@@ -22,6 +22,7 @@ from rehdr_ros.reconstruction import PipelineConfig
 from rehdr_ros.recordings import BagRecording, BagWriter
 
 _DISCOVERY_SECONDS = 1.0  # for others in the domain to be found
+_LEASE_SECONDS = 30.0  # until DDS has surely forgotten one that was killed
 _START_SECONDS = 120  # for the node to load its weights and subscribe
 _DRAIN_SECONDS = 60  # without a frame, after which the rest counts as lost
 
@@ -82,10 +83,14 @@ class LiveRun:
         self.frames, self.arrivals = min(recorder.count.values()), recorder.arrivals
 
     def _is_joined(self, player: Replayer) -> bool:
-        """Whether others would hear what is played, or play to the node, too."""
-        time.sleep(_DISCOVERY_SECONDS)
-        is_heard = "rehdr_node" in player.get_node_names()
-        return is_heard or any(player.count_publishers(topic) > 1 for topic in self._topics)
+        """Whether others would hear what is played, or play to the node, and don't end soon."""
+        deadline = time.monotonic() + _LEASE_SECONDS
+        joined = True
+        while joined and time.monotonic() < deadline:
+            time.sleep(_DISCOVERY_SECONDS)
+            is_heard = "rehdr_node" in player.get_node_names()
+            joined = is_heard or any(player.count_publishers(topic) > 1 for topic in self._topics)
+        return joined
 
     def _command(self) -> list[str]:
         size = next(self._bag.frames()).image.shape

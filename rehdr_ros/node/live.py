@@ -21,7 +21,7 @@ from rehdr_ros.products import Product
 from rehdr_ros.reconstruction import PipelineConfig
 from rehdr_ros.recordings import BagRecording, BagWriter
 
-_DISCOVERY_SECONDS = 1.0  # for others in the domain to be found
+_DISCOVERY_SECONDS = 3.0  # for others in the domain to be found, which takes 1 now and then
 _LEASE_SECONDS = 30.0  # until DDS has surely forgotten one that was killed
 _START_SECONDS = 120  # for the node to load its weights and subscribe
 _DRAIN_SECONDS = 60  # without a frame, after which the rest counts as lost

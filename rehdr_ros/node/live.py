@@ -53,7 +53,7 @@ class LiveRun:
         os.environ.setdefault("ROS_DOMAIN_ID", "87")
         start_ros(signals=SignalHandlerOptions.ALL)
         player = Replayer(self._bag, self._topics)
-        if self._is_joined(player):
+        if not self._is_alone(player):
             player.destroy_node()
             rclpy.try_shutdown()
             domain = os.environ["ROS_DOMAIN_ID"]
@@ -82,15 +82,21 @@ class LiveRun:
                 node.wait(timeout=30)
         self.frames, self.arrivals = min(recorder.count.values()), recorder.arrivals
 
-    def _is_joined(self, player: Replayer) -> bool:
-        """Whether others would hear what is played, or play to the node, and don't end soon."""
+    def _is_alone(self, player: Replayer) -> bool:
+        """Whether nobody else hears what is played, or plays to the node; waits for the end of who does."""
+        time.sleep(_DISCOVERY_SECONDS)
+        if self._is_joined(player):
+            player.get_logger().warning("waiting for another rehdr_node or camera to end")
         deadline = time.monotonic() + _LEASE_SECONDS
-        joined = True
-        while joined and time.monotonic() < deadline:
-            time.sleep(_DISCOVERY_SECONDS)
-            is_heard = "rehdr_node" in player.get_node_names()
-            joined = is_heard or any(player.count_publishers(topic) > 1 for topic in self._topics)
-        return joined
+        while self._is_joined(player):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.5)
+        return True
+
+    def _is_joined(self, player: Replayer) -> bool:
+        is_heard = "rehdr_node" in player.get_node_names()
+        return is_heard or any(player.count_publishers(topic) > 1 for topic in self._topics)
 
     def _command(self) -> list[str]:
         size = next(self._bag.frames()).image.shape

@@ -18,7 +18,7 @@ class ImageFolder:
 
     timestamps: a file for `read_timestamps`; by default the one text file (.txt, .csv) in the folder or
     beside it whose name contains "timestamp". fps: where there is no such file: the first frame at 0 s, the
-    others 1/fps apart. `timestamps`: that file; `fps`: None where there is one. `notes`: what was found,
+    others 1/fps apart. Of both the one in use is an attribute, the other None. `notes`: what was found,
     deduced or left out. `counters`: refused_frames, of the reading that was begun last. Files are read when a
     frame is.
     Raises RecordingError for no images, and for stamps that are missing, too many, too few or of no image.
